@@ -1,0 +1,1 @@
+"""Other kernels: had from packages or built, and run as processes."""

@@ -1,0 +1,117 @@
+"""TCP options by name, in packetdrill's notation: ``mss 1460,sackOK,TS val 3 ecr 2,nop,wscale 7``. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from harness.errors import FinwaitError
+
+
+@dataclass(frozen=True, slots=True)
+class OptionKind:
+    """One row of the table of options: its number, its name, the widths of its values in bytes, its clause."""
+
+    kind: int
+    name: str
+    widths: tuple[int, ...]
+    clause: str
+    repeats: bool = False  # the widths may stand several times over
+
+
+KINDS = (
+    OptionKind(0, "eol", (), "RFC 9293 3.1"),
+    OptionKind(1, "nop", (), "RFC 9293 3.1"),
+    OptionKind(2, "mss", (2,), "RFC 9293 3.7.1"),
+    OptionKind(3, "wscale", (1,), "RFC 7323 2.2"),
+    OptionKind(4, "sackOK", (), "RFC 2018 2"),
+    OptionKind(5, "sack", (4, 4), "RFC 2018 3", repeats=True),
+    OptionKind(8, "TS", (4, 4), "RFC 7323 3.2"),
+)
+BY_NAME = {row.name: row for row in KINDS}
+BY_KIND = {row.kind: row for row in KINDS}
+
+
+class Option(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One option. ``values`` for the kinds of the table, ``raw`` (with name ``opt N``) for every other.
+
+    In an expectation empty ``values`` of a kind that has some mean: any.
+    """
+
+    name: str
+    values: tuple[int, ...] = ()
+    raw: bytes = b""
+
+    def __str__(self) -> str:
+        if self.name == "TS" and len(self.values) == 2:
+            return "TS val {} ecr {}".format(*self.values)
+        if self.name == "sack":
+            blocks = zip(self.values[::2], self.values[1::2], strict=True)
+            return " ".join(["sack", *(f"{left}:{right}" for left, right in blocks)])
+        return " ".join([self.name, *map(str, self.values)]) + (f" {self.raw.hex()}" if self.raw else "")
+
+
+def format_options(options: Iterable[Option]) -> str:
+    """The options in packetdrill's notation, comma between them, without the angle brackets."""
+    return ",".join(map(str, options))
+
+
+def parse_options(text: str) -> tuple[Option, ...]:
+    """Options from packetdrill's notation; angle brackets around them and spaces between them are allowed.
+
+    ``opt 253 abcd`` is an option of any other kind with its bytes in hexadecimal. A name alone stands for any
+    value where an expectation takes it.
+
+    Raises:
+        FinwaitError: an unknown name, or values that the option cannot have.
+    """
+    words = text.strip().removeprefix("<").removesuffix(">")
+    return tuple(_parse_one(part.strip()) for part in words.split(",") if part.strip())
+
+
+def _parse_one(text: str) -> Option:
+    name, _, rest = text.partition(" ")
+    if name == "opt":
+        return _parse_unknown(text, rest)
+    row = BY_NAME.get(name)
+    if row is None:
+        near = difflib.get_close_matches(name, BY_NAME, n=3, cutoff=0.3) or list(BY_NAME)
+        raise FinwaitError(
+            f"there is no TCP option named {name!r} in {text!r}",
+            why="options are named as packetdrill names them",
+            hint=" or ".join(near) + ", or opt KIND HEX for any other",
+        )
+    values = tuple(int(number) for number in re.findall(r"-?\d+", rest))
+    left = re.sub(r"-?\d+|\bval\b|\becr\b|[:\s]", "", rest)
+    count_ok = not values or (
+        len(values) % len(row.widths) == 0 if row.repeats and row.widths else len(values) == len(row.widths)
+    )
+    limits = row.widths * max(1, len(values) // max(1, len(row.widths)))
+    fits = count_ok and all(0 <= value < 256**width for value, width in zip(values, limits, strict=False))
+    if left or not fits:
+        raise FinwaitError(
+            f"{text!r} is not a value that the option {name} can have",
+            why=f"{row.clause} gives it {len(row.widths)} value(s) of {list(row.widths)} bytes",
+            hint=str(Option(name, (1,) * len(row.widths))),
+        )
+    return Option(name, values)
+
+
+def _parse_unknown(text: str, rest: str) -> Option:
+    words = rest.split()
+    try:
+        kind = int(words[0])
+        raw = bytes.fromhex(words[1]) if len(words) > 1 else b""
+    except (ValueError, IndexError):
+        kind, raw = -1, b""
+    if not 0 <= kind <= 255 or len(raw) > 38 or len(words) > 2:
+        raise FinwaitError(
+            f"{text!r} is not an option",
+            why="a kind has 8 bits, and 38 bytes fit beside kind and length",
+            hint="opt 253 abcd",
+        )
+    return Option(f"opt {kind}", raw=raw)

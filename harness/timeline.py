@@ -1,0 +1,176 @@
+"""What happened in a scenario, in order, and the records that a run folder keeps of it. Pure.
+
+Every record carries the format's version; readers refuse one they do not know instead of guessing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from harness.segment import Segment
+from harness.timing import TimingProfile
+
+FORMAT = 1
+"""Version of the records below; it grows when a reader of the old one would misread the new one."""
+
+
+class Sent(msgspec.Struct, frozen=True, tag="sent"):
+    """The peer put a segment on the wire; ``at`` is the kernel's stamp, ns since the epoch."""
+
+    at: int
+    segment: Segment
+    step: str
+    connection: int = 1
+
+
+class Received(msgspec.Struct, frozen=True, tag="received"):
+    """The kernel under test put a segment on the wire. ``verdict`` is the alternative that it matched."""
+
+    at: int
+    segment: Segment
+    step: str = ""
+    connection: int = 1
+
+
+class Called(msgspec.Struct, frozen=True, tag="called"):
+    """A system call of the endpoint; ``at`` when it was entered, ``end`` when it was back."""
+
+    at: int
+    end: int
+    call: str
+    result: str
+    step: str = ""
+    connection: int = 1
+
+
+class Probed(msgspec.Struct, frozen=True, tag="probed"):
+    """What a probe saw of the kernel's inside: explains a verdict, never makes one."""
+
+    at: int
+    source: str
+    text: str
+    state: str = ""
+    connection: int = 1
+
+
+Event = Sent | Received | Called | Probed
+
+
+class Timeline:
+    """The events of one scenario. Steps are numbered as they are announced."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._step = 0
+
+    def step(self, text: str) -> str:
+        """Number the next step of the scenario and return how it is called."""
+        self._step += 1
+        return f"{self._step}: {text}"
+
+    def add(self, event: Event) -> None:
+        """Record an event; events of several sources may come out of order."""
+        self._events.append(event)
+
+    def replace(self, old: Event, new: Event) -> None:
+        """Put more into an event that was recorded before it was judged."""
+        self._events[next(i for i, event in enumerate(self._events) if event is old)] = new
+
+    def __iter__(self) -> Iterator[Event]:
+        """The events in the order of their time."""
+        return iter(sorted(self._events, key=lambda event: event.at))
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+
+def describe(event: Event) -> str:
+    """One line for an event, without its time: ``<`` from the peer, ``>`` from the kernel under test."""
+    match event:
+        case Sent():
+            return f"< {event.segment}"
+        case Received():
+            return f"> {event.segment}"
+        case Called():
+            return f"  {event.call} = {event.result}"
+        case Probed():
+            return f"  {event.source}: {event.text}"
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """One frame as captured at the peer's end of the pair; ``at`` is the kernel's stamp, ns since the epoch.
+
+    ``step`` is the scenario's step that the frame belongs to, with what became of it.
+    """
+
+    at: int
+    outgoing: bool
+    data: bytes
+    step: str = ""
+
+
+class TimelineRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The file of one scenario below ``timelines/``."""
+
+    format: int = FORMAT
+    scenario: str
+    events: tuple[Event, ...]
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of ``results.jsonl``.
+
+    Args:
+        scenario: the pytest node id, without the folder that pytest was started in.
+        outcome: one of the four.
+        answer: what the kernel answered where alternatives were declared, else empty.
+        answer_ns: how long after its cause the decisive answer came.
+        message: the failure, the reason of a skip, or empty.
+        params: the scenario's parameters by name.
+        requirements: ids of the requirements the scenario is tied to.
+        fixed_by: the commit that mends the deviation, where known.
+        digest: of the scenario's source, so that runs of different versions of it are never compared.
+        seconds: real time, with lab and drain.
+        costs: the same by part, in ns: lab, craft, kernel, match, write.
+        received: how many segments of the kernel's the scenario judged.
+        counters: what the kernel's TCP counters grew by, zeros left out.
+    """
+
+    scenario: str
+    outcome: str
+    answer: str = ""
+    answer_ns: int = -1
+    message: str = ""
+    params: dict[str, str] = {}
+    requirements: tuple[str, ...] = ()
+    fixed_by: str = ""
+    known: bool = False
+    digest: str = ""
+    seconds: float = 0.0
+    costs: dict[str, int] = {}
+    received: int = 0
+    counters: dict[str, int] = {}
+    timeline: str = ""
+    capture: str = ""
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """``run.json``: on what the run was made, and which scenarios it was to run.
+
+    A planned scenario without a result is ``lost``.
+    """
+
+    format: int = FORMAT
+    id: str
+    started: str
+    kernel: str
+    kernel_name: str
+    machine: str
+    versions: dict[str, str]
+    preconditions: dict[str, str]
+    missing: dict[str, str]
+    timing: TimingProfile
+    planned: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()

@@ -1,0 +1,104 @@
+"""How a scenario can end, and what a failure says. Pure.
+
+Order and numbers are judged first; time is an expectation of its own.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from harness.pattern import Difference, Pattern
+from harness.segment import Segment
+from harness.timing import Span, TimingProfile, format_ms
+
+
+class Outcome(enum.StrEnum):
+    """The four ends of a scenario; it starts as ``LOST``, for silence is never success."""
+
+    CONFORMS = "conforms"
+    DEVIATES = "deviates"
+    UNSUPPORTED = "unsupported"
+    LOST = "lost"
+
+
+class Mismatch(AssertionError):
+    """The kernel did something else than the scenario expects.
+
+    Args:
+        expected: what was expected, one line an alternative.
+        observed: what was seen instead.
+        differences: the fields that differ from the nearest alternative.
+    """
+
+    def __init__(self, expected: Iterable[str], observed: str, differences: Iterable[Difference] = ()) -> None:
+        self.expected = tuple(expected)
+        self.observed = observed
+        self.differences = tuple(differences)
+        self.kernel: tuple[str, ...] = ()
+        self.so_far: tuple[str, ...] = ()
+        super().__init__(self.observed)
+
+    def __str__(self) -> str:
+        because = f"   ({'; '.join(map(str, self.differences))})" if self.differences else ""
+        sections = (
+            ("expected", self.expected),
+            ("observed", (self.observed + because,)),
+            ("kernel", self.kernel),
+            ("so far", self.so_far),
+        )
+        return "\n".join(
+            f"{title if number == 0 else '':<9} {line}"
+            for title, lines in sections
+            for number, line in enumerate(lines)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """One segment that is due: declared alternatives, and when it may come.
+
+    Args:
+        alternatives: by name; a single expectation has one alternative with an empty name.
+        within: the latest moment after the cause; None where time does not matter.
+        at_least: the earliest moment after the cause, exact.
+    """
+
+    alternatives: Mapping[str, Pattern]
+    within: Span | None
+    at_least: Span | None = None
+
+    def describe(self) -> tuple[str, ...]:
+        """The expectation as the failure text shows it."""
+        when = f"   within {self.within}" if self.within else ""
+        when += f"   not before {self.at_least}" if self.at_least else ""
+        width = max(len(name) for name in self.alternatives)
+        return tuple(
+            f"> {pattern}{when}" + (f"   ({name:<{width}})" if name else "")
+            for name, pattern in self.alternatives.items()
+        )
+
+    def judge(self, segment: Segment, elapsed_ns: int, profile: TimingProfile) -> str:
+        """The name of the alternative that the segment matches.
+
+        Raises:
+            Mismatch: it matches none, or came at the wrong time.
+        """
+        by_name = {name: pattern.differences(segment) for name, pattern in self.alternatives.items()}
+        match = next((name for name, found in by_name.items() if not found), None)
+        observed = f"> {segment}   at +{format_ms(elapsed_ns)}"
+        if match is None:
+            nearest = min(by_name.values(), key=len)
+            raise Mismatch(self.describe(), observed, nearest)
+        if self.within and elapsed_ns > profile.upper(self.within):
+            late = Difference("time", f"by {format_ms(profile.upper(self.within))}", format_ms(elapsed_ns))
+            raise Mismatch(self.describe(), observed, [late])
+        if self.at_least and elapsed_ns < self.at_least.ns:
+            early = Difference("time", f"before {format_ms(self.at_least.ns)}", format_ms(elapsed_ns))
+            raise Mismatch(self.describe(), observed, [early])
+        return match
+
+    def missing(self, waited_ns: int) -> Mismatch:
+        """What to raise when nothing came."""
+        return Mismatch(self.describe(), f"nothing in {format_ms(waited_ns)}")

@@ -1,0 +1,86 @@
+"""Network namespaces as file descriptors: make one, and act inside one.
+
+A namespace that has no name lives only as long as somebody holds it, so a killed run leaves none behind.
+Threads are entered one by one (setns(2)); everything here acts on the calling thread alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWNET = 0x40000000
+
+# Python has os.unshare and os.setns from 3.12 on only.
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def unshare(flags: int) -> None:
+    """unshare(2) for the calling thread.
+
+    Raises:
+        OSError: with the errno of the call; EPERM without CAP_SYS_ADMIN, EINVAL for a user namespace in a process
+            that has several threads.
+    """
+    if _libc.unshare(flags) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"unshare({flags:#x}): {os.strerror(number)}")
+
+
+def _setns(descriptor: int) -> None:
+    if _libc.setns(descriptor, CLONE_NEWNET) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"setns: {os.strerror(number)}")
+
+
+def _current() -> int:
+    # thread-self and not self: the thread that leads the process may be in another namespace
+    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+class Namespace:
+    """One network namespace, held open until ``close``."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    @classmethod
+    def create(cls) -> Namespace:
+        """A new, empty network namespace; the calling thread stays where it is.
+
+        Raises:
+            OSError: EPERM without CAP_SYS_ADMIN, ENOSPC above /proc/sys/user/max_net_namespaces.
+        """
+        home = _current()
+        try:
+            unshare(CLONE_NEWNET)
+            created = cls(_current())
+            _setns(home)
+        finally:
+            os.close(home)
+        return created
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Act inside: sockets that are opened and files below /proc/sys/net that are touched belong to it."""
+        home = _current()
+        try:
+            _setns(self.descriptor)
+            try:
+                yield
+            finally:
+                _setns(home)
+        finally:
+            os.close(home)
+
+    @property
+    def inode(self) -> int:
+        """The kernel's number for the namespace, as in ``net:[4026531840]``."""
+        return os.fstat(self.descriptor).st_ino
+
+    def close(self) -> None:
+        """Let go; the kernel removes the namespace when its last socket is closed, in its own time."""
+        os.close(self.descriptor)

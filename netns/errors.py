@@ -1,0 +1,33 @@
+"""The one kind of error that is the user's or the machine's, and that is shown as a line and never as a traceback."""
+
+from __future__ import annotations
+
+
+class FinwaitError(Exception):
+    """Something a user did or a machine lacks: what happened, why, and what to try.
+
+    The command prints it as one line and ends with status 2; inside a scenario the plugin shows the same line.
+
+    Args:
+        what: what was expected and what was seen instead, without a full stop.
+        why: the likely cause.
+        hint: what to try.
+    """
+
+    def __init__(self, what: str, *, why: str = "", hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.hint = hint
+
+    def __str__(self) -> str:
+        parts = [self.what]
+        if self.why:
+            parts.append(self.why)
+        if self.hint:
+            parts.append(f"try: {self.hint}")
+        return "; ".join(parts)
+
+
+class Unsupported(FinwaitError):
+    """This kernel or this machine lacks what is needed; a scenario that raises it is skipped with the reason."""

@@ -1,0 +1,158 @@
+"""The veth pair of a lab: made, stripped of offloads, given addresses, routes and neighbours, and waited for."""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyroute2 import IPRoute
+from pyroute2.ethtool.ioctl import IoctlEthtool
+from pyroute2.netlink.exceptions import NetlinkError
+
+from netns.enter import Namespace
+from netns.errors import FinwaitError, Unsupported
+from netns.plan import Plan, Side
+
+KERNEL_END = "kernel0"
+PEER_END = "peer0"
+
+# Both ends must not have the same index: linkwatch takes a device whose peer has its own index for a physical one
+# and announces its carrier a second late (linkwatch_urgent_event, net/core/link_watch.c).
+_PEER_INDEX = 1000
+
+# What turns segments into other segments, or leaves the checksum for a device to fill in that does not exist.
+_OFFLOADS = (
+    "tx-checksumming",
+    "scatter-gather",
+    "tcp-segmentation-offload",
+    "generic-segmentation-offload",
+    "generic-receive-offload",
+)
+_RTMGRP_LINK = 1
+_NUD_PERMANENT = 0x80
+_IFA_F_NODAD = 0x02
+_IFA_F_NOPREFIXROUTE = 0x200
+_SCOPE_LINK = 253
+_IFF_RUNNING = 0x40
+_LOCK_RTO_MIN = 1 << 13  # RTAX_RTO_MIN: unlocked, the metric does nothing
+_READY_SECONDS = 5.0
+
+RTO_MIN_MS = 30_000
+"""What the route holds the retransmission timer off for, so that it stays out of scenarios about other things."""
+
+
+@contextmanager
+def netlink(namespace: Namespace) -> Iterator[IPRoute]:
+    """A netlink socket of the namespace."""
+    with namespace.entered():
+        route = IPRoute()
+    with route:
+        yield route
+
+
+def connect(peer: Namespace, kernel: Namespace, plan: Plan, mtu: int) -> None:
+    """Join the two namespaces by a veth pair that is up, without offloads.
+
+    Raises:
+        Unsupported: the kernel has no veth.
+    """
+    with netlink(peer) as route:
+        try:
+            route.link(
+                "add",
+                index=_PEER_INDEX,
+                ifname=PEER_END,
+                kind="veth",
+                address=plan.peer.mac,
+                mtu=mtu,
+                state="up",
+                peer={
+                    "ifname": KERNEL_END,
+                    "net_ns_fd": kernel.descriptor,
+                    "address": plan.kernel.mac,
+                    "mtu": mtu,
+                },
+            )
+        except NetlinkError as error:
+            raise Unsupported(
+                f"a veth pair could not be made ({error.args[1]})",
+                why="the kernel has no veth driver, or forbids it in this namespace",
+                hint="modprobe veth, or CONFIG_VETH in a kernel of your own",
+            ) from error
+    for namespace, name in ((peer, PEER_END), (kernel, KERNEL_END)):
+        with namespace.entered():
+            _switch_offloads_off(name)
+
+
+def _switch_offloads_off(name: str) -> None:
+    device = IoctlEthtool(name)
+    try:
+        for offload in _OFFLOADS:
+            device.set_offload_flag(offload, 0)
+    finally:
+        device.close()
+
+
+def address_kernel_end(kernel: Namespace, plan: Plan, *, hold_timers: bool) -> None:
+    """Give the kernel under test its addresses, a route to the peer, and the peer's link-layer address for good.
+
+    Args:
+        kernel: the namespace of the kernel under test.
+        plan: the addresses.
+        hold_timers: lock ``rto_min`` on the route and acknowledge at once, so that neither the retransmission timer
+            nor the delayed ACK shows up in scenarios that are not about them.
+    """
+    metrics: dict[str, int | str] = {"cc_algo": "reno"}
+    if hold_timers:
+        metrics |= {"lock": _LOCK_RTO_MIN, "rto_min": RTO_MIN_MS, "quickack": 1}
+    with netlink(kernel) as route:
+        index = route.link_lookup(ifname=KERNEL_END)[0]
+        route.link("set", index=index, state="up")
+        _address(route, index, plan.kernel, plan.peer, 4, metrics)
+        if _has_ipv6():
+            _address(route, index, plan.kernel, plan.peer, 6, metrics)
+
+
+def _address(route: IPRoute, index: int, own: Side, other: Side, version: int, metrics: dict[str, int | str]) -> None:
+    family, bits = (socket.AF_INET, 32) if version == 4 else (socket.AF_INET6, 128)
+    mine, theirs = own.address(version), other.address(version)
+    flags = {} if version == 4 else {"flags": _IFA_F_NODAD | _IFA_F_NOPREFIXROUTE}
+    route.addr("add", index=index, address=mine, prefixlen=bits, **flags)
+    extra: dict[str, object] = {"prefsrc": mine, "scope": _SCOPE_LINK} if version == 4 else {}
+    route.route("add", family=family, dst=f"{theirs}/{bits}", oif=index, metrics=metrics, **extra)
+    route.neigh("add", family=family, dst=theirs, lladdr=other.mac, ifindex=index, state=_NUD_PERMANENT)
+
+
+def _has_ipv6() -> bool:
+    try:
+        socket.socket(socket.AF_INET6, socket.SOCK_STREAM).close()
+    except OSError:
+        return False
+    return True
+
+
+def wait_until_up(peer: Namespace, kernel: Namespace) -> None:
+    """Wait until netlink says that both ends are running; traffic is dropped before that.
+
+    Raises:
+        FinwaitError: they are not within 5 s.
+    """
+    end = time.monotonic() + _READY_SECONDS
+    for namespace, name in ((peer, PEER_END), (kernel, KERNEL_END)):
+        with namespace.entered():
+            events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        with events, netlink(namespace) as route:
+            # subscribed before the first look, so no change can fall between
+            events.bind((0, _RTMGRP_LINK))
+            while not route.link("get", ifname=name)[0]["flags"] & _IFF_RUNNING:
+                left = end - time.monotonic()
+                if left <= 0 or not select.select([events], [], [], left)[0]:
+                    raise FinwaitError(
+                        f"{name} did not come up within {_READY_SECONDS:.0f} s",
+                        why="the machine is very busy, or something else manages new network devices",
+                        hint="finwait doctor",
+                    )
+                events.recv(65536)
