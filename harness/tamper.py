@@ -1,0 +1,72 @@
+"""A wire that lies: alters one answer of the kernel before it is judged, to show that a scenario can fail. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from harness.errors import FinwaitError
+from harness.segment import ACK, FIN, RST, Segment, add
+from harness.timing import MS
+
+Seen = tuple[int, Segment]
+"""A received segment and its time in ns."""
+
+DELAY_NS = 10_000 * MS
+"""Later than any bound of a scenario that does not wait for a timer."""
+
+
+def _with(**changes: Callable[[Segment], object]) -> Callable[[Seen], list[Seen]]:
+    def alter(seen: Seen) -> list[Seen]:
+        at, segment = seen
+        return [(at, msgspec.structs.replace(segment, **{name: change(segment) for name, change in changes.items()}))]
+
+    return alter
+
+
+KINDS: Mapping[str, Callable[[Seen], list[Seen]]] = {
+    "drop": lambda _: [],
+    "duplicate": lambda seen: [seen, seen],
+    "delay": lambda seen: [(seen[0] + DELAY_NS, seen[1])],
+    "seq": _with(seq=lambda segment: add(segment.seq, 1)),
+    # without ACK the field says nothing, so the flag is altered with it
+    "ack": _with(ack=lambda segment: add(segment.ack, 1), flags=lambda segment: segment.flags | ACK),
+    "fin": _with(flags=lambda segment: segment.flags ^ FIN),
+    "rst": _with(flags=lambda segment: segment.flags ^ RST),
+}
+"""What can be done to a segment, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tampering:
+    """Which answer is altered, and how.
+
+    Args:
+        kind: one of ``KINDS``.
+        number: which segment of the kernel's in the scenario, counted from 1 in the order of the wire.
+    """
+
+    kind: str
+    number: int
+
+    @classmethod
+    def parse(cls, text: str) -> Tampering:
+        """From ``KIND:NUMBER``.
+
+        Raises:
+            FinwaitError: an unknown kind, or no positive number.
+        """
+        kind, _, number = text.partition(":")
+        if kind not in KINDS or not number.isdecimal() or int(number) < 1:
+            raise FinwaitError(
+                f"{text!r} is no way to tamper with an answer",
+                why="it is a kind and the number of a segment, counted from 1",
+                hint=" or ".join(f"{name}:1" for name in KINDS),
+            )
+        return cls(kind, int(number))
+
+    def apply(self, number: int, at: int, segment: Segment) -> list[Seen]:
+        """What is seen in place of the segment ``number``."""
+        return KINDS[self.kind]((at, segment)) if number == self.number else [(at, segment)]
