@@ -103,6 +103,18 @@ class Tracefs:
         """Let go."""
         os.close(self._folder)
 
+    def names(self, folder: str) -> list[str]:
+        """What a folder of tracefs holds: ``instances``, ``events/tcp``.
+
+        Raises:
+            OSError: there is no such folder, or this user may not look.
+        """
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._folder)
+        try:
+            return sorted(os.listdir(descriptor))  # noqa: PTH208  (a descriptor has no path)
+        finally:
+            os.close(descriptor)
+
     def format(self, event: str) -> Format | None:
         """The format of ``group/event``; None when this kernel has no such tracepoint.
 
