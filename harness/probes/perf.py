@@ -20,7 +20,7 @@ from pathlib import Path
 _CALLS = {"x86_64": 298, "i686": 336, "aarch64": 241, "riscv64": 241, "loongarch64": 241, "ppc64le": 319, "s390x": 331}
 _PERF_TYPE_TRACEPOINT = 2
 _SAMPLE_TID, _SAMPLE_TIME, _SAMPLE_RAW = 1 << 1, 1 << 2, 1 << 10
-_USE_CLOCKID = 1 << 25
+_WATERMARK, _USE_CLOCKID = 1 << 14, 1 << 25
 _FLAG_CLOEXEC = 8
 _SET_OUTPUT, _SET_FILTER = 0x2405, 0x40082406  # _IO('$', 5), _IOW('$', 6, char *)
 _CLOCK_MONOTONIC = 1  # the only one of the clocks that are known outside that tracepoints may use
@@ -169,8 +169,8 @@ def _open(number: int, processor: int) -> int:
         1,  # every one
         _SAMPLE_TID | _SAMPLE_TIME | _SAMPLE_RAW,
         0,
-        _USE_CLOCKID,
-        1,
+        _WATERMARK | _USE_CLOCKID,
+        0xFFFFFFFF,  # never wake anybody: the interrupt that does it costs more than the record, and nobody polls
         *(0,) * 6,
         _CLOCK_MONOTONIC,
     )

@@ -156,6 +156,23 @@ def test_an_overrun_is_named(namespace: Namespace, monkeypatch: pytest.MonkeyPat
         assert small.collect(("127.0.0.1", 1), ("127.0.0.1", 2), 0, time.time_ns()) == []
 
 
+def test_a_ring_is_read_past_its_end_without_a_loss(namespace: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(perf, "PAGES", 1)
+    with Tracer() as small:
+        if reason := small.unavailable():
+            pytest.skip(reason)
+        for _ in range(60):  # 60 times some 500 bytes go several times round 4096
+            small.begin()
+            with namespace.entered():
+                listener = socket.create_server(("127.0.0.1", 0))
+                client = socket.create_connection(listener.getsockname())
+            here, there = client.getsockname(), client.getpeername()
+            client.close()
+            listener.close()
+            found = small.collect(here, there, 0, time.time_ns())
+            assert [event.state for event in found][:3] == ["SYN-SENT", "ESTABLISHED", "FIN-WAIT-1"]
+
+
 def test_before_its_start_and_after_its_end_it_says_so_and_finds_nothing() -> None:
     tracer = Tracer()
     assert tracer.unavailable() == "no tracepoints: the tracer was not started"
