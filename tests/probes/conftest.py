@@ -48,7 +48,17 @@ def namespace() -> Iterator[Namespace]:
 @pytest.fixture(params=[4, 6], ids=["IPv4", "IPv6"])
 def version(request: pytest.FixtureRequest) -> int:
     chosen: int = request.param
+    if chosen == 6:
+        need_ipv6()
     return chosen
+
+
+def need_ipv6() -> None:
+    """Skip the test on a kernel that has no IPv6."""
+    try:
+        socket.socket(socket.AF_INET6, socket.SOCK_STREAM).close()
+    except OSError as error:
+        pytest.skip(f"this kernel has no IPv6 ({error.strerror})")
 
 
 @pytest.fixture

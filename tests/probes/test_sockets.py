@@ -7,7 +7,7 @@ import socket
 
 from harness.probes import sockets
 from netns.enter import Namespace
-from tests.probes.conftest import Pair
+from tests.probes.conftest import Pair, need_ipv6
 
 
 def test_an_open_connection_is_owned_and_its_queues_are_told(pair: Pair) -> None:
@@ -101,6 +101,7 @@ def test_the_listing_has_every_socket_of_this_namespace_alone(pair: Pair) -> Non
 
 
 def test_an_ipv6_socket_that_talks_ipv4_is_found_by_its_packets_version(namespace: Namespace) -> None:
+    need_ipv6()
     with namespace.entered():
         listener = socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True)
         client = socket.create_connection(("127.0.0.1", listener.getsockname()[1]))
