@@ -55,3 +55,6 @@ ENDINGS: tuple[Ending, ...] = (
     close_with_long_fin_timeout,
 )
 """The endings that send a FIN."""
+
+READS_NO_MORE: tuple[Ending, ...] = tuple(ending for ending in ENDINGS if ending is not shutdown_wr)
+"""The endings after which nobody can read what the peer still sends."""

@@ -34,6 +34,7 @@ class Endpoint:
         namespace: that namespace.
         timeline: where calls are recorded.
         settled: called after each call, so that probes can look.
+        connection: its number on the timeline.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Endpoint:
         self.socket = sock
         self.socket.settimeout(DEADLINE_SECONDS)
         self.connection = connection
+        self.accepted: list[Endpoint] = []
         self._namespace = namespace
         self._timeline = timeline
         self._settled = settled
@@ -73,7 +75,9 @@ class Endpoint:
     def accept(self, connection: int = 1) -> Endpoint:
         """accept(2): the connected endpoint, numbered as ``connection`` on the timeline."""
         accepted = self._call("accept()", self.socket.accept, lambda pair: f"{pair[1][0]} port {pair[1][1]}")[0]
-        return Endpoint(accepted, self._namespace, self._timeline, self._settled, connection)
+        # kept by the listener too: one that the scenario lets go must not be closed, and send a FIN, before its end
+        self.accepted.append(Endpoint(accepted, self._namespace, self._timeline, self._settled, connection))
+        return self.accepted[-1]
 
     def connect(self, address: tuple[str, int], *, wait: bool = True) -> None:
         """connect(2); with ``wait=False`` it is back once the SYN is sent (EINPROGRESS)."""
@@ -150,16 +154,17 @@ class Endpoint:
 
         self._call("poll() for connect", finish)
 
+    def let_go(self) -> None:
+        """Close it and what it accepted, at the end of a scenario; not on the timeline."""
+        for endpoint in self.accepted:
+            endpoint.let_go()
+        self.socket.close()
+
     @property
     def port(self) -> int:
         """The local port."""
         port: int = self.socket.getsockname()[1]
         return port
-
-    @property
-    def closed(self) -> bool:
-        """Whether the process has let go of the socket."""
-        return self.socket.fileno() < 0
 
 
 def _errno_name(error: OSError) -> str:

@@ -12,8 +12,8 @@ from typing import NamedTuple, TypedDict, Unpack
 
 import msgspec
 
+from harness.craft import Craft, HeaderFields
 from harness.hub import Hub
-from harness.options import Option, parse_options
 from harness.origin import Origin
 from harness.pattern import Number, Pattern
 from harness.segment import ACK, RST, SYN, Flags, Segment, check_range
@@ -24,19 +24,6 @@ from harness.wire import Encoder, Flow
 
 INITIAL_SEQUENCE_NUMBER = 1_000_000_000
 """Where a peer's sequence numbers start unless a scenario says otherwise."""
-
-
-class HeaderFields(TypedDict, total=False):
-    """What else a segment to be sent may be given; see ``Segment``. Options in packetdrill's notation."""
-
-    data: bytes
-    window: int
-    options: str
-    urgent: int
-    checksum: int
-    data_offset: int
-    reserved: int
-    raw_options: bytes
 
 
 class PatternFields(TypedDict, total=False):
@@ -105,32 +92,22 @@ class Peer:
         self.flow = flow
         self.connection = connection
         self.origin = Origin(check_range("isn", isn, 32))
-        self.timestamps = False
-        self.window = 65535
+        self.craft = Craft()
         self.received = 0
         self.last_reply: Reply | None = None
         self._hub = hub
         self._encoder = Encoder(hub.plan, flow)
-        self._began = time.monotonic_ns()
         self._waiting: deque[str] = deque()
         self._inbox: deque[Arrival] = deque()
         self._allowed: list[Pattern] = []
         self._last_sent = 0
         self._last_judged = 0
-        self._last_ts = 0
         self._last_ack: int | None = None
         hub.register(flow, self)
 
     # -- sending
 
-    def make(
-        self,
-        flags: Flags,
-        *,
-        seq: int = 0,
-        ack: int | None = None,
-        **fields: Unpack[HeaderFields],
-    ) -> Segment:
+    def make(self, flags: Flags, *, seq: int = 0, ack: int | None = None, **fields: Unpack[HeaderFields]) -> Segment:
         """A segment as the peer would send it now, to be sent later: what is overtaken on its way was made earlier.
 
         Args:
@@ -143,26 +120,9 @@ class Peer:
         Raises:
             FinwaitError: a number does not fit its field, or an unknown option.
         """
-        options = fields.pop("options", None)
-        fields.setdefault("window", self.window)
-        made = Segment(
-            flags=flags | ACK if ack is not None else flags,
-            seq=check_range("seq", seq, 32),
-            ack=check_range("ack", ack or 0, 32),
-            options=self._usual_options() if options is None else parse_options(options),
-            **fields,
-        )
+        made = self.craft.make(flags, seq, ack, fields)
         self._encoder.encode(self.origin.to_wire(made))  # what cannot be sent is told where it is made
         return made
-
-    def _usual_options(self) -> tuple[Option, ...]:
-        if not self.timestamps:
-            return ()
-        return (Option("nop"), Option("nop"), Option("TS", (self.clock(), self._last_ts)))
-
-    def clock(self) -> int:
-        """The peer's timestamp clock: milliseconds since it was made, from 1 on (RFC 7323 5.4 allows 1 ms to 1 s)."""
-        return 1 + (time.monotonic_ns() - self._began) // 1_000_000
 
     def send(self, flags: Flags, *, seq: int = 0, ack: int | None = None, **fields: Unpack[HeaderFields]) -> Segment:
         """Make a segment and put it on the wire; see ``make`` for the arguments."""
@@ -197,7 +157,7 @@ class Peer:
         if stamp is not None:
             if self.origin.kernel_ts is None:
                 self.origin.kernel_ts = stamp.values[0]
-            self._last_ts = (stamp.values[0] - self.origin.kernel_ts) % 2**32
+            self.craft.echo = (stamp.values[0] - self.origin.kernel_ts) % 2**32
         if segment.flags & ACK:
             self._last_ack = segment.ack
         self.received += 1

@@ -83,12 +83,12 @@ class Session:
             for peer in self.peers:
                 peer.abandon()
             for endpoint in self._endpoints:
-                endpoint.socket.close()
+                endpoint.let_go()
 
     def _settled(self) -> None:
         with self.stopwatch.part("probe"):
             for peer in self.peers:
-                self.insight.look(peer)
+                self.insight.look(peer.flow, peer.connection)
 
     # -- what scenarios open
 
@@ -100,11 +100,8 @@ class Session:
         """
         address = self.lab.plan.kernel.address(self.version)
         made = open_socket(self.lab.kernel, self.version, address, port)
-        return self._keep(Endpoint(made, self.lab.kernel, self.timeline, self._settled, connection))
-
-    def _keep(self, endpoint: Endpoint) -> Endpoint:
-        self._endpoints.append(endpoint)
-        return endpoint
+        self._endpoints.append(Endpoint(made, self.lab.kernel, self.timeline, self._settled, connection))
+        return self._endpoints[-1]
 
     def listen(self, port: int = SERVICE_PORT, backlog: int = 16) -> Endpoint:
         """A listening socket of the kernel under test."""
@@ -139,9 +136,9 @@ class Session:
         peer = peer or self.new_peer(listener.port)
         peer.send(SYN, seq=0, options=self.syn_options)
         peer.expect(SYN, seq=0, ack=1)
-        peer.timestamps = self.timestamps
+        peer.craft.timestamps = self.timestamps
         peer.send(ACK, seq=1, ack=1)
-        return Connection(self._keep(listener.accept(peer.connection)), peer)
+        return Connection(listener.accept(peer.connection), peer)
 
     def connect(self, port: int | None = None) -> Connection:
         """The kernel under test opens a connection to the peer. The kernel's end is the first of the two.
@@ -154,7 +151,7 @@ class Session:
         client.connect((self.lab.plan.peer.address(self.version), peer.flow.peer_port), wait=False)
         peer.expect(SYN, seq=0)
         peer.send(SYN, seq=0, ack=1, options=self.syn_options)
-        peer.timestamps = self.timestamps
+        peer.craft.timestamps = self.timestamps
         peer.expect(ACK, seq=1, ack=1)
         client.wait_connected()
         return Connection(client, peer)

@@ -18,6 +18,10 @@ DELAY_NS = 10_000 * MS
 """Later than any bound of a scenario that does not wait for a timer."""
 
 
+STEP = 100_003
+"""What is added to a number: so much that no altered answer is by chance another one that a scenario declares."""
+
+
 def _with(**changes: Callable[[Segment], object]) -> Callable[[Seen], list[Seen]]:
     def alter(seen: Seen) -> list[Seen]:
         at, segment = seen
@@ -30,9 +34,9 @@ KINDS: Mapping[str, Callable[[Seen], list[Seen]]] = {
     "drop": lambda _: [],
     "duplicate": lambda seen: [seen, seen],
     "delay": lambda seen: [(seen[0] + DELAY_NS, seen[1])],
-    "seq": _with(seq=lambda segment: add(segment.seq, 1)),
+    "seq": _with(seq=lambda segment: add(segment.seq, STEP)),
     # without ACK the field says nothing, so the flag is altered with it
-    "ack": _with(ack=lambda segment: add(segment.ack, 1), flags=lambda segment: segment.flags | ACK),
+    "ack": _with(ack=lambda segment: add(segment.ack, STEP), flags=lambda segment: segment.flags | ACK),
     "fin": _with(flags=lambda segment: segment.flags ^ FIN),
     "rst": _with(flags=lambda segment: segment.flags ^ RST),
 }

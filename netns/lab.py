@@ -49,7 +49,7 @@ class Lab:
             link.connect(self.peer, self.kernel, self.plan, self._mtu)
             with self.kernel.entered():
                 link.address_kernel_end(self.kernel, self.plan, hold_timers=self._hold_timers)
-            link.wait_until_up(self.peer, self.kernel)
+            link.wait_until_up(self.peer, self.kernel, self.plan)
             self._stack = opening.pop_all()
         return self
 

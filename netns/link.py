@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pyroute2 import IPRoute
@@ -31,12 +31,13 @@ _OFFLOADS = (
     "generic-segmentation-offload",
     "generic-receive-offload",
 )
-_RTMGRP_LINK = 1
+_RTMGRP_LINK = 0x1
+_RTMGRP_IPV6_ROUTE = 0x400
+_TABLE_LOCAL = 255
 _NUD_PERMANENT = 0x80
 _IFA_F_NODAD = 0x02
 _IFA_F_NOPREFIXROUTE = 0x200
 _SCOPE_LINK = 253
-_IFF_RUNNING = 0x40
 _LOCK_RTO_MIN = 1 << 13  # RTAX_RTO_MIN: unlocked, the metric does nothing
 _READY_SECONDS = 5.0
 
@@ -134,25 +135,44 @@ def _has_ipv6() -> bool:
     return True
 
 
-def wait_until_up(peer: Namespace, kernel: Namespace) -> None:
-    """Wait until netlink says that both ends are running; traffic is dropped before that.
+def wait_until_up(peer: Namespace, kernel: Namespace, plan: Plan) -> None:
+    """Wait until netlink says that both ends are up and that the kernel takes packets for its addresses.
+
+    Before the first, traffic is dropped without a trace. Before the second, IPv6 is: the kernel puts the route to an
+    own address in place from a work queue (addrconf_dad_work, net/ipv6/addrconf.c), also without DAD.
 
     Raises:
         FinwaitError: they are not within 5 s.
     """
+
+    def is_up(name: str) -> Callable[[IPRoute], bool]:
+        # not IFF_RUNNING, which is set while the state is still unknown
+        return lambda route: route.link("get", ifname=name)[0].get_attr("IFLA_OPERSTATE") == "UP"
+
+    def takes_packets(route: IPRoute) -> bool:
+        local = route.get_routes(family=socket.AF_INET6, table=_TABLE_LOCAL)
+        return any(entry.get_attr("RTA_DST") == plan.kernel.ipv6 for entry in local)
+
+    _wait(peer, f"{PEER_END} is up", is_up(PEER_END))
+    _wait(kernel, f"{KERNEL_END} is up", is_up(KERNEL_END))
+    if _has_ipv6():
+        _wait(kernel, f"the route to {plan.kernel.ipv6} is in place", takes_packets)
+
+
+def _wait(namespace: Namespace, what: str, holds: Callable[[IPRoute], bool]) -> None:
+    """Wait until something holds that netlink tells changes of."""
     end = time.monotonic() + _READY_SECONDS
-    for namespace, name in ((peer, PEER_END), (kernel, KERNEL_END)):
-        with namespace.entered():
-            events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-        with events, netlink(namespace) as route:
-            # subscribed before the first look, so no change can fall between
-            events.bind((0, _RTMGRP_LINK))
-            while not route.link("get", ifname=name)[0]["flags"] & _IFF_RUNNING:
-                left = end - time.monotonic()
-                if left <= 0 or not select.select([events], [], [], left)[0]:
-                    raise FinwaitError(
-                        f"{name} did not come up within {_READY_SECONDS:.0f} s",
-                        why="the machine is very busy, or something else manages new network devices",
-                        hint="finwait doctor",
-                    )
-                events.recv(65536)
+    with namespace.entered():
+        events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    with events, netlink(namespace) as route:
+        # subscribed before the first look, so no change can fall between
+        events.bind((0, _RTMGRP_LINK | _RTMGRP_IPV6_ROUTE))
+        while not holds(route):
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([events], [], [], left)[0]:
+                raise FinwaitError(
+                    f"a lab was not ready within {_READY_SECONDS:.0f} s: it never came that {what}",
+                    why="the machine is very busy, or something else manages new network devices",
+                    hint="finwait doctor",
+                )
+            events.recv(65536)

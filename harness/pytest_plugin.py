@@ -1,0 +1,303 @@
+"""What pytest gets from finwait: options, fixtures and hooks, and nothing else.
+
+The process that runs scenarios (pytest itself, or each worker of xdist) calibrates and records; the process that the
+user started makes the run folder and, without root, enters a user namespace before any worker starts.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness import preconditions, recorder
+from harness.calibration import calibrate
+from harness.endpoint import Endpoint
+from harness.errors import FinwaitError
+from harness.recorder import Scenario
+from harness.runfolder import RUN, RunFolder, hand_back
+from harness.session import Connection, Session
+from harness.tamper import Tampering
+from harness.timeline import Result, RunRecord
+from harness.timing import VIRTUAL, TimingProfile
+from harness.verdict import Outcome
+from netns import privilege
+
+SCENARIO = pytest.StashKey[Scenario]()
+RUNNER = pytest.StashKey["Runner"]()
+_WORDS = {
+    Outcome.CONFORMS: ("passed", ".", "CONFORMS"),
+    Outcome.DEVIATES: ("failed", "F", "DEVIATES"),
+    Outcome.UNSUPPORTED: ("skipped", "s", "UNSUPPORTED"),
+    Outcome.LOST: ("error", "E", "LOST"),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of a run."""
+    group = parser.getgroup("finwait", "finwait: TCP conformance")
+    group.addoption("--run-dir", type=Path, metavar="DIR", help="where the run folder is made [reports/runs]")
+    group.addoption("--run-name", metavar="NAME", help="its name [the time in UTC]")
+    group.addoption("--captures", choices=("deviating", "all"), default="deviating", help="which captures are kept")
+    group.addoption(
+        "--known-deviations",
+        action="store_true",
+        help="report a deviation whose fixing commit the scenario names, and pass: to test the harness, not the kernel",
+    )
+    group.addoption("--timing", choices=("calibrated", "virtual"), default="calibrated", help="the timing profile")
+    group.addoption("--kernel-name", default="host", metavar="NAME", help="what the kernel is called in the reports")
+    group.addoption(
+        "--tamper",
+        metavar="KIND:NUMBER",
+        help="alter that answer of the kernel in every scenario, to show that it is noticed; NUMBER may be 'last'",
+    )
+    group.addoption("--tamper-after", type=Path, metavar="RUN", help="the run that tells which answer is the last")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Get the right to make namespaces, and a run folder."""
+    config.addinivalue_line("markers", "requirement(*ids, fixed_by='', reason=''): the clauses a scenario checks")
+    if config.option.help or config.option.collectonly:
+        return
+    try:
+        if not hasattr(config, "workerinput"):
+            privilege.ensure()
+        config.stash[RUNNER] = runner = Runner(config)
+    except FinwaitError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.pluginmanager.register(runner, "finwait-runner")
+
+
+class Runner:
+    """The hooks of one pytest process, and what they share."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.worker: str = getattr(config, "workerinput", {}).get("workerid", "")
+        self.counts = dict.fromkeys(Outcome, 0)
+        self.misused = False
+        self._profile: TimingProfile | None = None
+        self._planned: tuple[str, ...] = ()
+        self._described = False
+        option = config.option
+        if self.worker:
+            self.folder = RunFolder(Path(config.workerinput["finwait_folder"]))  # type: ignore[attr-defined]
+        else:
+            self.folder = RunFolder.create(
+                option.run_dir or recorder.default_parent(config.rootpath), name=option.run_name
+            )
+        self.tampering = TamperPlan(option.tamper, option.tamper_after)
+
+    @property
+    def profile(self) -> TimingProfile:
+        """The tolerances; calibrated when first asked for."""
+        if self._profile is None:
+            virtual = self.config.option.timing == "virtual"
+            self._profile = VIRTUAL if virtual else calibrate()
+        return self._profile
+
+    def describe_run(self, session: Session | None) -> None:
+        """Write ``run.json``; again when the first lab tells about the kernel."""
+        self._described = session is not None
+        self.folder.write_run(
+            RunRecord(
+                id=self.folder.path.name,
+                started=preconditions.now(),
+                kernel=preconditions.kernel(),
+                kernel_name=self.config.option.kernel_name,
+                machine=preconditions.machine(),
+                versions=preconditions.versions(),
+                preconditions=preconditions.gather(session) if session else {},
+                missing=dict(session.insight.missing) if session else {},
+                timing=self.profile if session else TimingProfile(),
+                planned=self._planned,
+                arguments=tuple(map(str, self.config.invocation_params.args)),
+            )
+        )
+
+    def opened(self, session: Session) -> None:
+        """A scenario has its lab."""
+        if not self._described and self.worker in ("", "gw0"):
+            self.describe_run(session)
+
+    # -- hooks
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: object) -> None:
+        """Tell a worker of xdist where to write."""
+        node.workerinput["finwait_folder"] = str(self.folder.path)  # type: ignore[attr-defined]
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note which scenarios are to run: one that never reports is lost."""
+        scenarios = [item for item in session.items if "session" in getattr(item, "fixturenames", ())]
+        for item in scenarios:
+            item.stash[SCENARIO] = recorder.scenario_of(item)
+        self._planned = tuple(item.nodeid for item in scenarios)
+        if self._planned and self.worker in ("", "gw0"):
+            self.describe_run(None)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Iterator[None]:
+        """After the scenario's own words: nothing may be left that it did not mention."""
+        result = yield
+        scenario = pyfuncitem.stash.get(SCENARIO, None)
+        for session in scenario.sessions if scenario else ():
+            session.finish()
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+        """Judge and record, while the lab is still there."""
+        scenario = item.stash.get(SCENARIO, None)
+        error = call.excinfo.value if call.excinfo else None
+        if scenario:
+            recorder.explain(scenario, error)
+        report: pytest.TestReport = yield  # type: ignore[assignment]
+        if scenario and (
+            call.when == "call" or (call.when == "setup" and error) or (error and call.when == "teardown")
+        ):
+            self._judge(item, scenario, call, report)
+        return report  # type: ignore[return-value]
+
+    def _judge(
+        self, item: pytest.Item, scenario: Scenario, call: pytest.CallInfo[None], report: pytest.TestReport
+    ) -> None:
+        error = call.excinfo.value if call.excinfo else None
+        scenario.outcome, scenario.message = recorder.classify(error)
+        if scenario.outcome is Outcome.DEVIATES or (error is not None and isinstance(error, FinwaitError)):
+            report.longrepr = f"{item.nodeid}\n\n{scenario.message}" if report.outcome == "failed" else report.longrepr
+        if scenario.outcome is Outcome.DEVIATES and scenario.fixed_by and item.config.option.known_deviations:
+            scenario.known = True
+            report.outcome = "skipped"
+            report.wasxfail = f"deviates, as kernels without {scenario.fixed_by} do"
+        keep = item.config.option.captures == "all"
+        result = recorder.record(scenario, self.folder, call.duration, keep_capture=keep)
+        vars(report)["finwait"] = msgspec.json.encode(result).decode()
+        vars(report)["finwait_misuse"] = isinstance(error, FinwaitError) and scenario.outcome is Outcome.LOST
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """The four outcomes in pytest's words."""
+        text = getattr(report, "finwait", None)
+        if text is None or hasattr(report, "wasxfail"):
+            return None
+        return _WORDS[Outcome(msgspec.json.decode(text, type=Result).outcome)]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep a result as soon as it is there; the process that the user started does it for all workers."""
+        text = getattr(report, "finwait", None)
+        if text is None or self.worker:
+            return
+        result = msgspec.json.decode(text, type=Result)
+        self.folder.append_result(result)
+        self.counts[Outcome(result.outcome)] += 1
+        self.misused |= vars(report)["finwait_misuse"]
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Status 2 when something other than the kernel was at fault; no empty run folder."""
+        if self.worker:
+            return
+        if self.misused:
+            session.exitstatus = 2
+        if not (self.folder.path / RUN).exists():
+            shutil.rmtree(self.folder.path)
+        elif self.config.cache is not None:  # under sudo it would stay root's
+            for path in (self.config.cache._cachedir, *self.config.cache._cachedir.rglob("*")):
+                if path.exists():
+                    hand_back(path)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say how the kernel did, and where the evidence is."""
+        if not sum(self.counts.values()):
+            return
+        said = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items() if count)
+        terminalreporter.write_line(f"finwait: {said}; run folder {shown(self.folder.path, self.config.rootpath)}")
+
+
+class TamperPlan:
+    """Which answer each scenario's wire alters."""
+
+    def __init__(self, text: str | None, after: Path | None) -> None:
+        self._text = text
+        self._last: dict[str, int] = {}
+        if text and text.endswith(":last"):
+            if after is None:
+                raise FinwaitError("--tamper KIND:last needs --tamper-after RUN", hint="the folder of an ordinary run")
+            lines = (after / "results.jsonl").read_bytes().splitlines()
+            results = [msgspec.json.decode(line, type=Result) for line in lines]
+            self._last = {result.scenario: result.received for result in results if result.received}
+        elif text:
+            Tampering.parse(text)
+
+    def of(self, scenario: str) -> Tampering | None:
+        """How a scenario's wire lies, or None."""
+        if self._text is None:
+            return None
+        if not self._text.endswith(":last"):
+            return Tampering.parse(self._text)
+        return Tampering.parse(f"{self._text.partition(':')[0]}:{self._last.get(scenario, 1)}")
+
+
+def shown(path: Path, root: Path) -> Path:
+    """A path as the user would write it."""
+    return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+# -- fixtures
+
+
+@pytest.fixture
+def ip_version() -> int:
+    """IP version of the scenario, 4; a scenario parametrizes it with [4, 6] to have both."""
+    return 4
+
+
+@pytest.fixture
+def timestamps() -> bool:
+    """Whether the peer offers TCP timestamps; a scenario parametrizes it to have both."""
+    return True
+
+
+@pytest.fixture
+def hold_timers() -> bool:
+    """Whether the retransmission and delayed ACK timers are kept out; scenarios about them say False."""
+    return True
+
+
+@pytest.fixture
+def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, hold_timers: bool) -> Iterator[Session]:
+    """A lab of the scenario's own, with nothing opened in it yet."""
+    runner = request.config.stash[RUNNER]
+    scenario = request.node.stash[SCENARIO]
+    opened = Session(
+        runner.profile,
+        version=ip_version,
+        timestamps=timestamps,
+        hold_timers=hold_timers,
+        tampering=runner.tampering.of(scenario.id),
+    )
+    with opened:
+        scenario.sessions.append(opened)
+        runner.opened(opened)
+        yield opened
+
+
+@pytest.fixture
+def listener(session: Session) -> Endpoint:
+    """A listening socket of the kernel under test."""
+    return session.listen()
+
+
+@pytest.fixture
+def established(session: Session, listener: Endpoint) -> Connection:
+    """The peer has opened a connection to a server: ``server, peer = established``."""
+    return session.establish(listener)
+
+
+@pytest.fixture
+def connected(session: Session) -> Connection:
+    """A client of the kernel under test has opened a connection to the peer: ``client, peer = connected``."""
+    return session.connect()
