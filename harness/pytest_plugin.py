@@ -17,6 +17,7 @@ from harness import preconditions, recorder
 from harness.calibration import calibrate
 from harness.endpoint import Endpoint
 from harness.errors import FinwaitError
+from harness.probes.tracepoints import Tracer
 from harness.recorder import Scenario
 from harness.runfolder import RUN, RunFolder, hand_back
 from harness.session import Connection, Session
@@ -90,6 +91,7 @@ class Runner:
                 option.run_dir or recorder.default_parent(config.rootpath), name=option.run_name
             )
         self.tampering = TamperPlan(option.tamper, option.tamper_after)
+        self._tracer: Tracer | None = None
 
     @property
     def profile(self) -> TimingProfile:
@@ -98,6 +100,13 @@ class Runner:
             virtual = self.config.option.timing == "virtual"
             self._profile = VIRTUAL if virtual else calibrate()
         return self._profile
+
+    @property
+    def tracer(self) -> Tracer:
+        """The process's ear for tracepoints; opened when first asked for."""
+        if self._tracer is None:
+            self._tracer = Tracer().__enter__()
+        return self._tracer
 
     def describe_run(self, session: Session | None) -> None:
         """Write ``run.json``; again when the first lab tells about the kernel."""
@@ -198,6 +207,8 @@ class Runner:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Status 2 when something other than the kernel was at fault; no empty run folder."""
+        if self._tracer is not None:
+            self._tracer.__exit__(None, None, None)
         if self.worker:
             return
         if self.misused:
@@ -278,6 +289,7 @@ def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, h
         timestamps=timestamps,
         hold_timers=hold_timers,
         tampering=runner.tampering.of(scenario.id),
+        tracer=runner.tracer,
     )
     with opened:
         scenario.sessions.append(opened)

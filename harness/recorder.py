@@ -86,6 +86,8 @@ def record(scenario: Scenario, folder: RunFolder, seconds: float, *, keep_captur
     if not scenario.sessions:
         return result
     session = scenario.sessions[-1]
+    with session.stopwatch.part("probe"):
+        session.insight.collect(session.peers)
     with session.stopwatch.part("write"):
         events = tuple(session.timeline)
         timeline = folder.write_timeline(TimelineRecord(scenario=scenario.id, events=events))

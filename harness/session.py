@@ -9,6 +9,7 @@ from harness.endpoint import Endpoint, open_socket
 from harness.hub import Hub
 from harness.insight import Insight
 from harness.peer import INITIAL_SEQUENCE_NUMBER, Peer
+from harness.probes.tracepoints import Tracer
 from harness.segment import ACK, SYN
 from harness.stopwatch import Stopwatch
 from harness.tamper import Tampering
@@ -43,6 +44,7 @@ class Session:
         timestamps: whether the peer offers TCP timestamps.
         hold_timers: keep the kernel's retransmission and delayed ACK timers out of the scenario.
         tampering: how answers are altered before they are judged, or None.
+        tracer: listens to the kernel's tracepoints for the whole process, or None.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Session:
         timestamps: bool = True,
         hold_timers: bool = True,
         tampering: Tampering | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self.profile = profile
         self.version = version
@@ -62,6 +65,7 @@ class Session:
         self.peers: list[Peer] = []
         self.lab = Lab(hold_timers=hold_timers)
         self._tampering = tampering
+        self._tracer = tracer
         self._endpoints: list[Endpoint] = []
         self._stack = ExitStack()
 
@@ -73,7 +77,7 @@ class Session:
                 opening.callback(self.wire.close)
                 self.hub = Hub(self.lab.plan, self.wire, self.timeline, self.profile, self._tampering)
                 self.hub.stopwatch = self.stopwatch
-                self.insight = opening.enter_context(Insight(self.lab, self.timeline))
+                self.insight = opening.enter_context(Insight(self.lab, self.timeline, self._tracer))
                 self.hub.settled = self._settled
             self._stack = opening.pop_all()
         return self
@@ -88,7 +92,7 @@ class Session:
     def _settled(self) -> None:
         with self.stopwatch.part("probe"):
             for peer in self.peers:
-                self.insight.look(peer.flow, peer.connection)
+                self.insight.look(peer)
 
     # -- what scenarios open
 
@@ -174,7 +178,7 @@ class Session:
 
     def explain(self, mismatch: Mismatch) -> None:
         """Put into a failure what the kernel knew and what went before."""
-        mismatch.kernel = tuple(self.insight.summary())
+        mismatch.kernel = tuple(self.insight.summary(self.peers))
         mismatch.so_far = tuple(self._so_far())
 
     def _so_far(self) -> list[str]:
