@@ -61,6 +61,9 @@ class Cache:
         Raises:
             FinwaitError: no space, no permission, or what ``make`` raises.
         """
+        whole = self.content(kind, key)
+        if whole is not None:  # no lock, so that a cache that is not this user's can be used
+            return whole
         with self._plain_errors(), self.lock(f"{kind}-{key}"):
             whole = self.content(kind, key)
             if whole is not None:
