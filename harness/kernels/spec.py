@@ -86,7 +86,7 @@ def _uml_virtual(series: str) -> KernelSpec:
 
 def _debian(series: str) -> KernelSpec:
     split = _series_key(series) >= _SPLIT_FROM
-    release = re.escape(series) + r"[.\d]*[-+~\w.]*-cloud-amd64"
+    release = re.escape(series) + r"(\.\d[-+~\w.]*)?-cloud-amd64"
     packages = (
         (f"linux-binary-{release}", f"linux-modules-{release}") if split else (f"linux-image-{release}",)
     )
