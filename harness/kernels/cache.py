@@ -213,7 +213,9 @@ def _differences(entry: Entry) -> list[str]:
     changed = [path for path in stored if now.get(path, stored[path]) != stored[path]]
     lines += [f"{name}/{path}: changed" for path in changed]
     if entry.kind == "deb":  # a manifest that was changed along with the file would not tell
-        wrong = [path for path, value in now.items() if value != f"sha256:{entry.key}" and path not in changed]
+        wrong = [
+            path for path, value in now.items() if value != f"sha256:{entry.key}" and path not in changed
+        ]
         lines += [f"{name}/{path}: is not what its key says" for path in wrong]
     return lines
 

@@ -159,7 +159,10 @@ def test_two_at_once_make_it_once(tmp_path: Path) -> None:
         (lambda content: (content / "deep/file").write_text("y"), "tree/k/deep/file: changed"),
         (lambda content: (content / "deep/file").unlink(), "tree/k/deep/file: gone"),
         (lambda content: (content / "new").touch(), "tree/k/new: was not there"),
-        (lambda content: (content.parent / "manifest.json").unlink(), "tree/k: manifest.json is missing or unreadable"),
+        (
+            lambda content: (content.parent / "manifest.json").unlink(),
+            "tree/k: manifest.json is missing or unreadable",
+        ),
     ],
 )
 def test_verify_finds_damage(tmp_path: Path, damage: Callable[[Path], object], said: str) -> None:

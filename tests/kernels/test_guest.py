@@ -29,14 +29,30 @@ def test_status_comes_from_the_answer_and_not_from_the_process(status: int) -> N
 @pytest.mark.parametrize(
     ("ended", "answer", "said"),
     [
-        (Ended(134, ("x Kernel panic - not syncing: Out of memory",), 1), BOOTED, "kernel panic: Out of memory"),
+        (
+            Ended(134, ("x Kernel panic - not syncing: Out of memory",), 1),
+            BOOTED,
+            "kernel panic: Out of memory",
+        ),
         (Ended(None, ("Kernel panic - not syncing: stuck",), 20), BOOTED, "kernel panic: stuck"),
-        (Ended(None, ("last words",), 20), BOOTED, "hung: not done after 20 s of real time; last line: last words"),
+        (
+            Ended(None, ("last words",), 20),
+            BOOTED,
+            "hung: not done after 20 s of real time; last line: last words",
+        ),
         (Ended(None, (), 20), Answer(), "never booted: not done after 20 s of real time; it said nothing"),
         (Ended(137, ("x",), 1), BOOTED, "the kernel's process was killed by signal 9; last line: x"),
-        (Ended(1, ("no such option",), 1), Answer(), "never booted: the kernel's process ended with status 1"),
+        (
+            Ended(1, ("no such option",), 1),
+            Answer(),
+            "never booted: the kernel's process ended with status 1",
+        ),
         (Ended(0, (), 1), BOOTED, "the kernel ended without the command's status"),
-        (Ended(0, (), 1), Answer(failed="mount /x: gone"), "the guest could not be made ready: mount /x: gone"),
+        (
+            Ended(0, (), 1),
+            Answer(failed="mount /x: gone"),
+            "the guest could not be made ready: mount /x: gone",
+        ),
     ],
 )
 def test_no_answer_is_lost_and_says_why(ended: Ended, answer: Answer, said: str) -> None:

@@ -21,7 +21,12 @@ def run(script: str, limit: float = 30.0) -> Ended:
 
 @pytest.mark.parametrize(
     ("script", "status"),
-    [("exit 0", 0), ("exit 3", 3), ("kill -TERM $$", 128 + signal.SIGTERM), ("kill -KILL $$", 128 + signal.SIGKILL)],
+    [
+        ("exit 0", 0),
+        ("exit 3", 3),
+        ("kill -TERM $$", 128 + signal.SIGTERM),
+        ("kill -KILL $$", 128 + signal.SIGKILL),
+    ],
 )
 def test_status(script: str, status: int) -> None:
     assert run(script).status == status
@@ -85,7 +90,9 @@ def test_console_that_raises_ends_everything() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_to_end(("/bin/sh", "-c", "echo $$; sleep 1000"), limit=30, cwd=Path("/"), env=ENV, console=console)
+        run_to_end(
+            ("/bin/sh", "-c", "echo $$; sleep 1000"), limit=30, cwd=Path("/"), env=ENV, console=console
+        )
     assert _ends(seen[0], 0.0)
 
 

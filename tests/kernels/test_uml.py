@@ -46,7 +46,11 @@ def test_status_lines_files_and_nothing_else(output: Path) -> None:
     seen: list[str] = []
     run = UML.run(shell("uname -r; pwd; id -u; echo made > file; exit 3", output), seen.append)
     assert (run.status, run.lost) == (3, None)
-    assert [line for line in run.console if line in ("5.10.46", str(output), "0")] == ["5.10.46", str(output), "0"]
+    assert [line for line in run.console if line in ("5.10.46", str(output), "0")] == [
+        "5.10.46",
+        str(output),
+        "0",
+    ]
     assert tuple(seen) == run.console
     assert left(output) == ["file"]
     assert (output / "file").read_text() == "made\n"
