@@ -8,8 +8,8 @@ from pathlib import Path
 
 from harness.errors import FinwaitError
 
-# What a lab needs or may ask for. What is built into a kernel, or is not there at all, is passed over here: the
-# guest then tries, and names what is missing.
+# What a lab needs or may ask for. What is built into a kernel, or is not there at all, is passed over here;
+# the guest tries, and names what is missing.
 WANTED = (
     "af_packet",
     "veth",
@@ -26,7 +26,8 @@ _DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 def load_order(folder: Path, wanted: tuple[str, ...] = WANTED) -> tuple[Path, ...]:
     """The files of the wanted modules and of all they need, each after what it needs.
 
-    Read from the modules' own ``depends`` (modinfo(8)), because Debian's image packages come without modules.dep.
+    Read from the modules' own ``depends`` (modinfo(8)), because Debian's image packages come without
+    modules.dep.
 
     Raises:
         FinwaitError: a module needs one that is not in the folder.

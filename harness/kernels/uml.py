@@ -12,6 +12,7 @@ from harness.errors import FinwaitError
 from harness.kernels import guest, guest_init
 from harness.kernels.backend import Job, Run
 from harness.kernels.cache import Cache
+from harness.kernels.images import ImageKind, identify
 from harness.kernels.modules import load_order
 from harness.kernels.process import run_to_end
 from harness.kernels.provide import provided
@@ -20,7 +21,8 @@ from harness.kernels.spec import KernelSpec
 MEMORY_MB = 256
 
 
-# Debian's binaries time their RAID code for 0.7 to 1.4 s at every boot, for a file system that is not used here.
+# Debian's binaries time their RAID code for 0.7 to 1.4 s at every boot, for a file system that is not used
+# here.
 _NO_BENCHMARK = "initcall_blacklist=raid6_select_algo,raid6_init"
 _HOST_LOADER = b"/lib64/ld-linux-x86-64.so.2\0"
 _LOADER = "ld.so"
@@ -41,7 +43,8 @@ class Uml:
     Args:
         spec: which kernel.
         cache: where its package was fetched to.
-        memory: the guest's memory in MB; it decides the default sizes of TCP's buffers (tcp_init in net/ipv4/tcp.c).
+        memory: the guest's memory in MB; it decides the default sizes of TCP's buffers (tcp_init in
+        net/ipv4/tcp.c).
     """
 
     def __init__(self, spec: KernelSpec, cache: Cache, *, memory: int = MEMORY_MB) -> None:
@@ -85,7 +88,7 @@ class Uml:
         return guest.judge(self.name, job, ended, answer)
 
     def _files(self) -> _Files:
-        if self.spec.path is not None and self.spec.path.suffix != ".deb":
+        if self.spec.path is not None and identify(self.spec.path).kind is ImageKind.UML:
             return _Files(self.spec.path, self.spec.modules)
         tree, *libc = provided(self.spec, self.cache)
         binary = tree / "usr/bin/linux.uml"
@@ -98,7 +101,8 @@ class Uml:
         return _Files(linked / binary.name, modules, libc[0] / "usr/lib/x86_64-linux-gnu")
 
     def _argv(self, files: _Files, control: Path) -> tuple[str, ...]:
-        # By env(1), because the leash in front of it is a program of the host and must keep the host's libraries.
+        # By env(1), because the leash in front of it is a program of the host and must keep the host's
+        # libraries.
         libraries = ("/usr/bin/env", f"LD_LIBRARY_PATH={files.libc}") if files.libc else ()
         return (
             *libraries,
@@ -123,8 +127,8 @@ class Uml:
 def _relink(binary: Path, folder: Path) -> None:
     """Copy a binary so that it asks for its loader by a name in the folder it is started in.
 
-    Starting it through the loader instead would leave its heap where the loader is, and the kernel takes the end of
-    its heap for the end of its memory.
+    Starting it through the loader instead would leave its heap where the loader is, and the kernel takes
+    the end of its heap for the end of its memory.
     """
     content = binary.read_bytes()
     if content.count(_HOST_LOADER) != 1:
@@ -135,7 +139,7 @@ def _relink(binary: Path, folder: Path) -> None:
 
 
 def _quoted(path: str) -> str:
-    """A path as one word of a kernel command line (next_arg in lib/cmdline.c), which has no way to quote a quote."""
+    """A path as one word of a kernel command line, which cannot hold a quote (next_arg, lib/cmdline.c)."""
     if '"' in path or "\n" in path:
         raise FinwaitError(
             f"cannot boot with the path {path!r}", why="a kernel command line cannot hold a quotation mark"

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from harness.errors import FinwaitError
 from harness.kernels.cache import Cache
 
@@ -22,6 +23,13 @@ def writes(text: str) -> Callable[[Path], None]:
         (folder / "deep").mkdir()
         (folder / "deep/file").write_text(text)
         (folder / "link").symlink_to("deep/file")
+
+    return make
+
+
+def writes_one(content: bytes) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        (folder / "file").write_bytes(content)
 
     return make
 
@@ -184,9 +192,9 @@ def test_verify_finds_a_link_that_points_elsewhere(tmp_path: Path) -> None:
 def test_a_deb_is_also_held_against_its_key(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     key = hashlib.sha256(b"x").hexdigest()
-    cache.fill("deb", key, lambda folder: (folder / "a.deb").write_bytes(b"x") and None)
-    cache.fill("deb", "0" * 64, lambda folder: (folder / "a.deb").write_bytes(b"x") and None)
-    assert cache.verify() == [f"deb/{'0' * 64}/a.deb: is not what its key says"]
+    cache.fill("deb", key, writes_one(b"x"))
+    cache.fill("deb", "0" * 64, writes_one(b"x"))
+    assert cache.verify() == [f"deb/{'0' * 64}/file: is not what its key says"]
 
 
 def test_remove(tmp_path: Path) -> None:
@@ -199,7 +207,7 @@ def test_remove(tmp_path: Path) -> None:
 
 def test_entries_and_their_size(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
-    cache.fill("tree", "k", lambda folder: (folder / "file").write_bytes(bytes(1000)) and None)
+    cache.fill("tree", "k", writes_one(bytes(1000)))
     (entry,) = cache.entries()
     assert (entry.kind, entry.key, entry.size) == ("tree", "k", 1000)
 

@@ -1,4 +1,4 @@
-"""Real boots of the prebuilt User Mode Linux 5.10: they need it in the user's cache, and say so when it is not."""
+"""Real boots of the prebuilt User Mode Linux 5.10, when it is in the user's cache."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from harness.errors import FinwaitError, Unsupported
 from harness.kernels.backend import Backend, Job
 from harness.kernels.cache import Cache
@@ -137,7 +138,7 @@ def _broken_modules(folder: Path) -> Path:
 
 def test_kernel_without_its_modules_names_what_is_missing(output: Path) -> None:
     spec = KernelSpec("./linux", Kind.UML, path=UML._files().binary)
-    with pytest.raises(Unsupported, match="./linux has no IPv6 and no veth"):
+    with pytest.raises(Unsupported, match=r"\./linux has no IPv6 and no veth"):
         Uml(spec, UML.cache).run(shell("exit 0", output))
     assert left(output) == []
 
