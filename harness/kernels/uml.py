@@ -26,6 +26,7 @@ MEMORY_MB = 256
 _NO_BENCHMARK = "initcall_blacklist=raid6_select_algo,raid6_init"
 _HOST_LOADER = b"/lib64/ld-linux-x86-64.so.2\0"
 _LOADER = "ld.so"
+_OWN = ("/dev", "/proc", "/sys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Uml:
             Unsupported: the kernel has no veth, no IPv6 or no network namespaces.
         """
         guest.check(job)
+        _check_visible(job)
         files = self._files()
         with guest.control_folder(job) as control:
             guest.write_order(control, job, load_order(files.modules) if files.modules else ())
@@ -136,6 +138,17 @@ def _relink(binary: Path, folder: Path) -> None:
     relinked = folder / binary.name
     relinked.write_bytes(content.replace(_HOST_LOADER, _LOADER.encode().ljust(len(_HOST_LOADER), b"\0")))
     relinked.chmod(0o755)
+
+
+def _check_visible(job: Job) -> None:
+    for what, folder in (("cwd", job.cwd), ("output", job.output)):
+        covered = next((name for name in _OWN if folder.resolve().is_relative_to(name)), None)
+        if covered is not None:
+            raise FinwaitError(
+                f"a guest cannot see the job's {what} {folder}",
+                why=f"it has a {covered} of its own",
+                hint="a folder elsewhere",
+            )
 
 
 def _quoted(path: str) -> str:
