@@ -25,7 +25,7 @@ PURE: Sequence[Sequence[str]] = (
     ("harness.baseline", "harness.marks"),
 )
 IMPURE: Sequence[Sequence[str]] = (
-    ("harness.runfolder", "harness.craft", "harness.trial"),
+    ("harness.runfolder", "harness.craft", "harness.machine"),
     ("harness.wire", "harness.endpoint", "harness.probes", "harness.probes.*"),
     ("harness.hub", "harness.endings"),
     ("harness.peer", "harness.insight"),
