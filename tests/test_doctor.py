@@ -210,7 +210,9 @@ def test_the_configuration_may_stand_in_boot_instead(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", [b"no gzip", b"\x1f\x8b\x08", gzip.compress(b"x")[:10] + b"\xff" * 9, gzip.compress(b"\xff")]
+    "broken",
+    [b"no gzip", b"\x1f\x8b\x08", gzip.compress(b"x")[:10] + b"\xff" * 9, gzip.compress(b"\xff")],
+    ids=["another format", "cut short", "corrupted", "no text"],
 )
 def test_a_configuration_that_cannot_be_read_is_none(machine: Machine, broken: bytes) -> None:
     _write(machine.root / "proc/config.gz", broken)
