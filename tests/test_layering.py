@@ -17,7 +17,7 @@ PACKAGES = ("harness", "netns", "reports", "scenarios")
 # Who is named by a prefix ending in `.*` stands for all modules below it.
 PURE: Sequence[Sequence[str]] = (
     ("harness.errors",),
-    ("harness.options", "harness.timing", "harness.requirement", "harness.stopwatch"),
+    ("harness.options", "harness.timing", "harness.stopwatch"),
     ("harness.segment",),
     ("harness.pattern", "harness.origin", "harness.tamper"),
     ("harness.verdict",),
@@ -32,8 +32,8 @@ IMPURE: Sequence[Sequence[str]] = (
     ("harness.session",),
     ("harness.calibration",),
     ("harness",),  # the names that scenarios import
-    ("harness.recorder", "harness.preconditions", "harness.doctor"),
-    ("harness.pytest_plugin",),
+    ("harness.recorder", "harness.preconditions", "harness.doctor", "harness.matrix"),
+    ("harness.pytest_plugin", "harness.reproduce"),
     ("harness.cli",),
     ("harness.__main__",),
 )
@@ -49,7 +49,7 @@ BESIDE = {
 }
 MAY_USE_SCAPY = {"harness.wire", "harness.craft", "reports.pcapng"}
 PURE_THIRD_PARTY = {"msgspec"}
-THIRD_PARTY_OF = {"harness.requirement": {"pytest"}, "harness.marks": {"pytest"}}
+THIRD_PARTY_OF = {"harness.marks": {"pytest"}}
 # harness.errors is the name by which the harness knows the errors of the lowest layer
 ALSO = {"harness.errors": {"netns.errors"}}
 # the first layer that may import the packages that stand beside
