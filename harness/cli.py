@@ -70,8 +70,8 @@ def _run(options: argparse.Namespace, _: Console) -> int:
 
 def _reproduce(options: argparse.Namespace, console: Console) -> int:
     from harness import reproduce
-    from harness.kernels.cache import Cache
     from harness.kernels.apt import Source
+    from harness.kernels.cache import Cache
     from harness.kernels.provide import provide
     from harness.kernels.spec import parse
 

@@ -15,12 +15,11 @@ import pytest
 
 from harness import preconditions, recorder
 from harness.calibration import calibrate
-from harness.endpoint import Endpoint
 from harness.errors import FinwaitError
 from harness.probes.tracepoints import Tracer
 from harness.recorder import Scenario
 from harness.runfolder import RUN, RunFolder, hand_back
-from harness.session import Connection, Session
+from harness.session import Session
 from harness.tamper import Tampering
 from harness.timeline import Result, RunRecord
 from harness.timing import VIRTUAL, TimingProfile
@@ -255,61 +254,3 @@ class TamperPlan:
 def shown(path: Path, root: Path) -> Path:
     """A path as the user would write it."""
     return path.relative_to(root) if path.is_relative_to(root) else path
-
-
-# -- fixtures
-
-
-@pytest.fixture
-def ip_version() -> int:
-    """IP version of the scenario, 4; a scenario parametrizes it with [4, 6] to have both."""
-    return 4
-
-
-@pytest.fixture
-def timestamps() -> bool:
-    """Whether the peer offers TCP timestamps; a scenario parametrizes it to have both."""
-    return True
-
-
-@pytest.fixture
-def hold_timers() -> bool:
-    """Whether the retransmission and delayed ACK timers are kept out; scenarios about them say False."""
-    return True
-
-
-@pytest.fixture
-def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, hold_timers: bool) -> Iterator[Session]:
-    """A lab of the scenario's own, with nothing opened in it yet."""
-    runner = request.config.stash[RUNNER]
-    scenario = request.node.stash[SCENARIO]
-    opened = Session(
-        runner.profile,
-        version=ip_version,
-        timestamps=timestamps,
-        hold_timers=hold_timers,
-        tampering=runner.tampering.of(scenario.id),
-        tracer=runner.tracer,
-    )
-    with opened:
-        scenario.sessions.append(opened)
-        runner.opened(opened)
-        yield opened
-
-
-@pytest.fixture
-def listener(session: Session) -> Endpoint:
-    """A listening socket of the kernel under test."""
-    return session.listen()
-
-
-@pytest.fixture
-def established(session: Session, listener: Endpoint) -> Connection:
-    """The peer has opened a connection to a server: ``server, peer = established``."""
-    return session.establish(listener)
-
-
-@pytest.fixture
-def connected(session: Session) -> Connection:
-    """A client of the kernel under test has opened a connection to the peer: ``client, peer = connected``."""
-    return session.connect()

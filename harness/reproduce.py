@@ -12,8 +12,8 @@ from rich.console import Console
 
 from harness.errors import FinwaitError
 from harness.kernels.cache import Cache
-from harness.matrix import KernelRun, pytest_job, run_matrix
 from harness.kernels.spec import KernelSpec
+from harness.matrix import KernelRun, pytest_job, run_matrix
 from harness.runfolder import make_folder
 from harness.timeline import Called, Event, Sent
 from harness.verdict import Outcome
