@@ -94,7 +94,7 @@ class Peer:
         self.origin = Origin(check_range("isn", isn, 32))
         self.craft = Craft()
         self.received = 0
-        self.last_reply: Reply | None = None
+        self.last_reply: Reply | None = None  # the last choice between alternatives, else the last answer
         self._hub = hub
         self._encoder = Encoder(hub.plan, flow)
         self._waiting: deque[str] = deque()
@@ -200,9 +200,7 @@ class Peer:
         Raises:
             Mismatch: none of them, none at all, or too late.
         """
-        reply = self._await(Expectation(alternatives, within))
-        self.last_reply = reply
-        return reply
+        return self._await(Expectation(alternatives, within))
 
     def _await(self, expectation: Expectation) -> Reply:
         step = self._hub.timeline.step("expect " + " or ".join(map(str, expectation.alternatives.values())))
@@ -236,7 +234,10 @@ class Peer:
                 raise
             self._settle(arrival, f"{step}: {name}" if name else step)
         self._hub.settled()
-        return Reply(name, arrival.event.segment, max(0, arrival.at - cause.end), expectation)
+        reply = Reply(name, arrival.event.segment, max(0, arrival.at - cause.end), expectation)
+        if name or self.last_reply is None or not self.last_reply.name:
+            self.last_reply = reply
+        return reply
 
     def _settle(self, arrival: Arrival, step: str) -> None:
         self._last_judged = max(self._last_judged, arrival.at)

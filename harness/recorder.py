@@ -95,6 +95,7 @@ def record(scenario: Scenario, folder: RunFolder, seconds: float, *, keep_captur
         if keep_capture or scenario.outcome is not Outcome.CONFORMS:
             capture = folder.write_capture(scenario.id, pcapng(session.wire.frames, scenario.id))
     replies = [peer.last_reply for peer in session.peers if peer.last_reply]
+    replies = [reply for reply in replies if reply.name] or replies  # a declared choice tells more
     return msgspec.structs.replace(
         result,
         answer=replies[-1].name if replies else "",

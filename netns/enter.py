@@ -57,11 +57,12 @@ class Namespace:
         home = _current()
         try:
             unshare(CLONE_NEWNET)
-            created = cls(_current())
-            _setns(home)
+            try:
+                return cls(_current())
+            finally:
+                _setns(home)
         finally:
             os.close(home)
-        return created
 
     @contextmanager
     def entered(self) -> Iterator[None]:

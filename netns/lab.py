@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import threading
@@ -11,7 +12,12 @@ from typing import Self
 
 from netns import link, sysctls
 from netns.enter import Namespace
+from netns.errors import FinwaitError
 from netns.plan import Plan, plan
+from netns.privilege import refusal
+
+MTU_LEAST = 1280
+MTU_MOST = 65535
 
 _numbers = itertools.count()
 
@@ -27,10 +33,16 @@ class Lab:
         mtu: of both ends, in bytes, 1280 to 65535.
 
     Raises:
-        FinwaitError: the machine does not let itself be given namespaces or a veth pair.
+        FinwaitError: the machine does not let itself be given namespaces or a veth pair, or ``mtu`` is out of range.
     """
 
     def __init__(self, *, hold_timers: bool = True, mtu: int = 1500) -> None:
+        if not MTU_LEAST <= mtu <= MTU_MOST:
+            raise FinwaitError(
+                f"a lab cannot have an MTU of {mtu}",
+                why=f"IPv6 needs {MTU_LEAST} (RFC 8200 5), and a veth takes {MTU_MOST} at most",
+                hint="mtu=1500",
+            )
         self.plan: Plan = plan(next(_numbers))
         self.not_pinned: dict[str, str] = {}
         self._hold_timers = hold_timers
@@ -46,6 +58,8 @@ class Lab:
                 sysctls.pin({"net/ipv6/conf/all/disable_ipv6": "1", "net/ipv6/conf/default/disable_ipv6": "1"})
             with self.kernel.entered():
                 self.not_pinned = sysctls.pin()
+                if self._hold_timers:
+                    self.not_pinned |= sysctls.pin(sysctls.SHORT_AFTERLIFE)
             link.connect(self.peer, self.kernel, self.plan, self._mtu)
             with self.kernel.entered():
                 link.address_kernel_end(self.kernel, self.plan, hold_timers=self._hold_timers)
@@ -55,7 +69,14 @@ class Lab:
 
     @staticmethod
     def _namespace(stack: ExitStack) -> Namespace:
-        namespace = Namespace.create()
+        try:
+            namespace = Namespace.create()
+        except OSError as error:
+            raise FinwaitError(
+                f"a network namespace could not be made ({os.strerror(error.errno or errno.EPERM)})",
+                why=refusal(error),
+                hint="finwait doctor",
+            ) from error
         stack.callback(namespace.close)
         return namespace
 
@@ -78,7 +99,8 @@ class Closer:
     def close(self, action: Callable[[], None]) -> None:
         """Run ``action`` soon; the process's end closes what is left."""
         with self._wake:
-            if self._process != os.getpid():  # a fork has the object but not the thread
+            # a fork has the object but not the thread, and an action that raised has ended it
+            if self._process != os.getpid() or self._thread is None or not self._thread.is_alive():
                 self._process = os.getpid()
                 self._thread = threading.Thread(target=self._run, name="closer", daemon=True)
                 self._thread.start()

@@ -11,6 +11,10 @@ from netaddr import EUI, IPNetwork, mac_unix_expanded
 IPV4 = IPNetwork("198.18.0.0/15")
 IPV6 = IPNetwork("2001:db8::/32")
 _LOWEST_PORT = 1024
+# Processes step through addresses and ports by different strides, so that two which share an address at a time
+# (there are 32768 pairs only) do not share ports as well.
+_ADDRESS_STRIDE = 4096
+_PORT_STRIDE = 4469
 _PORTS = 30_000  # below ip_local_port_range, where the kernel picks its own
 
 
@@ -40,16 +44,18 @@ def plan(number: int, process: int | None = None) -> Plan:
     """The plan of a process's lab.
 
     The namespaces keep labs apart by themselves; the plan makes them distinct in what counts for the whole machine,
-    which is the trace of the kernel's tracepoints.
+    which is the trace of the kernel's tracepoints. The labs of one process share neither an address nor a first port
+    until 30000 later; those of processes that run side by side do not share both.
 
     Args:
         number: counts the labs of the process, from 0.
         process: its id; this process by default.
     """
-    index = ((os.getpid() if process is None else process) << 12) + number
-    pair = index % (IPV4.size // 4)
+    owner = os.getpid() if process is None else process
+    pair = (owner * _ADDRESS_STRIDE + number) % (IPV4.size // 4)
     ipv4 = IPV4.first + 4 * pair
-    ipv6 = IPV6.first + (index << 16)
+    # 22 bits of process id (PID_MAX_LIMIT, include/linux/threads.h), 48 bits to count its labs, 16 for its hosts
+    ipv6 = IPV6.first + (owner << 64) + (number << 16)
     prefix = IPNetwork((ipv4, 32)), IPNetwork((ipv6, 128), version=6)
     sides = []
     for host in (1, 2):
@@ -58,4 +64,4 @@ def plan(number: int, process: int | None = None) -> Plan:
         # 02: locally administered
         mac = str(EUI((0x02 << 40) + (pair << 8) + host, dialect=mac_unix_expanded))
         sides.append(Side(four, six, mac))
-    return Plan(kernel=sides[0], peer=sides[1], first_port=_LOWEST_PORT + index % _PORTS)
+    return Plan(kernel=sides[0], peer=sides[1], first_port=_LOWEST_PORT + (owner * _PORT_STRIDE + number) % _PORTS)

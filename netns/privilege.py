@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
 
+from netns import link
 from netns.enter import CLONE_NEWNET, CLONE_NEWUSER, Namespace, unshare
 from netns.errors import FinwaitError
 
 _CAP_NET_ADMIN = 12
+_CAP_NET_RAW = 13
 _CAP_SYS_ADMIN = 21
+
+# a setting, the value that closes the way, and what it means
+_USER_SETTINGS = (
+    ("kernel/apparmor_restrict_unprivileged_userns", "1", "AppArmor restricts user namespaces"),
+    ("kernel/unprivileged_userns_clone", "0", "user namespaces are for root only"),
+    ("user/max_user_namespaces", "0", "user namespaces are switched off"),
+    ("user/max_net_namespaces", "0", "network namespaces are switched off"),
+)
 
 
 def has_capabilities() -> bool:
-    """Whether the process may make network namespaces and configure them."""
+    """Whether the process may make network namespaces, configure them and open packet sockets in them."""
     status = Path("/proc/self/status").read_text()
     effective = int(status.partition("CapEff:")[2].split()[0], 16)
-    return all(effective >> bit & 1 for bit in (_CAP_NET_ADMIN, _CAP_SYS_ADMIN))
+    return all(effective >> bit & 1 for bit in (_CAP_NET_ADMIN, _CAP_NET_RAW, _CAP_SYS_ADMIN))
 
 
 def ensure() -> str:
@@ -30,13 +41,13 @@ def ensure() -> str:
         FinwaitError: neither way is open; the text names the setting that closes it.
     """
     if has_capabilities():
-        return "root" if not _in_user_namespace() else "user namespace"
+        return "root" if not in_user_namespace() else "user namespace"
     _enter_user_namespace()
     return "user namespace"
 
 
-def _in_user_namespace() -> bool:
-    # the initial user namespace maps everything
+def in_user_namespace() -> bool:
+    """Whether root here is root of a part of the machine only; the initial user namespace maps every id to itself."""
     return Path("/proc/self/uid_map").read_text().split() != ["0", "0", "4294967295"]
 
 
@@ -48,29 +59,45 @@ def _enter_user_namespace() -> None:
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"0 {user} 1")
         Path("/proc/self/gid_map").write_text(f"0 {group} 1")
-        Namespace.create().close()
+        namespace = Namespace.create()
     except OSError as error:
         raise FinwaitError(
-            f"this user may not make network namespaces ({error.strerror})",
-            why=_reason(error),
-            hint="sudo, with the same command",
+            f"this user may not make network namespaces ({os.strerror(error.errno or errno.EPERM)})",
+            why=refusal(error),
+            hint=_way_out(user),
         ) from error
+    # AppArmor may let all of that pass and refuse the first thing that needs the rights, which is better known here
+    # than in every scenario
+    try:
+        link.try_veth(namespace)
+    finally:
+        namespace.close()
 
 
-def _reason(error: OSError) -> str:
-    """Which setting is behind a refusal."""
-    settings = (
-        ("kernel/apparmor_restrict_unprivileged_userns", "1", "AppArmor restricts user namespaces"),
-        ("kernel/unprivileged_userns_clone", "0", "user namespaces are for root only"),
-        ("user/max_user_namespaces", "0", "user namespaces are switched off"),
-    )
-    for name, value, meaning in settings:
+def _way_out(user: int) -> str:
+    if user != 0:
+        return "sudo, with the same command"
+    # root without the capabilities: a container
+    return "a container that is started with --privileged"
+
+
+def refusal(error: OSError) -> str:
+    """Which setting of the machine is behind a refused namespace.
+
+    Args:
+        error: what unshare(2) or the write to ``uid_map`` ended with.
+    """
+    for name, value, meaning in _USER_SETTINGS:
         try:
             seen = (Path("/proc/sys") / name).read_text().strip()
         except OSError:
             continue
         if seen == value:
             return f"{meaning} (sysctl {name.replace('/', '.')} is {value})"
-    if threading.active_count() > 1:
+    if error.errno == errno.ENOSPC:
+        return "as many namespaces are in use as sysctl user.max_net_namespaces or user.max_user_namespaces allows"
+    if error.errno == errno.EMFILE:
+        return "the process has as many open files as it may have (ulimit -n)"
+    if error.errno == errno.EINVAL and threading.active_count() > 1:
         return "the process has several threads already, and then a user namespace cannot be entered"
-    return f"a container or a security module forbids it ({error})"
+    return "a container or a security module forbids it"

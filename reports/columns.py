@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-Line = list[tuple[str, str]]
-"""Pieces of text with the style that rich gives them; together one line."""
+from reports.lines import Line
 
 NARROWEST = 60
 """Columns that a ladder needs at least."""
@@ -20,6 +19,8 @@ _NARROWEST_SIDE = 14
 _WIDEST_SIDE = 24  # fits shutdown(SHUT_RDWR) = 0; more is wrapped where it would cost the arrows their room
 _WIDEST_STATE = 16
 _MARK = 4  # the column that tells connections apart
+_AFTER_SPACES_AND_COMMAS = re.compile(r"[^ ,]*[ ,]|[^ ,]+")
+_AFTER_COMMAS = re.compile(r"[^,]*,|[^,]+")
 _STATE = "bold yellow"
 _COLOURS = ("", "blue", "magenta", "yellow", "green")
 
@@ -224,18 +225,22 @@ def _label_lines(label: str, room: int) -> list[str]:
     if len(label) <= room:
         return [label]
     head, bracket, options = label.partition(" <")
-    return wrap(head, room) + wrap((bracket + options).strip(), room)
+    # An option is taken apart only where it is too long by itself.
+    return wrap(head, room) + wrap((bracket + options).strip(), room, _AFTER_COMMAS)
 
 
-def wrap(text: str, width: int) -> list[str]:
-    """The text in lines of at most ``width`` columns, broken after spaces and commas; none for an empty one."""
+def wrap(text: str, width: int, pieces: re.Pattern[str] = _AFTER_SPACES_AND_COMMAS) -> list[str]:
+    """The text in lines of at most ``width`` columns, broken between its pieces; none for an empty one."""
     lines: list[str] = []
-    for piece in re.findall(r"[^ ,]*[ ,]|[^ ,]+", text):
+    for piece in pieces.findall(text):
         if lines and len(lines[-1]) + len(piece.rstrip()) <= width:
             lines[-1] += piece
             continue
-        piece = piece.lstrip() if lines else piece  # noqa: PLW2901
-        lines += [piece[start : start + width] for start in range(0, len(piece), width)]
+        rest = piece.lstrip() if lines else piece
+        if len(rest) > width and pieces is not _AFTER_SPACES_AND_COMMAS:
+            lines += wrap(rest, width)
+        else:
+            lines += [rest[start : start + width] for start in range(0, len(rest), width)]
     return [line.rstrip() for line in lines]
 
 

@@ -19,19 +19,16 @@ from reports.columns import (
     Arrow,
     Glyphs,
     Layout,
-    Line,
     Row,
     draw_pause,
     draw_row,
     draw_title,
 )
+from reports.lines import WIDTH, Line, coloured, plain
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
     from rich.text import Text
-
-WIDTH = 100
-"""Columns of a ladder unless another width is asked for."""
 
 PEER, KERNEL = 0, 1
 
@@ -69,19 +66,10 @@ class Ladder:
         return lines
 
     def __str__(self) -> str:
-        return "\n".join("".join(text for text, _ in line).rstrip() for line in self.lines())
-
-    def text(self, width: int | None = None, glyphs: Glyphs = UNICODE) -> Text:
-        """The drawing in rich's colours."""
-        from rich.text import Text  # noqa: PLC0415 - 40 ms that plain text does not need
-
-        lines = [Text.assemble(*line, no_wrap=True, overflow="ignore") for line in self.lines(width, glyphs)]
-        for line in lines:
-            line.rstrip()
-        return Text("\n", no_wrap=True, overflow="ignore").join(lines)
+        return plain(self.lines())
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[Text]:
-        yield self.text(min(self.width, options.max_width), ASCII if options.ascii_only else UNICODE)
+        yield coloured(self.lines(min(self.width, options.max_width), ASCII if options.ascii_only else UNICODE))
 
     def _time(self, row: Row) -> str:
         return f"{(row.at - self.zero) / MS:.3f}"
@@ -106,8 +94,10 @@ def ladder(
         kernel: the heading of the kernel's lane.
     """
     ordered = sorted(events, key=lambda event: event.at)
+    known: dict[int, tuple[str, str]] = {}
+    drawn = [row for event in ordered for row in _rows(event, ordered, known)]
     rows: list[Row] = []
-    for row in sorted((row for event in ordered for row in _rows(event, ordered)), key=lambda row: row.at):
+    for row in sorted(drawn, key=lambda row: row.at):
         merged = _with_state(rows[-1], row) if rows else None
         if merged:
             rows[-1] = merged
@@ -117,7 +107,7 @@ def ladder(
     return Ladder(tuple(rows), start, ("peer", kernel), width)
 
 
-def _rows(event: Event, everything: list[Event]) -> list[Row]:
+def _rows(event: Event, everything: list[Event], known: dict[int, tuple[str, str]]) -> list[Row]:
     match event:
         case Sent():
             style = "red" if event.segment.flags & RST else "cyan"
@@ -129,11 +119,23 @@ def _rows(event: Event, everything: list[Event]) -> list[Row]:
             return [Row(event.at, event.connection, arrow)]
         case Called():
             return _call(event, everything)
+        case Probed() if event.state:
+            return _state(event, known)
         case Probed():
-            # A text that only repeats the state has its column.
-            said = event.state and event.text.split(" -> ")[-1].strip() in ("", event.state)
-            note = "" if said else f"{event.source}: {event.text}" if event.source else event.text
-            return [Row(event.at, event.connection, side=note, side_style="dim", state=event.state)]
+            note = f"{event.source}: {event.text}" if event.source else event.text
+            return [Row(event.at, event.connection, side=note, side_style="dim")]
+
+
+def _state(event: Probed, known: dict[int, tuple[str, str]]) -> list[Row]:
+    """What is new in a look at the socket: its state, and what the probe says beside it."""
+    # "FIN-WAIT-1 -> FIN-WAIT-2" and "FIN-WAIT-2, orphan" repeat the state, which has its column.
+    _, _, detail = event.text.partition(event.state)
+    detail = detail.lstrip(" ,:") if event.state in event.text else event.text
+    before, detail_before = known.get(event.connection, ("", ""))
+    known[event.connection] = event.state, detail or detail_before
+    state = event.state if event.state != before else ""
+    detail = detail if detail != detail_before else ""
+    return [Row(event.at, event.connection, side=detail, side_style="dim", state=state)] if state or detail else []
 
 
 def _call(event: Called, everything: list[Event]) -> list[Row]:
@@ -162,7 +164,9 @@ def _length(ns: int) -> str:
 
 def _with_state(before: Row, row: Row) -> Row | None:
     """The row before with the state that it led to, or None where the state needs a line of its own."""
-    alone = row.state and not row.side and not row.arrow
-    if not alone or before.state or before.connection != row.connection or row.at - before.at > MS:
+    if not row.state or row.arrow or before.state or (before.side and row.side):
         return None
-    return Row(before.at, before.connection, before.arrow, before.side, before.side_style, row.state)
+    if before.connection != row.connection or row.at - before.at > MS:
+        return None
+    side, style = (row.side, row.side_style) if row.side else (before.side, before.side_style)
+    return Row(before.at, before.connection, before.arrow, side, style, row.state)

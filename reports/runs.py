@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -56,6 +56,11 @@ class LoadedRun:
         """What the run is called in a report's heading: the kernel by the name it was asked for."""
         return self.record.kernel_name or self.record.kernel
 
+    @property
+    def release(self) -> str:
+        """The kernel's release, such as ``6.1.0-49-cloud-amd64``, without what stands behind it."""
+        return next(iter(self.record.kernel.split()), "?")
+
     def timeline(self, result: Result) -> tuple[Event, ...]:
         """The events of a scenario in the order of their time; none where the run kept none.
 
@@ -88,6 +93,17 @@ def load(path: Path) -> LoadedRun:
     found, torn = _results(path / RESULTS)
     results = {scenario: Result(scenario=scenario, outcome=Outcome.LOST, message=UNSAID) for scenario in record.planned}
     return LoadedRun(path, record, results | found, torn)
+
+
+def titles(runs: Sequence[LoadedRun]) -> list[str]:
+    """What to call each of several runs: by its kernel's name, and by as much more as tells it from the others."""
+    for candidates in (
+        [run.name for run in runs],
+        [f"{run.name} {run.release}" for run in runs],
+    ):
+        if len(set(candidates)) == len(runs):
+            return candidates
+    return [f"{run.name} {run.record.id}" for run in runs]
 
 
 def latest(parent: Path) -> Path:

@@ -1,0 +1,52 @@
+# Each of these sets up .venv first where it is missing or stale, then runs. `make` alone says what there is.
+# Everything is relative and goes through `.venv/bin/python -m`, so the checkout's path may hold a space.
+
+MAKEFLAGS += --no-builtin-rules
+VENV := .venv/bin/python
+# How `make test` calls pytest, and what a user adds: make test ARGS="-k disorder"
+PYTEST_FLAGS := --known-deviations -n auto
+ARGS :=
+
+# Under sudo what a recipe made goes to the caller, however the recipe ends.
+GUARD := trap 'sh ./setup.sh --hand-back' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM HUP;
+SETUP := $(GUARD) sh ./setup.sh &&
+export PYTHON
+
+.PHONY: help reproduce test bench soak clean setup
+.NOTPARALLEL:
+
+help:
+	@echo 'make reproduce  what the running kernel does when the ACK of its FIN overtakes the FIN of its peer'
+	@echo 'make test       ruff, mypy, the tests of the harness and all scenarios'
+	@echo 'make bench      the figures of speed in the README'
+	@echo 'make soak       all scenarios 20 times on busy processors: no verdict may change'
+	@echo 'make clean      remove .venv and the caches; results in reports/runs stay'
+	@echo 'Each as an ordinary user or with sudo. PYTHON=... picks an interpreter, ARGS=... adds arguments.'
+
+setup:
+	@$(SETUP) true
+
+reproduce:
+	@$(SETUP) $(VENV) -m harness reproduce $(ARGS)
+
+# pytest runs last and in any case: a complaint about style must not hide a broken test.
+test:
+	@$(SETUP) { \
+	  style=0; \
+	  $(VENV) -m ruff check . || style=1; \
+	  $(VENV) -m ruff format --check . || style=1; \
+	  $(VENV) -m mypy || style=1; \
+	  $(VENV) -m pytest $(PYTEST_FLAGS) $(ARGS) || exit; \
+	  [ $$style = 0 ] || { echo 'make test: pytest passed, but ruff or mypy (above) did not' >&2; exit 1; }; }
+
+bench:
+	@$(SETUP) $(VENV) -m benchmarks $(ARGS)
+
+soak:
+	@$(SETUP) $(VENV) -m benchmarks.soak $(ARGS)
+
+# the stamp first: a half-removed .venv must not be trusted
+clean:
+	@rm -f .venv/stamp
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis finwait.egg-info
+	@find . -name .venv -prune -o -name .git -prune -o -type d -name __pycache__ -exec rm -rf {} +
