@@ -214,8 +214,8 @@ class Runner:
             session.exitstatus = 2
         if not (self.folder.path / RUN).exists():
             shutil.rmtree(self.folder.path)
-        elif self.config.cache is not None:  # under sudo it would stay root's
-            for path in (self.config.cache._cachedir, *self.config.cache._cachedir.rglob("*")):
+        elif cache := getattr(self.config, "cache", None):  # under sudo it would stay root's
+            for path in (cache._cachedir, *cache._cachedir.rglob("*")):
                 if path.exists():
                     hand_back(path)
 

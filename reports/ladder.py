@@ -139,7 +139,7 @@ def _state(event: Probed, known: dict[int, tuple[str, str]]) -> list[Row]:
 
 
 def _call(event: Called, everything: list[Event]) -> list[Row]:
-    call = event.call if "(" in event.call else f"{event.call}()"
+    call = f"{event.call}()" if event.call.isidentifier() else event.call
     blocked = event.end - event.at >= MS
     if blocked and any(event.at < other.at < event.end for other in everything):
         return [
