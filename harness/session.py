@@ -63,7 +63,7 @@ class Session:
         self.timeline = Timeline()
         self.stopwatch = Stopwatch()
         self.peers: list[Peer] = []
-        self.lab = Lab(hold_timers=hold_timers)
+        self.lab = Lab(hold_timers=hold_timers, ipv6=version == 6)
         self._tampering = tampering
         self._tracer = tracer
         self._endpoints: list[Endpoint] = []
