@@ -1,4 +1,4 @@
-"""A lab: the peer's namespace and that of the kernel under test, joined by a veth pair."""
+"""Labs: a peer's namespace and that of the kernel under test; or two kernels with a path between them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pyroute2 import IPRoute
 from netns import link, sysctls
 from netns.enter import Namespace
 from netns.errors import FinwaitError
-from netns.plan import Plan, plan
+from netns.plan import Plan, Side, plan
 from netns.privilege import refusal
 
 MTU_LEAST = 1280
@@ -24,7 +24,56 @@ MTU_MOST = 65535
 _numbers = itertools.count()
 
 
-class Lab:
+class _Namespaces:
+    """What labs have in common: their namespaces, and how they are made.
+
+    Nothing has a name on the machine: when the process is gone, so is the lab, whatever ended it.
+    """
+
+    def __init__(self, *, hold_timers: bool, ipv6: bool, mtu: int) -> None:
+        if not MTU_LEAST <= mtu <= MTU_MOST:
+            raise FinwaitError(
+                f"a lab cannot have an MTU of {mtu}",
+                why=f"IPv6 needs {MTU_LEAST} (RFC 8200 5), and a veth takes {MTU_MOST} at most",
+                hint="mtu=1500",
+            )
+        self.plan: Plan = plan(next(_numbers))
+        self.not_pinned: dict[str, str] = {}
+        self._hold_timers = hold_timers
+        self._ipv6 = ipv6 and link.has_ipv6()
+        self._mtu = mtu
+        self._stack = ExitStack()
+
+    @staticmethod
+    def _namespace(stack: ExitStack) -> Namespace:
+        try:
+            namespace = Namespace.create()
+        except OSError as error:
+            raise FinwaitError(
+                f"a network namespace could not be made ({os.strerror(error.errno or errno.EPERM)})",
+                why=refusal(error),
+                hint="finwait doctor",
+            ) from error
+        stack.callback(namespace.close)
+        return namespace
+
+    @staticmethod
+    def _silence(namespace: Namespace) -> None:
+        """No address at all: else the namespace's kernel answers by itself, with a RST for one."""
+        with namespace.entered():
+            sysctls.pin({"net/ipv6/conf/all/disable_ipv6": "1", "net/ipv6/conf/default/disable_ipv6": "1"})
+
+    def _pin(self, namespace: Namespace) -> None:
+        with namespace.entered():
+            self.not_pinned |= sysctls.pin()
+            if self._hold_timers:
+                self.not_pinned |= sysctls.pin(sysctls.SHORT_AFTERLIFE)
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+
+class Lab(_Namespaces):
     """Two namespaces and their veth pair; a context manager, ready when it is entered.
 
     The peer's side has no IP address, so its kernel can never answer anything by itself. Nothing has a name on the
@@ -40,30 +89,14 @@ class Lab:
     """
 
     def __init__(self, *, hold_timers: bool = True, ipv6: bool = True, mtu: int = 1500) -> None:
-        if not MTU_LEAST <= mtu <= MTU_MOST:
-            raise FinwaitError(
-                f"a lab cannot have an MTU of {mtu}",
-                why=f"IPv6 needs {MTU_LEAST} (RFC 8200 5), and a veth takes {MTU_MOST} at most",
-                hint="mtu=1500",
-            )
-        self.plan: Plan = plan(next(_numbers))
-        self.not_pinned: dict[str, str] = {}
-        self._hold_timers = hold_timers
-        self._ipv6 = ipv6 and link.has_ipv6()
-        self._mtu = mtu
-        self._stack = ExitStack()
+        super().__init__(hold_timers=hold_timers, ipv6=ipv6, mtu=mtu)
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
             self.peer = self._namespace(opening)
             self.kernel = self._namespace(opening)
-            with self.peer.entered():
-                # no address at all: else the peer's kernel answers with a RST of its own
-                sysctls.pin({"net/ipv6/conf/all/disable_ipv6": "1", "net/ipv6/conf/default/disable_ipv6": "1"})
-            with self.kernel.entered():
-                self.not_pinned = sysctls.pin()
-                if self._hold_timers:
-                    self.not_pinned |= sysctls.pin(sysctls.SHORT_AFTERLIFE)
+            self._silence(self.peer)
+            self._pin(self.kernel)
             with link.netlink(self.peer) as peer, link.netlink(self.kernel) as kernel:
                 self._join(peer, kernel)
             self._stack = opening.pop_all()
@@ -71,27 +104,62 @@ class Lab:
 
     def _join(self, peer: IPRoute, kernel: IPRoute) -> None:
         """Make the pair and wait for it, given a netlink socket of each namespace."""
+        near = link.End(self.peer, link.PEER_END, self.plan.peer.mac)
+        far = link.End(self.kernel, link.KERNEL_END, self.plan.kernel.mac)
         with closing(link.Readiness(self.peer, peer)) as here, closing(link.Readiness(self.kernel, kernel)) as there:
-            link.connect(self.peer, self.kernel, peer, self.plan, self._mtu)
-            link.address_kernel_end(kernel, self.plan, ipv6=self._ipv6, hold_timers=self._hold_timers)
-            here.wait(link.PEER_END, None)
-            there.wait(link.KERNEL_END, self.plan.kernel.ipv6 if self._ipv6 else None)
+            link.connect(near, far, peer, self._mtu)
+            sides = self.plan.kernel, self.plan.peer
+            link.address_end(kernel, far.name, *sides, ipv6=self._ipv6, hold_timers=self._hold_timers)
+            here.wait(near.name, None)
+            there.wait(far.name, self.plan.kernel.ipv6 if self._ipv6 else None)
 
-    @staticmethod
-    def _namespace(stack: ExitStack) -> Namespace:
-        try:
-            namespace = Namespace.create()
-        except OSError as error:
-            raise FinwaitError(
-                f"a network namespace could not be made ({os.strerror(error.errno or errno.EPERM)})",
-                why=refusal(error),
-                hint="finwait doctor",
-            ) from error
-        stack.callback(namespace.close)
-        return namespace
 
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+class PathLab(_Namespaces):
+    """Two kernels' namespaces, and between them one for a path that has yet to forward; a context manager.
+
+    The client's kernel has the plan's peer addresses, the server's those of the kernel. The two believe that they are
+    on one link. The path's namespace has no address; its two ends belong to ``harness.path``.
+
+    Args:
+        hold_timers: keep both kernels' retransmission and delayed ACK timers out (see ``netns.link``).
+        ipv6: give both an IPv6 address beside their IPv4 address, where the kernel has IPv6 at all.
+        mtu: of all ends, in bytes, 1280 to 65535.
+
+    Raises:
+        FinwaitError: the machine does not let itself be given namespaces or a veth pair, or ``mtu`` is out of range.
+    """
+
+    def __init__(self, *, hold_timers: bool = False, ipv6: bool = True, mtu: int = 1500) -> None:
+        super().__init__(hold_timers=hold_timers, ipv6=ipv6, mtu=mtu)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening:
+            self.client = self._namespace(opening)
+            self.path = self._namespace(opening)
+            self.server = self._namespace(opening)
+            self._silence(self.path)
+            ends = (
+                (link.End(self.client, link.CLIENT_END, self.plan.peer.mac), self.plan.peer, self.plan.kernel),
+                (link.End(self.server, link.SERVER_END, self.plan.kernel.mac), self.plan.kernel, self.plan.peer),
+            )
+            with link.netlink(self.path) as middle:
+                for number, (end, own, other) in enumerate(ends):
+                    self._pin(end.namespace)
+                    self._join(middle, number, end, own, other)
+            self._stack = opening.pop_all()
+        return self
+
+    def _join(self, middle: IPRoute, number: int, end: link.End, own: Side, other: Side) -> None:
+        near = link.End(self.path, link.PATH_ENDS[number])
+        with (
+            link.netlink(end.namespace) as route,
+            closing(link.Readiness(self.path, middle)) as here,
+            closing(link.Readiness(end.namespace, route)) as there,
+        ):
+            link.connect(near, end, middle, self._mtu, number=number)
+            link.address_end(route, end.name, own, other, ipv6=self._ipv6, hold_timers=self._hold_timers)
+            here.wait(near.name, None)
+            there.wait(end.name, own.ipv6 if self._ipv6 else None)
 
 
 class Closer:

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 
 from pyroute2 import IPRoute
@@ -17,14 +18,19 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from netns.enter import Namespace
 from netns.errors import FinwaitError, Unsupported
-from netns.plan import Plan, Side
+from netns.plan import Side
 
 KERNEL_END = "kernel0"
 PEER_END = "peer0"
 
+CLIENT_END = "client0"
+SERVER_END = "server0"
+PATH_ENDS = ("path0", "path1")
+"""In a lab with a path: its ends towards the client and towards the server."""
+
 # Both ends must not have the same index: linkwatch takes a device whose peer has its own index for a physical one
 # and announces its carrier a second late (linkwatch_urgent_event, net/core/link_watch.c).
-_PEER_INDEX = 1000
+_FIRST_INDEX = 1000
 
 # What turns segments into other segments, or leaves the checksum for a device to fill in that does not exist.
 _OFFLOADS = (
@@ -52,6 +58,15 @@ does.
 """
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """One end of a veth pair: where it is, what it is called, and its link-layer address (any where empty)."""
+
+    namespace: Namespace
+    name: str
+    mac: str = ""
+
+
 @contextmanager
 def netlink(namespace: Namespace) -> Iterator[IPRoute]:
     """A netlink socket of the namespace."""
@@ -74,15 +89,15 @@ def try_veth(namespace: Namespace) -> None:
             raise _no_veth(error) from error
 
 
-def connect(peer: Namespace, kernel: Namespace, route: IPRoute, plan: Plan, mtu: int) -> None:
-    """Join the two namespaces by a veth pair that is up, without offloads.
+def connect(near: End, far: End, route: IPRoute, mtu: int, *, number: int = 0) -> None:
+    """Make a veth pair without offloads; its near end is up.
 
     Args:
-        peer: one of them.
-        kernel: the other.
-        route: a netlink socket of the peer's.
-        plan: the addresses.
+        near: one end.
+        far: the other, in another namespace.
+        route: a netlink socket of the near end's namespace.
         mtu: of both ends, in bytes.
+        number: tells the near ends of one namespace apart, from 0.
 
     Raises:
         Unsupported: the kernel has no veth.
@@ -91,24 +106,23 @@ def connect(peer: Namespace, kernel: Namespace, route: IPRoute, plan: Plan, mtu:
     try:
         route.link(
             "add",
-            index=_PEER_INDEX,
-            ifname=PEER_END,
+            index=_FIRST_INDEX + number,
+            ifname=near.name,
             kind="veth",
-            address=plan.peer.mac,
             mtu=mtu,
             state="up",
-            peer={
-                "ifname": KERNEL_END,
-                "net_ns_fd": kernel.descriptor,
-                "address": plan.kernel.mac,
-                "mtu": mtu,
-            },
+            peer={"ifname": far.name, "net_ns_fd": far.namespace.descriptor, "mtu": mtu, **_address_of(far)},
+            **_address_of(near),
         )
     except NetlinkError as error:
         raise _no_veth(error) from error
-    for namespace, name in ((peer, PEER_END), (kernel, KERNEL_END)):
-        with namespace.entered():
-            _switch_offloads_off(name)
+    for end in (near, far):
+        with end.namespace.entered():
+            _switch_offloads_off(end.name)
+
+
+def _address_of(end: End) -> dict[str, str]:
+    return {"address": end.mac} if end.mac else {}
 
 
 def _no_veth(error: NetlinkError) -> FinwaitError:
@@ -134,12 +148,14 @@ def _switch_offloads_off(name: str) -> None:
         device.close()
 
 
-def address_kernel_end(route: IPRoute, plan: Plan, *, ipv6: bool, hold_timers: bool) -> None:
-    """Give the kernel under test its addresses, a route to the peer, and the peer's link-layer address for good.
+def address_end(route: IPRoute, name: str, own: Side, other: Side, *, ipv6: bool, hold_timers: bool) -> None:
+    """Bring an end up; give it its addresses, a route to the other side, and for good that side's link-layer address.
 
     Args:
-        route: a netlink socket of the namespace of the kernel under test.
-        plan: the addresses.
+        route: a netlink socket of the end's namespace.
+        name: of the end.
+        own: its addresses.
+        other: those of the other side.
         ipv6: whether to give it the IPv6 ones too.
         hold_timers: lock ``rto_min`` on the route and acknowledge at once, so that neither the retransmission timer
             nor the delayed ACK shows up in scenarios that are not about them.
@@ -147,11 +163,10 @@ def address_kernel_end(route: IPRoute, plan: Plan, *, ipv6: bool, hold_timers: b
     metrics: dict[str, int | str] = {"cc_algo": "reno"}
     if hold_timers:
         metrics |= {"lock": _LOCK_RTO_MIN, "rto_min": RTO_MIN_MS, "quickack": 1}
-    index = route.link("get", ifname=KERNEL_END)[0]["index"]
+    index = route.link("get", ifname=name)[0]["index"]
     route.link("set", index=index, state="up")
-    _address(route, index, plan.kernel, plan.peer, 4, metrics)
-    if ipv6:
-        _address(route, index, plan.kernel, plan.peer, 6, metrics)
+    for version in (4, 6) if ipv6 else (4,):
+        _address(route, index, own, other, version, metrics)
 
 
 def _address(route: IPRoute, index: int, own: Side, other: Side, version: int, metrics: dict[str, int | str]) -> None:
