@@ -204,8 +204,7 @@ def _draw_arrow(layout: Layout, arrow: Arrow) -> list[Line]:
     lines = _label_lines(arrow.label, room)
     # The remark goes onto the shaft where it leaves three columns of it free, and below the label otherwise.
     on_shaft = bool(arrow.remark) and len(lines[0]) + len(arrow.remark) + _AROUND <= room
-    if arrow.remark and not on_shaft:
-        lines += wrap(f"({arrow.remark})", room)
+    remarks = wrap(f"({arrow.remark})", room) if arrow.remark and not on_shaft else []
     lead = glyphs.shaft * _LEAD if rightwards else glyphs.left + glyphs.shaft * (_LEAD - 1)
     tail = glyphs.shaft * (_TAIL - 1) + (glyphs.right if rightwards else glyphs.shaft)
     remark = f" {arrow.remark} " if on_shaft else ""
@@ -217,8 +216,9 @@ def _draw_arrow(layout: Layout, arrow: Arrow) -> list[Line]:
         (remark, _STATE),
         (tail, arrow.style),
     ]
-    below = [(" " * (_LEAD + 1) + line).ljust(layout.span) for line in lines[1:]]
-    return [first, *([(line, "dim " + arrow.style.removeprefix("bold "))] for line in below)]
+    dim = "dim " + arrow.style.removeprefix("bold ")
+    below = [(line, dim) for line in lines[1:]] + [(line, _STATE) for line in remarks]
+    return [first, *([((" " * (_LEAD + 1) + line).ljust(layout.span), style)] for line, style in below)]
 
 
 def _label_lines(label: str, room: int) -> list[str]:
