@@ -202,6 +202,15 @@ def test_a_pipe_gets_plain_text(make_run: MakeRun) -> None:
     assert re.search(r"^1 regressed, 0 fixed, 0 behaved otherwise, 0 same, 0 not compared$", file.getvalue(), re.M)
 
 
+def test_an_output_without_line_drawing_characters_gets_none(make_run: MakeRun, disorder: Disorder) -> None:
+    kept = {"first": {FIN: disorder()}, "second": {FIN: disorder(False)}}
+    after = msgspec.structs.replace(BAD, message="observed  ü")
+    buffer = io.BytesIO()
+    file = io.TextIOWrapper(buffer, encoding="ascii", write_through=True)
+    render(_compare(make_run, [GOOD], [after], timelines=kept), Console(file=file))
+    assert "|<--- . 2:2(0) ack 1 win 512" in buffer.getvalue().decode("ascii")
+
+
 profiles = st.sampled_from([TimingProfile(), VIRTUAL, TimingProfile(slack_ns=50 * MS)])
 
 

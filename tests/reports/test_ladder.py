@@ -12,8 +12,9 @@ from rich.console import Console
 from harness.options import parse_options
 from harness.segment import ACK, RST, Segment
 from harness.timeline import Called, Event, Probed, Received, Sent
-from reports.columns import ASCII, wrap
+from reports.columns import wrap
 from reports.ladder import ladder
+from reports.lines import in_ascii, plain
 
 DATA = Path(__file__).parents[1] / "data"
 ZERO = 1_700_000_000_000_000_000
@@ -98,8 +99,10 @@ def test_nothing_recorded_is_said_in_words() -> None:
 
 
 def test_lines_can_be_drawn_without_line_drawing_characters(disorder: Disorder) -> None:
-    text = "\n".join("".join(piece for piece, _ in line) for line in ladder(disorder()).lines(glyphs=ASCII))
-    assert text.isascii()
+    drawn = plain(in_ascii(ladder(disorder()).lines()))
+    assert drawn.isascii()
+    assert "|<--- F. 1:1(0) ack 1 win 512" in drawn
+    assert "?" not in drawn
 
 
 def _printed(events: tuple[Event, ...], encoding: str = "utf-8", **options: object) -> str:
