@@ -233,8 +233,9 @@ def test_killed_harness_leaves_no_kernel_and_no_memory(output: Path, number: int
 
 
 @pytest.mark.parametrize(
-    "change", [{"cwd": Path("/dev")}, {"output": Path("/dev/shm")}, {"cwd": Path("/proc/self")}]
-)  # noqa: S108
+    "change",
+    [{"cwd": Path("/dev")}, {"output": Path("/dev/shm")}, {"cwd": Path("/proc/self")}],  # noqa: S108
+)
 def test_folder_that_a_guest_cannot_see(output: Path, change: dict[str, Path]) -> None:
     with pytest.raises(FinwaitError, match="a guest cannot see the job's"):
         UML.run(replace(shell("exit 0", output), **change))  # type: ignore[arg-type]
