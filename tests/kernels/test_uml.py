@@ -110,7 +110,8 @@ with NetNS("one") as one, NetNS("two") as two:
     one.poll(one.link, "dump", ifname="left", operstate="UP", timeout=5)
     print("both are up")
 """
-    run = uml.run(Job((sys.executable, "-c", code), output, output))
+    found = {"PYTHONPATH": os.pathsep.join(sys.path)}  # pyroute2 may be there by this alone
+    run = uml.run(Job((sys.executable, "-c", code), output, output, found))
     assert (run.status, run.lost) == (0, None), run.console
     assert "both are up" in run.console
 
