@@ -157,6 +157,7 @@ class Apt:
         try:
             for name in ("lists/partial", "archives/partial", "empty"):
                 (folder / name).mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)  # a proxy's setting may hold a password
             (folder / "status").touch()
             (folder / "sources.list").write_text(
                 f"deb [{self._trust()}] {self.source.uri(self.suite)} {self.suite} main\n"

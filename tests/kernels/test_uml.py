@@ -110,7 +110,8 @@ with NetNS("one") as one, NetNS("two") as two:
     one.poll(one.link, "dump", ifname="left", operstate="UP", timeout=5)
     print("both are up")
 """
-    run = uml.run(Job((sys.executable, "-c", code), output, output))
+    found = {"PYTHONPATH": os.pathsep.join(sys.path)}  # pyroute2 may be there by this alone
+    run = uml.run(Job((sys.executable, "-c", code), output, output, found))
     assert (run.status, run.lost) == (0, None), run.console
     assert "both are up" in run.console
 
@@ -233,8 +234,9 @@ def test_killed_harness_leaves_no_kernel_and_no_memory(output: Path, number: int
 
 
 @pytest.mark.parametrize(
-    "change", [{"cwd": Path("/dev")}, {"output": Path("/dev/shm")}, {"cwd": Path("/proc/self")}]
-)  # noqa: S108
+    "change",
+    [{"cwd": Path("/dev")}, {"output": Path("/dev/shm")}, {"cwd": Path("/proc/self")}],  # noqa: S108
+)
 def test_folder_that_a_guest_cannot_see(output: Path, change: dict[str, Path]) -> None:
     with pytest.raises(FinwaitError, match="a guest cannot see the job's"):
         UML.run(replace(shell("exit 0", output), **change))  # type: ignore[arg-type]
