@@ -21,11 +21,12 @@ from harness.probes.tracepoints import Tracer
 from harness.recorder import Scenario
 from harness.runfolder import RUN, RunFolder, hand_back
 from harness.session import Connection, Session
-from harness.tamper import Tampering
+from harness.tamper import TamperPlan
 from harness.timeline import Result, RunRecord
 from harness.timing import VIRTUAL, TimingProfile
 from harness.verdict import Outcome
 from netns import privilege
+from reports.runs import load
 
 SCENARIO = pytest.StashKey[Scenario]()
 RUNNER = pytest.StashKey["Runner"]()
@@ -90,7 +91,8 @@ class Runner:
             self.folder = RunFolder.create(
                 option.run_dir or recorder.default_parent(config.rootpath), name=option.run_name
             )
-        self.tampering = TamperPlan(option.tamper, option.tamper_after)
+        after = load(option.tamper_after).results if option.tamper_after else {}
+        self.tampering = TamperPlan(option.tamper, {name: result.received for name, result in after.items()})
         self._tracer: Tracer | None = None
 
     @property
@@ -226,30 +228,6 @@ class Runner:
             return
         said = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items() if count)
         terminalreporter.write_line(f"finwait: {said}; run folder {shown(self.folder.path, self.config.rootpath)}")
-
-
-class TamperPlan:
-    """Which answer each scenario's wire alters."""
-
-    def __init__(self, text: str | None, after: Path | None) -> None:
-        self._text = text
-        self._last: dict[str, int] = {}
-        if text and text.endswith(":last"):
-            if after is None:
-                raise FinwaitError("--tamper KIND:last needs --tamper-after RUN", hint="the folder of an ordinary run")
-            lines = (after / "results.jsonl").read_bytes().splitlines()
-            results = [msgspec.json.decode(line, type=Result) for line in lines]
-            self._last = {result.scenario: result.received for result in results if result.received}
-        elif text:
-            Tampering.parse(text)
-
-    def of(self, scenario: str) -> Tampering | None:
-        """How a scenario's wire lies, or None."""
-        if self._text is None:
-            return None
-        if not self._text.endswith(":last"):
-            return Tampering.parse(self._text)
-        return Tampering.parse(f"{self._text.partition(':')[0]}:{self._last.get(scenario, 1)}")
 
 
 def shown(path: Path, root: Path) -> Path:
