@@ -1,0 +1,206 @@
+"""The first process of a guest kernel: make the tree usable, load modules, run the job, write its status, power off.
+
+Run by a guest's kernel with the host's Python as ``python -I -S guest_init.py CONTROL``: only the standard library,
+no import of the harness. CONTROL is a folder on the host with the order (``order.json``); the answer goes there too.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import socket
+import stat
+import struct
+import sys
+from typing import Any, NoReturn
+
+# include/uapi/linux/mount.h, include/uapi/linux/reboot.h (through glibc's reboot), if.h, rtnetlink.h, if_link.h, veth.h
+MS_RDONLY, MS_BIND = 1, 4096
+RB_POWER_OFF = 0x4321FEDC
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+RTM_NEWLINK, NLM_F_REQUEST, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL = 16, 1, 4, 0x400, 0x200
+IFLA_IFNAME, IFLA_LINKINFO, IFLA_INFO_KIND = 3, 18, 1
+CLONE_NEWNET = 0x40000000
+
+ANSWER = "answer.json"
+BOOTED = "booted"
+HOME = "/tmp/home"  # noqa: S108  the guest's own tmpfs, not the host's /tmp
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, what: str) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+    return result
+
+
+def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -> None:
+    """mount(2)."""
+    args = (source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data.encode())
+    _check(_libc.mount(*args), f"mount {kind or source} on {target}")
+
+
+def fresh_tmpfs(folder: str, shown: set[str] | None = None) -> None:
+    """Put a tmpfs on a folder; what the host has there (or what of it is in ``shown``) stays to be seen in it."""
+    below = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        names = os.listdir(folder)  # noqa: PTH208  pathlib is not worth its import time here
+    except PermissionError:
+        names = []
+    mount("tmpfs", folder, "tmpfs", 0, "mode=1777")
+    for name in names if shown is None else shown.intersection(names):
+        there, here = f"/proc/self/fd/{below}/{name}", f"{folder}/{name}"
+        try:
+            mode = os.lstat(there).st_mode
+            if stat.S_ISLNK(mode):
+                os.symlink(os.readlink(there), here)  # noqa: PTH115
+            elif stat.S_ISDIR(mode):
+                os.mkdir(here)  # noqa: PTH102
+                mount(there, here, "", MS_BIND)
+            elif stat.S_ISREG(mode):
+                os.close(os.open(here, os.O_CREAT | os.O_WRONLY))
+                mount(there, here, "", MS_BIND)
+        except (FileNotFoundError, PermissionError):
+            continue  # gone since, or not this user's to see
+    os.close(below)
+
+
+def make_tree_usable(output: str) -> None:
+    """Kernel file systems, writable folders in memory, and the job's output folder on the host."""
+    mount("proc", "/proc", "proc")
+    mount("sysfs", "/sys", "sysfs")
+    try:
+        mount("devtmpfs", "/dev", "devtmpfs")
+    except OSError as error:
+        if error.errno != 16:  # EBUSY: the kernel did it by itself (CONFIG_DEVTMPFS_MOUNT)
+            raise
+    console = os.open("/dev/console", os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(console, standard)
+    os.makedirs("/dev/shm", exist_ok=True)  # noqa: PTH103, S108
+    mount("tmpfs", "/dev/shm", "tmpfs", 0, "mode=1777")  # noqa: S108
+    fresh_tmpfs("/tmp")  # noqa: S108  a checkout or a virtual environment may be there
+    fresh_tmpfs("/run", {"user"})  # the rest is the host's running state, and /run/netns must be writable
+    os.makedirs(HOME)  # noqa: PTH103
+    mount_output(output)  # again: it may lie below one of these
+
+
+def mount_output(output: str) -> None:
+    """Make the job's output folder, which is the host's, writable at its own path."""
+    mount("none", output, "hostfs", 0, output)
+
+
+def load(modules: list[str]) -> None:
+    """finit_module(2) for each path in turn; one that is there already is no error."""
+    for path in modules:
+        with open(path, "rb") as module:  # noqa: PTH123
+            if _libc.syscall(_FINIT_MODULE, module.fileno(), b"", 0) < 0:
+                number = ctypes.get_errno()
+                if number != 17:  # EEXIST
+                    raise OSError(number, f"load {path}: {os.strerror(number)}")
+
+
+# The generic table, which new architectures share, and x86-64's own (arch/x86/entry/syscalls/syscall_64.tbl).
+_FINIT_MODULE = 313 if os.uname().machine == "x86_64" else 273
+
+
+def loopback_up() -> None:
+    """Bring lo up (netdevice(7))."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        import fcntl
+
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    return struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+def has_veth() -> bool:
+    """Whether a veth pair can be made: tried in a network namespace that goes with the process that tries."""
+    child = os.fork()
+    if child == 0:
+        try:
+            _check(_libc.unshare(CLONE_NEWNET), "unshare")
+            info = _attribute(IFLA_LINKINFO, _attribute(IFLA_INFO_KIND, b"veth\0"))
+            body = struct.pack("=BxHiII", 0, 0, 0, 0, 0) + _attribute(IFLA_IFNAME, b"probe0\0") + info
+            flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL
+            with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as route:
+                route.send(struct.pack("=IHHII", 16 + len(body), RTM_NEWLINK, flags, 1, 0) + body)
+                error = struct.unpack_from("=i", route.recv(4096), 16)[0]
+            os._exit(0 if error == 0 else 1)
+        except OSError:
+            os._exit(1)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def missing() -> list[str]:
+    """What a lab cannot do without and this kernel has not."""
+    lacking = []
+    if not os.path.exists("/proc/net/if_inet6"):  # noqa: PTH110
+        lacking.append("IPv6")
+    if not os.path.exists("/proc/self/ns/net"):  # noqa: PTH110
+        lacking.append("network namespaces")
+    elif not has_veth():
+        lacking.append("veth")
+    return lacking
+
+
+def run(order: dict[str, Any]) -> int:
+    """Run the job and reap what it leaves, as the first process must; its status, 128 + N for signal N."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setsid()
+            os.chdir(order["cwd"])
+            os.execve(order["argv"][0], order["argv"], order["env"])  # noqa: S606
+        except OSError as error:
+            print(f"cannot start {order['argv'][0]} in {order['cwd']}: {error.strerror}", flush=True)  # noqa: T201
+            os._exit(127)
+    while True:
+        pid, raw = os.wait()
+        if pid == child:
+            code = os.waitstatus_to_exitcode(raw)
+            return code if code >= 0 else 128 - code
+
+
+def write_whole(path: str, text: str) -> None:
+    """Write a file so that the host sees it whole or not at all."""
+    with open(path + ".part", "w", encoding="utf-8") as part:  # noqa: PTH123
+        part.write(text)
+        part.flush()
+        os.fsync(part.fileno())
+    os.replace(path + ".part", path)  # noqa: PTH105
+
+
+def power_off() -> NoReturn:
+    """End the kernel."""
+    os.sync()
+    _libc.reboot(RB_POWER_OFF)
+    os._exit(1)
+
+
+def main(control: str) -> None:
+    """Do what the order in ``control`` says. What goes wrong is printed, so that it is among the console lines."""
+    with open(f"{control}/order.json", encoding="utf-8") as file:  # noqa: PTH123
+        order = json.load(file)
+    mount_output(order["output"])  # first, so that the answer can be written whatever comes next
+    make_tree_usable(order["output"])
+    load(order["modules"])
+    loopback_up()
+    write_whole(f"{control}/{BOOTED}", os.uname().release)
+    lacking = missing()
+    answer = {"missing": lacking} if lacking else {"status": run(order)}
+    write_whole(f"{control}/{ANSWER}", json.dumps(answer))
+
+
+if __name__ == "__main__":
+    # Any other exception ends this process, and with it the kernel: a panic, with the traceback above it.
+    try:
+        main(sys.argv[1])
+    except OSError as error:
+        print(f"guest init: {error}", flush=True)  # noqa: T201
+        write_whole(f"{sys.argv[1]}/{ANSWER}", json.dumps({"failed": str(error)}))
+    power_off()
