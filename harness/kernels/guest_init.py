@@ -155,7 +155,7 @@ def run(order: dict[str, Any]) -> int:
         try:
             os.setsid()
             os.chdir(order["cwd"])
-            os.execve(order["argv"][0], order["argv"], order["env"])  # noqa: S606
+            os.execve(order["argv"][0], order["argv"], order["env"])
         except OSError as error:
             print(f"cannot start {order['argv'][0]} in {order['cwd']}: {error.strerror}", flush=True)  # noqa: T201
             os._exit(127)

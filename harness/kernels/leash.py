@@ -37,7 +37,7 @@ def _become(argv: list[str], leash: int) -> None:
     if os.getppid() != leash:  # it died before the prctl took hold
         os._exit(CANNOT_START)
     try:
-        os.execvp(argv[0], argv)  # noqa: S606  no shell is what is wanted
+        os.execvp(argv[0], argv)
     except OSError as error:
         os.write(2, f"cannot start {argv[0]}: {error.strerror}\n".encode())
         os._exit(CANNOT_START)

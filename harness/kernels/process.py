@@ -46,7 +46,7 @@ def run_to_end(
     kept: deque[str] = deque(maxlen=KEPT_LINES)
     lifeline, held = os.pipe()
     try:
-        process = subprocess.Popen(  # noqa: S603  the command is the caller's, on purpose
+        process = subprocess.Popen(
             leash.command(argv, lifeline),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
