@@ -1,13 +1,10 @@
-"""Build User Mode Linux for virtual time from a kernel source tree, and keep the result by its content.
+"""Build User Mode Linux for virtual time from a kernel source tree, and keep the result in the cache.
 
-The tree is only read: objects go to the cache (``O=``), and HZ gets its prompt from a copy of the tree's
-top Kconfig. Debian's linux-source 5.10 to 7.2 were built this way with gcc 12.
+The tree is only read: objects go elsewhere (``O=``), and HZ gets its prompt from a copy of the tree's top Kconfig.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -15,61 +12,67 @@ import platform
 import re
 import shutil
 import subprocess
-import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import FinwaitError
+from harness.kernels.cache import Cache, sha256_of
 from harness.kernels.fragments import HZ_PROMPT, VIRTUAL_UML, Option, fragment, missing, parse_config
+from harness.kernels.process import run_to_end
 
 # Tool to Debian package: what a build of the kernel runs.
 TOOLS = {"make": "make", "gcc": "gcc", "ld": "binutils", "flex": "flex", "bison": "bison", "bc": "bc"}
+KIND = "kernel"
+BINARY, CONFIG, RECORD = "linux", "config", "build.json"
+BUILD_LIMIT = 7200.0
+UNPACK_LIMIT = 1800.0
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A kernel that was built: where it is and how it came about.
+    """A kernel that was built, and how.
 
     Args:
-        binary: the User Mode Linux executable.
-        config: its final configuration.
+        folder: the cache's entry; ``linux``, ``config`` and ``build.json`` are in it.
         version: the tree's version, as its Makefile has it (``6.12.107``).
-        compiler: first line of the compiler's own version.
-        seconds: real time the build took.
-        refused: optional options that this tree did not take.
+        compiler: the first line of the compiler's own version.
+        seconds: real time that make took.
+        refused: the optional options that this tree did not take.
     """
 
-    binary: Path
-    config: Path
+    folder: Path
     version: str
     compiler: str
     seconds: float
     refused: tuple[str, ...]
 
+    @property
+    def binary(self) -> Path:
+        """The User Mode Linux executable."""
+        return self.folder / BINARY
+
+    @property
+    def config(self) -> Path:
+        """Its final configuration."""
+        return self.folder / CONFIG
+
 
 def build(
     tree: Path,
-    cache: Path,
+    cache: Cache,
     *,
-    identity: str | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
     options: tuple[Option, ...] = VIRTUAL_UML,
 ) -> Built:
-    """Build ``make ARCH=um`` with our options and store the binary, its configuration and a record in the cache.
-
-    With an ``identity`` that was built before with the same options and compiler, that result is returned and make
-    is not started. Without one make decides what is stale, in an object folder that stays in the cache, so that a
-    developer's second build takes seconds.
+    """Build a user's own tree. Its objects stay in the cache, so that the next build of it takes seconds.
 
     Args:
-        tree: an unpacked kernel source tree, 5.10 or newer, not configured in place.
-        cache: a folder for results and objects, made where it does not exist.
-        identity: what the tree's content is known by, such as the SHA256 of the package it was unpacked from.
+        tree: a kernel source tree, 5.10 or newer, not configured in place; only read.
+        cache: where objects and results are kept; the result's key is its content's hash.
         jobs: compilers at once; one for each processor when not given.
         progress: called with each line that make prints.
         options: what to ask for.
@@ -77,27 +80,52 @@ def build(
     Raises:
         FinwaitError: a tool is missing, the tree is none or is not clean, it lacks a required option, or make failed.
     """
-    tree, cache = tree.resolve(), cache.resolve()
-    version = tree_version(tree)
-    _check_machine(tree, cache)
-    compiler = _first_line(["gcc", "--version"])
-    asked = fragment(options, version[:2])
-    key = _digest(identity or str(tree), asked, HZ_PROMPT, compiler)
-    objects = cache / "objects" / key
-    record = cache / "builds" / f"{key}.json"
-    with _locked(cache / "objects" / f"{key}.lock"):
-        if identity and (known := _recall(record, cache)):
-            return known
-        started = time.monotonic()
+    tree = tree.resolve()
+    objects = cache.root.resolve() / "objects" / _digest(str(tree))
+    with cache.lock(f"objects-{objects.name}"):
         objects.mkdir(parents=True, exist_ok=True)
-        refused = _configure(tree, objects, asked, options, version, progress)
-        _make(tree, objects, [f"-j{jobs or os.cpu_count() or 1}", "linux"], progress)
-        took = round(time.monotonic() - started, 1)
-        built = _keep(objects, cache, ".".join(map(str, version)), compiler, took, refused)
-        _remember(record, built)
-        if identity:
-            shutil.rmtree(objects)
-    return built
+        record = _compile(tree, objects, options, jobs, progress)
+        key = _digest(sha256_of(objects / BINARY), sha256_of(objects / ".config"))
+        return _read(cache.fill(KIND, key, lambda folder: _keep(objects, folder, record)))
+
+
+def build_tarball(
+    tarball: Path,
+    cache: Cache,
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+    options: tuple[Option, ...] = VIRTUAL_UML,
+) -> Built:
+    """Build a source tarball, such as a linux-source package holds, or return what was built from it before.
+
+    The key is the tarball's hash, the options and the compiler; sources and objects are gone afterwards.
+
+    Raises:
+        FinwaitError: as ``build`` says, or the tarball cannot be unpacked.
+    """
+
+    def make(folder: Path) -> None:
+        scratch = folder.resolve().parent / "scratch"
+        objects = scratch / "objects"
+        objects.mkdir(parents=True)
+        tree = _unpacked(tarball.absolute(), scratch / "source")
+        _keep(objects, folder, _compile(tree, objects, options, jobs, progress))
+        shutil.rmtree(scratch)
+
+    check_machine()
+    return _read(cache.fill(KIND, tarball_key(tarball, options), make))
+
+
+def known(tarball: Path, cache: Cache, options: tuple[Option, ...] = VIRTUAL_UML) -> Built | None:
+    """What was built from this tarball with these options and this machine's compiler, or None."""
+    folder = cache.content(KIND, tarball_key(tarball, options))
+    return _read(folder) if folder else None
+
+
+def tarball_key(tarball: Path, options: tuple[Option, ...] = VIRTUAL_UML) -> str:
+    """What the build of a tarball is kept under."""
+    return _digest(sha256_of(tarball), repr(options), HZ_PROMPT, compiler())
 
 
 def tree_version(tree: Path) -> tuple[int, int, int]:
@@ -114,154 +142,130 @@ def tree_version(tree: Path) -> tuple[int, int, int]:
         raise FinwaitError(
             f"{tree} is no kernel source tree",
             why="its Makefile is missing or states no VERSION",
-            hint="give the folder that an unpacked linux-source package or a clone has at its top",
+            hint="the top folder of an unpacked linux-source package or of a clone",
         ) from None
     return major, minor, patch
 
 
-def _check_machine(tree: Path, cache: Path) -> None:
-    absent = [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
+def compiler() -> str:
+    """The first line of the compiler's version, empty when there is none."""
+    if shutil.which("gcc") is None:
+        return ""
+    return subprocess.run(["gcc", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+
+
+def check_machine() -> None:
+    """Look whether a kernel can be built here.
+
+    Raises:
+        FinwaitError: a tool, the C library's headers or the right processor is missing.
+    """
+    absent = {tool: package for tool, package in TOOLS.items() if shutil.which(tool) is None}
+    if not any(Path(root, "stdio.h").exists() for root in ("/usr/include", "/usr/local/include")):
+        absent["stdio.h"] = "libc6-dev"
     if absent:
         raise FinwaitError(
-            f"a kernel cannot be built here: no {', '.join(t for t in TOOLS if shutil.which(t) is None)}",
-            hint=f"apt-get install {' '.join(absent)}",
-        )
-    if not any(Path(root, "stdio.h").exists() for root in ("/usr/include", "/usr/local/include")):
-        raise FinwaitError(
-            "a kernel cannot be built here: the C library's headers are missing", hint="apt-get install libc6-dev"
+            f"a kernel cannot be built here: no {', '.join(absent)}", hint=f"apt-get install {' '.join(absent.values())}"
         )
     if platform.machine() != "x86_64":
-        raise FinwaitError(f"User Mode Linux is built for x86_64 and this machine is {platform.machine()}")
-    for path in (tree, cache):
+        raise FinwaitError(f"User Mode Linux is built for x86_64, and this machine is {platform.machine()}")
+
+
+def _check_tree(tree: Path, objects: Path) -> None:
+    for path in (tree, objects):
         if re.search(r"[\s:]", str(path)):
             raise FinwaitError(
                 f"the kernel's makefiles refuse a path with a space or a colon: {path}",
-                hint="use another folder, or a cache elsewhere",
+                hint="another folder, or XDG_CACHE_HOME set to one",
             )
     if (tree / ".config").exists() or (tree / "include" / "config").exists():
         raise FinwaitError(
             f"{tree} was configured in place, and the kernel's makefiles then refuse to build elsewhere",
-            hint=f"make -C {tree} ARCH=um mrproper (keeps the sources, drops its .config and objects)",
+            hint=f"make -C {tree} mrproper, which keeps the sources and drops .config and objects",
         )
 
 
-def _configure(
-    tree: Path,
-    objects: Path,
-    asked: str,
-    options: tuple[Option, ...],
-    version: tuple[int, int, int],
-    progress: Progress | None,
-) -> tuple[str, ...]:
-    (objects / "finwait.config").write_text(asked)
+def _compile(
+    tree: Path, objects: Path, options: tuple[Option, ...], jobs: int | None, progress: Progress | None
+) -> dict[str, object]:
+    check_machine()
+    version = tree_version(tree)
+    _check_tree(tree, objects)
+    (objects / "finwait.config").write_text(fragment(options, version[:2]))
     (objects / "Kconfig.finwait").write_text((tree / "Kconfig").read_text() + HZ_PROMPT)
-    _make(tree, objects, [f"KCONFIG_ALLCONFIG={objects / 'finwait.config'}", "allnoconfig"], progress)
+    seconds = _make(tree, objects, progress, f"KCONFIG_ALLCONFIG={objects / 'finwait.config'}", "allnoconfig")
+    dotted = ".".join(map(str, version))
     lacking = missing(options, version[:2], parse_config((objects / ".config").read_text()))
-    if required := [o for o in lacking if o.required]:
-        names = ", ".join(f"{o.line()} ({o.why})" if o.why else o.line() for o in required)
+    if required := [option for option in lacking if option.required]:
+        names = ", ".join(f"{option.line()} ({option.why})" for option in required)
         raise FinwaitError(
-            f"Linux {'.'.join(map(str, version))} in {tree} does not take {names}",
-            why="the tree lacks the option or something it depends on is off",
+            f"Linux {dotted} in {tree} does not take {names}",
+            why="the tree lacks the option, or something that it depends on is off",
         )
-    return tuple(o.name for o in lacking)
-
-
-def _make(tree: Path, objects: Path, arguments: list[str], progress: Progress | None) -> None:
-    """Run make and stream its output; the environment is ours alone, so that no outer make or user setting leaks in."""
-    command = ["make", "-C", str(tree), f"O={objects}", "ARCH=um", f"KBUILD_KCONFIG={objects / 'Kconfig.finwait'}"]
-    environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "HOME": str(objects),
-        "LC_ALL": "C",
-        "KBUILD_BUILD_USER": "finwait",
-        "KBUILD_BUILD_HOST": "finwait",
-        "KBUILD_BUILD_TIMESTAMP": "1970-01-01",
+    seconds += _make(tree, objects, progress, f"-j{jobs or os.cpu_count() or 1}", "linux")
+    return {
+        "version": dotted,
+        "compiler": compiler(),
+        "seconds": round(seconds, 1),
+        "refused": [option.name for option in lacking],
     }
-    # make passes SIGTERM on to the compilers; a parent that was killed must not leave them working.
-    dies_with_us = ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
-    tail: deque[str] = deque(maxlen=60)
-    with (
-        (objects / "build.log").open("a") as log,
-        subprocess.Popen(
-            [*dies_with_us, *command, *arguments],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        ) as process,
-    ):
-        assert process.stdout is not None  # noqa: S101  (PIPE was asked for)
-        try:
-            for line in process.stdout:
-                log.write(line)
-                tail.append(line.rstrip())
-                if progress:
-                    progress(line.rstrip())
-        except BaseException:
-            process.terminate()
-            raise
-    if process.returncode:
-        raise _failure(tail, objects / "build.log", arguments[-1])
 
 
-def _failure(tail: deque[str], log: Path, target: str) -> FinwaitError:
-    telling = [line for line in tail if re.search(r"error:|undefined reference|\*\*\* |No such file", line)]
-    return FinwaitError(
-        f"make {target} failed: {(telling or list(tail) or ['it said nothing'])[0].strip()}", hint=f"read {log}"
+def _make(tree: Path, objects: Path, progress: Progress | None, *arguments: str) -> float:
+    """Run make; the environment is ours alone, so that no outer make and no setting of the user's leaks in."""
+    ended = run_to_end(
+        (
+            *("make", "-C", str(tree), f"O={objects}", "ARCH=um"),
+            *(f"KBUILD_KCONFIG={objects / 'Kconfig.finwait'}", *arguments),
+        ),
+        limit=BUILD_LIMIT,
+        cwd=objects,
+        env={
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(objects),
+            "LC_ALL": "C",
+            "KBUILD_BUILD_USER": "finwait",
+            "KBUILD_BUILD_HOST": "finwait",
+            "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
+        },
+        console=progress,
     )
+    if ended.status != 0:
+        telling = [line for line in ended.lines if re.search(r"error:|undefined reference|\*\*\* ", line)]
+        line = (telling or list(ended.lines[-1:]) or ["it said nothing"])[0].strip()
+        after = f"not done after {BUILD_LIMIT:g} s" if ended.status is None else f"status {ended.status}"
+        raise FinwaitError(f"make {arguments[-1]} failed for {tree}: {line}", why=after)
+    return ended.seconds
 
 
-def _keep(
-    objects: Path, cache: Path, version: str, compiler: str, seconds: float, refused: tuple[str, ...]
-) -> Built:
-    content = hashlib.sha256((objects / "linux").read_bytes())
-    content.update((objects / ".config").read_bytes())
-    kept = cache / "kernels" / content.hexdigest()[:20]
-    built = Built(kept / "linux", kept / "config", version, compiler, seconds, refused)
-    if not kept.exists():
-        fresh = cache / "kernels" / f".{kept.name}.{os.getpid()}"
-        fresh.mkdir(parents=True)
-        shutil.copy(objects / "linux", fresh / "linux")
-        shutil.copy(objects / ".config", fresh / "config")
-        with contextlib.suppress(FileExistsError, OSError):
-            fresh.rename(kept)
-        shutil.rmtree(fresh, ignore_errors=True)
-    return built
+def _unpacked(tarball: Path, into: Path) -> Path:
+    into.mkdir()
+    ended = run_to_end(
+        ("tar", "-xf", str(tarball)),
+        limit=UNPACK_LIMIT,
+        cwd=into,
+        env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+    )
+    folders = list(into.iterdir())
+    if ended.status != 0 or len(folders) != 1:
+        raise FinwaitError(
+            f"cannot unpack {tarball}",
+            why=ended.lines[-1] if ended.lines else f"it holds {len(folders)} folders at its top",
+            hint="a linux-source-*.tar.xz, with xz-utils installed",
+        )
+    return folders[0]
 
 
-def _remember(record: Path, built: Built) -> None:
-    record.parent.mkdir(parents=True, exist_ok=True)
-    values = asdict(built) | {"binary": built.binary.parent.name, "config": built.config.name}
-    fresh = record.with_suffix(f".{os.getpid()}")
-    fresh.write_text(json.dumps(values, indent=1))
-    fresh.rename(record)
+def _keep(objects: Path, folder: Path, record: dict[str, object]) -> None:
+    shutil.copy(objects / BINARY, folder / BINARY)
+    shutil.copy(objects / ".config", folder / CONFIG)
+    (folder / RECORD).write_text(json.dumps(record, indent=1))
 
 
-def _recall(record: Path, cache: Path) -> Built | None:
-    if not record.exists():
-        return None
-    values = json.loads(record.read_text())
-    kept = cache / "kernels" / values["binary"]
-    if not (kept / "linux").exists():
-        return None
-    values |= {"binary": kept / "linux", "config": kept / "config", "refused": tuple(values["refused"])}
-    return Built(**values)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock that the kernel drops with the process, so that a killed build blocks nobody."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def _read(folder: Path) -> Built:
+    record = json.loads((folder / RECORD).read_text())
+    return Built(folder, record["version"], record["compiler"], record["seconds"], tuple(record["refused"]))
 
 
 def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
-
-
-def _first_line(command: list[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
