@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness.errors import FinwaitError, Unsupported
 from harness.kernels import guest_init
@@ -58,17 +59,24 @@ def control_folder(job: Job) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def write_order(control: Path, job: Job, modules: tuple[Path, ...]) -> None:
+def write_order(control: Path, job: Job, modules: tuple[Path, ...], **more: Any) -> None:
     """What the guest's first process is to do."""
-    order = {
+    order = make_order(job, [str(module) for module in modules], **more)
+    (control / "order.json").write_text(json.dumps(order), encoding="utf-8")
+
+
+def make_order(job: Job, modules: list[str], *, home: str = guest_init.HOME, **more: Any) -> dict[str, Any]:
+    """The order itself; ``more`` is for the guest's first process (``uptime``, ``seed``) and replaces what is here."""
+    return {
         "argv": job.argv,
         "cwd": str(job.cwd),
-        "env": environment(job, guest_init.HOME),
+        "env": environment(job, home),
         "output": str(job.output),
-        "modules": [str(module) for module in modules],
+        "modules": modules,
         "seed": os.urandom(64).hex(),
+        "virtual_limit": job.virtual_limit,
+        **more,
     }
-    (control / "order.json").write_text(json.dumps(order), encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,7 @@ class Answer:
     status: int | None = None
     missing: tuple[str, ...] = ()
     failed: str = ""
+    overdue: float = 0.0
     booted: bool = False
 
 
@@ -85,10 +94,21 @@ def read_answer(control: Path) -> Answer:
     """The guest's answer, which is whole or not there."""
     booted = (control / guest_init.BOOTED).exists()
     try:
-        told = json.loads((control / guest_init.ANSWER).read_text(encoding="utf-8"))
+        return parse_answer((control / guest_init.ANSWER).read_bytes(), booted=booted)
     except FileNotFoundError:
         return Answer(booted=booted)
-    return Answer(told.get("status"), tuple(told.get("missing", ())), told.get("failed", ""), booted)
+
+
+def parse_answer(text: bytes, *, booted: bool) -> Answer:
+    """An answer from the JSON that the guest's first process sends."""
+    told = json.loads(text)
+    return Answer(
+        status=told.get("status"),
+        missing=tuple(told.get("missing", ())),
+        failed=told.get("failed", ""),
+        overdue=told.get("overdue", 0.0),
+        booted=booted,
+    )
 
 
 def judge(name: str, job: Job, ended: Ended, answer: Answer) -> Run:
@@ -113,6 +133,8 @@ def _why_lost(job: Job, ended: Ended, answer: Answer) -> str | None:
             return "kernel panic: " + line.partition(PANIC)[2].strip()
     if answer.failed:
         return "the guest could not be made ready: " + answer.failed
+    if answer.overdue:
+        return f"hung: not done after {answer.overdue:g} s of its own time{_last(ended)}"
     if answer.status is not None:
         return None
     stage = "hung" if answer.booted else "never booted"
