@@ -74,7 +74,6 @@ def make_order(job: Job, modules: list[str], *, home: str = guest_init.HOME, **m
         "output": str(job.output),
         "modules": modules,
         "seed": os.urandom(64).hex(),
-        "virtual_limit": job.virtual_limit,
         **more,
     }
 
@@ -148,4 +147,5 @@ def _why_lost(job: Job, ended: Ended, answer: Answer) -> str | None:
 
 
 def _last(ended: Ended) -> str:
-    return f"; last line: {ended.lines[-1]}" if ended.lines else "; it said nothing"
+    said = [line for line in ended.lines if line.strip() and "] reboot: " not in line]
+    return f"; last line: {said[-1]}" if said else "; it said nothing"

@@ -26,7 +26,7 @@ from harness.kernels.cache import Cache
 # What a job imports beside the standard library; what these require comes with them.
 GUEST_PACKAGES = ("finwait", "scapy", "pytest", "pyroute2", "netaddr", "msgspec", "rich")
 _LEFT_OUT = frozenset(
-    "test idlelib tkinter turtledemo ensurepip lib2to3 site-packages dist-packages node_modules".split()
+    "test idlelib tkinter turtledemo ensurepip lib2to3 distutils pydoc_data site-packages dist-packages".split()
 )
 ROOT_FILE = "root.cpio"
 _LINKS_ON_THE_WAY = 40  # as many as the kernel itself follows (MAXSYMLINKS)
@@ -200,7 +200,7 @@ def python_root(cache: Cache) -> Path:
 
 
 def _worth_having(entry: os.DirEntry[str]) -> bool:
-    left_out = entry.name in _LEFT_OUT or entry.name.startswith("config-") or entry.name.endswith(".a")
+    left_out = entry.name in _LEFT_OUT or re.search(r"^(config-|_tkinter|_test|_ctypes_test)|\.a$", entry.name)
     return not left_out and _no_optimised(entry)
 
 

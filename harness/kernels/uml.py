@@ -55,7 +55,7 @@ class Uml:
         guest.check(job)
         binary, modules = self._files()
         with guest.control_folder(job) as control:
-            guest.write_order(control, job, load_order(modules) if modules else (), **self._order())
+            guest.write_order(control, job, load_order(modules) if modules else (), **self._order(job))
             ended = run_to_end(
                 self._argv(binary, control),
                 limit=job.real_limit,
@@ -67,14 +67,9 @@ class Uml:
             answer = guest.read_answer(control)
         return guest.judge(self.name, job, ended, answer)
 
-    def _order(self) -> dict[str, Any]:
-        """What the guest's first process is told beyond the job."""
-        return {}
-
-    def _boot(self, binary: Path) -> tuple[str, ...]:
-        """What the kernel's command line has beyond what every guest needs."""
-        del binary
-        return ()
+    def _order(self, job: Job) -> dict[str, Any]:
+        """What the guest's first process is told beyond the job itself."""
+        return {"virtual_limit": job.virtual_limit}
 
     def _files(self) -> tuple[Path, Path | None]:
         """The binary and the folder with its modules."""
@@ -100,7 +95,6 @@ class Uml:
             "con=null",
             "con0=null,fd:1",
             "quiet",
-            *self._boot(binary),
             "--",
             "-I",
             "-S",

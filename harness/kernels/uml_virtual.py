@@ -12,10 +12,11 @@ from typing import Any
 
 from harness.errors import FinwaitError
 from harness.kernels import build
+from harness.kernels.backend import Job
 from harness.kernels.cache import Cache
 from harness.kernels.provide import provided
 from harness.kernels.spec import KernelSpec
-from harness.kernels.uml import MEMORY_MB, Uml
+from harness.kernels.uml import Uml
 
 UPTIME = 10.0
 # 2020-01-01 00:00:00 UTC. A fixed start and a fixed seed leave nothing to differ between two runs but what the
@@ -23,7 +24,7 @@ UPTIME = 10.0
 START_NS = 1_577_836_800 * 10**9
 SEED = bytes(range(64)).hex()
 # A job that waits without a timeout would let the clock run away; this ends it where the job says nothing else.
-VIRTUAL_LIMIT = 30 * 86400.0
+VIRTUAL_LIMIT = 86400.0
 
 
 class UmlVirtual(Uml):
@@ -35,11 +36,8 @@ class UmlVirtual(Uml):
         memory: the guest's memory in MB.
     """
 
-    def __init__(self, spec: KernelSpec, cache: Cache, *, memory: int = MEMORY_MB) -> None:
-        super().__init__(spec, cache, memory=memory)
-
-    def _order(self) -> dict[str, Any]:
-        return {"uptime": UPTIME, "seed": SEED}
+    def _order(self, job: Job) -> dict[str, Any]:
+        return {"uptime": UPTIME, "seed": SEED, "virtual_limit": job.virtual_limit or VIRTUAL_LIMIT}
 
     def _files(self) -> tuple[Path, Path | None]:
         if self.spec.path is not None:
@@ -57,10 +55,19 @@ class UmlVirtual(Uml):
             )
         return binary, None
 
-    def _boot(self, binary: Path) -> tuple[str, ...]:
-        # Both system call ways keep the same time; where a binary has the faster one it is 1.5 times as fast.
+    def _argv(self, binary: Path, control: Path) -> tuple[str, ...]:
+        plain = super()._argv(binary, control)
+        # The faster way of system calls keeps the same time; where the host forbids it the kernel takes the other.
         faster = ("seccomp=auto",) if _holds(binary, b"seccomp=<on/auto/off>") else ()
-        return ("time-travel=inf-cpu", f"time-travel-start={START_NS}", "root=none", *faster)
+        for_init = plain.index("--")
+        return (
+            *plain[:for_init],
+            "time-travel=inf-cpu",
+            f"time-travel-start={START_NS}",
+            "root=none",
+            *faster,
+            *plain[for_init:],
+        )
 
 
 def source_tarball(spec: KernelSpec, cache: Cache) -> Path:
