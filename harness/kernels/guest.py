@@ -127,6 +127,8 @@ def judge(name: str, job: Job, ended: Ended, answer: Answer) -> Run:
 
 
 def _why_lost(job: Job, ended: Ended, answer: Answer) -> str | None:
+    if answer.status is not None and ended.status == 0:
+        return None  # answered and powered off: what looks like a panic was only printed by the command
     for line in ended.lines:
         if PANIC in line:
             return "kernel panic: " + line.partition(PANIC)[2].strip()
@@ -135,7 +137,7 @@ def _why_lost(job: Job, ended: Ended, answer: Answer) -> str | None:
     if answer.overdue:
         return f"hung: not done after {answer.overdue:g} s of its own time{_last(ended)}"
     if answer.status is not None:
-        return None
+        return f"the kernel did not power off after the command ended with {answer.status}{_last(ended)}"
     stage = "hung" if answer.booted else "never booted"
     if ended.status is None:
         return f"{stage}: not done after {job.real_limit:g} s of real time{_last(ended)}"

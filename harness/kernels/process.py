@@ -77,7 +77,8 @@ def run_to_end(
         os.close(held)
         process.wait()
         process.stdout.close()
-    return Ended(None if hung else process.returncode, tuple(kept), time.monotonic() - started)
+    status = process.returncode if process.returncode >= 0 else 128 - process.returncode
+    return Ended(None if hung else status, tuple(kept), time.monotonic() - started)
 
 
 def _lines(source: int, deadline: float) -> Iterator[str | None]:

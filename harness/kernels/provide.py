@@ -13,7 +13,7 @@ from harness.kernels.spec import KernelSpec
 
 
 def provided(spec: KernelSpec, cache: Cache) -> tuple[Path, ...]:
-    """The trees of a kernel's packages, in the order of ``spec.packages``, without any network.
+    """The trees of a kernel's packages, in the order of ``spec.packages``, libc6's last; without any network.
 
     A kernel given as a .deb is unpacked on the way.
 
@@ -49,7 +49,10 @@ def provide(spec: KernelSpec, cache: Cache, source: Source, *, renew: bool = Fal
 
 def pinned(spec: KernelSpec, cache: Cache) -> tuple[Package, ...]:
     """The packages that a name stood for when it was fetched; empty when it never was."""
-    return tuple(Package(**record) for record in cache.pinned(spec.name) or ())
+    records = cache.pinned(spec.name) or ()
+    if len(records) != len(spec.packages) + spec.libc:  # pinned when it stood for other packages
+        return ()
+    return tuple(Package(**record) for record in records)
 
 
 def choose(spec: KernelSpec, source: Source, cache: Cache) -> tuple[Package, ...]:
@@ -63,7 +66,7 @@ def choose(spec: KernelSpec, source: Source, cache: Cache) -> tuple[Package, ...
         candidates = find(source, "|".join(spec.packages), suite, cache)
         chosen = newest_set(candidates, spec)
         if chosen:
-            return chosen
+            return chosen + tuple(find(source, "libc6", suite, cache)[:1] if spec.libc else ())
         seen += [f"{package.name} {package.version}" for package in candidates]
     raise FinwaitError(
         f"{spec.name} is gone from {', '.join(spec.suites)}",

@@ -32,6 +32,7 @@ class KernelSpec:
         suites: Debian suites that have it, the preferred one first; empty when nothing is fetched.
         packages: regular expressions for the whole names of the packages that are needed together.
         version: what their version begins with.
+        libc: whether the binary wants a newer C library than old hosts have, so that its suite's is fetched with it.
         path: the user's own kernel file or .deb.
         modules: the folder with that kernel's modules, when there is one.
     """
@@ -42,6 +43,7 @@ class KernelSpec:
     suites: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     version: str = ""
+    libc: bool = False
     path: Path | None = None
     modules: Path | None = None
 
@@ -62,12 +64,17 @@ _IMAGE_SUITES = {
     "7.3": ("experimental",),
 }
 _SPLIT_FROM = (7, 2)  # from this series on the image and its modules are two packages
+_NEW_LIBC_FROM = (6, 12)  # built against glibc 2.38 and newer, and dynamically linked
+
+
+def _series_key(series: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in series.split("."))
 
 
 def _uml(series: str) -> KernelSpec:
-    return KernelSpec(
-        f"uml:{series}", Kind.UML, series, _UML_SUITES[series], ("user-mode-linux",), f"{series}um"
-    )
+    libc = _series_key(series) >= _NEW_LIBC_FROM
+    suites, version = _UML_SUITES[series], f"{series}um"
+    return KernelSpec(f"uml:{series}", Kind.UML, series, suites, ("user-mode-linux",), version, libc)
 
 
 def _uml_virtual(series: str) -> KernelSpec:
@@ -78,8 +85,8 @@ def _uml_virtual(series: str) -> KernelSpec:
 
 
 def _debian(series: str) -> KernelSpec:
-    split = tuple(int(part) for part in series.split(".")) >= _SPLIT_FROM
-    release = re.escape(series) + r"[.\d]*[-+~\w.]*-cloud-amd64"
+    split = _series_key(series) >= _SPLIT_FROM
+    release = re.escape(series) + r"(\.\d[-+~\w.]*)?-cloud-amd64"
     packages = (
         (f"linux-binary-{release}", f"linux-modules-{release}") if split else (f"linux-image-{release}",)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,21 @@ from harness.kernels.provide import provided
 from harness.kernels.spec import KernelSpec
 
 MEMORY_MB = 256
+
+
+# Debian's binaries time their RAID code for 0.7 to 1.4 s at every boot, for a file system that is not used here.
+_NO_BENCHMARK = "initcall_blacklist=raid6_select_algo,raid6_init"
+_HOST_LOADER = b"/lib64/ld-linux-x86-64.so.2\0"
+_LOADER = "ld.so"
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The binary, the folder with its modules, and the one with the C library it wants beside the host's."""
+
+    binary: Path
+    modules: Path | None
+    libc: Path | None = None
 
 
 class Uml:
@@ -53,11 +69,14 @@ class Uml:
             Unsupported: the kernel has no veth, no IPv6 or no network namespaces.
         """
         guest.check(job)
-        binary, modules = self._files()
+        files = self._files()
         with guest.control_folder(job) as control:
-            guest.write_order(control, job, load_order(modules) if modules else (), **self._order(job))
+            loading = load_order(files.modules) if files.modules else ()
+            guest.write_order(control, job, loading, **self._order(job))
+            if files.libc:
+                (control / _LOADER).symlink_to(files.libc / "ld-linux-x86-64.so.2")
             ended = run_to_end(
-                self._argv(binary, control),
+                self._argv(files, control),
                 limit=job.real_limit,
                 cwd=control,
                 # HOME is where it keeps its pid file; the system's own settings must not reach it.
@@ -71,36 +90,54 @@ class Uml:
         """What the guest's first process is told beyond the job itself."""
         return {"virtual_limit": job.virtual_limit}
 
-    def _files(self) -> tuple[Path, Path | None]:
-        """The binary and the folder with its modules."""
+    def _files(self) -> Files:
         if self.spec.path is not None and self.spec.path.suffix != ".deb":
-            return self.spec.path, self.spec.modules
-        (tree,) = provided(self.spec, self.cache)
+            return Files(self.spec.path, self.spec.modules)
+        tree, *libc = provided(self.spec, self.cache)
         binary = tree / "usr/bin/linux.uml"
         if not binary.is_file():
             raise FinwaitError(f"{self.name} holds no usr/bin/linux.uml", hint="a user-mode-linux package")
-        folders = sorted(tree.glob("usr/lib/uml/modules/*"))
-        return binary, folders[-1] if folders else None
+        modules = max(tree.glob("usr/lib/uml/modules/*"), default=None)
+        if not libc:
+            return Files(binary, modules)
+        linked = self.cache.fill("linked", tree.parent.name, lambda folder: _relink(binary, folder))
+        return Files(linked / binary.name, modules, libc[0] / "usr/lib/x86_64-linux-gnu")
 
-    def _argv(self, binary: Path, control: Path) -> tuple[str, ...]:
-        init = _quoted(sys.executable)
-        script = _quoted(guest_init.__file__)
+    def _argv(self, files: Files, control: Path) -> tuple[str, ...]:
+        # By env(1), because the leash in front of it is a program of the host and must keep the host's libraries.
+        libraries = ("/usr/bin/env", f"LD_LIBRARY_PATH={files.libc}") if files.libc else ()
         return (
-            str(binary),
+            *libraries,
+            str(files.binary),
             f"mem={self.memory}M",
             "rootfstype=hostfs",
             "rootflags=/",
             "ro",
-            f"init={init}",
+            f"init={_quoted(sys.executable)}",
             "con=null",
             "con0=null,fd:1",
             "quiet",
+            _NO_BENCHMARK,
             "--",
             "-I",
             "-S",
-            script,
+            _quoted(guest_init.__file__),
             _quoted(str(control)),
         )
+
+
+def _relink(binary: Path, folder: Path) -> None:
+    """Copy a binary so that it asks for its loader by a name in the folder it is started in.
+
+    Starting it through the loader instead would leave its heap where the loader is, and the kernel takes the end of
+    its heap for the end of its memory.
+    """
+    content = binary.read_bytes()
+    if content.count(_HOST_LOADER) != 1:
+        raise FinwaitError(f"{binary} names no loader that is known", hint="another kernel")
+    relinked = folder / binary.name
+    relinked.write_bytes(content.replace(_HOST_LOADER, _LOADER.encode().ljust(len(_HOST_LOADER), b"\0")))
+    relinked.chmod(0o755)
 
 
 def _quoted(path: str) -> str:

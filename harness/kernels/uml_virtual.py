@@ -16,7 +16,7 @@ from harness.kernels.backend import Job
 from harness.kernels.cache import Cache
 from harness.kernels.provide import provided
 from harness.kernels.spec import KernelSpec
-from harness.kernels.uml import Uml
+from harness.kernels.uml import Files, Uml
 
 UPTIME = 10.0
 # 2020-01-01 00:00:00 UTC. A fixed start and a fixed seed leave nothing to differ between two runs but what the
@@ -39,7 +39,7 @@ class UmlVirtual(Uml):
     def _order(self, job: Job) -> dict[str, Any]:
         return {"uptime": UPTIME, "seed": SEED, "virtual_limit": job.virtual_limit or VIRTUAL_LIMIT}
 
-    def _files(self) -> tuple[Path, Path | None]:
+    def _files(self) -> Files:
         if self.spec.path is not None:
             binary = self.spec.path
         else:
@@ -53,12 +53,12 @@ class UmlVirtual(Uml):
                 why="it was built without CONFIG_UML_TIME_TRAVEL_SUPPORT",
                 hint="finwait kernels build",
             )
-        return binary, None
+        return Files(binary, None)
 
-    def _argv(self, binary: Path, control: Path) -> tuple[str, ...]:
-        plain = super()._argv(binary, control)
+    def _argv(self, files: Files, control: Path) -> tuple[str, ...]:
+        plain = super()._argv(files, control)
         # The faster way of system calls keeps the same time; where the host forbids it the kernel takes the other.
-        faster = ("seccomp=auto",) if _holds(binary, b"seccomp=<on/auto/off>") else ()
+        faster = ("seccomp=auto",) if _holds(files.binary, b"seccomp=<on/auto/off>") else ()
         for_init = plain.index("--")
         return (
             *plain[:for_init],
