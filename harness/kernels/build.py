@@ -1,6 +1,7 @@
 """Build User Mode Linux for virtual time from a kernel source tree, and keep the result in the cache.
 
-The tree is only read: objects go elsewhere (``O=``), and HZ gets its prompt from a copy of the tree's top Kconfig.
+The tree is only read: objects go elsewhere (``O=``), and HZ gets its prompt from a copy of the tree's top
+Kconfig.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def build(
         options: what to ask for.
 
     Raises:
-        FinwaitError: a tool is missing, the tree is none or is not clean, it lacks a required option, or make failed.
+        FinwaitError: a tool is missing, the tree is none or is not clean, it lacks a required option, or make
+            failed.
     """
     tree = tree.resolve()
     objects = cache.root.resolve() / "objects" / _digest(str(tree))
@@ -136,7 +138,9 @@ def tree_version(tree: Path) -> tuple[int, int, int]:
     """
     try:
         head = (tree / "Makefile").read_text(errors="replace")[:4096]
-        numbers = [re.search(rf"^{name} *= *(\d+)", head, re.M) for name in ("VERSION", "PATCHLEVEL", "SUBLEVEL")]
+        numbers = [
+            re.search(rf"^{name} *= *(\d+)", head, re.M) for name in ("VERSION", "PATCHLEVEL", "SUBLEVEL")
+        ]
         major, minor, patch = (int(found[1]) for found in numbers if found)
     except (OSError, ValueError):
         raise FinwaitError(
@@ -151,7 +155,9 @@ def compiler() -> str:
     """The first line of the compiler's version, empty when there is none."""
     if shutil.which("gcc") is None:
         return ""
-    return subprocess.run(["gcc", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    return subprocess.run(
+        ["gcc", "--version"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()[0]
 
 
 def check_machine() -> None:
@@ -165,7 +171,8 @@ def check_machine() -> None:
         absent["stdio.h"] = "libc6-dev"
     if absent:
         raise FinwaitError(
-            f"a kernel cannot be built here: no {', '.join(absent)}", hint=f"apt-get install {' '.join(absent.values())}"
+            f"a kernel cannot be built here: no {', '.join(absent)}",
+            hint=f"apt-get install {' '.join(absent.values())}",
         )
     if platform.machine() != "x86_64":
         raise FinwaitError(f"User Mode Linux is built for x86_64, and this machine is {platform.machine()}")
@@ -212,7 +219,7 @@ def _compile(
 
 
 def _make(tree: Path, objects: Path, progress: Progress | None, *arguments: str) -> float:
-    """Run make; the environment is ours alone, so that no outer make and no setting of the user's leaks in."""
+    """Run make in an environment of our own, so that no outer make and no setting of a user leaks in."""
     ended = run_to_end(
         (
             *("make", "-C", str(tree), f"O={objects}", "ARCH=um"),

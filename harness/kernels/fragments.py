@@ -1,6 +1,7 @@
 """The configuration of the kernels we build, as data: what is asked for, since when a tree has it, and why.
 
-Everything that is not named here is off (``allnoconfig``), so the list is also what a kernel under test consists of.
+Everything that is not named here is off (``allnoconfig``), so the list is also what a kernel under test
+consists of.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ class Option:
         value: ``y``, ``n``, or a number as the configuration file writes it.
         since: the first kernel version that has the option.
         until: the first version that has it no more.
-        required: whether the harness cannot do without it; an optional one that a tree refuses is only recorded.
+        required: whether the harness cannot do without it; an optional one that a tree refuses is only
+            recorded.
         why: what needs it, shown when it is missing.
     """
 
@@ -74,15 +76,22 @@ VIRTUAL_UML: tuple[Option, ...] = (
     *_all("FTRACE ENABLE_DEFAULT_TRACERS", "the tracepoints of the socket layer"),
     *_all("MCONSOLE MAGIC_SYSRQ", "asking a hung guest where it hangs", required=False),
     *_all("CRYPTO TCP_MD5SIG", "RFC 2385"),
-    *_all("CRYPTO_MD5 CRYPTO_HMAC CRYPTO_SHA1 CRYPTO_CMAC CRYPTO_AES", "the algorithms of RFC 5926", required=False),
+    *_all(
+        "CRYPTO_MD5 CRYPTO_HMAC CRYPTO_SHA1 CRYPTO_CMAC CRYPTO_AES",
+        "the algorithms of RFC 5926",
+        required=False,
+    ),
     Option("TCP_AO", since=(6, 7), why="RFC 5925"),
     Option("MPTCP", why="RFC 8684"),
     Option("MPTCP_IPV6", required=False, why="RFC 8684"),
-    *_all("TCP_CONG_ADVANCED TCP_CONG_CUBIC TCP_CONG_BBR TCP_CONG_DCTCP", "congestion control", required=False),
+    *_all(
+        "TCP_CONG_ADVANCED TCP_CONG_CUBIC TCP_CONG_BBR TCP_CONG_DCTCP", "congestion control", required=False
+    ),
 )
 
-# Kconfig takes a value from a file only for a symbol that has a prompt, and arch/um gives HZ none. A second definition
-# of a symbol adds to the first, so a copy of the tree's top Kconfig ends with this and the tree itself stays as it is.
+# Kconfig takes a value from a file only for a symbol that has a prompt, and arch/um gives HZ none. A second
+# definition of a symbol adds to the first, so a copy of the tree's top Kconfig ends with this and the tree
+# itself stays as it is.
 HZ_PROMPT = """
 config HZ
 \tint "Timer frequency"

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness.errors import FinwaitError, Unsupported
 from harness.kernels import guest_init
@@ -25,7 +24,8 @@ def check(job: Job) -> None:
     """Look at what can be known to be wrong with a job before a kernel is booted for it.
 
     Raises:
-        FinwaitError: a relative path, a folder that is not there, a command that cannot be run, a limit of nothing.
+        FinwaitError: a relative path, a folder that is not there, a command that cannot be run, a limit of
+            nothing.
     """
     if not job.argv or not job.argv[0].startswith("/"):
         raise FinwaitError("a job's command must start with an absolute path", why=f"got {job.argv[:1]}")
@@ -59,18 +59,22 @@ def control_folder(job: Job) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def write_order(control: Path, job: Job, modules: tuple[Path, ...], **more: Any) -> None:
+def write_order(control: Path, job: Job, modules: tuple[Path, ...], **more: object) -> None:
     """What the guest's first process is to do."""
     order = make_order(job, [str(module) for module in modules], **more)
     (control / "order.json").write_text(json.dumps(order), encoding="utf-8")
 
 
-def make_order(job: Job, modules: list[str], *, home: str = guest_init.HOME, **more: Any) -> dict[str, Any]:
-    """The order itself; ``more`` is for the guest's first process (``uptime``, ``seed``) and replaces what is here."""
+def make_order(job: Job, modules: list[str], **more: object) -> dict[str, object]:
+    """The order itself; ``more`` is for the guest's first process and replaces what is here.
+
+    It knows ``uptime``, the seconds the kernel is up before the job starts, ``virtual_limit``, ``seed`` and
+    ``env``.
+    """
     return {
         "argv": job.argv,
         "cwd": str(job.cwd),
-        "env": environment(job, home),
+        "env": environment(job, guest_init.HOME),
         "output": str(job.output),
         "modules": modules,
         "seed": os.urandom(64).hex(),
@@ -138,6 +142,10 @@ def _why_lost(job: Job, ended: Ended, answer: Answer) -> str | None:
         return f"hung: not done after {answer.overdue:g} s of its own time{_last(ended)}"
     if answer.status is not None:
         return f"the kernel did not power off after the command ended with {answer.status}{_last(ended)}"
+    return _why_no_answer(job, ended, answer)
+
+
+def _why_no_answer(job: Job, ended: Ended, answer: Answer) -> str:
     stage = "hung" if answer.booted else "never booted"
     if ended.status is None:
         return f"{stage}: not done after {job.real_limit:g} s of real time{_last(ended)}"

@@ -1,7 +1,7 @@
-"""The tree an emulated machine boots into, as uncompressed cpio archives that the kernel unpacks one after the other.
+"""The tree an emulated machine boots into, as cpio archives that the kernel unpacks one after the other.
 
-The format is "newc" of Documentation/driver-api/early-userspace/buffer-format.rst. Nothing needs privileges here: a
-device node is only a record in the archive.
+The format is "newc" of Documentation/driver-api/early-userspace/buffer-format.rst. Nothing needs privileges
+here: a device node is only a record in the archive.
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ from harness.kernels.cache import Cache
 
 # What a job imports beside the standard library; what these require comes with them.
 GUEST_PACKAGES = ("finwait", "scapy", "pytest", "pyroute2", "netaddr", "msgspec", "rich")
-_LEFT_OUT = frozenset(
-    "test idlelib tkinter turtledemo ensurepip lib2to3 distutils pydoc_data site-packages dist-packages".split()
-)
+_TOOLS = {"test", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "distutils", "pydoc_data"}
+_LEFT_OUT = _TOOLS | {"site-packages", "dist-packages"}
 ROOT_FILE = "root.cpio"
 _LINKS_ON_THE_WAY = 40  # as many as the kernel itself follows (MAXSYMLINKS)
 _DEVICE = stat.S_IFCHR | 0o600
@@ -70,7 +69,7 @@ class Archive:
         self.entries[path] = _Entry(_DEVICE, device=(major, minor))
 
     def add(self, path: Path, keep: Keep = lambda _: True) -> None:
-        """Add a host file, or a folder with what ``keep`` says yes to, and every link and folder on the way there.
+        """Add a host file, or of a folder what ``keep`` says yes to, and each link and folder on the way.
 
         Raises:
             FinwaitError: it is not there, or may not be read.
@@ -103,7 +102,9 @@ class Archive:
         """A key that changes with any name, size, mode or modification time in the archive."""
         digest = hashlib.sha256()
         for name, entry in sorted(self.entries.items()):
-            digest.update(f"{name}\0{entry.mode}\0{entry.size}\0{entry.mtime}\0".encode(errors="surrogateescape"))
+            digest.update(
+                f"{name}\0{entry.mode}\0{entry.size}\0{entry.mtime}\0".encode(errors="surrogateescape")
+            )
             if isinstance(entry.data, bytes):
                 digest.update(entry.data)
         return digest.hexdigest()[:20]
@@ -172,17 +173,18 @@ def _write_record(out: BinaryIO, name: str, number: int, entry: _Entry, data: by
 
 
 def python_root(cache: Cache) -> Path:
-    """The archive that every guest of this Python environment shares, made once and kept under its content's key.
+    """The archive that every guest of this Python environment shares, kept under its content's key.
 
-    It holds the running Python with its standard library, GUEST_PACKAGES with what they require, the shared libraries
-    all of these are linked to, and the few files of /etc that the C library reads.
+    It holds the running Python with its standard library, GUEST_PACKAGES with what they require, the shared
+    libraries all of these are linked to, and the few files of /etc that the C library reads.
 
     Raises:
         FinwaitError: a file may not be read, or ``ldd`` is missing.
     """
     archive = Archive()
     archive.add(Path(sys.executable))
-    archive.add(Path(sys.prefix, "pyvenv.cfg")) if Path(sys.prefix, "pyvenv.cfg").exists() else None
+    if Path(sys.prefix, "pyvenv.cfg").exists():
+        archive.add(Path(sys.prefix, "pyvenv.cfg"))
     for name in ("stdlib", "platstdlib"):
         if Path(sysconfig.get_path(name)).is_dir():
             archive.add(Path(sysconfig.get_path(name)), _worth_having)
@@ -200,7 +202,9 @@ def python_root(cache: Cache) -> Path:
 
 
 def _worth_having(entry: os.DirEntry[str]) -> bool:
-    left_out = entry.name in _LEFT_OUT or re.search(r"^(config-|_tkinter|_test|_ctypes_test)|\.a$", entry.name)
+    left_out = entry.name in _LEFT_OUT or re.search(
+        r"^(config-|_tkinter|_test|_ctypes_test)|\.a$", entry.name
+    )
     return not left_out and _no_optimised(entry)
 
 
@@ -221,7 +225,9 @@ def package_files(names: Iterable[str] = GUEST_PACKAGES) -> Iterator[Path]:
         except metadata.PackageNotFoundError:
             continue  # for another platform or Python; what is really missing says so when it is imported
         tops = {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}
-        yield from (path for path in (Path(str(found.locate_file(top))) for top in sorted(tops)) if path.exists())
+        yield from (
+            path for path in (Path(str(found.locate_file(top))) for top in sorted(tops)) if path.exists()
+        )
         for requirement in found.requires or ():
             if "extra ==" not in requirement and (match := re.match(r"[\w.-]+", requirement)):
                 waiting.append(match[0])

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from harness.errors import FinwaitError
 
-# What a lab needs or may ask for. What is built into a kernel, or is not there at all, is passed over here: the
-# guest then tries, and names what is missing.
+# What a lab needs or may ask for. What is built into a kernel, or is not there at all, is passed over here:
+# the guest then tries, and names what is missing.
 WANTED = (
     "af_packet",
     "veth",
@@ -29,7 +29,8 @@ _DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 def load_order(folder: Path, wanted: tuple[str, ...] = WANTED) -> tuple[Path, ...]:
     """The files of the wanted modules and of all they need, each after what it needs.
 
-    Read from the modules' own ``depends`` (modinfo(8)), because Debian's image packages come without modules.dep.
+    Read from the modules' own ``depends`` (modinfo(8)), because Debian's image packages come without
+    modules.dep.
 
     Raises:
         FinwaitError: a module needs one that is not in the folder.
@@ -78,7 +79,9 @@ def content(file: Path) -> bytes:
         raise FinwaitError(f"cannot decompress the module {file}: there is no zstd", hint="install zstd")
     ended = subprocess.run(("zstd", "-dcq", str(file)), capture_output=True, check=False)
     if ended.returncode != 0:
-        raise FinwaitError(f"cannot decompress the module {file}", why=ended.stderr.decode(errors="replace").strip())
+        raise FinwaitError(
+            f"cannot decompress the module {file}", why=ended.stderr.decode(errors="replace").strip()
+        )
     return ended.stdout
 
 

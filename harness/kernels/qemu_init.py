@@ -1,8 +1,8 @@
-"""The first process of an emulated guest: load modules, run the job, hand its files to the host as they are closed.
+"""The first process of an emulated guest: run the job, and hand its files to the host as they are closed.
 
-Run from the initramfs with the host's Python and the standard library; of ours there are only this file, guest_init
-and stream. It runs at a real-time priority on the one processor, so that after a close(2) in the job the file is on
-its way to the host before the job runs on: what was closed before a panic is not lost.
+Run from the initramfs with the host's Python and the standard library; of ours there are only this file,
+guest_init and stream. It runs at a real-time priority on the one processor, so that after a close(2) in the
+job the file is on its way to the host before the job runs on: what was closed before a panic is not lost.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import select
 import stat
 import struct
-import sys
 import time
 from collections.abc import Iterator
 from typing import NoReturn
@@ -156,7 +155,7 @@ def open_port() -> int:
 
 
 def reset() -> NoReturn:
-    """End the machine: it is started so that a reset ends it, which needs less of a kernel than a power-off."""
+    """End the machine, which a reset does here, and for which a kernel needs less than for a power-off."""
     _libc.reboot(RB_AUTOBOOT)
     os._exit(1)
 

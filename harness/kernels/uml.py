@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from harness.errors import FinwaitError
 from harness.kernels import guest, guest_init
@@ -86,7 +85,7 @@ class Uml:
             answer = guest.read_answer(control)
         return guest.judge(self.name, job, ended, answer)
 
-    def _order(self, job: Job) -> dict[str, Any]:
+    def _order(self, job: Job) -> dict[str, object]:
         """What the guest's first process is told beyond the job itself."""
         return {"virtual_limit": job.virtual_limit}
 

@@ -1,14 +1,14 @@
 """User Mode Linux in virtual time: no time passes while code runs, and none is spent waiting.
 
-The clock of ``time-travel=inf-cpu`` (arch/um/kernel/time.c) moves on only when every process waits, and then at once
-to the next timer: two hours of keepalive take a fraction of a second, and load on the machine reaches no timer.
+The clock of ``time-travel=inf-cpu`` (arch/um/kernel/time.c) moves on only when every process waits, and then
+at once to the next timer: two hours of keepalive take a fraction of a second, and load on the machine reaches
+no timer.
 """
 
 from __future__ import annotations
 
 import mmap
 from pathlib import Path
-from typing import Any
 
 from harness.errors import FinwaitError
 from harness.kernels import build
@@ -19,11 +19,13 @@ from harness.kernels.spec import KernelSpec
 from harness.kernels.uml import Files, Uml
 
 UPTIME = 10.0
-# 2020-01-01 00:00:00 UTC. A fixed start and a fixed seed leave nothing to differ between two runs but what the
-# kernel takes from the host by itself (os_getrandom in arch/um, from 5.19 on: initial sequence numbers and cookies).
+# 2020-01-01 00:00:00 UTC. A fixed start and a fixed seed leave nothing to differ between two runs but what
+# the kernel takes from the host by itself (os_getrandom in arch/um, from 5.19 on: initial sequence numbers
+# and cookies).
 START_NS = 1_577_836_800 * 10**9
 SEED = bytes(range(64)).hex()
-# A job that waits without a timeout would let the clock run away; this ends it where the job says nothing else.
+# A job that waits without a timeout would let the clock run away; this ends it where the job says nothing
+# else.
 VIRTUAL_LIMIT = 86400.0
 
 
@@ -36,7 +38,7 @@ class UmlVirtual(Uml):
         memory: the guest's memory in MB.
     """
 
-    def _order(self, job: Job) -> dict[str, Any]:
+    def _order(self, job: Job) -> dict[str, object]:
         return {"uptime": UPTIME, "seed": SEED, "virtual_limit": job.virtual_limit or VIRTUAL_LIMIT}
 
     def _files(self) -> Files:
@@ -57,7 +59,8 @@ class UmlVirtual(Uml):
 
     def _argv(self, files: Files, control: Path) -> tuple[str, ...]:
         plain = super()._argv(files, control)
-        # The faster way of system calls keeps the same time; where the host forbids it the kernel takes the other.
+        # The faster way of system calls keeps the same time; where the host forbids it the kernel takes the
+        # other.
         faster = ("seccomp=auto",) if _holds(files.binary, b"seccomp=<on/auto/off>") else ()
         for_init = plain.index("--")
         return (
