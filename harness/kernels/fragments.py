@@ -72,7 +72,11 @@ VIRTUAL_UML: tuple[Option, ...] = (
     *_all("NETDEVICES NET_CORE VETH TUN", _LAB),
     *_all("NET_SCHED NET_SCH_NETEM NET_SCH_FQ", "a path with delay and loss"),
     *_all("INET_DIAG INET_TCP_DIAG INET_DIAG_DESTROY", _SEEING),
-    *_all("PACKET_DIAG UNIX_DIAG KALLSYMS BUG DEBUG_BUGVERBOSE PRINTK_TIME", _SEEING, required=False),
+    *_all(
+        "PACKET_DIAG UNIX_DIAG KALLSYMS BUG DEBUG_BUGVERBOSE PRINTK_TIME IKCONFIG IKCONFIG_PROC",
+        _SEEING,
+        required=False,
+    ),
     *_all("FTRACE ENABLE_DEFAULT_TRACERS", "the tracepoints of the socket layer"),
     *_all("MCONSOLE MAGIC_SYSRQ", "asking a hung guest where it hangs", required=False),
     *_all("CRYPTO TCP_MD5SIG", "RFC 2385"),
@@ -82,6 +86,7 @@ VIRTUAL_UML: tuple[Option, ...] = (
         required=False,
     ),
     Option("TCP_AO", since=(6, 7), why="RFC 5925"),
+    Option("SYN_COOKIES", why="RFC 4987"),
     Option("MPTCP", why="RFC 8684"),
     Option("MPTCP_IPV6", required=False, why="RFC 8684"),
     *_all(
