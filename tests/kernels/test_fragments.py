@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from harness.kernels.fragments import VIRTUAL_UML, Option, fragment, missing, parse_config
 from hypothesis import given
 from hypothesis import strategies as st
+
+from harness.kernels.fragments import VIRTUAL_UML, Option, fragment, missing, parse_config
 
 OLD, NEW = (5, 10), (7, 2)
 
@@ -42,7 +43,9 @@ def test_no_option_is_named_twice_for_one_version() -> None:
         (Option("BLOCK", until=(5, 11)), {}, False),
     ],
 )
-def test_missing_is_what_applies_and_is_not_as_asked(option: Option, config: dict[str, str], lacks: bool) -> None:
+def test_missing_is_what_applies_and_is_not_as_asked(
+    option: Option, config: dict[str, str], lacks: bool
+) -> None:
     assert missing([option], NEW, config) == ([option] if lacks else [])
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from harness.errors import FinwaitError
 from harness.kernels.cache import Cache
 from harness.kernels.initramfs import Archive, package_files, python_root, shared_libraries, without
@@ -36,7 +37,7 @@ def written(archive: Archive) -> dict[str, tuple[int, bytes]]:
     return {name: (mode, content) for name, mode, _, content in listed[:-1]}
 
 
-def test_folders_come_before_what_is_in_them(tmp_path: Path) -> None:
+def test_folders_come_before_what_is_in_them() -> None:
     archive = Archive()
     archive.put("/a/b/c", b"content", 0o755)
     names = list(written(archive))
@@ -79,17 +80,28 @@ def test_links_in_a_circle_are_one_line(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(FinwaitError, match="the guest's tree needs .*gone: No such file"):
+    with pytest.raises(FinwaitError, match=r"the guest's tree needs .*gone: No such file"):
         Archive().add(tmp_path / "gone")
 
 
 def test_checkout_without_output_hidden_files_and_environments(tmp_path: Path) -> None:
-    for name in ("mine.py", ".git/config", "runs/old", "venv/pyvenv.cfg", "venv/bin/python", "sub/__init__.py"):
+    for name in (
+        "mine.py",
+        ".git/config",
+        "runs/old",
+        "venv/pyvenv.cfg",
+        "venv/bin/python",
+        "sub/__init__.py",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     archive = Archive()
     archive.add(tmp_path, without(tmp_path / "runs"))
-    kept = {str(Path("/" + name).relative_to(tmp_path)) for name in written(archive) if str(tmp_path)[1:] + "/" in name}
+    kept = {
+        str(Path("/" + name).relative_to(tmp_path))
+        for name in written(archive)
+        if str(tmp_path)[1:] + "/" in name
+    }
     assert kept == {"mine.py", "sub", "sub/__init__.py"}
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from harness.kernels import stream
 from harness.kernels.receiver import Malformed, Receiver
 from harness.kernels.stream import record
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -75,7 +76,9 @@ def test_only_what_came_by_the_stream_is_deleted(tmp_path: Path) -> None:
     assert (tmp_path / "folder").is_dir()
 
 
-@pytest.mark.parametrize("data", [b"Z" + bytes(12), stream.HEAD.pack(b"P", 5000, 0), stream.HEAD.pack(b"P", 1, 1 << 40)])
+@pytest.mark.parametrize(
+    "data", [b"Z" + bytes(12), stream.HEAD.pack(b"P", 5000, 0), stream.HEAD.pack(b"P", 1, 1 << 40)]
+)
 def test_what_no_guest_of_ours_sends_is_refused(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(Malformed):
         Receiver(tmp_path).feed(data)
