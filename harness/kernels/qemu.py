@@ -10,9 +10,8 @@ import json
 import os
 import shutil
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -39,10 +38,11 @@ _APPEND = (
 # Wide vectors and byte-wise string instructions are slow in emulation: without them the C library and the
 # kernel choose other ways to copy memory, which saves 1 to 2 s.
 _CPU = "max,-avx,-avx2,-erms,-fsrm"
+# Without ioeventfd the machine takes what the guest sends before the guest's next instruction.
 _MACHINE = (
     *("-machine", "q35", "-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", _CPU, "-smp", "1"),
     *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
-    *("-serial", "stdio", "-device", "virtio-serial-pci"),
+    *("-serial", "stdio", "-device", "virtio-serial-pci,ioeventfd=off"),
 )
 _PIECE = 1 << 20
 # What a lab and its probes can need, and the way back to the host.
@@ -92,26 +92,27 @@ class Qemu:
         """
         guest.check(job)
         files = self._files()
-        receiver = Receiver(job.output)
-        with ExitStack() as stack:
-            disk = stack.enter_context(self._ram_disk(job, files))
-            returned, sending = os.pipe()
-            stack.callback(os.close, returned)
-            reader = _Reader(returned, receiver)
-            reader.start()
-            try:
+        returned = _Returned(Receiver(job.output))
+
+        def line(text: str) -> None:
+            returned.take()
+            if console is not None:
+                console(text)
+
+        try:
+            with self._ram_disk(job, files) as disk:
                 ended = run_to_end(
-                    self._argv(files, disk, sending),
+                    self._argv(files, disk, returned.file),
                     limit=job.real_limit,
                     cwd=job.output,
                     env={"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", "LC_ALL": "C"},
-                    console=console,
-                    pass_fds=(disk, sending),
+                    console=line,
+                    pass_fds=(disk, returned.file),
                 )
-            finally:
-                os.close(sending)  # the last writer: the reader comes to its end
-                reader.join()
-        return guest.judge(self.name, job, ended, reader.answer())
+        finally:
+            returned.take()
+            os.close(returned.file)
+        return guest.judge(self.name, job, ended, returned.answer())
 
     def _files(self) -> Files:
         if shutil.which(QEMU) is None:
@@ -161,14 +162,14 @@ class Qemu:
         finally:
             os.close(disk)
 
-    def _argv(self, files: Files, disk: int, sending: int) -> tuple[str, ...]:
+    def _argv(self, files: Files, disk: int, returned: int) -> tuple[str, ...]:
         libraries = sorted({str(path.parent) for path in initramfs.shared_libraries([Path(sys.executable)])})
         append = f'{_APPEND} "LD_LIBRARY_PATH={":".join(libraries)}" -- -IS {_INIT}'
         return (
             QEMU,
             *_MACHINE,
             *("-m", f"{self.memory}M"),
-            *("-chardev", f"file,id=returned,path=/proc/self/fd/{sending}"),
+            *("-chardev", f"file,id=returned,path=/proc/self/fd/{returned}"),
             *("-device", f"virtserialport,chardev=returned,name={qemu_init.PORT}"),
             *("-kernel", str(files.vmlinuz), "-initrd", f"/proc/self/fd/{disk}", "-append", append),
         )
@@ -239,28 +240,25 @@ qemu_init.begin()
 
 
 @dataclass(slots=True)
-class _Reader:
-    """Takes in what the guest sends while it runs, on a thread of its own."""
+class _Returned:
+    """What the guest sent so far: a file without a name, which the machine writes and which is read here.
 
-    source: int
+    Not a pipe: a full one would keep the guest from going on, and its clock runs on meanwhile.
+    """
+
     receiver: Receiver
+    file: int = field(default_factory=lambda: os.memfd_create("returned", 0))
     refused: str = ""
-    _thread: threading.Thread = field(init=False)
+    _taken: int = 0
 
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._take_all, name="guest files", daemon=True)
-        self._thread.start()
-
-    def join(self) -> None:
-        self._thread.join()
-
-    def _take_all(self) -> None:
-        while data := os.read(self.source, _PIECE):
-            if not self.refused:
-                try:
-                    self.receiver.feed(data)
-                except (Malformed, OSError) as error:
-                    self.refused = str(error)
+    def take(self) -> None:
+        """Take in what is new."""
+        while not self.refused and (data := os.pread(self.file, _PIECE, self._taken)):
+            self._taken += len(data)
+            try:
+                self.receiver.feed(data)
+            except (Malformed, OSError) as error:
+                self.refused = str(error)
 
     def answer(self) -> guest.Answer:
         """The guest's answer; none counts once it sent what no guest of ours sends."""

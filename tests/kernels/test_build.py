@@ -1,4 +1,4 @@
-"""Building a kernel: from a tree of a few lines that acts as the kernel's makefiles do, and from a real one."""
+"""Building a kernel: from a tree of a few lines that acts as the kernel's makefiles do, and a real one."""
 
 from __future__ import annotations
 
