@@ -171,6 +171,7 @@ def run(order: dict[str, Any]) -> int:
     if child == 0:
         try:
             os.setsid()
+            os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
             os.execve(order["argv"][0], order["argv"], order["env"])
         except OSError as error:
             print(f"cannot start {order['argv'][0]}: {error.strerror}", flush=True)  # noqa: T201

@@ -26,6 +26,7 @@ MEMORY_MB = 256
 _NO_BENCHMARK = "initcall_blacklist=raid6_select_algo,raid6_init"
 _HOST_LOADER = b"/lib64/ld-linux-x86-64.so.2\0"
 _LOADER = "ld.so"
+_MEMORY_PLACES = (Path("/dev/shm"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
 _OWN = ("/dev", "/proc", "/sys")
 
 
@@ -68,13 +69,14 @@ class Uml:
         The host's tree is read-only below /, job.output is writable, and /tmp, /run and HOME are in memory.
 
         Raises:
-            FinwaitError: the kernel was not fetched, or the job cannot be run.
-            Unsupported: the kernel has no veth, no IPv6 or no network namespaces.
+            FinwaitError: the kernel was not fetched, the job cannot be run, or there is no room for the
+            memory. Unsupported: the kernel has no veth, no IPv6 or no network namespaces.
         """
         guest.check(job)
         _check_visible(job)
         files = self._files()
         with guest.control_folder(job) as control:
+            memory = memory_folder(self.memory, (*_MEMORY_PLACES, control))
             guest.write_order(control, job, load_order(files.modules) if files.modules else ())
             if files.libc:
                 (control / _LOADER).symlink_to(files.libc / "ld-linux-x86-64.so.2")
@@ -83,7 +85,7 @@ class Uml:
                 limit=job.real_limit,
                 cwd=control,
                 # HOME is where it keeps its pid file; the system's own settings must not reach it.
-                env={"HOME": str(control), "PATH": os.defpath, "TMPDIR": _memory_folder()},
+                env={"HOME": str(control), "PATH": os.defpath, "TMPDIR": str(memory)},
                 console=console,
             )
             answer = guest.read_answer(control)
@@ -160,6 +162,22 @@ def _quoted(path: str) -> str:
     return f'"{path}"'
 
 
-def _memory_folder() -> str:
-    """Where the guest's memory is, as a file without a name: in memory when the host has such a place."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else "/tmp"  # noqa: S108
+def memory_folder(memory: int, places: tuple[Path, ...]) -> Path:
+    """The first place with room for a guest's memory, in MB: a file there without a name, mapped executable.
+
+    Containers often have a /dev/shm of 64 MB that allows no programs; a guest would die of it in the middle
+    of a run.
+
+    Raises:
+        FinwaitError: there is no such place.
+    """
+    for place in places:
+        if not os.access(place, os.W_OK | os.X_OK):
+            continue
+        room = os.statvfs(place)
+        if not room.f_flag & os.ST_NOEXEC and room.f_bavail * room.f_frsize >= memory * 1_048_576:
+            return place
+    raise FinwaitError(
+        f"no folder has room for the guest's {memory} MB of memory",
+        why="looked at " + ", ".join(map(str, places)) + ", which are full, not writable or mounted noexec",
+    )
