@@ -1,4 +1,4 @@
-"""An apt of its own, that neither reads nor changes the system's: where packages come from, and how apt is run.
+"""An apt of its own, which leaves the system's alone: where packages come from, and how apt is run.
 
 Works as an ordinary user. Indexes are checked against a keyring by apt itself (apt-secure(8)).
 """
@@ -21,7 +21,7 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 QUICK_LIMIT = 60.0
 FETCH_LIMIT = 1800.0
 _TARGETS = "$(REPO_URI)|$(RELEASE)|$(ORIGIN)"
-# What of the system's settings a download needs: proxies, and a mirror that serves snapshots whose dates are over.
+# What of the system's settings a download needs: proxies, and leave to use a snapshot that is out of date.
 _WANTED = re.compile(r"Acquire::(http|https|Check-Valid-Until|Check-Date|Retries)\b", re.IGNORECASE)
 
 
@@ -68,7 +68,7 @@ class Source:
     def configured(
         cls, *, mirror: str = "", security: str = "", keyring: Path | None = None, insecure: bool = False
     ) -> Source:
-        """What was asked for; what was not, from the user's configuration file; the rest from the system's apt.
+        """What was asked for, else what the user's configuration file says, else what the system's apt has.
 
         Raises:
             FinwaitError: the file cannot be read as what it should be, or there is no mirror at all.
@@ -157,6 +157,7 @@ class Apt:
         try:
             for name in ("lists/partial", "archives/partial", "empty"):
                 (folder / name).mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)  # a proxy's setting may hold a password
             (folder / "status").touch()
             (folder / "sources.list").write_text(
                 f"deb [{self._trust()}] {self.source.uri(self.suite)} {self.suite} main\n"
@@ -182,7 +183,7 @@ class Apt:
 
 
 def _settings(folder: Path) -> tuple[str, ...]:
-    """apt.conf(5) that looks at nothing of the system's: APT_CONFIG is read before the parts that it empties here."""
+    """apt.conf(5) without the system's: APT_CONFIG is read before the parts, which are emptied here."""
     empty = folder / "empty"
     return (
         'Dir::Etc::main "/dev/null";',

@@ -1,8 +1,9 @@
 """A store of what was fetched and built, shared by all runs of a user; an entry is whole or it is not there.
 
-Layout: ``KIND/KEY/content/...`` with ``KIND/KEY/manifest.json`` beside it; ``locks/`` and ``unfinished/`` hold what is
-being made. An entry is made in ``unfinished/`` under a lock, written through to the disk and renamed into place, so
-what a killed run leaves is never taken for an entry, and the next run that wants the same entry clears it away.
+Layout: ``KIND/KEY/content/...`` with ``KIND/KEY/manifest.json`` beside it; ``locks/`` and ``unfinished/``
+hold what is being made. An entry is made in ``unfinished/`` under a lock, written through to the disk and
+renamed into place, so what a killed run leaves is never taken for an entry, and the next run that wants the
+same entry clears it away.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _STORES = ("locks", "unfinished", "pins", "apt")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One whole entry: its kind (``deb``, ``tree``, ...), its key, the folder with its content, its size in bytes."""
+    """One whole entry: kind (``deb``, ``tree``, ...), key, the folder with its content, size in bytes."""
 
     kind: str
     key: str
@@ -55,8 +56,8 @@ class Cache:
     def fill(self, kind: str, key: str, make: Callable[[Path], None]) -> Path:
         """The folder with an entry's content, made first by ``make(folder)`` when it is not there yet.
 
-        Two processes that want the same entry at once make it once: the second waits. When ``make`` raises, nothing
-        is kept.
+        Two processes that want the same entry at once make it once: the second waits. When ``make`` raises,
+        nothing is kept.
 
         Raises:
             FinwaitError: no space, no permission, or what ``make`` raises.
@@ -123,8 +124,8 @@ class Cache:
                     swept.append(leftover.name)
         return swept
 
-    def pin(self, name: str, record: Any) -> None:
-        """Remember a JSON value under a name, whole or not at all (which package a kernel's name stands for)."""
+    def pin(self, name: str, record: object) -> None:
+        """Remember a JSON value under a name: which packages a kernel's name stands for."""
         with self._plain_errors(), self.lock(f"pin-{name}"):
             file = self.root / "pins" / f"{name}.json"
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -132,7 +133,7 @@ class Cache:
             _write_through(part, json.dumps(record, indent=1))
             part.replace(file)
 
-    def pinned(self, name: str) -> Any:
+    def pinned(self, name: str) -> Any:  # noqa: ANN401  a JSON value
         """What was remembered under a name, or None."""
         try:
             return json.loads((self.root / "pins" / f"{name}.json").read_text(encoding="utf-8"))
@@ -141,7 +142,7 @@ class Cache:
 
     @contextmanager
     def lock(self, name: str, *, wait: bool = True) -> Iterator[bool]:
-        """Hold a lock that the kernel lets go of when the process ends; False when not waiting and it is taken."""
+        """Hold a lock, at most until the process ends; False when it is taken and nobody wants to wait."""
         locks = self.root / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         with (locks / name).open("w") as file:
@@ -185,7 +186,7 @@ def sha256_of(file: Path) -> str:
 
 
 def manifest(folder: Path, *, sync: bool = False) -> dict[str, str]:
-    """What is in a folder: ``sha256:HEX`` of each file and ``link:TARGET`` of each symbolic link, by relative path.
+    """What is in a folder, by relative path: ``sha256:HEX`` for a file, ``link:TARGET`` for a symbolic link.
 
     With ``sync`` each file is also written through to the disk.
     """

@@ -1,4 +1,4 @@
-"""Debian packages for the cache: found in a signed index, downloaded, checked against their hash, unpacked."""
+"""Debian packages for the cache: found in a signed index, downloaded, checked by hash, unpacked."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STANZA_STARTS = tuple(f"{field}:".encode() for field in _STANZA_FIELDS)
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One package as a suite's signed index lists it; ``size`` in bytes, ``sha256`` of the .deb in hexadecimal."""
+    """One package as a suite's signed index lists it; ``size`` in bytes, ``sha256`` in hexadecimal."""
 
     name: str
     version: str
@@ -95,14 +95,21 @@ def fetch_deb(source: Source, package: Package, cache: Cache) -> Path:
     """The package's .deb in the cache, downloaded first when it is not there; without any network when it is.
 
     Raises:
-        FinwaitError: offline, the package is gone from the index or the mirror, its content is not what the index
-            says, no space.
+        FinwaitError: offline, no space, the package is gone from the index or the mirror, or its content is
+            not what the index says.
     """
 
     def download(folder: Path) -> None:
         apt = Apt(source, package.suite, cache)
         wanted = f"{package.name}:{package.architecture}={package.version}"
         what = f"cannot fetch {package.name} {package.version} from {package.suite}"
+        free = shutil.disk_usage(folder).free
+        if free < package.size:  # from a file: mirror, apt copies what fits and calls it done
+            raise FinwaitError(
+                f"{what}: no space left in {cache.root}",
+                why=f"it has {package.size / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free",
+                hint="make room, or set XDG_CACHE_HOME to a folder with more",
+            )
         with cache.lock(f"apt-{apt.name}"):
             _check(apt, apt.run("apt-get", "-q", "download", wanted, cwd=folder), what)
         _check_deb(folder, package, what)
@@ -189,6 +196,12 @@ _MEANINGS = (
     ("onnection refused", "the mirror does not answer", "later, or another mirror"),
     ("Could not connect", "the mirror does not answer", "later, or another mirror"),
     ("onnection timed out", "the mirror does not answer", "later, or another mirror"),
+    (
+        "Hash Sum mismatch",
+        "its content is not what the index says",
+        "later: the mirror may be in the middle of an update",
+    ),
+    ("unexpected size", "it is cut short or in the middle of an update", "later, or another mirror"),
     ("does not have a Release file", "the mirror has no such suite", "another mirror"),
     ("Unable to locate package", "it is gone from the index", "finding it anew, for a newer version"),
     ("was not found", "it is gone from the index", "finding it anew, for a newer version"),
@@ -199,12 +212,6 @@ _MEANINGS = (
         "it is in the index but gone from the mirror",
         "finding it anew later, or another mirror",
     ),
-    (
-        "Hash Sum mismatch",
-        "its content is not what the index says",
-        "later: the mirror may be in the middle of an update",
-    ),
-    ("unexpected size", "it is cut short or in the middle of an update", "later, or another mirror"),
     ("not a Debian format archive", "it is not a Debian package", "the path of a .deb"),
     ("is not a Debian", "it is not a Debian package", "the path of a .deb"),
 )

@@ -25,7 +25,7 @@ def check(job: Job) -> None:
 
     Raises:
         FinwaitError: a relative path, a folder that is not there, a command that cannot be run, a limit of
-            nothing.
+        nothing.
     """
     if not job.argv or not job.argv[0].startswith("/"):
         raise FinwaitError("a job's command must start with an absolute path", why=f"got {job.argv[:1]}")
@@ -51,7 +51,7 @@ def environment(job: Job, home: str) -> dict[str, str]:
 
 @contextmanager
 def control_folder(job: Job) -> Iterator[Path]:
-    """A private folder below the job's output, gone afterwards; a killed run leaves it there and nowhere else."""
+    """A private folder in the job's output, gone afterwards; only a killed run leaves it there."""
     folder = Path(tempfile.mkdtemp(prefix=".kernel-", dir=job.output))
     try:
         yield folder
@@ -115,7 +115,7 @@ def parse_answer(text: bytes, *, booted: bool) -> Answer:
 
 
 def judge(name: str, job: Job, ended: Ended, answer: Answer) -> Run:
-    """The run that an ended guest amounts to. A panic on the way down counts: the status came from a dying kernel.
+    """The run that an ended guest amounts to; a panic on the way down counts as well.
 
     Raises:
         Unsupported: the kernel lacks what every lab needs.
@@ -133,27 +133,26 @@ def judge(name: str, job: Job, ended: Ended, answer: Answer) -> Run:
 def _why_lost(job: Job, ended: Ended, answer: Answer) -> str | None:
     if answer.status is not None and ended.status == 0:
         return None  # answered and powered off: what looks like a panic was only printed by the command
-    for line in ended.lines:
-        if PANIC in line:
-            return "kernel panic: " + line.partition(PANIC)[2].strip()
+    panics = [line.partition(PANIC)[2].strip() for line in ended.lines if PANIC in line]
+    if panics:
+        return "kernel panic: " + panics[0]
     if answer.failed:
         return "the guest could not be made ready: " + answer.failed
     if answer.overdue:
         return f"hung: not done after {answer.overdue:g} s of its own time{_last(ended)}"
     if answer.status is not None:
         return f"the kernel did not power off after the command ended with {answer.status}{_last(ended)}"
-    return _why_no_answer(job, ended, answer)
+    return _how_it_ended(job, ended, booted=answer.booted) + _last(ended)
 
 
-def _why_no_answer(job: Job, ended: Ended, answer: Answer) -> str:
-    stage = "hung" if answer.booted else "never booted"
+def _how_it_ended(job: Job, ended: Ended, *, booted: bool) -> str:
     if ended.status is None:
-        return f"{stage}: not done after {job.real_limit:g} s of real time{_last(ended)}"
+        return f"{'hung' if booted else 'never booted'}: not done after {job.real_limit:g} s of real time"
     if ended.status > 128:
-        return f"the kernel's process was killed by signal {ended.status - 128}{_last(ended)}"
-    if not answer.booted:
-        return f"never booted: the kernel's process ended with status {ended.status}{_last(ended)}"
-    return f"the kernel ended without the command's status{_last(ended)}"
+        return f"the kernel's process was killed by signal {ended.status - 128}"
+    if not booted:
+        return f"never booted: the kernel's process ended with status {ended.status}"
+    return "the kernel ended without the command's status"
 
 
 def _last(ended: Ended) -> str:

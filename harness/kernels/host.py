@@ -20,7 +20,7 @@ class Host:
         return None
 
     def run(self, job: Job, console: Callable[[str], None] | None = None) -> Run:
-        """Run the job as a process of this machine; what it started is killed with it at its end or at the limit.
+        """Run the job as a process of this machine; what it started is ended with it.
 
         Raises:
             FinwaitError: the job cannot be run.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import mmap
 import os
 import re
+import shutil
 import struct
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from harness.errors import FinwaitError
+from harness.kernels.process import run_to_end
 
 
 class ImageKind(StrEnum):
@@ -23,11 +25,12 @@ class ImageKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A kernel file; ``release`` as ``uname -r`` says it, empty for a package."""
+    """A kernel file; ``release`` as ``uname -r`` says it, ``package`` the name of a package, or empty."""
 
     kind: ImageKind
     path: Path
-    release: str
+    release: str = ""
+    package: str = ""
 
 
 # e_machine of elf(5) by the machine names of uname(2).
@@ -40,6 +43,8 @@ _ELF_MACHINES = {
     21: "ppc64le",
     22: "s390x",
 }
+_DEB_MACHINES = {"amd64": "x86_64", "i386": "i686", "arm64": "aarch64", "armhf": "arm", "ppc64el": "ppc64le"}
+_DEB_MAGIC = b"!<arch>\ndebian-binary"  # deb(5)
 _BANNER = re.compile(rb"Linux version (\d+\.\d+[^ \0]*) ")
 _NOT_ONE = "a bzImage, a User Mode Linux binary or a .deb"
 
@@ -54,7 +59,7 @@ def identify(path: Path, machine: str = "") -> Image:
     try:
         with path.open("rb") as file:
             head = file.read(4096)
-            if len(head) < 1024:
+            if len(head) < 1024 and not head.startswith(_DEB_MAGIC):
                 raise FinwaitError(f"{path} is not a kernel", why="it is too short", hint=_NOT_ONE)
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
                 return _identify(path, head, whole, machine)
@@ -63,8 +68,8 @@ def identify(path: Path, machine: str = "") -> Image:
 
 
 def _identify(path: Path, head: bytes, whole: mmap.mmap, machine: str) -> Image:
-    if head.startswith(b"!<arch>\ndebian-binary"):
-        return Image(ImageKind.DEB, path, "")
+    if head.startswith(_DEB_MAGIC):
+        return _deb(path, machine)
     if head.startswith(b"\x7fELF"):
         return _elf(path, head, whole, machine)
     # Documentation/arch/x86/boot.rst: the header's magic, and where the release is written.
@@ -76,6 +81,30 @@ def _identify(path: Path, head: bytes, whole: mmap.mmap, machine: str) -> Image:
     if head.startswith((b"\x1f\x8b", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
         raise FinwaitError(f"{path} is compressed", hint="unpack it first, or give " + _NOT_ONE)
     raise FinwaitError(f"{path} is not a kernel", hint=_NOT_ONE)
+
+
+def _deb(path: Path, machine: str) -> Image:
+    package, architecture = deb_fields(path)
+    found = _DEB_MACHINES.get(architecture, architecture)
+    if found not in ("all", machine):
+        raise _other_architecture(path, found, machine)
+    return Image(ImageKind.DEB, path, package=package)
+
+
+def deb_fields(path: Path) -> tuple[str, str]:
+    """The name and the architecture that a .deb gives itself.
+
+    Raises:
+        FinwaitError: no dpkg-deb on this machine, or it cannot read the file.
+    """
+    if shutil.which("dpkg-deb") is None:
+        raise FinwaitError("there is no dpkg-deb on this machine", hint="install dpkg")
+    argv = ("dpkg-deb", "--show", "--showformat=${Package} ${Architecture}\\n", str(path))
+    ended = run_to_end(argv, limit=60, cwd=Path("/"), env={**os.environ, "LC_ALL": "C"})
+    words = ended.lines[-1].split() if ended.lines else []
+    if ended.status != 0 or len(words) != 2:
+        raise FinwaitError(f"{path} is a damaged Debian package", why=" ".join(ended.lines[-1:]))
+    return words[0], words[1]
 
 
 def _elf(path: Path, head: bytes, whole: mmap.mmap, machine: str) -> Image:

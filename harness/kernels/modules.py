@@ -11,8 +11,8 @@ from pathlib import Path
 
 from harness.errors import FinwaitError
 
-# What a lab needs or may ask for. What is built into a kernel, or is not there at all, is passed over here:
-# the guest then tries, and names what is missing.
+# What a lab needs or may ask for. What is built into a kernel, or is not there at all, is passed over here;
+# the guest tries, and names what is missing.
 WANTED = (
     "af_packet",
     "veth",

@@ -21,8 +21,8 @@ _PIECE = 65536
 class Ended:
     """How a process ended.
 
-    ``status`` is its exit status, 128 + N when signal N ended it, and None when the limit did; ``lines`` are
-    its last 2000 lines of output; ``seconds`` is real time.
+    ``status`` is its exit status, 128 + N when signal N ended it, and None when the limit did; ``lines``
+    are its last 2000 lines of output; ``seconds`` is real time.
     """
 
     status: int | None

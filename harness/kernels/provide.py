@@ -32,10 +32,11 @@ def provided(spec: KernelSpec, cache: Cache) -> tuple[Path, ...]:
 
 
 def provide(spec: KernelSpec, cache: Cache, source: Source, *, renew: bool = False) -> tuple[Path, ...]:
-    """The same, fetched when it is not there. What a name stands for stays as it is until ``renew`` asks anew.
+    """The same, fetched when it is not there; what a name stands for stays until ``renew`` asks anew.
 
     Raises:
-        FinwaitError: the packages are in no suite that should have them, or one of find, fetch_deb and unpack.
+        FinwaitError: the packages are in no suite that should have them, or one of find, fetch_deb and
+        unpack.
     """
     packages = () if renew else pinned(spec, cache)
     if packages and all(cache.content("tree", package.sha256) for package in packages):
@@ -76,7 +77,7 @@ def choose(spec: KernelSpec, source: Source, cache: Cache) -> tuple[Package, ...
 
 
 def newest_set(candidates: list[Package], spec: KernelSpec) -> tuple[Package, ...]:
-    """One package for each pattern, all of one version, the newest that has all; ``candidates`` newest first."""
+    """One package for each pattern, all of one version, the newest such; ``candidates`` newest first."""
     for version in dict.fromkeys(package.version for package in candidates):
         if not version.startswith(spec.version):
             continue

@@ -115,19 +115,16 @@ class Qemu:
         return guest.judge(self.name, job, ended, returned.answer())
 
     def _files(self) -> Files:
+        path = self.spec.path
         if shutil.which(QEMU) is None:
             raise FinwaitError(f"{self.name} needs {QEMU}, which is not here", hint=f"install {QEMU_PACKAGE}")
-        files = self._given() if _is_image(self.spec.path) else self._provided()
+        files = self._provided() if path is None or _is_package(path) else Files(path, self.spec.modules)
         image = identify(files.vmlinuz, "x86_64")
         if image.kind is not ImageKind.BZIMAGE:
             raise FinwaitError(f"{files.vmlinuz} is a {image.kind}, and QEMU boots a bzImage")
         if files.modules is not None and not files.modules.is_dir():
             raise FinwaitError(f"there is no folder {files.modules} with the modules of {image.release}")
         return files
-
-    def _given(self) -> Files:
-        assert self.spec.path is not None  # noqa: S101  _is_image says so
-        return Files(self.spec.path, self.spec.modules)
 
     def _provided(self) -> Files:
         """Debian's packages: up to 6.18 one with /boot, then one with the image and one with modules."""
@@ -175,8 +172,8 @@ class Qemu:
         )
 
 
-def _is_image(path: Path | None) -> bool:
-    return path is not None and path.suffix != ".deb"
+def _is_package(path: Path) -> bool:
+    return identify(path, "x86_64").kind is ImageKind.DEB
 
 
 def _glob(tree: Path, *patterns: str) -> list[Path]:

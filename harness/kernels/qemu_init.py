@@ -174,7 +174,12 @@ def main() -> None:
     with open("/proc/sys/kernel/sched_rt_runtime_us", "w", encoding="ascii") as share:  # noqa: PTH123
         share.write("-1")  # or the job gets a share of each second, also in the middle of a file
     os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-    answer = {"missing": lacking} if lacking else guest_init.run(order, mirror.notices.fd, mirror.follow)
+    answer: dict[str, object] = {"missing": lacking}
+    if not lacking:
+        try:
+            answer = guest_init.run(order, mirror.notices.fd, mirror.follow)
+        except OSError as error:
+            answer = {"failed": str(error)}
     mirror.follow()
     mirror.everything()
     mirror.send(stream.ANSWER, content=json.dumps(answer).encode())

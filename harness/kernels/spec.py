@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -32,9 +33,9 @@ class KernelSpec:
         suites: Debian suites that have it, the preferred one first; empty when nothing is fetched.
         packages: regular expressions for the whole names of the packages that are needed together.
         version: what their version begins with.
-        libc: whether the binary wants a newer C library than old hosts have, so that its suite's is fetched with it.
-        path: the user's own kernel file or .deb.
-        modules: the folder with that kernel's modules, when there is one.
+        libc: whether the binary wants a newer C library than old hosts have, so that its suite's is fetched
+        with it. path: the user's own kernel file or .deb. modules: the folder with that kernel's modules,
+        when there is one.
     """
 
     name: str
@@ -109,8 +110,8 @@ def known() -> tuple[KernelSpec, ...]:
 def parse(name: str) -> KernelSpec:
     """The kernel that a name or a path stands for.
 
-    A path is anything with a slash; ``,modules=DIR`` after it names the folder that holds the modules, or the one
-    above that is named as the release.
+    A path is anything with a slash; ``,modules=DIR`` after it names the folder that holds the modules, or
+    the one above that is named as the release.
 
     Raises:
         FinwaitError: no such name (the nearest are listed), or the file is no kernel for this machine.
@@ -122,7 +123,9 @@ def parse(name: str) -> KernelSpec:
         return _own(name)
     names = [spec.name for spec in _KNOWN]
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = ", ".join(near or names) + ("" if Path(name).exists() is False else f"; or ./{name} for the file")
+    hint = ", ".join(near or names)
+    if os.path.exists(name):  # noqa: PTH110  Path.exists raises for a name that is too long
+        hint += f"; or ./{name} for the file"
     raise FinwaitError(f"there is no kernel {name!r}", hint=hint)
 
 
@@ -131,18 +134,14 @@ def _own(name: str) -> KernelSpec:
     path = Path(file).expanduser().absolute()
     image = identify(path)
     if image.kind is ImageKind.DEB:
-        return KernelSpec(name, _kind_of_deb(path), path=path)
+        kind = Kind.UML if image.package == "user-mode-linux" else Kind.DEBIAN
+        return KernelSpec(name, kind, path=path)
     kind = Kind.UML if image.kind is ImageKind.UML else Kind.DEBIAN
     series = ".".join(image.release.split(".")[:2])
     modules = (
         _named(Path(folder).expanduser().absolute(), image.release) if comma else _beside(path, image.release)
     )
     return KernelSpec(name, kind, series, path=path, modules=modules)
-
-
-def _kind_of_deb(path: Path) -> Kind:
-    # A package's name decides what boots it; its content is checked when it is unpacked.
-    return Kind.UML if path.name.startswith("user-mode-linux") else Kind.DEBIAN
 
 
 def _named(folder: Path, release: str) -> Path:
@@ -152,7 +151,7 @@ def _named(folder: Path, release: str) -> Path:
 
 
 def _beside(path: Path, release: str) -> Path | None:
-    """Where builds and packages put the modules: make modules_install, Debian's image, Debian's User Mode Linux."""
+    """Where modules_install, Debian's image packages and Debian's User Mode Linux put them."""
     above = path.parent.parent
     places = (
         path.parent / "modules",

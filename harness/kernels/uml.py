@@ -12,6 +12,7 @@ from harness.errors import FinwaitError
 from harness.kernels import guest, guest_init
 from harness.kernels.backend import Job, Run
 from harness.kernels.cache import Cache
+from harness.kernels.images import ImageKind, identify
 from harness.kernels.modules import load_order
 from harness.kernels.process import run_to_end
 from harness.kernels.provide import provided
@@ -20,10 +21,13 @@ from harness.kernels.spec import KernelSpec
 MEMORY_MB = 256
 
 
-# Debian's binaries time their RAID code for 0.7 to 1.4 s at every boot, for a file system that is not used here.
+# Debian's binaries time their RAID code for 0.7 to 1.4 s at every boot, for a file system that is not used
+# here.
 _NO_BENCHMARK = "initcall_blacklist=raid6_select_algo,raid6_init"
 _HOST_LOADER = b"/lib64/ld-linux-x86-64.so.2\0"
 _LOADER = "ld.so"
+_MEMORY_PLACES = (Path("/dev/shm"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
+_OWN = ("/dev", "/proc", "/sys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,8 @@ class Uml:
     Args:
         spec: which kernel.
         cache: where its package was fetched to.
-        memory: the guest's memory in MB; it decides the default sizes of TCP's buffers (tcp_init in net/ipv4/tcp.c).
+        memory: the guest's memory in MB; it decides the default sizes of TCP's buffers (tcp_init in
+        net/ipv4/tcp.c).
     """
 
     def __init__(self, spec: KernelSpec, cache: Cache, *, memory: int = MEMORY_MB) -> None:
@@ -64,12 +69,14 @@ class Uml:
         The host's tree is read-only below /, job.output is writable, and /tmp, /run and HOME are in memory.
 
         Raises:
-            FinwaitError: the kernel was not fetched, or the job cannot be run.
-            Unsupported: the kernel has no veth, no IPv6 or no network namespaces.
+            FinwaitError: the kernel was not fetched, the job cannot be run, or there is no room for the
+            memory. Unsupported: the kernel has no veth, no IPv6 or no network namespaces.
         """
         guest.check(job)
+        _check_visible(job)
         files = self._files()
         with guest.control_folder(job) as control:
+            memory = memory_folder(self.memory, (*_MEMORY_PLACES, control))
             loading = load_order(files.modules) if files.modules else ()
             guest.write_order(control, job, loading, **self._order(job))
             if files.libc:
@@ -79,7 +86,7 @@ class Uml:
                 limit=job.real_limit,
                 cwd=control,
                 # HOME is where it keeps its pid file; the system's own settings must not reach it.
-                env={"HOME": str(control), "PATH": os.defpath, "TMPDIR": _memory_folder()},
+                env={"HOME": str(control), "PATH": os.defpath, "TMPDIR": str(memory)},
                 console=console,
             )
             answer = guest.read_answer(control)
@@ -90,7 +97,7 @@ class Uml:
         return {"virtual_limit": job.virtual_limit}
 
     def _files(self) -> Files:
-        if self.spec.path is not None and self.spec.path.suffix != ".deb":
+        if self.spec.path is not None and identify(self.spec.path).kind is ImageKind.UML:
             return Files(self.spec.path, self.spec.modules)
         tree, *libc = provided(self.spec, self.cache)
         binary = tree / "usr/bin/linux.uml"
@@ -103,7 +110,8 @@ class Uml:
         return Files(linked / binary.name, modules, libc[0] / "usr/lib/x86_64-linux-gnu")
 
     def _argv(self, files: Files, control: Path) -> tuple[str, ...]:
-        # By env(1), because the leash in front of it is a program of the host and must keep the host's libraries.
+        # By env(1), because the leash in front of it is a program of the host and must keep the host's
+        # libraries.
         libraries = ("/usr/bin/env", f"LD_LIBRARY_PATH={files.libc}") if files.libc else ()
         return (
             *libraries,
@@ -128,8 +136,8 @@ class Uml:
 def _relink(binary: Path, folder: Path) -> None:
     """Copy a binary so that it asks for its loader by a name in the folder it is started in.
 
-    Starting it through the loader instead would leave its heap where the loader is, and the kernel takes the end of
-    its heap for the end of its memory.
+    Starting it through the loader instead would leave its heap where the loader is, and the kernel takes
+    the end of its heap for the end of its memory.
     """
     content = binary.read_bytes()
     if content.count(_HOST_LOADER) != 1:
@@ -139,8 +147,19 @@ def _relink(binary: Path, folder: Path) -> None:
     relinked.chmod(0o755)
 
 
+def _check_visible(job: Job) -> None:
+    for what, folder in (("cwd", job.cwd), ("output", job.output)):
+        covered = next((name for name in _OWN if folder.resolve().is_relative_to(name)), None)
+        if covered is not None:
+            raise FinwaitError(
+                f"a guest cannot see the job's {what} {folder}",
+                why=f"it has a {covered} of its own",
+                hint="a folder elsewhere",
+            )
+
+
 def _quoted(path: str) -> str:
-    """A path as one word of a kernel command line (next_arg in lib/cmdline.c), which has no way to quote a quote."""
+    """A path as one word of a kernel command line, which cannot hold a quote (next_arg, lib/cmdline.c)."""
     if '"' in path or "\n" in path:
         raise FinwaitError(
             f"cannot boot with the path {path!r}", why="a kernel command line cannot hold a quotation mark"
@@ -148,6 +167,22 @@ def _quoted(path: str) -> str:
     return f'"{path}"'
 
 
-def _memory_folder() -> str:
-    """Where the guest's memory is, as a file without a name: in memory when the host has such a place."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else "/tmp"  # noqa: S108
+def memory_folder(memory: int, places: tuple[Path, ...]) -> Path:
+    """The first place with room for a guest's memory, in MB: a file there without a name, mapped executable.
+
+    Containers often have a /dev/shm of 64 MB that allows no programs; a guest would die of it in the middle
+    of a run.
+
+    Raises:
+        FinwaitError: there is no such place.
+    """
+    for place in places:
+        if not os.access(place, os.W_OK | os.X_OK):
+            continue
+        room = os.statvfs(place)
+        if not room.f_flag & os.ST_NOEXEC and room.f_bavail * room.f_frsize >= memory * 1_048_576:
+            return place
+    raise FinwaitError(
+        f"no folder has room for the guest's {memory} MB of memory",
+        why="looked at " + ", ".join(map(str, places)) + ", which are full, not writable or mounted noexec",
+    )

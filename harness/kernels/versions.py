@@ -43,7 +43,7 @@ def _fields(version: str) -> tuple[str, str, str]:
 
 
 def _compare_field(one: str, other: str) -> int:
-    """Runs of non-digits and digits in turn; digits as numbers, the rest with ``~`` first and letters before marks."""
+    """Runs of non-digits and digits in turn: ``~``, the end, letters, other marks; digits as numbers."""
     pairs = zip_longest(_PARTS.findall(one), _PARTS.findall(other), fillvalue=("", ""))
     for (text, number), (other_text, other_number) in pairs:
         for left, right in zip_longest(text, other_text, fillvalue=""):

@@ -9,10 +9,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from harness.errors import FinwaitError
 from harness.kernels.cache import Cache
 
@@ -22,6 +24,13 @@ def writes(text: str) -> Callable[[Path], None]:
         (folder / "deep").mkdir()
         (folder / "deep/file").write_text(text)
         (folder / "link").symlink_to("deep/file")
+
+    return make
+
+
+def writes_one(content: bytes) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        (folder / "file").write_bytes(content)
 
     return make
 
@@ -153,6 +162,20 @@ def test_two_at_once_make_it_once(tmp_path: Path) -> None:
     assert log.read_text() == "made\n"
 
 
+def test_made_by_somebody_else_while_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = Cache(tmp_path)
+    plain_lock = cache.lock
+
+    @contextmanager
+    def lock(name: str) -> Iterator[bool]:
+        Cache(tmp_path).fill("tree", "k", writes("theirs"))
+        with plain_lock(name) as held:
+            yield held
+
+    monkeypatch.setattr(cache, "lock", lock)
+    assert (cache.fill("tree", "k", refuses) / "link").read_text() == "theirs"
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -184,9 +207,9 @@ def test_verify_finds_a_link_that_points_elsewhere(tmp_path: Path) -> None:
 def test_a_deb_is_also_held_against_its_key(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     key = hashlib.sha256(b"x").hexdigest()
-    cache.fill("deb", key, lambda folder: (folder / "a.deb").write_bytes(b"x") and None)
-    cache.fill("deb", "0" * 64, lambda folder: (folder / "a.deb").write_bytes(b"x") and None)
-    assert cache.verify() == [f"deb/{'0' * 64}/a.deb: is not what its key says"]
+    cache.fill("deb", key, writes_one(b"x"))
+    cache.fill("deb", "0" * 64, writes_one(b"x"))
+    assert cache.verify() == [f"deb/{'0' * 64}/file: is not what its key says"]
 
 
 def test_remove(tmp_path: Path) -> None:
@@ -199,7 +222,7 @@ def test_remove(tmp_path: Path) -> None:
 
 def test_entries_and_their_size(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
-    cache.fill("tree", "k", lambda folder: (folder / "file").write_bytes(bytes(1000)) and None)
+    cache.fill("tree", "k", writes_one(bytes(1000)))
     (entry,) = cache.entries()
     assert (entry.kind, entry.key, entry.size) == ("tree", "k", 1000)
 

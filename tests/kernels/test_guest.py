@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from harness.errors import FinwaitError, Unsupported
 from harness.kernels import guest
 from harness.kernels.backend import Job
 from harness.kernels.guest import Answer, judge
 from harness.kernels.process import Ended
 
-HERE = Path("/")
+HERE = Path(tempfile.gettempdir())
 JOB = Job((sys.executable,), HERE, HERE, real_limit=20)
 BOOTED = Answer(booted=True)
 
@@ -99,9 +101,13 @@ def test_order_holds_the_job_and_a_new_seed_each_time(tmp_path: Path) -> None:
 
 
 def test_control_folder_goes_even_when_the_run_raises(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), guest.control_folder(replace(JOB, output=tmp_path)) as control:
-        (control / "file").touch()
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with guest.control_folder(replace(JOB, output=tmp_path)) as control:
+            (control / "file").touch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from harness.errors import FinwaitError
 from harness.kernels.backend import Backend, Job
 from harness.kernels.host import Host

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
 from harness.errors import FinwaitError
 from harness.kernels.images import ImageKind, identify
 
@@ -45,9 +48,38 @@ def test_user_mode_linux_and_its_release(tmp_path: Path) -> None:
     assert (image.kind, image.release) == (ImageKind.UML, "5.10.46")
 
 
-def test_package(tmp_path: Path) -> None:
-    content = b"!<arch>\ndebian-binary   ".ljust(2048, b" ")
-    assert identify(written(tmp_path, content)).kind is ImageKind.DEB
+def package(folder: Path, architecture: str) -> Path:
+    tree = folder / "tree"
+    (tree / "DEBIAN").mkdir(parents=True)
+    fields = (
+        f"Package: thing\nVersion: 1\nArchitecture: {architecture}\nMaintainer: t <t@e>\nDescription: x\n"
+    )
+    (tree / "DEBIAN/control").write_text(fields)
+    deb = folder / "a package"
+    subprocess.run(["dpkg-deb", "--build", str(tree), str(deb)], check=True, capture_output=True)
+    return deb
+
+
+needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="needs dpkg-deb")
+
+
+@needs_dpkg
+def test_package_and_its_name(tmp_path: Path) -> None:
+    image = identify(package(tmp_path, "amd64"), "x86_64")
+    assert (image.kind, image.package) == (ImageKind.DEB, "thing")
+
+
+@needs_dpkg
+def test_package_for_another_machine(tmp_path: Path) -> None:
+    with pytest.raises(FinwaitError, match="is for aarch64, and this machine is x86_64"):
+        identify(package(tmp_path, "arm64"), "x86_64")
+
+
+@needs_dpkg
+def test_damaged_package(tmp_path: Path) -> None:
+    with pytest.raises(FinwaitError, match="is a damaged Debian package") as caught:
+        identify(written(tmp_path, b"!<arch>\ndebian-binary   ".ljust(2048, b" ")))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

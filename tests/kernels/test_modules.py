@@ -6,10 +6,11 @@ import lzma
 from pathlib import Path
 
 import pytest
-from harness.errors import FinwaitError
-from harness.kernels.modules import depends, load_order
 from hypothesis import given
 from hypothesis import strategies as st
+
+from harness.errors import FinwaitError
+from harness.kernels.modules import depends, load_order
 
 
 def module(folder: Path, name: str, *needed: str) -> Path:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from harness.kernels.process import KEPT_LINES, Ended, run_to_end
 
 ENV = {"PATH": os.defpath}

@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
-from harness.errors import FinwaitError
-from harness.kernels.spec import Kind, known, parse
 from hypothesis import given
 from hypothesis import strategies as st
+
+from harness.errors import FinwaitError
+from harness.kernels.spec import Kind, known, parse
 
 
 def test_every_known_name_parses_to_itself() -> None:
