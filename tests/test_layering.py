@@ -34,7 +34,7 @@ IMPURE: Sequence[Sequence[str]] = (
     ("harness.calibration",),
     ("harness",),  # the names that scenarios import
     ("harness.recorder", "harness.preconditions", "harness.doctor", "harness.matrix"),
-    ("harness.pytest_plugin", "harness.reproduce"),
+    ("harness.pytest_plugin", "harness.reproduce", "harness.kernel_verbs"),
     ("harness.fixtures", "harness.cli"),
     ("harness.__main__",),
 )

@@ -120,9 +120,7 @@ def _configuration() -> dict[str, str]:
         raise FinwaitError(f"cannot read {file}", why=str(error)) from error
     wrong = [key for key, value in stored.items() if key not in _KEYS or not isinstance(value, str)]
     if wrong:
-        raise FinwaitError(
-            f"{file}: cannot use {wrong[0]!r}", hint="the keys " + ", ".join(_KEYS) + ", each a string"
-        )
+        raise FinwaitError(f"{file}: cannot use {wrong[0]!r}", hint="the keys " + ", ".join(_KEYS) + ", each a string")
     return stored
 
 

@@ -138,9 +138,7 @@ def tree_version(tree: Path) -> tuple[int, int, int]:
     """
     try:
         head = (tree / "Makefile").read_text(errors="replace")[:4096]
-        numbers = [
-            re.search(rf"^{name} *= *(\d+)", head, re.M) for name in ("VERSION", "PATCHLEVEL", "SUBLEVEL")
-        ]
+        numbers = [re.search(rf"^{name} *= *(\d+)", head, re.M) for name in ("VERSION", "PATCHLEVEL", "SUBLEVEL")]
         major, minor, patch = (int(found[1]) for found in numbers if found)
     except (OSError, ValueError):
         raise FinwaitError(
@@ -155,9 +153,7 @@ def compiler() -> str:
     """The first line of the compiler's version, empty when there is none."""
     if shutil.which("gcc") is None:
         return ""
-    return subprocess.run(
-        ["gcc", "--version"], capture_output=True, text=True, check=True
-    ).stdout.splitlines()[0]
+    return subprocess.run(["gcc", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
 
 
 def check_machine() -> None:

@@ -89,9 +89,7 @@ VIRTUAL_UML: tuple[Option, ...] = (
     Option("SYN_COOKIES", why="RFC 4987"),
     Option("MPTCP", why="RFC 8684"),
     Option("MPTCP_IPV6", required=False, why="RFC 8684"),
-    *_all(
-        "TCP_CONG_ADVANCED TCP_CONG_CUBIC TCP_CONG_BBR TCP_CONG_DCTCP", "congestion control", required=False
-    ),
+    *_all("TCP_CONG_ADVANCED TCP_CONG_CUBIC TCP_CONG_BBR TCP_CONG_DCTCP", "congestion control", required=False),
 )
 
 # Kconfig takes a value from a file only for a symbol that has a prompt, and arch/um gives HZ none. A second

@@ -30,14 +30,10 @@ def check(job: Job) -> None:
     if not job.argv or not job.argv[0].startswith("/"):
         raise FinwaitError("a job's command must start with an absolute path", why=f"got {job.argv[:1]}")
     if not os.access(job.argv[0], os.X_OK) or Path(job.argv[0]).is_dir():
-        raise FinwaitError(
-            f"cannot run {job.argv[0]}", why="it is not there, or not executable for this user"
-        )
+        raise FinwaitError(f"cannot run {job.argv[0]}", why="it is not there, or not executable for this user")
     for what, folder in (("cwd", job.cwd), ("output", job.output)):
         if not folder.is_absolute() or not folder.is_dir():
-            raise FinwaitError(
-                f"a job's {what} must be an existing folder with an absolute path", why=f"got {folder}"
-            )
+            raise FinwaitError(f"a job's {what} must be an existing folder with an absolute path", why=f"got {folder}")
     if not os.access(job.output, os.W_OK):
         raise FinwaitError(f"cannot write into {job.output}", hint="another folder for the run's output")
     if job.real_limit <= 0:

@@ -164,9 +164,7 @@ def missing() -> list[str]:
     return lacking
 
 
-def run(
-    order: dict[str, Any], notices: int | None = None, on_notice: Callable[[], object] = int
-) -> dict[str, Any]:
+def run(order: dict[str, Any], notices: int | None = None, on_notice: Callable[[], object] = int) -> dict[str, Any]:
     """Run the job and reap what it leaves, as the first process must; what to answer.
 
     ``on_notice`` is called whenever the descriptor ``notices`` can be read. Where the order has a

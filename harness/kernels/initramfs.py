@@ -102,9 +102,7 @@ class Archive:
         """A key that changes with any name, size, mode or modification time in the archive."""
         digest = hashlib.sha256()
         for name, entry in sorted(self.entries.items()):
-            digest.update(
-                f"{name}\0{entry.mode}\0{entry.size}\0{entry.mtime}\0".encode(errors="surrogateescape")
-            )
+            digest.update(f"{name}\0{entry.mode}\0{entry.size}\0{entry.mtime}\0".encode(errors="surrogateescape"))
             if isinstance(entry.data, bytes):
                 digest.update(entry.data)
         return digest.hexdigest()[:20]
@@ -202,9 +200,7 @@ def python_root(cache: Cache) -> Path:
 
 
 def _worth_having(entry: os.DirEntry[str]) -> bool:
-    left_out = entry.name in _LEFT_OUT or re.search(
-        r"^(config-|_tkinter|_test|_ctypes_test)|\.a$", entry.name
-    )
+    left_out = entry.name in _LEFT_OUT or re.search(r"^(config-|_tkinter|_test|_ctypes_test)|\.a$", entry.name)
     return not left_out and _no_optimised(entry)
 
 
@@ -225,9 +221,7 @@ def package_files(names: Iterable[str] = GUEST_PACKAGES) -> Iterator[Path]:
         except metadata.PackageNotFoundError:
             continue  # for another platform or Python; what is really missing says so when it is imported
         tops = {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}
-        yield from (
-            path for path in (Path(str(found.locate_file(top))) for top in sorted(tops)) if path.exists()
-        )
+        yield from (path for path in (Path(str(found.locate_file(top))) for top in sorted(tops)) if path.exists())
         for requirement in found.requires or ():
             if "extra ==" not in requirement and (match := re.match(r"[\w.-]+", requirement)):
                 waiting.append(match[0])

@@ -79,9 +79,7 @@ def content(file: Path) -> bytes:
         raise FinwaitError(f"cannot decompress the module {file}: there is no zstd", hint="install zstd")
     ended = subprocess.run(("zstd", "-dcq", str(file)), capture_output=True, check=False)
     if ended.returncode != 0:
-        raise FinwaitError(
-            f"cannot decompress the module {file}", why=ended.stderr.decode(errors="replace").strip()
-        )
+        raise FinwaitError(f"cannot decompress the module {file}", why=ended.stderr.decode(errors="replace").strip())
     return ended.stdout
 
 

@@ -71,9 +71,7 @@ def test_apt_that_does_not_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_is_asked_for_goes_before_the_file(configuration: Path) -> None:
-    configuration.write_text(
-        'mirror = "http://file/debian"\nsecurity = "http://file/s"\nkeyring = "/file.gpg"\n'
-    )
+    configuration.write_text('mirror = "http://file/debian"\nsecurity = "http://file/s"\nkeyring = "/file.gpg"\n')
     stored = Source.configured()
     assert (stored.mirror, stored.security, stored.keyring) == (
         "http://file/debian",

@@ -43,9 +43,7 @@ def test_no_option_is_named_twice_for_one_version() -> None:
         (Option("BLOCK", until=(5, 11)), {}, False),
     ],
 )
-def test_missing_is_what_applies_and_is_not_as_asked(
-    option: Option, config: dict[str, str], lacks: bool
-) -> None:
+def test_missing_is_what_applies_and_is_not_as_asked(option: Option, config: dict[str, str], lacks: bool) -> None:
     assert missing([option], NEW, config) == ([option] if lacks else [])
 
 

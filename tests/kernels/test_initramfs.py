@@ -97,11 +97,7 @@ def test_checkout_without_output_hidden_files_and_environments(tmp_path: Path) -
         (tmp_path / name).write_bytes(b"")
     archive = Archive()
     archive.add(tmp_path, without(tmp_path / "runs"))
-    kept = {
-        str(Path("/" + name).relative_to(tmp_path))
-        for name in written(archive)
-        if str(tmp_path)[1:] + "/" in name
-    }
+    kept = {str(Path("/" + name).relative_to(tmp_path)) for name in written(archive) if str(tmp_path)[1:] + "/" in name}
     assert kept == {"mine.py", "sub", "sub/__init__.py"}
 
 

@@ -96,9 +96,7 @@ sys.exit(7)
 
 
 @every_version
-def test_panic_is_lost_and_what_was_closed_before_it_is_here(
-    kernel: Qemu, checkout: Path, output: Path
-) -> None:
+def test_panic_is_lost_and_what_was_closed_before_it_is_here(kernel: Qemu, checkout: Path, output: Path) -> None:
     code = """
 import os
 out = os.environ["OUT"]
@@ -194,9 +192,7 @@ Qemu(parse(kernel), Cache.of_user()).run(job, lambda line: print(line, flush=Tru
 
 @one_version
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_killed_harness_leaves_no_machine_and_no_file(
-    kernel: Qemu, checkout: Path, output: Path, number: int
-) -> None:
+def test_killed_harness_leaves_no_machine_and_no_file(kernel: Qemu, checkout: Path, output: Path, number: int) -> None:
     python("print('now', flush=True)\nwhile True: pass", checkout, output)
     argv = [sys.executable, "-c", HARNESS, kernel.name, str(checkout), str(output)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as harness:

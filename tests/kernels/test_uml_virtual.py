@@ -69,9 +69,7 @@ sys.exit(7)
 def test_clock_starts_at_the_same_second_with_ten_behind_it(kernel: UmlVirtual, output: Path) -> None:
     code = "import time; print(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())"
     ended = run(kernel, python(code, output))
-    boot, now = next(
-        (float(a), float(b)) for a, _, b in (x.partition(" ") for x in ended.console) if "." in b
-    )
+    boot, now = next((float(a), float(b)) for a, _, b in (x.partition(" ") for x in ended.console) if "." in b)
     assert UPTIME <= boot < UPTIME + 0.5
     assert now == pytest.approx(START_NS / 1e9 + boot, abs=0.5)
 
