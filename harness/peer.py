@@ -37,11 +37,15 @@ class PatternFields(TypedDict, total=False):
 
 
 class Arrival(NamedTuple):
-    """A segment of the kernel's that no expectation has taken yet, and its frame's number in the capture."""
+    """A segment of the kernel's that no expectation has taken yet, and its frame's number in the capture.
+
+    ``number`` counts what the kernel sent on all connections of the lab, from 1 in the order of the wire.
+    """
 
     event: Received
     frame: int
     at: int
+    number: int
 
 
 class Cause(NamedTuple):
@@ -93,7 +97,7 @@ class Peer:
         self.connection = connection
         self.origin = Origin(check_range("isn", isn, 32))
         self.craft = Craft()
-        self.received = 0
+        self.judged = 0  # the number of the last arrival that an expectation took
         self.last_reply: Reply | None = None  # the last choice between alternatives, else the last answer
         self._hub = hub
         self._encoder = Encoder(hub.plan, flow)
@@ -160,11 +164,10 @@ class Peer:
             self.craft.echo = (stamp.values[0] - self.origin.kernel_ts) % 2**32
         if segment.flags & ACK:
             self._last_ack = segment.ack
-        self.received += 1
-        for seen_at, seen in self._hub.alter(self.received, at, self.origin.from_kernel(segment)):
+        for seen_at, seen in self._hub.alter(at, self.origin.from_kernel(segment)):
             event = Received(seen_at, seen, "", self.connection)
             self._hub.timeline.add(event)
-            self._inbox.append(Arrival(event, frame, seen_at))
+            self._inbox.append(Arrival(event, frame, seen_at, self._hub.answers))
 
     # -- expecting
 
@@ -204,11 +207,12 @@ class Peer:
 
     def _await(self, expectation: Expectation) -> Reply:
         step = self._hub.timeline.step("expect " + " or ".join(map(str, expectation.alternatives.values())))
-        wait = self._hub.profile.deadline(expectation.within or expectation.at_least or PROMPT)
-        end = time.monotonic_ns() + wait
+        due = expectation.within or expectation.at_least or PROMPT
+        began = time.monotonic_ns()
         while (arrival := self._next(expectation)) is None:
+            wait = self._hub.profile.deadline(due)
             with self._hub.stopwatch.part("kernel"):
-                arrived = self._hub.pump(end - time.monotonic_ns())
+                arrived = self._hub.pump(began + wait - time.monotonic_ns())
             if not arrived and not self._inbox:
                 raise expectation.missing(wait)
         return self._judge(expectation, arrival, step)
@@ -241,6 +245,7 @@ class Peer:
 
     def _settle(self, arrival: Arrival, step: str) -> None:
         self._last_judged = max(self._last_judged, arrival.at)
+        self.judged = max(self.judged, arrival.number)
         self._hub.timeline.replace(arrival.event, msgspec.structs.replace(arrival.event, step=step))
         self._hub.wire.explain(arrival.frame, step)
 

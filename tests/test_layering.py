@@ -23,6 +23,7 @@ PURE: Sequence[Sequence[str]] = (
     ("harness.verdict",),
     ("harness.timeline",),
     ("harness.baseline", "harness.marks"),
+    ("harness.known",),
 )
 IMPURE: Sequence[Sequence[str]] = (
     ("harness.runfolder", "harness.craft", "harness.machine"),
@@ -33,7 +34,7 @@ IMPURE: Sequence[Sequence[str]] = (
     ("harness.calibration",),
     ("harness",),  # the names that scenarios import
     ("harness.recorder", "harness.preconditions", "harness.doctor", "harness.matrix"),
-    ("harness.pytest_plugin", "harness.reproduce"),
+    ("harness.pytest_plugin", "harness.reproduce", "harness.kernel_verbs"),
     ("harness.fixtures", "harness.cli"),
     ("harness.__main__",),
 )
