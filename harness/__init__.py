@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from harness.duo import Closing, Duo, PathSession
     from harness.endings import ENDINGS, Ending, close, shutdown_rdwr, shutdown_wr, shutdown_wr_then_close
     from harness.endpoint import Endpoint
     from harness.errors import FinwaitError, Unsupported
     from harness.marks import both_families, requirement, with_and_without_timestamps
+    from harness.path.path import BadRules, Path
     from harness.pattern import ANY, Between, Pattern
     from harness.peer import Peer, Reply
     from harness.segment import ACK, CWR, ECE, FIN, NONE, PSH, RST, SYN, URG, Flags, Segment
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from harness.verdict import Mismatch
 
 _HOMES = {
+    "harness.duo": ("Closing", "Duo", "PathSession"),
+    "harness.path.path": ("BadRules", "Path"),
     "harness.endings": ("ENDINGS", "Ending", "close", "shutdown_rdwr", "shutdown_wr", "shutdown_wr_then_close"),
     "harness.endpoint": ("Endpoint",),
     "harness.errors": ("FinwaitError", "Unsupported"),
@@ -40,8 +44,11 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "ACK",
     "ANY",
+    "BadRules",
+    "Closing",
     "CWR",
     "DELACK_MAX",
+    "Duo",
     "ECE",
     "ENDINGS",
     "FIN",
@@ -61,6 +68,8 @@ __all__ = [
     "FinwaitError",
     "Flags",
     "Mismatch",
+    "Path",
+    "PathSession",
     "Pattern",
     "Peer",
     "Reply",

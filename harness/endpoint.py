@@ -35,6 +35,7 @@ class Endpoint:
         timeline: where calls are recorded.
         settled: called after each call, so that probes can look.
         connection: its number on the timeline.
+        side: ``client`` or ``server`` where both ends are kernels.
     """
 
     def __init__(
@@ -44,10 +45,12 @@ class Endpoint:
         timeline: Timeline,
         settled: Callable[[], None] = lambda: None,
         connection: int = 1,
+        side: str = "",
     ) -> None:
         self.socket = sock
         self.socket.settimeout(DEADLINE_SECONDS)
         self.connection = connection
+        self.side = side
         self.accepted: list[Endpoint] = []
         self._namespace = namespace
         self._timeline = timeline
@@ -65,7 +68,7 @@ class Endpoint:
 
     def _record(self, at: int, name: str, result: str) -> None:
         step = self._timeline.step(name)
-        self._timeline.add(Called(at, time.time_ns(), name, result, step, self.connection))
+        self._timeline.add(Called(at, time.time_ns(), name, result, step, self.connection, self.side))
         self._settled()
 
     def listen(self, backlog: int = 16) -> None:
@@ -76,7 +79,7 @@ class Endpoint:
         """accept(2): the connected endpoint, numbered as ``connection`` on the timeline."""
         accepted = self._call("accept()", self.socket.accept, lambda pair: f"{pair[1][0]} port {pair[1][1]}")[0]
         # kept by the listener too: one that the scenario lets go must not be closed, and send a FIN, before its end
-        self.accepted.append(Endpoint(accepted, self._namespace, self._timeline, self._settled, connection))
+        self.accepted.append(Endpoint(accepted, self._namespace, self._timeline, self._settled, connection, self.side))
         return self.accepted[-1]
 
     def connect(self, address: tuple[str, int], *, wait: bool = True) -> None:
@@ -173,8 +176,8 @@ def _errno_name(error: OSError) -> str:
     return errno.errorcode.get(error.errno, str(error.errno))
 
 
-def open_socket(namespace: Namespace, version: int, address: str, port: int) -> socket.socket:
-    """A bound TCP socket in the namespace.
+def open_socket(namespace: Namespace, version: int, address: str, port: int, *, reuse: bool = True) -> socket.socket:
+    """A bound TCP socket in the namespace, with SO_REUSEADDR unless ``reuse`` is False.
 
     Raises:
         FinwaitError: the port is in use, or the kernel has no such protocol.
@@ -182,7 +185,7 @@ def open_socket(namespace: Namespace, version: int, address: str, port: int) -> 
     family = socket.AF_INET if version == 4 else socket.AF_INET6
     with namespace.entered():
         made = socket.socket(family, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(reuse))
     try:
         made.bind((address, port))
     except OSError as error:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness.duo import Duo, PathSession
 from harness.endpoint import Endpoint
+from harness.path.path import Path
 from harness.pytest_plugin import RUNNER, SCENARIO
 from harness.session import Connection, Session
 
@@ -64,3 +66,42 @@ def established(session: Session, listener: Endpoint) -> Connection:
 def connected(session: Session) -> Connection:
     """A client of the kernel under test has opened a connection to the peer: ``client, peer = connected``."""
     return session.connect()
+
+
+@pytest.fixture
+def hold_path_timers() -> bool:
+    """Whether both kernels' timers are kept out where two are joined by a path; its scenarios are mostly about them."""
+    return False
+
+
+@pytest.fixture
+def path_session(
+    request: pytest.FixtureRequest, ip_version: int, timestamps: bool, hold_path_timers: bool
+) -> Iterator[PathSession]:
+    """Two kernels with a path between them, and nothing opened in them yet."""
+    runner = request.config.stash[RUNNER]
+    scenario = request.node.stash[SCENARIO]
+    opened = PathSession(
+        runner.profile,
+        version=ip_version,
+        timestamps=timestamps,
+        hold_timers=hold_path_timers,
+        tampering=runner.tampering.of(scenario.id),
+        tracer=runner.tracer,
+    )
+    with opened:
+        scenario.sessions.append(opened)
+        runner.opened(opened)
+        yield opened
+
+
+@pytest.fixture
+def path(path_session: PathSession) -> Path:
+    """The path between the two kernels."""
+    return path_session.path
+
+
+@pytest.fixture
+def duo(path_session: PathSession) -> Duo:
+    """The client has opened a connection to the server: ``client, server, path = duo``."""
+    return path_session.connect(path_session.listen())

@@ -19,7 +19,7 @@ from harness.wire import Flow
 from netns.lab import Lab
 
 # Every connection has these, so they tell nothing about one.
-_COMMON = ("InSegs", "OutSegs", "Opens", "Octets", "Pkts", "InReceives", "InDelivers", "OutRequests", "OutTransmits")
+COMMON = ("InSegs", "OutSegs", "Opens", "Octets", "Pkts", "InReceives", "InDelivers", "OutRequests", "OutTransmits")
 
 
 class Insight:
@@ -71,9 +71,9 @@ class Insight:
         local, remote = self._addresses(peer.flow)
         now = sockets.look(self._diag, peer.flow.version, local, remote)
         before = self._states.get(peer.connection)
-        if _shown(now) != _shown(before):
+        if shown(now) != shown(before):
             state = now.state if now else "CLOSED"
-            self._timeline.add(Probed(time.time_ns(), "sock_diag", _shown(now), state, peer.connection))
+            self._timeline.add(Probed(time.time_ns(), "sock_diag", shown(now), state, peer.connection))
         self._states[peer.connection] = now
 
     def _addresses(self, flow: Flow) -> tuple[Address, Address]:
@@ -108,18 +108,19 @@ class Insight:
         lines = []
         for connection, state in self._states.items():
             of_this = [event for event in probed if event.connection == connection]
-            lines += _changes(of_this)
+            lines += state_changes(of_this)
             lines += [
                 f"{event.text} at +{format_ms(event.at - of_this[0].at)}" for event in of_this if "drop" in event.text
             ]
-            lines.append(f"now {_shown(state)}")
+            lines.append(f"now {shown(state)}")
         telling = [
-            f"{name} +{count}" for name, count in self.growth().items() if not any(word in name for word in _COMMON)
+            f"{name} +{count}" for name, count in self.growth().items() if not any(word in name for word in COMMON)
         ]
         return [*lines, "; ".join(telling) or "no counter tells anything"]
 
 
-def _changes(probed: list[Probed]) -> list[str]:
+def state_changes(probed: list[Probed]) -> list[str]:
+    """How the states went, one line a change."""
     stated = [event for event in probed if event.state]
     return [
         f"{old.state} -> {new.state} by +{format_ms(new.at - stated[0].at)}"
@@ -128,7 +129,8 @@ def _changes(probed: list[Probed]) -> list[str]:
     ]
 
 
-def _shown(state: SocketState | None) -> str:
+def shown(state: SocketState | None) -> str:
+    """A socket in a few words."""
     if state is None:
         return "no socket"
     holder = "mini-socket" if state.mini else "owned by its process" if state.owned else "held by no process"

@@ -18,9 +18,8 @@ from harness.calibration import calibrate
 from harness.errors import FinwaitError
 from harness.known import Knowledge
 from harness.probes.tracepoints import Tracer
-from harness.recorder import Scenario
+from harness.recorder import AnySession, Scenario
 from harness.runfolder import RUN, RunFolder, hand_back
-from harness.session import Session
 from harness.tamper import TamperPlan
 from harness.timeline import Result, RunRecord
 from harness.timing import VIRTUAL, TimingProfile
@@ -30,6 +29,8 @@ from reports.runs import load
 
 SCENARIO = pytest.StashKey[Scenario]()
 RUNNER = pytest.StashKey["Runner"]()
+_SESSIONS = {"session", "path_session"}
+"""The fixtures by which a test is a scenario."""
 _WORDS = {
     Outcome.CONFORMS: ("passed", ".", "CONFORMS"),
     Outcome.DEVIATES: ("failed", "F", "DEVIATES"),
@@ -133,7 +134,7 @@ class Runner:
             self._tracer = Tracer().__enter__()
         return self._tracer
 
-    def describe_run(self, session: Session | None) -> None:
+    def describe_run(self, session: AnySession | None) -> None:
         """Write ``run.json``; again when the first lab tells about the kernel."""
         self._described = session is not None
         self.folder.write_run(
@@ -145,14 +146,14 @@ class Runner:
                 machine=preconditions.machine(),
                 versions=preconditions.versions(),
                 preconditions=preconditions.gather(session) if session else {},
-                missing=dict(session.insight.missing) if session else {},
+                missing=session.missing if session else {},
                 timing=self.profile if session else TimingProfile(),
                 planned=self._planned,
                 arguments=tuple(map(str, self.config.invocation_params.args)),
             )
         )
 
-    def opened(self, session: Session) -> None:
+    def opened(self, session: AnySession) -> None:
         """A scenario has its lab."""
         if not self._described and self.worker in ("", "gw0"):
             self.describe_run(session)
@@ -166,7 +167,7 @@ class Runner:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note which scenarios are to run: one that never reports is lost."""
-        scenarios = [item for item in session.items if "session" in getattr(item, "fixturenames", ())]
+        scenarios = [item for item in session.items if _SESSIONS.intersection(getattr(item, "fixturenames", ()))]
         for item in scenarios:
             item.stash[SCENARIO] = recorder.scenario_of(item)
         self._planned = tuple(item.nodeid for item in scenarios)

@@ -11,12 +11,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harness.duo import PathSession
 from harness.errors import FinwaitError, Unsupported
 from harness.runfolder import RunFolder
 from harness.session import Session
 from harness.timeline import Result, TimelineRecord
 from harness.verdict import Mismatch, Outcome
 from reports.pcapng import pcapng
+
+AnySession = Session | PathSession
+"""What a scenario works with: a peer and a kernel, or two kernels."""
 
 
 @dataclass(slots=True)
@@ -31,7 +35,7 @@ class Scenario:
     outcome: Outcome = Outcome.LOST
     message: str = "nothing was said"
     known: bool = False
-    sessions: list[Session] = field(default_factory=list)
+    sessions: list[AnySession] = field(default_factory=list)
 
 
 def scenario_of(item: pytest.Item) -> Scenario:
@@ -86,24 +90,22 @@ def record(scenario: Scenario, folder: RunFolder, seconds: float, *, keep_captur
     if not scenario.sessions:
         return result
     session = scenario.sessions[-1]
-    with session.stopwatch.part("probe"):
-        session.insight.collect(session.peers)
+    account = session.account()
     with session.stopwatch.part("write"):
         events = tuple(session.timeline)
         timeline = folder.write_timeline(TimelineRecord(scenario=scenario.id, events=events))
         capture = ""
         if keep_capture or scenario.outcome is not Outcome.CONFORMS:
-            capture = folder.write_capture(scenario.id, pcapng(session.wire.frames, scenario.id))
-    replies = [peer.last_reply for peer in session.peers if peer.last_reply]
-    replies = [reply for reply in replies if reply.name] or replies  # a declared choice tells more
+            capture = folder.write_capture(scenario.id, pcapng(account.frames, scenario.id))
+    replies = [reply for reply in account.replies if reply.name] or account.replies  # a declared choice tells more
     return msgspec.structs.replace(
         result,
         answer=replies[-1].name if replies else "",
         answer_ns=replies[-1].elapsed_ns if replies else -1,
         costs=dict(session.stopwatch.spent),
-        received=max((peer.judged for peer in session.peers), default=0),
-        tampered=session.hub.tampered,
-        counters=session.insight.growth(),
+        received=account.judged,
+        tampered=account.tampered,
+        counters=account.counters,
         timeline=timeline,
         capture=capture,
     )

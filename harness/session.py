@@ -8,12 +8,12 @@ from typing import NamedTuple, Self
 from harness.endpoint import Endpoint, open_socket
 from harness.hub import Hub
 from harness.insight import Insight
-from harness.peer import INITIAL_SEQUENCE_NUMBER, Peer
+from harness.peer import INITIAL_SEQUENCE_NUMBER, Peer, Reply
 from harness.probes.tracepoints import Tracer
 from harness.segment import ACK, SYN
 from harness.stopwatch import Stopwatch
 from harness.tamper import Tampering
-from harness.timeline import Probed, Timeline, describe
+from harness.timeline import Frame, Probed, Timeline, describe
 from harness.timing import TimingProfile, format_ms
 from harness.verdict import Mismatch
 from harness.wire import Flow, Wire
@@ -34,6 +34,24 @@ class Connection(NamedTuple):
 
     server: Endpoint
     peer: Peer
+
+
+class Account(NamedTuple):
+    """What the run folder keeps of a scenario beside its timeline.
+
+    Args:
+        frames: for a capture, in the order of their time.
+        replies: the last of each peer's that tells something.
+        judged: the number of the last segment that an expectation took.
+        tampered: whether one was altered before it was judged.
+        counters: what the kernel's TCP counters grew by; over both kernels where there are two.
+    """
+
+    frames: list[Frame]
+    replies: list[Reply]
+    judged: int
+    tampered: bool
+    counters: dict[str, int]
 
 
 class Session:
@@ -181,11 +199,32 @@ class Session:
     def explain(self, mismatch: Mismatch) -> None:
         """Put into a failure what the kernel knew and what went before."""
         mismatch.kernel = tuple(self.insight.summary(self.peers))
-        mismatch.so_far = tuple(self._so_far())
+        mismatch.so_far = tuple(so_far(self.timeline))
 
-    def _so_far(self) -> list[str]:
-        events = [event for event in self.timeline if not isinstance(event, Probed)]
-        start = events[0].at if events else 0
-        lines = [(describe(event), format_ms(event.at - start)) for event in events]
-        width = max((len(text) for text, _ in lines), default=0)
-        return [f"{text:<{width}}  +{when}" for text, when in lines]
+    # -- what the recorder asks for
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Probes that this machine has not, with the reason."""
+        return dict(self.insight.missing)
+
+    def account(self) -> Account:
+        """What the run folder keeps of the scenario beside its timeline."""
+        with self.stopwatch.part("probe"):
+            self.insight.collect(self.peers)
+        return Account(
+            frames=self.wire.frames,
+            replies=[peer.last_reply for peer in self.peers if peer.last_reply],
+            judged=max((peer.judged for peer in self.peers), default=0),
+            tampered=self.hub.tampered,
+            counters=self.insight.growth(),
+        )
+
+
+def so_far(timeline: Timeline) -> list[str]:
+    """What happened, one line each with its time, without what the probes saw."""
+    events = [event for event in timeline if not isinstance(event, Probed)]
+    start = events[0].at if events else 0
+    lines = [(describe(event), format_ms(event.at - start)) for event in events]
+    width = max((len(text) for text, _ in lines), default=0)
+    return [f"{text:<{width}}  +{when}" for text, when in lines]

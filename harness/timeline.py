@@ -35,7 +35,10 @@ class Received(msgspec.Struct, frozen=True, tag="received"):
 
 
 class Called(msgspec.Struct, frozen=True, tag="called"):
-    """A system call of the endpoint; ``at`` when it was entered, ``end`` when it was back."""
+    """A system call of the endpoint; ``at`` when it was entered, ``end`` when it was back.
+
+    ``side`` is ``client`` or ``server`` where both ends are kernels.
+    """
 
     at: int
     end: int
@@ -43,19 +46,48 @@ class Called(msgspec.Struct, frozen=True, tag="called"):
     result: str
     step: str = ""
     connection: int = 1
+    side: str = ""
 
 
 class Probed(msgspec.Struct, frozen=True, tag="probed"):
-    """What a probe saw of the kernel's inside: explains a verdict, never makes one."""
+    """What a probe saw of the kernel's inside: explains a verdict, never makes one.
+
+    ``side`` is ``client`` or ``server`` where both ends are kernels.
+    """
 
     at: int
     source: str
     text: str
     state: str = ""
     connection: int = 1
+    side: str = ""
 
 
-Event = Sent | Received | Called | Probed
+class Forwarded(msgspec.Struct, frozen=True, tag="forwarded"):
+    """A segment came to the path between two kernels. Times are the kernel's stamps, ns since the epoch.
+
+    Args:
+        at: when it arrived.
+        segment: in relative numbers.
+        side: whence: ``client`` or ``server``.
+        left: when it, and each further copy of it, went on; empty where it did not.
+        fate: forwarded, held, dropped, duplicated, corrupted, delayed, reordered, limited or lost.
+        rule: what the scenario said that brought this about; empty where nothing did.
+        step: the scenario's step that it belongs to.
+        connection: its number on the path.
+    """
+
+    at: int
+    segment: Segment
+    side: str
+    left: tuple[int, ...] = ()
+    fate: str = "forwarded"
+    rule: str = ""
+    step: str = ""
+    connection: int = 1
+
+
+Event = Sent | Received | Called | Probed | Forwarded
 
 
 class Timeline:
@@ -87,16 +119,23 @@ class Timeline:
 
 
 def describe(event: Event) -> str:
-    """One line for an event, without its time: ``<`` from the peer, ``>`` from the kernel under test."""
+    """One line for an event, without its time: ``<`` from the peer or the client, ``>`` from the kernel under test."""
     match event:
         case Sent():
             return f"< {event.segment}"
         case Received():
             return f"> {event.segment}"
+        case Forwarded():
+            fate = "" if event.fate == "forwarded" else f"   {event.fate}"
+            return f"{'<' if event.side == 'client' else '>'} {event.segment}{fate}"
         case Called():
-            return f"  {event.call} = {event.result}"
+            return f"  {_of(event.side)}{event.call} = {event.result}"
         case Probed():
-            return f"  {event.source}: {event.text}"
+            return f"  {_of(event.side)}{event.source}: {event.text}"
+
+
+def _of(side: str) -> str:
+    return f"{side}: " if side else ""
 
 
 class Frame(msgspec.Struct, frozen=True):

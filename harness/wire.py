@@ -36,7 +36,7 @@ WRONG_CHECKSUM = -1
 """A checksum that is certain to be wrong: the right one, plus one."""
 
 _SO_TIMESTAMPNS = 35  # asm-generic/socket.h: the variant with the libc's own struct timespec
-_ETH_P_ALL = 3
+ETH_P_ALL = 3
 _TIMESPEC = struct.Struct("ll")
 _ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
 _BUFFER = 4 << 20
@@ -182,8 +182,8 @@ class Wire:
 
     def __init__(self, namespace: Namespace) -> None:
         with namespace.entered():
-            self._sending = _packet_socket(0)
-            self._capture = _packet_socket(_ETH_P_ALL)
+            self._sending = packet_socket(PEER_END, 0)
+            self._capture = packet_socket(PEER_END, ETH_P_ALL)
         self.frames: list[Frame] = []
 
     def send(self, frames: Sequence[bytes]) -> None:
@@ -217,14 +217,15 @@ class Wire:
         closer.close(self._capture.close)
 
 
-def _packet_socket(protocol: int) -> socket.socket:
+def packet_socket(device: str, protocol: int, buffer: int = _BUFFER) -> socket.socket:
+    """A packet socket on a device of this thread's namespace: with protocol 0 to send, else to capture with stamps."""
     # made with protocol 0 and bound afterwards: a socket that listens to everything at once, even for a moment,
     # costs a grace period
     made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     if protocol:
         made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-    made.bind((PEER_END, protocol))
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    made.bind((device, protocol))
     return made
 
 

@@ -149,6 +149,11 @@ class PathLab(_Namespaces):
             self._stack = opening.pop_all()
         return self
 
+    @property
+    def kernel(self) -> Namespace:
+        """The server's, which is the one under test."""
+        return self.server
+
     def _join(self, middle: IPRoute, number: int, end: link.End, own: Side, other: Side) -> None:
         near = link.End(self.path, link.PATH_ENDS[number])
         with (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.segment import PSH, Segment, format_flags
-from harness.timeline import Event, Received, Result
+from harness.timeline import Event, Forwarded, Received, Result
 from harness.timing import Span, TimingProfile
 from reports.lines import short_ms
 
@@ -113,10 +113,14 @@ def segment_changes(before: Iterable[Event], after: Iterable[Event]) -> list[str
 
 
 def _sent_by_kernel(events: Iterable[Event]) -> list[str]:
+    found = [event for event in events if isinstance(event, Received | Forwarded)]
+    # how the segments of two kernels interleave hangs on when each was sent
+    found.sort(key=lambda event: event.side if isinstance(event, Forwarded) else "")
     return [
-        (f"#{event.connection} " if event.connection != 1 else "") + _essence(event.segment)
-        for event in events
-        if isinstance(event, Received)
+        (f"{event.side}'s " if isinstance(event, Forwarded) else "")
+        + (f"#{event.connection} " if event.connection != 1 else "")
+        + _essence(event.segment)
+        for event in found
     ]
 
 

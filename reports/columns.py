@@ -16,9 +16,10 @@ _LANE, _PAUSE, _SHAFT, _LEFT, _RIGHT = "│┊─◀▶"
 _LEAD = 4  # the arrow's head or its shaft, in front of the label
 _TAIL = 4  # and behind it
 _AROUND = 5  # a remark on the shaft: a space on each side, and a piece of the shaft in front of it
+_AROUND_LABEL = _LEAD + _TAIL + 2
 _NARROWEST_SIDE = 14
 _WIDEST_SIDE = 24  # fits shutdown(SHUT_RDWR) = 0; more is wrapped where it would cost the arrows their room
-_WIDEST_STATE = 16
+_WIDEST_STATE = 19  # fits the state of one of two kernels: client SYN-RECEIVED
 _MARK = 4  # the column that tells connections apart
 _AFTER_SPACES_AND_COMMAS = re.compile(r"[^ ,]*[ ,]|[^ ,]+")
 _AFTER_COMMAS = re.compile(r"[^,]*,|[^,]+")
@@ -28,7 +29,7 @@ _COLOURS = ("", "blue", "magenta", "yellow", "green")
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """A segment that travels from one lane to a neighbour.
+    """A segment that travels from one lane to another, across those in between.
 
     Args:
         tail: number of the lane that it leaves.
@@ -43,6 +44,11 @@ class Arrow:
     label: str
     remark: str = ""
     style: str = ""
+
+    @property
+    def spans(self) -> int:
+        """How many gaps between lanes it crosses."""
+        return abs(self.head - self.tail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +102,11 @@ class Layout:
         time = max([2, *map(len, times)])
         mark = _MARK if len({row.connection for row in rows if row.connection}) > 1 else 0
         state = min(_WIDEST_STATE, max([0, *(len(row.state) for row in rows)]))
-        labels = [row.arrow.label for row in rows if row.arrow]
+        arrows = [row.arrow for row in rows if row.arrow]
         side = max([_NARROWEST_SIDE, len(lanes[-1]) // 2, *(len(row.side) for row in rows)])
         wanted = min(side, _WIDEST_SIDE)
-        heads = max([len(lanes[0]), *(len(label.partition(" <")[0]) for label in labels)]) + _LEAD + _TAIL + 2
-        whole = max([heads, *(_whole(row.arrow) for row in rows if row.arrow)])
+        heads = max([len(lanes[0]) + _AROUND_LABEL, *(_per_span(arrow, _head(arrow)) for arrow in arrows)])
+        whole = max([heads, *(_per_span(arrow, _whole(arrow)) for arrow in arrows)])
         spans = len(lanes) - 1
         # two columns after the times, one after the last lane, two after the state
         free = width - (time + 2 + mark + len(lanes) + 1 + (state + 2 if state else 0))
@@ -151,11 +157,13 @@ def draw_row(layout: Layout, time: str, row: Row) -> list[Line]:
     lines: list[Line] = []
     for arrow, pieces in zip_longest(path, beside):
         line: Line = list(rest if lines else first)
-        for number in range(len(layout.lanes)):
+        number = 0
+        while number < len(layout.lanes):
             line.append((_LANE, "dim"))
+            here = bool(arrow) and row.arrow is not None and number == min(row.arrow.tail, row.arrow.head)
             if number < len(layout.lanes) - 1:
-                here = arrow and row.arrow and number == min(row.arrow.tail, row.arrow.head)
                 line += arrow if arrow and here else [(" " * layout.span, "")]
+            number += row.arrow.spans if here and row.arrow else 1
         line += pieces or []
         lines.append(line)
     return lines
@@ -176,11 +184,22 @@ def _beside(layout: Layout, row: Row) -> list[Line]:
 def _whole(arrow: Arrow) -> int:
     """How wide an arrow is with all its text on its shaft."""
     remark = len(arrow.remark) + _AROUND if arrow.remark else 0
-    return len(arrow.label) + remark + _LEAD + _TAIL + 2
+    return len(arrow.label) + remark + _AROUND_LABEL
+
+
+def _head(arrow: Arrow) -> int:
+    """How wide it is with its options on a line of their own."""
+    return len(arrow.label.partition(" <")[0]) + _AROUND_LABEL
+
+
+def _per_span(arrow: Arrow, width: int) -> int:
+    """How wide each gap must be for an arrow of a width; the lanes that it crosses give it room too."""
+    return -(-(width - arrow.spans + 1) // arrow.spans)
 
 
 def _draw_arrow(layout: Layout, arrow: Arrow) -> list[Line]:
-    room = layout.span - _LEAD - _TAIL - 2
+    width = layout.span * arrow.spans + arrow.spans - 1
+    room = width - _AROUND_LABEL
     rightwards = arrow.head > arrow.tail
     lines = _label_lines(arrow.label, room)
     # The remark goes onto the shaft where it leaves three columns of it free, and below the label otherwise.
@@ -199,7 +218,7 @@ def _draw_arrow(layout: Layout, arrow: Arrow) -> list[Line]:
     ]
     dim = "dim " + arrow.style.removeprefix("bold ")
     below = [(line, dim) for line in lines[1:]] + [(line, _STATE) for line in remarks]
-    return [first, *([((" " * (_LEAD + 1) + line).ljust(layout.span), style)] for line, style in below)]
+    return [first, *([((" " * (_LEAD + 1) + line).ljust(width), style)] for line, style in below)]
 
 
 def _label_lines(label: str, room: int) -> list[str]:

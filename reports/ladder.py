@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.segment import RST
-from harness.timeline import Called, Event, Probed, Received, Sent
+from harness.timeline import Called, Event, Forwarded, Probed, Received, Sent
 from harness.timing import MS, PROMPT, format_ms
 from reports.columns import (
     NARROWEST,
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 PEER, KERNEL = 0, 1
+CLIENT, BETWEEN, SERVER = 0, 1, 2
+_STRAIGHT = ("forwarded", "duplicated", "corrupted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,8 @@ def ladder(
     """The sequence diagram of a scenario's timeline.
 
     A socket's state stands beside what brought it about when it was seen within 1 ms, and on a line of its own
-    otherwise. A call that blocked for 1 ms or more while something happened has two lines.
+    otherwise. A call that blocked for 1 ms or more while something happened has two lines. Between two kernels the path
+    has a lane of its own: an arrow ends there where a segment was held or dropped, and begins there where it went on.
 
     Args:
         events: of one scenario, in any order.
@@ -92,7 +95,7 @@ def ladder(
         kernel: the heading of the kernel's lane.
     """
     ordered = sorted(events, key=lambda event: event.at)
-    known: dict[int, tuple[str, str]] = {}
+    known: dict[tuple[int, str], tuple[str, str]] = {}
     drawn = [row for event in ordered for row in _rows(event, ordered, known)]
     rows: list[Row] = []
     for row in sorted(drawn, key=lambda row: row.at):
@@ -102,10 +105,11 @@ def ladder(
         else:
             rows.append(row)
     start = zero if zero is not None else (rows[0].at if rows else 0)
-    return Ladder(tuple(rows), start, ("peer", kernel), width)
+    between = any(isinstance(event, Forwarded) for event in ordered)
+    return Ladder(tuple(rows), start, ("client", "path", "server") if between else ("peer", kernel), width)
 
 
-def _rows(event: Event, everything: list[Event], known: dict[int, tuple[str, str]]) -> list[Row]:
+def _rows(event: Event, everything: list[Event], known: dict[tuple[int, str], tuple[str, str]]) -> list[Row]:
     match event:
         case Sent():
             style = "red" if event.segment.flags & RST else "cyan"
@@ -115,29 +119,54 @@ def _rows(event: Event, everything: list[Event], known: dict[int, tuple[str, str
             style = "bold red" if event.segment.flags & RST else "bold green"
             arrow = Arrow(KERNEL, PEER, str(event.segment), _judged(event), style)
             return [Row(event.at, event.connection, arrow)]
+        case Forwarded():
+            return _passage(event)
         case Called():
             return _call(event, everything)
         case Probed() if event.state:
             return _state(event, known)
         case Probed():
-            note = f"{event.source}: {event.text}" if event.source else event.text
+            note = _of(event.side) + (f"{event.source}: {event.text}" if event.source else event.text)
             return [Row(event.at, event.connection, side=note, side_style="dim")]
 
 
-def _state(event: Probed, known: dict[int, tuple[str, str]]) -> list[Row]:
+def _passage(event: Forwarded) -> list[Row]:
+    """A segment between two kernels: one arrow where it went straight on, else one for each half of its way."""
+    client = event.side == "client"
+    tail, head = (CLIENT, SERVER) if client else (SERVER, CLIENT)
+    label, judged = str(event.segment), _judged(event)
+    colour = "red" if event.segment.flags & RST else "cyan" if client else "green"
+    fate = "" if event.fate == "forwarded" else event.fate
+    remark = ", ".join(filter(None, (fate, judged)))
+    straight = bool(event.left) and event.left[0] - event.at < MS and event.fate in _STRAIGHT
+    if not event.left and fate not in ("dropped", "lost"):
+        remark += ", and stays"
+    first = Arrow(tail, head if straight else BETWEEN, label, remark, colour)
+    later = [Row(at, event.connection, Arrow(BETWEEN, head, label, "", colour)) for at in event.left[straight:]]
+    return [Row(event.at, event.connection, first), *later]
+
+
+def _of(side: str) -> str:
+    return f"{side} " if side else ""
+
+
+def _state(event: Probed, known: dict[tuple[int, str], tuple[str, str]]) -> list[Row]:
     """What is new in a look at the socket: its state, and what the probe says beside it."""
     # "FIN-WAIT-1 -> FIN-WAIT-2" and "FIN-WAIT-2, orphan" repeat the state, which has its column.
     _, _, detail = event.text.partition(event.state)
     detail = detail.lstrip(" ,:") if event.state in event.text else event.text
-    before, detail_before = known.get(event.connection, ("", ""))
-    known[event.connection] = event.state, detail or detail_before
-    state = event.state if event.state != before else ""
+    key = event.connection, event.side
+    before, detail_before = known.get(key, ("", ""))
+    known[key] = event.state, detail or detail_before
+    state = _of(event.side) + event.state if event.state != before else ""
     detail = detail if detail != detail_before else ""
+    if detail and not state:
+        detail = _of(event.side) + detail
     return [Row(event.at, event.connection, side=detail, side_style="dim", state=state)] if state or detail else []
 
 
 def _call(event: Called, everything: list[Event]) -> list[Row]:
-    call = f"{event.call}()" if event.call.isidentifier() else event.call
+    call = _of(event.side) + (f"{event.call}()" if event.call.isidentifier() else event.call)
     blocked = event.end - event.at >= MS
     if blocked and any(event.at < other.at < event.end for other in everything):
         return [
@@ -148,7 +177,7 @@ def _call(event: Called, everything: list[Event]) -> list[Row]:
     return [Row(event.at, event.connection, side=f"{call} = {event.result}{took}", side_style="bold")]
 
 
-def _judged(event: Received) -> str:
+def _judged(event: Received | Forwarded) -> str:
     """What became of a segment: the end of ``3: expect this: accepted``."""
     if not event.connection:
         return event.step  # why it belongs to none

@@ -1,0 +1,297 @@
+"""Applies a path's rules: is fed what arrives, with its time, and says what to forward when. Pure.
+
+Each segment goes to the first rule, in the order in which they were stated, that is about it and has not done its work
+yet. What no rule wants is forwarded.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from harness.path.rules import AnyRule, Corrupt, Delay, Drop, Duplicate, Hold, Limit, Lose, Match, Reorder, Side
+from harness.pattern import Difference
+from harness.segment import Segment
+
+NS = 1_000_000_000
+
+
+class Arrived(NamedTuple):
+    """A frame at the path: its number, when and whence it came, and what it holds. ``at`` is in ns."""
+
+    number: int
+    at: int
+    side: Side
+    connection: int
+    segment: Segment | None
+    size: int
+
+
+class Step(NamedTuple):
+    """What becomes of a frame, by its number.
+
+    Args:
+        number: of the frame.
+        fate: one word: forwarded, held, released, dropped, duplicated, corrupted, delayed, reordered, limited, lost.
+        goes: whether it is to be forwarded now.
+        rule: number of the rule behind it, from 1; 0 for none.
+    """
+
+    number: int
+    fate: str
+    goes: bool
+    rule: int = 0
+
+
+@dataclass(slots=True)
+class _Working:
+    """A rule at work, and what is needed to say what it was waiting for."""
+
+    number: int
+    rule: AnyRule
+    random: random.Random
+    matched: int = 0
+    held: list[Arrived] = field(default_factory=list)
+    aside: list[tuple[int, Arrived]] = field(default_factory=list)  # how many are yet to pass it
+    free_at: int = 0
+    queued: deque[tuple[int, int]] = field(default_factory=deque)  # departure and size
+    waiting: int = 0
+    taken_by: int = 0
+    nearest: tuple[Segment, tuple[Difference, ...]] | None = None
+    nearest_until: tuple[Segment, tuple[Difference, ...]] | None = None
+    until_too_early: bool = False
+
+    @property
+    def spent(self) -> bool:
+        return self.rule.times is not None and self.matched >= self.rule.times
+
+
+class Engine:
+    """The rules of one path."""
+
+    def __init__(self, rules: Sequence[AnyRule] = ()) -> None:
+        self._rules: list[_Working] = []
+        self._due: list[tuple[int, int, int, Arrived]] = []  # time, order, rule, frame
+        self._order = 0
+        for number, rule in enumerate(rules, 1):
+            self.set(number, rule)
+
+    def set(self, number: int, rule: AnyRule) -> None:
+        """State a rule, or state it anew while it has done nothing yet; numbers grow from 1."""
+        seed = getattr(rule, "seed", 0)
+        for working in self._rules:
+            if working.number == number:
+                working.rule = rule
+                return
+        self._rules.append(_Working(number, rule, random.Random(seed)))
+
+    @property
+    def idle(self) -> bool:
+        """Whether no rule can have any more effect, so that nothing needs to be looked into."""
+        return all(working.spent and not (working.held or working.waiting) for working in self._rules)
+
+    @property
+    def next_due(self) -> int | None:
+        """When ``due`` has something to forward next, in ns; None for never."""
+        return self._due[0][0] if self._due else None
+
+    # -- what arrives, and what is due
+
+    def feed(self, frame: Arrived) -> list[Step]:
+        """What becomes of a frame that arrived, and of others by it, in the order in which they are to be forwarded."""
+        steps: list[Step] = []
+        working = self._first(frame)
+        steps += self._apply(working, frame) if working else [Step(frame.number, "forwarded", True)]
+        steps += self._triggered(frame, arrived=True)
+        if steps[0].goes:
+            steps += self._passed(frame)
+        return steps
+
+    def due(self, now: int) -> list[Step]:
+        """What is to be forwarded because its time has come."""
+        steps: list[Step] = []
+        while self._due and self._due[0][0] <= now:
+            _, _, number, frame = heapq.heappop(self._due)
+            working = self._by_number(number)
+            if isinstance(working.rule, Reorder):
+                if not any(other is frame for _, other in working.aside):
+                    continue  # enough have passed it already
+                working.aside = [pair for pair in working.aside if pair[1] is not frame]
+            working.waiting -= 1
+            steps.append(Step(frame.number, "released", True, number))
+            steps += self._passed(frame)
+        return steps
+
+    def _by_number(self, number: int) -> _Working:
+        return next(working for working in self._rules if working.number == number)
+
+    def _first(self, frame: Arrived) -> _Working | None:
+        """The rule that takes a frame; those before and behind it note what they saw."""
+        taken: _Working | None = None
+        for working in self._rules:
+            match = working.rule.match
+            if working.spent:
+                continue
+            if match.fits(frame.side, frame.connection, frame.segment):
+                if taken is None:
+                    taken = working
+                else:
+                    working.taken_by = taken.number
+            elif working.matched == 0:
+                working.nearest = _nearer(working.nearest, match, frame)
+        return taken
+
+    def _apply(self, working: _Working, frame: Arrived) -> list[Step]:
+        working.matched += 1
+        rule = working.rule
+        if isinstance(rule, Reorder):
+            return self._reorder(working, rule, frame)
+        if isinstance(rule, Limit):
+            return self._limit(working, rule, frame)
+        fate, copies = "forwarded", 1
+        match rule:
+            case Hold():
+                working.held.append(frame)
+                fate, copies = "held", 0
+            case Delay():
+                self._later(working, frame, frame.at + rule.ns)
+                fate, copies = "delayed", 0
+            case Drop():
+                fate, copies = "dropped", 0
+            case Duplicate():
+                fate, copies = "duplicated", 2
+            case Corrupt():
+                fate = "corrupted"
+            case Lose() if working.random.random() < rule.chance:
+                fate, copies = "lost", 0
+        return [Step(frame.number, fate, copies > 0, working.number)] * max(1, copies)
+
+    def _later(self, working: _Working, frame: Arrived, at: int) -> None:
+        self._order += 1
+        working.waiting += 1
+        heapq.heappush(self._due, (at, self._order, working.number, frame))
+
+    def _reorder(self, working: _Working, rule: Reorder, frame: Arrived) -> list[Step]:
+        # one number each for every frame, so that a frame's fate hangs on the seed and on its place alone
+        chance, depth = working.random.random(), working.random.randint(1, max(1, rule.depth))
+        if chance >= rule.chance:
+            return [Step(frame.number, "forwarded", True, working.number)]
+        working.aside.append((depth, frame))
+        self._later(working, frame, frame.at + rule.ns)
+        return [Step(frame.number, "reordered", False, working.number)]
+
+    def _limit(self, working: _Working, rule: Limit, frame: Arrived) -> list[Step]:
+        while working.queued and working.queued[0][0] <= frame.at:
+            working.queued.popleft()
+        if sum(size for _, size in working.queued) + frame.size > rule.queue:
+            return [Step(frame.number, "dropped", False, working.number)]
+        working.free_at = max(working.free_at, frame.at) + frame.size * NS // rule.bytes_per_second
+        working.queued.append((working.free_at, frame.size))
+        self._later(working, frame, working.free_at)
+        return [Step(frame.number, "limited", False, working.number)]
+
+    # -- what a passing frame sets free
+
+    def _passed(self, frame: Arrived) -> list[Step]:
+        return [*self._overtaken(frame), *self._triggered(frame, arrived=False)]
+
+    def _overtaken(self, frame: Arrived) -> list[Step]:
+        """What was put aside at random and has let enough others pass."""
+        steps: list[Step] = []
+        for working in self._rules:
+            if not working.aside or not working.rule.match.fits(frame.side, frame.connection, frame.segment):
+                continue
+            working.aside = [(left - (other is not frame), other) for left, other in working.aside]
+            ready = [other for left, other in working.aside if left <= 0]
+            working.aside = [pair for pair in working.aside if pair[0] > 0]
+            for other in ready:
+                working.waiting -= 1
+                self._due = [entry for entry in self._due if entry[3] is not other]
+                heapq.heapify(self._due)
+                steps.append(Step(other.number, "released", True, working.number))
+        return steps
+
+    def _triggered(self, frame: Arrived, *, arrived: bool) -> list[Step]:
+        """What was held until such a frame has passed, or arrived."""
+        steps: list[Step] = []
+        for working in self._rules:
+            rule = working.rule
+            if not isinstance(rule, Hold) or rule.until is None or rule.arrived is not arrived:
+                continue
+            if not rule.until.fits(frame.side, frame.connection, frame.segment):
+                working.nearest_until = _nearer(working.nearest_until, rule.until, frame)
+                continue
+            others = [held for held in working.held if held is not frame]
+            working.until_too_early |= not others and not working.held
+            working.held = [held for held in working.held if held is frame]
+            for held in others:
+                steps.append(Step(held.number, "released", True, working.number))
+                steps += self._passed(held)
+        return steps
+
+    # -- the end
+
+    def complaints(self) -> list[str]:
+        """What is wrong with the rules, now that nothing more will come: each with what it was waiting for."""
+        return [
+            f"rule {working.number}, {working.rule}: {text}" for working in self._rules for text in self._of(working)
+        ]
+
+    def _of(self, working: _Working) -> Iterator[str]:
+        rule = working.rule
+        if why := rule.match.impossible():
+            yield f"no segment can match it: {why}"
+            return
+        if working.matched == 0:
+            yield f"nothing matched{_taken(working)}"
+            return
+        if rule.times is not None and working.matched < rule.times:
+            yield f"only {working.matched} of {rule.times} came"
+        if working.waiting:
+            yield f"{working.waiting} still waited when the scenario was over"
+        if isinstance(rule, Hold):
+            for held in working.held:
+                yield self._never_released(working, rule, held)
+
+    def _never_released(self, working: _Working, rule: Hold, held: Arrived) -> str:
+        what = f"{held.segment or 'a frame'} was held and never released"
+        if rule.until is None:
+            return f"{what}; say until when: .until(...)"
+        if why := rule.until.impossible():
+            return f"{what}; no segment can match what it waits for: {why}"
+        waited = f"it waited for {rule.until}"
+        for other in self._rules:
+            if any(rule.until.fits(frame.side, frame.connection, frame.segment) for frame in other.held):
+                itself = "this rule holds that one too" if other is working else f"rule {other.number} holds that one"
+                return f"{what}; {waited}, and {itself}: the rules contradict each other"
+        early = "; one came, but before there was anything to release" if working.until_too_early else ""
+        return f"{what}; {waited}{early}{_told(working.nearest_until)}"
+
+
+def _taken(working: _Working) -> str:
+    if working.taken_by:
+        return f", for rule {working.taken_by} took what would have: the rules contradict each other"
+    return _told(working.nearest)
+
+
+def _told(nearest: tuple[Segment, tuple[Difference, ...]] | None) -> str:
+    if nearest is None:
+        return "; no other segment came from there"
+    segment, differences = nearest
+    return f"; the nearest was {segment} ({'; '.join(map(str, differences))})"
+
+
+def _nearer(
+    before: tuple[Segment, tuple[Difference, ...]] | None, match: Match, frame: Arrived
+) -> tuple[Segment, tuple[Difference, ...]] | None:
+    """The segment from the right side that differs least from what is waited for, to be told if none comes."""
+    if match.pattern is None or frame.segment is None or frame.side is not match.side:
+        return before
+    differences = match.pattern.differences(frame.segment)
+    if not differences:  # of another connection
+        return before
+    return (frame.segment, differences) if before is None or len(differences) < len(before[1]) else before

@@ -1,0 +1,110 @@
+"""What came to a path, frame by frame, and what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from harness.path.frames import Tracked, Tracker
+from harness.path.messages import Came, Fated, Left
+from harness.path.rules import AnyRule, Side
+from harness.segment import ACK, FIN, Segment
+from harness.timeline import Forwarded, Frame, Timeline
+from harness.timing import format_ms
+
+_SAID = "released", "forwarded"  # fates that say nothing new of a frame that was held, or looked at
+
+
+@dataclass(slots=True)
+class Passage:
+    """One frame that came to the path, and what became of it. Times are the kernel's stamps."""
+
+    number: int
+    at: int
+    side: Side
+    data: bytes
+    tracked: Tracked | None
+    left: list[int] = field(default_factory=list)
+    fate: str = "forwarded"
+    rule: int = 0
+    step: str = ""
+
+
+class Passages:
+    """All of them, in the order of their arrival."""
+
+    def __init__(self) -> None:
+        self.all: list[Passage] = []
+        self._tracker = Tracker()
+        self._placed = 0
+
+    def came(self, entry: Came) -> Passage:
+        """A frame arrived."""
+        tracked = self._tracker.read(entry.side, entry.data)
+        self.all.append(Passage(entry.number, entry.at, entry.side, entry.data, tracked))
+        return self.all[-1]
+
+    def more(self, entry: Fated | Left) -> Passage:
+        """More is known of a frame that had arrived."""
+        passage = self.all[entry.number - 1]
+        if isinstance(entry, Left):
+            passage.left.append(entry.at)
+        elif entry.fate not in _SAID:
+            passage.fate, passage.rule = entry.fate, entry.rule
+        return passage
+
+    def place(self, timeline: Timeline, rules: Mapping[int, AnyRule], *, done: bool) -> None:
+        """Put what happened so far onto the timeline; what is still held stays open until all is ``done``."""
+        while self._placed < len(self.all):
+            passage = self.all[self._placed]
+            if not done and not passage.left and passage.fate not in ("dropped", "lost"):
+                return
+            self._placed += 1
+            if passage.tracked is not None:
+                connection, segment = passage.tracked
+                rule = str(rules[passage.rule]) if passage.rule else ""
+                left, step = tuple(passage.left), passage.step
+                event = Forwarded(passage.at, segment, passage.side, left, passage.fate, rule, step, connection)
+                timeline.add(event)
+
+    @property
+    def frames(self) -> list[Frame]:
+        """Every frame as it came to the path, for a capture: outgoing are the client's."""
+        return [
+            Frame(
+                one.at, one.side is Side.CLIENT, one.data, f"{one.step or 'no step'}; from the {one.side}, {_fate(one)}"
+            )
+            for one in self.all
+        ]
+
+    def of(self, side: str, connection: int) -> Iterator[tuple[Passage, Segment]]:
+        """The segments of a connection that came from a side."""
+        for one in self.all:
+            if one.tracked is not None and one.side == side and one.tracked.connection == connection:
+                yield one, one.tracked.segment
+
+    def repeated(self, side: str, connection: int) -> int:
+        """How many segments of a side's took up sequence numbers that it had sent before."""
+        furthest, count = -1, 0
+        for _, segment in self.of(side, connection):
+            if segment.next_seq != segment.seq:
+                count += segment.next_seq <= furthest
+                furthest = max(furthest, segment.next_seq)
+        return count
+
+    def first_fin(self, side: str, connection: int) -> Passage | None:
+        """The first FIN of a side's."""
+        return next((one for one, segment in self.of(side, connection) if segment.flags & FIN), None)
+
+    def last_acknowledging(self) -> list[Passage]:
+        """The last segment with an acknowledgment from either side of each connection."""
+        last: dict[tuple[int, Side], Passage] = {}
+        for one in self.all:
+            if one.tracked is not None and one.tracked.segment.flags & ACK:
+                last[one.tracked.connection, one.side] = one
+        return list(last.values())
+
+
+def _fate(one: Passage) -> str:
+    after = f" after {format_ms(one.left[0] - one.at)}" if one.left else ""
+    return f"{one.fate}{after}"

@@ -1,0 +1,285 @@
+"""The path of a scenario: takes its rules, and holds what passes against its expectations. Relative numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import NamedTuple, Self, Unpack
+
+from harness.errors import FinwaitError
+from harness.path import process
+from harness.path.frames import asks_for
+from harness.path.messages import Came, Left, Told
+from harness.path.passages import Passage, Passages
+from harness.path.rules import AnyRule, Side, side_of
+from harness.path.ruling import MatchFields, Ruling
+from harness.pattern import Pattern
+from harness.peer import Cause, Reply
+from harness.segment import SYN, Flags, Segment
+from harness.tamper import Tampering
+from harness.timeline import Called, Timeline
+from harness.timing import PROMPT, Span, TimingProfile
+from harness.verdict import Expectation, Mismatch
+from harness.wire import ETH_P_ALL, packet_socket
+from netns import processor
+from netns.lab import PathLab, closer
+from netns.link import PATH_ENDS
+
+_BUFFER = 64 << 20
+_MOST_ROUNDS = 64
+
+
+class BadRules(FinwaitError):
+    """A rule of the path did not do what the scenario stated it for, so that nothing is known of the kernels."""
+
+
+class _Arrival(NamedTuple):
+    """A segment as it is judged: a wire that lies may have altered it."""
+
+    at: int
+    segment: Segment
+    passage: Passage
+    number: int
+
+    @property
+    def connection(self) -> int:
+        """Its connection's number."""
+        return self.passage.tracked.connection if self.passage.tracked else 0
+
+
+class Path(Ruling):
+    """Forwards between the two kernels of a lab; a context manager.
+
+    Args:
+        lab: an entered one.
+        timeline: where it goes.
+        profile: the tolerances.
+        tampering: how segments are altered before they are judged, or None.
+        on: the processor to forward on; by default the one that this thread is on.
+    """
+
+    def __init__(
+        self,
+        lab: PathLab,
+        timeline: Timeline,
+        profile: TimingProfile,
+        tampering: Tampering | None = None,
+        *,
+        on: int | None = None,
+    ) -> None:
+        super().__init__(self._state)
+        self.passages = Passages()
+        self.received = 0  # segments up to now
+        self.judged = 0  # the number of the last of them that an expectation took
+        self.tampered = False
+        self.settled: Callable[[], None] = lambda: None
+        self.last_reply: Reply | None = None
+        self.complaints: list[str] | None = None
+        self._lab = lab
+        self._timeline = timeline
+        self._profile = profile
+        self._tampering = tampering
+        self._processor = on
+        self._inbox: dict[Side, deque[_Arrival]] = {side: deque() for side in Side}
+        self._reached: dict[Side, list[int]] = {side: [] for side in Side}  # when something went to that side
+        self._judged: dict[Side, int] = dict.fromkeys(Side, 0)
+        self._rest_allowed = False
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening:
+            with self._lab.path.entered():
+                sockets = tuple(
+                    packet_socket(device, protocol, _BUFFER) for protocol in (ETH_P_ALL, 0) for device in PATH_ENDS
+                )
+            for each in sockets:
+                opening.callback(closer.close, each.close)
+            self._senders = dict(zip(Side, sockets[2:], strict=True))
+            client, server = self._lab.plan.peer, self._lab.plan.kernel
+            markers = (
+                asks_for(client.mac, client.ipv4, server.mac, server.ipv4),
+                asks_for(server.mac, server.ipv4, client.mac, client.ipv4),
+            )
+            self._forwarder = process.borrow()
+            with processor.kept() as current:
+                self._forwarder.begin(sockets, markers, current if self._processor is None else self._processor)
+            opening.callback(self._end)
+            self._stack = opening.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _end(self) -> None:
+        # a forwarder that does not answer any more must not serve another lab; it has said so where it mattered
+        with contextlib.suppress(FinwaitError):
+            self.conclude()
+
+    def _state(self, number: int, rule: AnyRule) -> None:
+        self._timeline.step(f"path: {rule}")
+        self._forwarder.state(number, rule)
+
+    def send(self, side: Side, frame: bytes) -> None:
+        """Put a frame of the path's own on the wire to a side."""
+        self._senders[side].send(frame)
+
+    # -- what happened
+
+    def _absorb(self, told: Told) -> bool:
+        """Take over what the forwarder tells; whether a segment came."""
+        before = self.received
+        for entry in told.entries:
+            if isinstance(entry, Came):
+                self._came(self.passages.came(entry))
+                continue
+            passage = self.passages.more(entry)
+            if isinstance(entry, Left):
+                self._reached[passage.side.other].append(entry.at)
+        return self.received > before
+
+    def _came(self, passage: Passage) -> None:
+        if passage.tracked is None:
+            return
+        self.received += 1
+        seen = [(passage.at, passage.tracked.segment)]
+        if self._tampering and self._tampering.number == self.received:
+            self.tampered = True
+            seen = self._tampering.apply(self.received, *seen[0])
+        for at, segment in seen:
+            self._inbox[passage.side].append(_Arrival(at, segment, passage, self.received))
+
+    def watch(self, wait_ns: int) -> bool:
+        """Take what happened, waiting up to ``wait_ns`` for something to; whether anything did."""
+        told = self._forwarder.collect(wait_ns)
+        self._absorb(told)
+        return bool(told.entries)
+
+    def settle(self) -> None:
+        """Wait until both kernels have dealt with all that reached them, and have nothing to say to it any more."""
+        for _ in range(_MOST_ROUNDS):
+            if not self._absorb(self._forwarder.settle()):
+                return
+
+    # -- expecting
+
+    def expect(
+        self,
+        flags: Flags,
+        *,
+        from_: str,
+        within: Span | None = PROMPT,
+        at_least: Span | None = None,
+        connection: int = 0,
+        **fields: Unpack[MatchFields],
+    ) -> Segment:
+        """Wait for the next segment from a side, as it comes to the path, and judge it; see ``Peer.expect``.
+
+        Whether the path then holds or drops it is another matter. Its time counts from the last thing that could have
+        brought it about: what reached that side, a call there, or the segment before.
+
+        Raises:
+            Mismatch: another segment, none, or one at the wrong time.
+        """
+        pattern = Pattern(flags, **fields)
+        return self._await(Expectation({"": pattern}, within, at_least), side_of(from_), connection).segment
+
+    def expect_one_of(
+        self, *, from_: str, within: Span | None = PROMPT, connection: int = 0, **alternatives: Pattern
+    ) -> Reply:
+        """Wait for the next segment from a side, which must be one of those declared; the reply says which.
+
+        Raises:
+            Mismatch: none of them, none at all, or too late.
+        """
+        return self._await(Expectation(alternatives, within), side_of(from_), connection)
+
+    def expect_handshake(self, connection: int = 0) -> None:
+        """The client opens a connection: three segments (RFC 9293 3.5, figure 6)."""
+        self.expect(SYN, from_="client", seq=0, connection=connection)
+        self.expect(SYN, from_="server", seq=0, ack=1, connection=connection)
+        self.expect(Flags.ACK, from_="client", seq=1, ack=1, connection=connection)
+
+    def allow_rest(self) -> None:
+        """What no expectation mentions may come: the applications decide in how many segments their bytes travel."""
+        self._rest_allowed = True
+
+    def _await(self, expectation: Expectation, side: Side, connection: int) -> Reply:
+        texts = " or ".join(map(str, expectation.alternatives.values()))
+        step = self._timeline.step(f"expect {texts} from the {side}")
+        wait = self._profile.deadline(expectation.within or expectation.at_least or PROMPT)
+        end = time.monotonic_ns() + wait
+        while (arrival := self._next(side, connection)) is None:
+            if not self.watch(end - time.monotonic_ns()) and time.monotonic_ns() >= end:
+                raise expectation.missing(wait)
+        return self._judge(expectation, arrival, step)
+
+    def _next(self, side: Side, connection: int) -> _Arrival | None:
+        for arrival in self._inbox[side]:
+            if connection in (0, arrival.connection):
+                self._inbox[side].remove(arrival)
+                return arrival
+        return None
+
+    def _judge(self, expectation: Expectation, arrival: _Arrival, step: str) -> Reply:
+        cause = self._cause(arrival)
+        passage = arrival.passage
+        self.judged = max(self.judged, arrival.number)
+        self._judged[passage.side] = max(self._judged[passage.side], arrival.at)
+        try:
+            name = expectation.judge(arrival.segment, arrival.at - cause.start, arrival.at - cause.end, self._profile)
+        except Mismatch:
+            passage.step = f"{step}: not as expected"
+            raise
+        passage.step = f"{step}: {name}" if name else step
+        reply = Reply(name, arrival.segment, max(0, arrival.at - cause.end), expectation)
+        if name or self.last_reply is None or not self.last_reply.name:
+            self.last_reply = reply
+        self.settled()
+        return reply
+
+    def _cause(self, arrival: _Arrival) -> Cause:
+        side, at = arrival.passage.side, arrival.at
+        reached = self._reached[side][: bisect_right(self._reached[side], at)]
+        moments = [moment for moment in (*reached[-1:], self._judged[side]) if 0 < moment <= at]
+        causes = [Cause(moment, moment) for moment in moments]
+        calls = [event for event in self._timeline if isinstance(event, Called) and event.side == side]
+        causes += [Cause(call.at, call.end) for call in calls if call.at <= at]
+        return max(causes, default=Cause(at, at))
+
+    # -- the end
+
+    def finish(self) -> None:
+        """Nothing more may come that no expectation mentioned, and every rule must have done its work.
+
+        Raises:
+            Mismatch: something came.
+            BadRules: a rule did not.
+        """
+        step = self._timeline.step("nothing more")
+        self.conclude()
+        if self.complaints:
+            raise BadRules("; ".join(self.complaints))
+        left = sorted((arrival.at, str(side), arrival.segment) for side in Side for arrival in self._inbox[side])
+        if left and not self._rest_allowed:
+            seen = "; ".join(f"{'<' if side == Side.CLIENT else '>'} {segment}" for _, side, segment in left)
+            raise Mismatch([f"nothing more   ({step})"], seen)
+
+    def conclude(self) -> None:
+        """Take all that happened, stop forwarding, and let the rules say what they still wait for; once only."""
+        if self.complaints is not None:
+            return
+        self.complaints = []
+        self.settle()
+        told = self._forwarder.end()
+        self._absorb(told)
+        self.complaints = told.complaints
+        process.give_back(self._forwarder)
+        self.place()
+
+    def place(self) -> None:
+        """Put what happened so far onto the timeline; what is still held stays open until the path is concluded."""
+        self.passages.place(self._timeline, self.rules, done=self.complaints is not None)

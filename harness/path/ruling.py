@@ -1,0 +1,191 @@
+"""How a scenario states its rules: ``path.hold(FIN, from_="client").until(ACK, seq=2)``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypedDict, Unpack
+
+import msgspec
+
+from harness.errors import FinwaitError
+from harness.path.rules import AnyRule, Corrupt, Delay, Drop, Duplicate, Hold, Limit, Lose, Match, Reorder, side_of
+from harness.pattern import Number, Pattern
+from harness.segment import Flags
+from harness.timing import MS, Span
+
+PASS_BY = Span(100 * MS, "PASS_BY", "longer than a flight of segments that follow one another, shorter than RTO_MIN")
+"""How long a segment that was put aside waits for later ones, so that the last of all gets through."""
+
+State = Callable[[int, AnyRule], None]
+
+
+class MatchFields(TypedDict, total=False):
+    """What else may be said of the segments that a rule is about; see ``Pattern``."""
+
+    seq: Number | None
+    ack: Number | None
+    window: Number
+    data: bytes
+    length: Number
+    options: str
+    without: str
+
+
+class Holding:
+    """A rule that holds, and has yet to be told until when."""
+
+    def __init__(self, number: int, rule: Hold, state: State) -> None:
+        self._number = number
+        self._rule = rule
+        self._state = state
+
+    def until(self, flags: Flags, *, from_: str = "", connection: int = 0, **fields: Unpack[MatchFields]) -> None:
+        """Forward what is held straight behind such a segment, from the same side unless ``from_`` names the other."""
+        self._say(flags, from_, connection, fields, arrived=False)
+
+    def until_arrival(
+        self, flags: Flags, *, from_: str = "", connection: int = 0, **fields: Unpack[MatchFields]
+    ) -> None:
+        """Forward what is held as soon as such a segment has come to the path, which may hold that one in turn."""
+        self._say(flags, from_, connection, fields, arrived=True)
+
+    def _say(self, flags: Flags, from_: str, connection: int, fields: MatchFields, *, arrived: bool) -> None:
+        side = side_of(from_) if from_ else self._rule.match.side
+        match = Match(side, Pattern(flags, **fields), connection)
+        self._state(self._number, msgspec.structs.replace(self._rule, until=match, arrived=arrived))
+
+
+class Ruling:
+    """States rules, one after the other; the first that is about a segment gets it.
+
+    Every rule names the side that the segments come from, and takes the fields of a ``Pattern`` and ``connection``, a
+    connection's number on the path. It works once, or as often as ``times`` says; None is for all.
+
+    Args:
+        state: what takes a rule and its number.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state_rule = state
+        self.rules: dict[int, AnyRule] = {}
+
+    def _keep(self, number: int, rule: AnyRule) -> None:
+        self.rules[number] = rule
+        self._state_rule(number, rule)
+
+    def _add(self, rule: AnyRule) -> int:
+        number = len(self.rules) + 1
+        self._keep(number, rule)
+        return number
+
+    def hold(
+        self,
+        flags: Flags,
+        *,
+        from_: str,
+        times: int | None = 1,
+        connection: int = 0,
+        **fields: Unpack[MatchFields],
+    ) -> Holding:
+        """Keep such a segment at the path, ``.until(...)`` another one has passed."""
+        rule = Hold(match=_match(flags, from_, connection, fields), times=_times(times))
+        return Holding(self._add(rule), rule, self._keep)
+
+    def drop(
+        self,
+        flags: Flags,
+        *,
+        from_: str,
+        times: int | None = 1,
+        connection: int = 0,
+        **fields: Unpack[MatchFields],
+    ) -> None:
+        """Let such a segment get lost."""
+        self._add(Drop(match=_match(flags, from_, connection, fields), times=_times(times)))
+
+    def duplicate(
+        self,
+        flags: Flags,
+        *,
+        from_: str,
+        times: int | None = 1,
+        connection: int = 0,
+        **fields: Unpack[MatchFields],
+    ) -> None:
+        """Let such a segment arrive twice."""
+        self._add(Duplicate(match=_match(flags, from_, connection, fields), times=_times(times)))
+
+    def corrupt(
+        self,
+        flags: Flags,
+        *,
+        from_: str,
+        times: int | None = 1,
+        connection: int = 0,
+        **fields: Unpack[MatchFields],
+    ) -> None:
+        """Turn a bit of such a segment over, of its data where it has some, so that its checksum is wrong."""
+        self._add(Corrupt(match=_match(flags, from_, connection, fields), times=_times(times)))
+
+    def delay(
+        self,
+        flags: Flags,
+        *,
+        by: Span,
+        from_: str,
+        times: int | None = 1,
+        connection: int = 0,
+        **fields: Unpack[MatchFields],
+    ) -> None:
+        """Forward such a segment a time after it arrived; others overtake it."""
+        self._add(Delay(match=_match(flags, from_, connection, fields), times=_times(times), ns=by.ns))
+
+    def reorder(self, *, from_: str, seed: int, chance: float = 0.2, depth: int = 3, at_most: Span = PASS_BY) -> None:
+        """Put frames aside at random, each until 1 to ``depth`` later ones have passed; the same seed does the same.
+
+        Args:
+            from_: the side that they come from.
+            seed: of the random numbers.
+            chance: of a frame to be put aside, 0 to 1.
+            depth: how many may overtake it, 1 or more.
+            at_most: how long it waits for them.
+
+        Raises:
+            FinwaitError: a chance or a depth that cannot be.
+        """
+        if depth < 1:
+            raise FinwaitError(f"depth={depth} reorders nothing", hint="1 or more")
+        match = Match(side_of(from_))
+        rule = Reorder(match=match, times=None, seed=seed, chance=_chance(chance), depth=depth, ns=at_most.ns)
+        self._add(rule)
+
+    def lose(self, *, from_: str, seed: int, chance: float) -> None:
+        """Drop frames at random, each by the same ``chance``, 0 to 1; the same seed drops the same."""
+        self._add(Lose(match=Match(side_of(from_)), times=None, seed=seed, chance=_chance(chance)))
+
+    def limit(self, *, from_: str, bytes_per_second: int, queue: int = 1 << 20) -> None:
+        """Forward no faster than a rate; what does not fit into a queue of so many bytes is dropped.
+
+        Raises:
+            FinwaitError: no rate, or no queue.
+        """
+        if bytes_per_second < 1 or queue < 1:
+            raise FinwaitError("a rate and a queue are 1 byte at least", hint="bytes_per_second=125_000 for 1 Mbit/s")
+        match = Match(side_of(from_))
+        self._add(Limit(match=match, times=None, bytes_per_second=bytes_per_second, queue=queue))
+
+
+def _match(flags: Flags, from_: str, connection: int, fields: MatchFields) -> Match:
+    return Match(side_of(from_), Pattern(flags, **fields), connection)
+
+
+def _times(times: int | None) -> int | None:
+    if times is not None and times < 1:
+        raise FinwaitError(f"times={times} lets a rule do nothing", hint="1 or more, or None for all")
+    return times
+
+
+def _chance(chance: float) -> float:
+    if not 0 <= chance <= 1:
+        raise FinwaitError(f"chance={chance} is no probability", hint="0 to 1")
+    return chance
