@@ -12,6 +12,7 @@ from harness.endpoint import Endpoint, open_socket
 from harness.path.frames import parse
 from harness.path.path import Path
 from harness.path.rules import Side
+from harness.probes.sockets import SocketState
 from harness.probes.tracepoints import Tracer
 from harness.segment import RST, Segment
 from harness.session import SERVICE_PORT, Account, so_far
@@ -171,6 +172,21 @@ class PathSession:
 
     # -- how it ends
 
+    def look(self, side: Side | str, connection: int = 1) -> SocketState | None:
+        """A connection's socket on one side, once both kernels have dealt with all that reached them.
+
+        Raises:
+            Unsupported: the kernel does not show its sockets.
+        """
+        self.path.settle()
+        return self.insights[Side(side)].look(self.links[connection - 1])
+
+    def states(self, connection: int = 1) -> tuple[str, str]:
+        """What the client's and the server's socket of a connection are in; CLOSED for none. See ``look``."""
+        found = [self.look(side, connection) for side in Side]
+        client, server = (state.state if state else "CLOSED" for state in found)
+        return client, server
+
     def expect_closed(self, connection: int = 1, within: Span = RTO_INIT) -> Closing:
         """Wait until both sockets of a connection are gone or in TIME-WAIT.
 
@@ -183,18 +199,15 @@ class PathSession:
             Unsupported: the kernel does not show its sockets.
         """
         step = self.timeline.step("expect both sockets gone or in TIME-WAIT")
-        link = self.links[connection - 1]
         wait = self.profile.deadline(within)
         end = time.monotonic_ns() + wait
         while True:
-            self.path.settle()
-            states = {side: insight.look(link) for side, insight in self.insights.items()}
-            names = {side: state.state if state else "CLOSED" for side, state in states.items()}
-            if set(names.values()) <= set(OVER):
+            names = self.states(connection)
+            if set(names) <= set(OVER):
                 break
             if not self.path.watch(end - time.monotonic_ns()) and time.monotonic_ns() >= end:
-                seen = ", ".join(f"{side} {name}" for side, name in names.items())
-                raise Mismatch([f"both sockets gone or in TIME-WAIT   ({step})"], f"{seen} after {format_ms(wait)}")
+                seen = f"client {names[0]}, server {names[1]} after {format_ms(wait)}"
+                raise Mismatch([f"both sockets gone or in TIME-WAIT   ({step})"], seen)
         self._closing = self._closing_of(connection)
         return self._closing
 

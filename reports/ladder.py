@@ -159,9 +159,8 @@ def _state(event: Probed, known: dict[tuple[int, str], tuple[str, str]]) -> list
     before, detail_before = known.get(key, ("", ""))
     known[key] = event.state, detail or detail_before
     state = _of(event.side) + event.state if event.state != before else ""
-    detail = detail if detail != detail_before else ""
-    if detail and not state:
-        detail = _of(event.side) + detail
+    # with two kernels there is no room for who holds the socket
+    detail = detail if detail != detail_before and not event.side else ""
     return [Row(event.at, event.connection, side=detail, side_style="dim", state=state)] if state or detail else []
 
 

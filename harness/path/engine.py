@@ -64,6 +64,7 @@ class _Working:
     nearest: tuple[Segment, tuple[Difference, ...]] | None = None
     nearest_until: tuple[Segment, tuple[Difference, ...]] | None = None
     until_too_early: bool = False
+    open: bool = False  # the scenario has let go what it holds
 
     @property
     def spent(self) -> bool:
@@ -126,6 +127,17 @@ class Engine:
             steps += self._passed(frame)
         return steps
 
+    def release(self, number: int) -> list[Step]:
+        """Forward what a rule holds; what it would hold from now on passes."""
+        working = self._by_number(number)
+        working.open = True
+        held, working.held = working.held, []
+        steps: list[Step] = []
+        for frame in held:
+            steps.append(Step(frame.number, "released", True, number))
+            steps += self._passed(frame)
+        return steps
+
     def _by_number(self, number: int) -> _Working:
         return next(working for working in self._rules if working.number == number)
 
@@ -154,7 +166,7 @@ class Engine:
             return self._limit(working, rule, frame)
         fate, copies = "forwarded", 1
         match rule:
-            case Hold():
+            case Hold() if not working.open:
                 working.held.append(frame)
                 fate, copies = "held", 0
             case Delay():
@@ -260,7 +272,7 @@ class Engine:
     def _never_released(self, working: _Working, rule: Hold, held: Arrived) -> str:
         what = f"{held.segment or 'a frame'} was held and never released"
         if rule.until is None:
-            return f"{what}; say until when: .until(...)"
+            return f"{what}; say until when, with .until(...) or .release()"
         if why := rule.until.impossible():
             return f"{what}; no segment can match what it waits for: {why}"
         waited = f"it waited for {rule.until}"

@@ -17,7 +17,8 @@ class Begin(msgspec.Struct, frozen=True, tag="begin"):
     """Forward for a new lab; its four sockets come with it: two that capture, two that send, client's side first.
 
     ``markers`` are the neighbour requests to send to the client and to the server. ``processor`` is the one to stay
-    on, so that frames arrive in the order in which they were sent (see ``netns.processor``).
+    on, so that frames arrive in the order in which they were sent (see ``netns.processor``). Answered with an empty
+    ``Told`` once all that comes is forwarded.
     """
 
     markers: tuple[bytes, bytes]
@@ -29,6 +30,12 @@ class SetRule(msgspec.Struct, frozen=True, tag="rule"):
 
     number: int
     rule: AnyRule
+
+
+class Release(msgspec.Struct, frozen=True, tag="release"):
+    """Forward what a rule holds, and hold no more; answered with an empty ``Told``."""
+
+    number: int
 
 
 class Collect(msgspec.Struct, frozen=True, tag="collect"):
@@ -49,7 +56,7 @@ class End(msgspec.Struct, frozen=True, tag="end"):
     """Stop forwarding; tell what is left, and what is wrong with the rules."""
 
 
-Request = Begin | SetRule | Collect | Enough | Mark | End
+Request = Begin | SetRule | Release | Collect | Enough | Mark | End
 
 
 class Came(msgspec.Struct, frozen=True, tag="came", array_like=True):

@@ -16,7 +16,7 @@ from harness.path.frames import asks_for
 from harness.path.messages import Came, Left, Told
 from harness.path.passages import Passage, Passages
 from harness.path.rules import AnyRule, Side, side_of
-from harness.path.ruling import MatchFields, Ruling
+from harness.path.ruling import MatchFields, Ruling, pattern_of
 from harness.pattern import Pattern
 from harness.peer import Cause, Reply
 from harness.segment import SYN, Flags, Segment
@@ -71,7 +71,7 @@ class Path(Ruling):
         *,
         on: int | None = None,
     ) -> None:
-        super().__init__(self._state)
+        super().__init__(self._state, self._let_go)
         self.passages = Passages()
         self.received = 0  # segments up to now
         self.judged = 0  # the number of the last of them that an expectation took
@@ -87,6 +87,7 @@ class Path(Ruling):
         self._inbox: dict[Side, deque[_Arrival]] = {side: deque() for side in Side}
         self._reached: dict[Side, list[int]] = {side: [] for side in Side}  # when something went to that side
         self._judged: dict[Side, int] = dict.fromkeys(Side, 0)
+        self._allowed: list[tuple[Side, Pattern]] = []
         self._rest_allowed = False
         self._stack = ExitStack()
 
@@ -123,6 +124,10 @@ class Path(Ruling):
         self._timeline.step(f"path: {rule}")
         self._forwarder.state(number, rule)
 
+    def _let_go(self, number: int) -> None:
+        self._timeline.step(f"path: release what rule {number} holds")
+        self._forwarder.release(number)
+
     def send(self, side: Side, frame: bytes) -> None:
         """Put a frame of the path's own on the wire to a side."""
         self._senders[side].send(frame)
@@ -137,7 +142,7 @@ class Path(Ruling):
                 self._came(self.passages.came(entry))
                 continue
             passage = self.passages.more(entry)
-            if isinstance(entry, Left):
+            if isinstance(entry, Left) and passage.tracked is not None:
                 self._reached[passage.side.other].append(entry.at)
         return self.received > before
 
@@ -184,7 +189,7 @@ class Path(Ruling):
         Raises:
             Mismatch: another segment, none, or one at the wrong time.
         """
-        pattern = Pattern(flags, **fields)
+        pattern = pattern_of(flags, fields)
         return self._await(Expectation({"": pattern}, within, at_least), side_of(from_), connection).segment
 
     def expect_one_of(
@@ -203,6 +208,14 @@ class Path(Ruling):
         self.expect(SYN, from_="server", seq=0, ack=1, connection=connection)
         self.expect(Flags.ACK, from_="client", seq=1, ack=1, connection=connection)
 
+    def allow(self, flags: Flags, *, from_: str, **fields: Unpack[MatchFields]) -> None:
+        """From now on segments like this one may come from a side and need not be expected; see ``Pattern``."""
+        self._allowed.append((side_of(from_), pattern_of(flags, fields)))
+
+    def _is_allowed(self, arrival: _Arrival) -> bool:
+        side = arrival.passage.side
+        return any(side is own and pattern.matches(arrival.segment) for own, pattern in self._allowed)
+
     def allow_rest(self) -> None:
         """What no expectation mentions may come: the applications decide in how many segments their bytes travel."""
         self._rest_allowed = True
@@ -212,15 +225,19 @@ class Path(Ruling):
         step = self._timeline.step(f"expect {texts} from the {side}")
         wait = self._profile.deadline(expectation.within or expectation.at_least or PROMPT)
         end = time.monotonic_ns() + wait
-        while (arrival := self._next(side, connection)) is None:
+        while (arrival := self._next(expectation, side, connection)) is None:
             if not self.watch(end - time.monotonic_ns()) and time.monotonic_ns() >= end:
                 raise expectation.missing(wait)
         return self._judge(expectation, arrival, step)
 
-    def _next(self, side: Side, connection: int) -> _Arrival | None:
-        for arrival in self._inbox[side]:
-            if connection in (0, arrival.connection):
-                self._inbox[side].remove(arrival)
+    def _next(self, expectation: Expectation, side: Side, connection: int) -> _Arrival | None:
+        """The oldest arrival that counts: what the scenario allowed is passed over unless it is what is expected."""
+        for arrival in list(self._inbox[side]):
+            if connection not in (0, arrival.connection):
+                continue
+            self._inbox[side].remove(arrival)
+            expected = any(pattern.matches(arrival.segment) for pattern in expectation.alternatives.values())
+            if expected or not self._is_allowed(arrival):
                 return arrival
         return None
 
@@ -263,9 +280,10 @@ class Path(Ruling):
         self.conclude()
         if self.complaints:
             raise BadRules("; ".join(self.complaints))
-        left = sorted((arrival.at, str(side), arrival.segment) for side in Side for arrival in self._inbox[side])
+        left = [one for side in Side for one in self._inbox[side] if not self._is_allowed(one)]
         if left and not self._rest_allowed:
-            seen = "; ".join(f"{'<' if side == Side.CLIENT else '>'} {segment}" for _, side, segment in left)
+            left.sort(key=lambda one: one.at)
+            seen = "; ".join(f"{'<' if one.passage.side is Side.CLIENT else '>'} {one.segment}" for one in left)
             raise Mismatch([f"nothing more   ({step})"], seen)
 
     def conclude(self) -> None:

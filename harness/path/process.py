@@ -44,10 +44,16 @@ class Forwarder:
     def begin(self, sockets: tuple[socket.socket, ...], markers: tuple[bytes, bytes], processor: int) -> None:
         """Forward for a lab; see ``messages.Begin``."""
         self._send(messages.Begin(markers, processor), tuple(each.fileno() for each in sockets))
+        self._receive()
 
     def state(self, number: int, rule: AnyRule) -> None:
         """State a rule, or state it anew; it holds for every segment that is sent after this is back."""
         self._send(messages.SetRule(number, rule))
+        self._receive()
+
+    def release(self, number: int) -> None:
+        """Forward what a rule holds, and hold no more by it."""
+        self._send(messages.Release(number))
         self._receive()
 
     def collect(self, wait_ns: int = 0) -> Told:

@@ -113,6 +113,10 @@ class Pump:
                 self.log.append(Left(number, at))
                 return
 
+    def release(self, rule: int) -> None:
+        """Forward what a rule holds, and hold no more by it."""
+        self._do(self.engine.release(rule))
+
     def due(self) -> None:
         """Forward what a rule delayed, where its time has come."""
         if self.engine.next_due is not None:
@@ -183,8 +187,12 @@ class Service:
             case messages.Begin() as begin:
                 os.sched_setaffinity(0, {begin.processor})
                 self._pump = Pump([socket.socket(fileno=one) for one in descriptors], begin.markers)
+                messages.send(self._connection, Told())
             case messages.SetRule() as stated if self._pump:
                 self._pump.engine.set(stated.number, stated.rule)
+                messages.send(self._connection, Told())
+            case messages.Release() as release if self._pump:
+                self._pump.release(release.number)
                 messages.send(self._connection, Told())
             case messages.Collect() as collect:
                 self._wanted = "collect" if collect.wait else "now"

@@ -100,7 +100,7 @@ class Hold(Rule, frozen=True, kw_only=True, tag="hold"):
 
     def __str__(self) -> str:
         if self.until is None:
-            return f"{Rule.__str__(self)}, until nothing: nobody said until when"
+            return f"{Rule.__str__(self)} until the scenario lets it go"
         return f"{Rule.__str__(self)} until {self.until} {self.event}"
 
     @property

@@ -10,7 +10,7 @@ import msgspec
 from harness.errors import FinwaitError
 from harness.path.rules import AnyRule, Corrupt, Delay, Drop, Duplicate, Hold, Limit, Lose, Match, Reorder, side_of
 from harness.pattern import Number, Pattern
-from harness.segment import Flags
+from harness.segment import ACK, FIN, Flags
 from harness.timing import MS, Span
 
 PASS_BY = Span(100 * MS, "PASS_BY", "longer than a flight of segments that follow one another, shorter than RTO_MIN")
@@ -32,12 +32,17 @@ class MatchFields(TypedDict, total=False):
 
 
 class Holding:
-    """A rule that holds, and has yet to be told until when."""
+    """A rule that holds: told until when by ``until``, ``until_arrival`` or, at the moment itself, ``release``."""
 
-    def __init__(self, number: int, rule: Hold, state: State) -> None:
+    def __init__(self, number: int, rule: Hold, state: State, release: Callable[[int], None]) -> None:
         self._number = number
         self._rule = rule
         self._state = state
+        self._release = release
+
+    def release(self) -> None:
+        """Forward what is held now; what would be held from now on passes."""
+        self._release(self._number)
 
     def until(self, flags: Flags, *, from_: str = "", connection: int = 0, **fields: Unpack[MatchFields]) -> None:
         """Forward what is held straight behind such a segment, from the same side unless ``from_`` names the other."""
@@ -51,7 +56,7 @@ class Holding:
 
     def _say(self, flags: Flags, from_: str, connection: int, fields: MatchFields, *, arrived: bool) -> None:
         side = side_of(from_) if from_ else self._rule.match.side
-        match = Match(side, Pattern(flags, **fields), connection)
+        match = Match(side, pattern_of(flags, fields), connection)
         self._state(self._number, msgspec.structs.replace(self._rule, until=match, arrived=arrived))
 
 
@@ -63,10 +68,12 @@ class Ruling:
 
     Args:
         state: what takes a rule and its number.
+        release: what takes the number of a rule that is to let go what it holds.
     """
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, release: Callable[[int], None]) -> None:
         self._state_rule = state
+        self._release = release
         self.rules: dict[int, AnyRule] = {}
 
     def _keep(self, number: int, rule: AnyRule) -> None:
@@ -87,9 +94,9 @@ class Ruling:
         connection: int = 0,
         **fields: Unpack[MatchFields],
     ) -> Holding:
-        """Keep such a segment at the path, ``.until(...)`` another one has passed."""
+        """Keep such a segment at the path, ``.until(...)`` another one has passed or until ``.release()``."""
         rule = Hold(match=_match(flags, from_, connection, fields), times=_times(times))
-        return Holding(self._add(rule), rule, self._keep)
+        return Holding(self._add(rule), rule, self._keep, self._release)
 
     def drop(
         self,
@@ -176,7 +183,12 @@ class Ruling:
 
 
 def _match(flags: Flags, from_: str, connection: int, fields: MatchFields) -> Match:
-    return Match(side_of(from_), Pattern(flags, **fields), connection)
+    return Match(side_of(from_), pattern_of(flags, fields), connection)
+
+
+def pattern_of(flags: Flags, fields: MatchFields) -> Pattern:
+    """The pattern of a segment between two kernels. Their FINs carry ACK: without, RFC 9293 3.10.7.4 drops it."""
+    return Pattern(flags | ACK if flags & FIN else flags, **fields)
 
 
 def _times(times: int | None) -> int | None:
