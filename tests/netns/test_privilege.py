@@ -65,6 +65,7 @@ def test_an_ordinary_user_gets_a_lab_with_every_sysctl_pinned(python_of_nobody: 
     assert done.stdout.rstrip().endswith("{}")
 
 
+@pytest.mark.usefixtures("own_user_namespace")
 @pytest.mark.parametrize("setting", ["max_user_namespaces", "max_net_namespaces"])
 def test_a_refusal_names_the_setting_in_one_line(environment: dict[str, str], setting: str) -> None:
     before = Path("/proc/sys/user", setting).read_text()
@@ -122,7 +123,7 @@ def test_what_is_allowed_is_tried_up_to_a_veth(python_without_rights: Python) ->
     [
         (errno.ENOSPC, "user.max_net_namespaces"),
         (errno.EMFILE, "ulimit -n"),
-        (errno.EPERM, "a container or a security module"),
+        (errno.EPERM, "a container, a chroot or a security module"),
     ],
 )
 def test_a_refusal_without_a_setting_is_explained_by_its_errno(number: int, text: str) -> None:
