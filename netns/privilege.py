@@ -15,6 +15,8 @@ _CAP_NET_ADMIN = 12
 _CAP_NET_RAW = 13
 _CAP_SYS_ADMIN = 21
 
+_NAMES_OF_THE_USER = ("LOGNAME", "USER", "LNAME", "USERNAME")  # where getpass.getuser looks first
+
 # a setting, the value that closes the way, and what it means
 _FORBIDDING = (
     ("kernel/apparmor_restrict_unprivileged_userns", "1", "AppArmor restricts user namespaces"),
@@ -55,6 +57,9 @@ def in_user_namespace() -> bool:
 
 def _enter_user_namespace() -> None:
     user, group = os.getuid(), os.getgid()
+    if not any(os.environ.get(name) for name in _NAMES_OF_THE_USER):
+        # else who asks by id is told "root" from here on, and pytest falls over root's folder below /tmp
+        os.environ["LOGNAME"] = f"uid{user}"
     try:
         # a network namespace with it: the right to netlink there is what is wanted, and AppArmor may say no to it only
         unshare(CLONE_NEWUSER | CLONE_NEWNET)
