@@ -115,3 +115,64 @@ def _parse_unknown(text: str, rest: str) -> Option:
             hint="opt 253 abcd",
         )
     return Option(f"opt {kind}", raw=raw)
+
+
+def encode_options(options: Iterable[Option]) -> bytes:
+    """The bytes of the options, padded with end-of-list to whole words of 32 bits (RFC 9293 3.1).
+
+    Raises:
+        FinwaitError: more than the 40 bytes that a header has room for.
+    """
+    encoded = b"".join(map(_encode_one, options))
+    encoded += bytes(-len(encoded) % 4)
+    if len(encoded) > 40:
+        raise FinwaitError(
+            f"options of {len(encoded)} bytes do not fit: {format_options(options)}",
+            why="a TCP header has 40 bytes for options",
+            hint="fewer options, or raw_options with a data_offset of your own",
+        )
+    return encoded
+
+
+def _encode_one(option: Option) -> bytes:
+    if option.name.startswith("opt "):
+        return bytes((int(option.name[4:]), 2 + len(option.raw))) + option.raw
+    row = BY_NAME[option.name]
+    if row.kind < 2:
+        return bytes((row.kind,))
+    widths = row.widths * (len(option.values) // max(1, len(row.widths)))
+    body = b"".join(value.to_bytes(width) for value, width in zip(option.values, widths, strict=True))
+    return bytes((row.kind, 2 + len(body))) + body
+
+
+def decode_options(raw: bytes) -> tuple[Option, ...]:
+    """Options from the bytes of a header; what cannot be read is one last ``opt KIND`` with the bytes that are left.
+
+    An end-of-list is kept where it stands and ends the reading.
+    """
+    found: list[Option] = []
+    while raw:
+        kind = raw[0]
+        if kind < 2:
+            found.append(Option(BY_KIND[kind].name))
+            raw = raw[1:] if kind else b""
+            continue
+        length = raw[1] if len(raw) > 1 else 0
+        if not 2 <= length <= len(raw):
+            return (*found, Option(f"opt {kind}", raw=raw[1:]))
+        found.append(_decode_one(kind, raw[2:length]))
+        raw = raw[length:]
+    return tuple(found)
+
+
+def _decode_one(kind: int, body: bytes) -> Option:
+    row = BY_KIND.get(kind)
+    unit = sum(row.widths) if row else 0
+    whole = row is not None and (len(body) % unit == 0 if row.repeats and unit and body else len(body) == unit)
+    if row is None or not whole:
+        return Option(f"opt {kind}", raw=body)
+    values = []
+    for width in row.widths * (len(body) // unit if unit else 0):
+        values.append(int.from_bytes(body[:width]))
+        body = body[width:]
+    return Option(row.name, tuple(values))

@@ -24,6 +24,26 @@ def hand_back(path: Path) -> None:
         os.chown(path, int(user), int(group), follow_symlinks=False)
 
 
+def make_folder(path: Path) -> Path:
+    """A new folder, with those above it that are not there yet.
+
+    Raises:
+        FinwaitError: it cannot be made, or is there already.
+    """
+    try:
+        made = [folder for folder in (path, *path.parents) if not folder.exists()]
+        path.mkdir(parents=True)
+        for folder in made:
+            hand_back(folder)
+    except OSError as error:
+        raise FinwaitError(
+            f"the run folder {path} cannot be made ({error.strerror})",
+            why="the folder above it is read-only, full, or somebody else's; or the name is taken",
+            hint="--run-dir with a folder of your own",
+        ) from error
+    return path
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees all of it or none, also after a crash in between."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
@@ -57,21 +77,10 @@ class RunFolder:
             FinwaitError: it cannot be written, or the name is taken.
         """
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-        path = parent / (name or f"{stamp}-{os.getpid()}")
-        try:
-            made = [folder for folder in (path, *path.parents) if not folder.exists()]
-            path.mkdir(parents=True)
-            for folder in made:
-                hand_back(folder)
-            for part in ("timelines", "captures"):
-                (path / part).mkdir()
-                hand_back(path / part)
-        except OSError as error:
-            raise FinwaitError(
-                f"the run folder {path} cannot be written ({error.strerror})",
-                why="the folder above it is read-only, full, or somebody else's",
-                hint="--run-dir with a folder of your own",
-            ) from error
+        path = make_folder(parent / (name or f"{stamp}-{os.getpid()}"))
+        for part in ("timelines", "captures"):
+            (path / part).mkdir()
+            hand_back(path / part)
         return cls(path)
 
     def write_run(self, record: RunRecord) -> None:

@@ -79,23 +79,30 @@ class Expectation:
             for name, pattern in self.alternatives.items()
         )
 
-    def judge(self, segment: Segment, elapsed_ns: int, profile: TimingProfile) -> str:
+    def judge(self, segment: Segment, since_start: int, since_end: int, profile: TimingProfile) -> str:
         """The name of the alternative that the segment matches.
+
+        Args:
+            segment: what came.
+            since_start: ns since its cause began, which lower bounds count from.
+            since_end: ns since its cause was over, which upper bounds count from; negative for an answer that a
+                system call gave before it was back.
+            profile: the tolerances.
 
         Raises:
             Mismatch: it matches none, or came at the wrong time.
         """
         by_name = {name: pattern.differences(segment) for name, pattern in self.alternatives.items()}
         match = next((name for name, found in by_name.items() if not found), None)
-        observed = f"> {segment}   at +{format_ms(elapsed_ns)}"
+        observed = f"> {segment}   at +{format_ms(max(0, since_end))}"
         if match is None:
             nearest = min(by_name.values(), key=len)
             raise Mismatch(self.describe(), observed, nearest)
-        if self.within and elapsed_ns > profile.upper(self.within):
-            late = Difference("time", f"by {format_ms(profile.upper(self.within))}", format_ms(elapsed_ns))
+        if self.within and since_end > profile.upper(self.within):
+            late = Difference("time", f"by {format_ms(profile.upper(self.within))}", format_ms(since_end))
             raise Mismatch(self.describe(), observed, [late])
-        if self.at_least and elapsed_ns < self.at_least.ns:
-            early = Difference("time", f"before {format_ms(self.at_least.ns)}", format_ms(elapsed_ns))
+        if self.at_least and since_start < self.at_least.ns:
+            early = Difference("time", f"not before {format_ms(self.at_least.ns)}", format_ms(since_start))
             raise Mismatch(self.describe(), observed, [early])
         return match
 

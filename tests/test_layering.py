@@ -17,12 +17,13 @@ PACKAGES = ("harness", "netns", "reports", "scenarios")
 # Who is named by a prefix ending in `.*` stands for all modules below it.
 PURE: Sequence[Sequence[str]] = (
     ("harness.errors",),
-    ("harness.options", "harness.timing", "harness.requirement", "harness.stopwatch"),
+    ("harness.options", "harness.timing", "harness.stopwatch"),
     ("harness.segment",),
     ("harness.pattern", "harness.origin", "harness.tamper"),
     ("harness.verdict",),
     ("harness.timeline",),
     ("harness.baseline", "harness.marks"),
+    ("harness.known",),
 )
 IMPURE: Sequence[Sequence[str]] = (
     ("harness.runfolder", "harness.craft", "harness.machine"),
@@ -32,9 +33,9 @@ IMPURE: Sequence[Sequence[str]] = (
     ("harness.session",),
     ("harness.calibration",),
     ("harness",),  # the names that scenarios import
-    ("harness.recorder", "harness.preconditions", "harness.doctor"),
-    ("harness.pytest_plugin",),
-    ("harness.cli",),
+    ("harness.recorder", "harness.preconditions", "harness.doctor", "harness.matrix"),
+    ("harness.pytest_plugin", "harness.reproduce"),
+    ("harness.fixtures", "harness.cli"),
     ("harness.__main__",),
 )
 LAYERS = (*PURE, *IMPURE)
@@ -49,7 +50,7 @@ BESIDE = {
 }
 MAY_USE_SCAPY = {"harness.wire", "harness.craft", "reports.pcapng"}
 PURE_THIRD_PARTY = {"msgspec"}
-THIRD_PARTY_OF = {"harness.requirement": {"pytest"}, "harness.marks": {"pytest"}}
+THIRD_PARTY_OF = {"harness.marks": {"pytest"}}
 # harness.errors is the name by which the harness knows the errors of the lowest layer
 ALSO = {"harness.errors": {"netns.errors"}}
 # the first layer that may import the packages that stand beside
@@ -257,7 +258,7 @@ def test_a_circle_within_a_layer_is_reported(tmp_path: Path) -> None:
 def test_what_the_rules_allow_is_not_reported(tmp_path: Path) -> None:
     allowed = {
         "harness/errors.py": "from netns.errors import FinwaitError",
-        "harness/requirement.py": "import pytest",
+        "harness/marks.py": "import pytest",
         "harness/timing.py": "import msgspec, enum",
         "harness/wire.py": "import scapy.layers.l2\nfrom harness.segment import Segment\nfrom netns.lab import Lab",
         "harness/cli.py": "import rich, harness.pytest_plugin\nfrom harness.kernels import uml\nimport reports.ladder",

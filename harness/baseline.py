@@ -1,0 +1,231 @@
+"""The known deviations of a kernel: load a list of them, hold a run's outcomes against it, write a first draft. Pure.
+
+A baseline is strict. It names what deviates and why; a deviation that it does not name fails, and so does a named one
+that conforms, answers otherwise or does not exist any more: a list of excuses that nobody prunes excuses everything.
+
+    [[known]]
+    scenario = "scenarios/closing/test_disorder.py::test_fin_overtaken_by_its_ack_is_acknowledged[shutdown_wr-*]"
+    answer = "challenged"
+    reason = "mended by 795a7dfbc3d9, which 5.10 has not"
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import FinwaitError
+from harness.timeline import Result
+from harness.verdict import Outcome
+
+_KEYS = ("scenario", "outcome", "answer", "reason")
+_HEADER = re.compile(r"^\s*\[\[\s*known\s*\]\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One entry.
+
+    Args:
+        scenario: a scenario's id, or a pattern with ``*`` and ``?``; brackets stand for themselves.
+        reason: why the kernel deviates there.
+        answer: the declared alternative that it answers; empty for any.
+        line: where the entry begins in its file.
+    """
+
+    scenario: str
+    reason: str
+    answer: str = ""
+    line: int = 0
+
+    def names(self, scenario: str) -> bool:
+        """Whether the entry is about that scenario."""
+        pattern = "".join({"*": ".*", "?": "."}.get(letter, re.escape(letter)) for letter in self.scenario)
+        return re.fullmatch(pattern, scenario, re.DOTALL) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The known deviations, and the file that they come from."""
+
+    entries: tuple[Known, ...]
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Where a run and its baseline disagree.
+
+    Args:
+        scenario: a scenario's id, or the entry's pattern where the run has no such scenario.
+        what: in a few words.
+        line: of the entry in the baseline's file; 0 where there is none.
+    """
+
+    scenario: str
+    what: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.scenario}: {self.what}" + (f" (line {self.line} of the baseline)" if self.line else "")
+
+
+def load(path: Path) -> Baseline:
+    """Read a baseline.
+
+    Raises:
+        FinwaitError: the file cannot be read, is not TOML, or has an entry that is unknown, incomplete, or without a
+            reason. The line is named.
+    """
+    try:
+        return parse(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise FinwaitError(
+            f"the baseline {path} cannot be read ({error.strerror})", hint="finwait baseline RUN, which writes one"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise FinwaitError(f"the baseline {path} is not text in UTF-8 (byte {error.start})") from error
+
+
+def parse(text: str, path: str = "baseline") -> Baseline:
+    """The baseline in a file's text; ``path`` is what errors call it.
+
+    Raises:
+        FinwaitError: see ``load``.
+    """
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
+        place = f":{found[1]}" if found else f":{text.count(chr(10)) + 1}"
+        said = str(error).partition(" (at ")[0]
+        raise FinwaitError(f"{path}{place} is not TOML ({said})") from error
+    for key in content:
+        if key != "known":
+            raise _unknown(f"{path}:{_line_of(text, key)}", key, ("known",))
+    entries = content.get("known", [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise FinwaitError(f"{path}:{_line_of(text, 'known')} is no list of entries", hint="[[known]] above each entry")
+    headers = [number for number, line in enumerate(text.splitlines(), 1) if _HEADER.match(line)]
+    # Entries may also be written inline; then the line of the list is as near as one gets.
+    lines = headers if len(headers) == len(entries) else [_line_of(text, "known")] * len(entries)
+    known = [_entry(entry, text, path, line) for entry, line in zip(entries, lines, strict=True)]
+    for number, one in enumerate(known):
+        if one.scenario in {other.scenario for other in known[:number]}:
+            raise FinwaitError(f"{path}:{one.line} names {one.scenario} again", hint="one entry for each scenario")
+    return Baseline(tuple(known), path)
+
+
+def _entry(entry: dict[str, object], text: str, path: str, line: int) -> Known:
+    for key, value in entry.items():
+        place = f"{path}:{_line_of(text, key, line)}"
+        if key not in _KEYS:
+            raise _unknown(place, key, _KEYS)
+        if not isinstance(value, str):
+            raise FinwaitError(f"{place}: {key} is not a text in quotes")
+    scenario, outcome, answer, reason = (str(entry.get(key, "")) for key in _KEYS)
+    if not scenario:
+        raise FinwaitError(f"{path}:{line} names no scenario", hint='scenario = "an id, or a pattern with * and ?"')
+    if "outcome" in entry and outcome != Outcome.DEVIATES:
+        raise FinwaitError(
+            f"{path}:{_line_of(text, 'outcome', line)}: outcome {outcome!r} cannot be in a baseline",
+            why="it lists known deviations",
+            hint='outcome = "deviates", or no outcome at all',
+        )
+    if not reason.strip():
+        raise FinwaitError(
+            f"{path}:{_line_of(text, 'reason', line)}: {scenario} has no reason",
+            why="what nobody can say why to accept is not accepted",
+            hint='reason = "the commit that mends it, the report, or why it is right here"',
+        )
+    return Known(scenario, reason.strip(), answer, line)
+
+
+def _unknown(place: str, key: str, known: Sequence[str]) -> FinwaitError:
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.4) or known
+    return FinwaitError(f"{place}: there is no key {key!r} in a baseline", hint=", ".join(near))
+
+
+def _line_of(text: str, key: str, start: int = 1) -> int:
+    """The line that gives ``key`` its value, from line ``start`` on; ``start`` itself where none is found."""
+    pattern = re.compile(rf"""^\s*(\[+\s*)?["']?{re.escape(key)}["']?\s*[\].=]""")
+    lines = text.splitlines()[start - 1 :]
+    return next((number for number, line in enumerate(lines, start) if pattern.match(line)), start)
+
+
+def hold(baseline: Baseline, results: Iterable[Result], *, complete: bool = True) -> list[Violation]:
+    """Where the results and the baseline disagree; empty when the kernel does what is known of it.
+
+    What was lost is a violation whether it is named or not: nothing was said, and silence is never success. An
+    unsupported scenario is none, for it says nothing of the kernel's behaviour.
+
+    Args:
+        baseline: the known deviations.
+        results: of the run.
+        complete: whether the run was of all scenarios; of a selection, entries may be about others.
+    """
+    by_scenario = {result.scenario: result for result in results}
+    named: dict[str, list[Known]] = {scenario: [] for scenario in by_scenario}
+    violations = []
+    for entry in baseline.entries:
+        # A scenario whose parameters hold a * is meant by its own id and by nothing else.
+        about = [entry.scenario] if entry.scenario in by_scenario else list(filter(entry.names, by_scenario))
+        for scenario in about:
+            named[scenario].append(entry)
+        if not about and complete:
+            violations.append(Violation(entry.scenario, "known, but the run has no such scenario", entry.line))
+    judged = (_violation(result, named[scenario]) for scenario, result in by_scenario.items())
+    return [*filter(None, judged), *violations]
+
+
+def _violation(result: Result, entries: Sequence[Known]) -> Violation | None:
+    line = entries[0].line if entries else 0
+    if result.outcome == Outcome.LOST:
+        return Violation(result.scenario, "lost: nothing was said of it", line)
+    if result.outcome == Outcome.CONFORMS and entries:
+        return Violation(result.scenario, "conforms, and is known to deviate: take it off the baseline", line)
+    if result.outcome != Outcome.DEVIATES:
+        return None
+    if not entries:
+        return Violation(result.scenario, "deviates, and is not known to")
+    if any(entry.answer in ("", result.answer) for entry in entries):
+        return None
+    known = " or ".join(entry.answer for entry in entries)
+    return Violation(result.scenario, f"answers {result.answer or 'nothing declared'}, and is known for {known}", line)
+
+
+def write(results: Iterable[Result], *, kernel: str) -> str:
+    """A baseline of what deviates, as TOML. The reasons are left empty: ``load`` refuses it until a person gave them.
+
+    Args:
+        results: of the run.
+        kernel: what the run was made on; it stands in the heading.
+    """
+    deviating = [result for result in results if result.outcome == Outcome.DEVIATES]
+    parts = [
+        f"# Known deviations of {_comment(kernel)}. Each needs a reason; * and ? in a scenario stand for any text."
+    ]
+    for result in deviating:
+        lines = ["[[known]]", f"scenario = {_quoted(result.scenario)}"]
+        if result.answer:
+            lines.append(f"answer = {_quoted(result.answer)}")
+        if result.fixed_by:
+            lines.append(f"# the scenario names the commit that mends it: {_comment(result.fixed_by)}")
+        parts.append("\n".join([*lines, 'reason = ""']))
+    if not deviating:
+        parts.append("# Nothing deviated.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """A TOML string: JSON's escapes are TOML's too, and DEL is the one that JSON leaves as it is."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _comment(text: str) -> str:
+    return re.sub(r"[\x00-\x1f\x7f]+", " ", text)

@@ -1,0 +1,27 @@
+"""The marks that a scenario wears: the clause it checks, and the variants it runs in. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+def requirement(*ids: str, fixed_by: str = "") -> pytest.MarkDecorator:
+    """Tie a scenario to what it checks.
+
+    Args:
+        ids: such as ``RFC9293-3.10.7.4`` (a section) or ``RFC9293-E-17`` (a numbered requirement).
+        fixed_by: the kernel commit that mends the deviation, where one is known; with ``--known-deviations`` a
+            deviation of such a scenario is reported and passes.
+    """
+    mark: Any = pytest.mark.requirement(*ids, fixed_by=fixed_by)
+    decorated: pytest.MarkDecorator = mark
+    return decorated
+
+
+both_families = pytest.mark.parametrize("ip_version", [4, 6], ids=["IPv4", "IPv6"])
+"""Run over IPv4 and over IPv6."""
+
+with_and_without_timestamps = pytest.mark.parametrize("timestamps", [True, False], ids=["TS", "noTS"])
+"""Run with TCP timestamps and without."""

@@ -1,0 +1,299 @@
+"""The crafted end of a connection: sends segments in any order, and holds what comes back against expectations.
+
+All numbers are relative; a giving of ``ack`` sets the ACK flag.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import NamedTuple, TypedDict, Unpack
+
+import msgspec
+
+from harness.craft import Craft, HeaderFields
+from harness.hub import Hub
+from harness.origin import Origin
+from harness.pattern import Number, Pattern
+from harness.segment import ACK, RST, SYN, Flags, Segment, check_range
+from harness.timeline import Called, Received, Sent
+from harness.timing import PROMPT, QUIET, Span, format_ms
+from harness.verdict import Expectation, Mismatch
+from harness.wire import Encoder, Flow
+
+INITIAL_SEQUENCE_NUMBER = 1_000_000_000
+"""Where a peer's sequence numbers start unless a scenario says otherwise."""
+
+
+class PatternFields(TypedDict, total=False):
+    """What else may be expected of a segment; see ``Pattern``."""
+
+    window: Number
+    data: bytes
+    length: Number
+    options: str
+    without: str
+
+
+class Arrival(NamedTuple):
+    """A segment of the kernel's that no expectation has taken yet, and its frame's number in the capture.
+
+    ``number`` counts what the kernel sent on all connections of the lab, from 1 in the order of the wire.
+    """
+
+    event: Received
+    frame: int
+    at: int
+    number: int
+
+
+class Cause(NamedTuple):
+    """What an answer's time is counted from: upper bounds from ``end``, lower bounds from ``start``, both in ns."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Which of the declared alternatives the kernel chose."""
+
+    name: str
+    segment: Segment
+    elapsed_ns: int
+    expectation: Expectation
+
+    def is_(self, name: str) -> bool:
+        """Whether it was this one."""
+        return self.name == name
+
+    def require(self, name: str) -> None:
+        """Judge: conform only if it was this one.
+
+        Raises:
+            Mismatch: it was another.
+        """
+        if self.name == name:
+            return
+        wanted = Expectation({"": self.expectation.alternatives[name]}, self.expectation.within)
+        observed = f"> {self.segment}   at +{format_ms(self.elapsed_ns)}   ({self.name})"
+        differences = self.expectation.alternatives[name].differences(self.segment)
+        raise Mismatch(wanted.describe(), observed, differences)
+
+
+class Peer:
+    """One connection of the peer's.
+
+    Args:
+        hub: the lab's wire and what hangs on it.
+        flow: IP version and ports.
+        connection: its number on the timeline.
+        isn: initial sequence number, 0 to 2**32 - 1.
+    """
+
+    def __init__(self, hub: Hub, flow: Flow, connection: int = 1, isn: int = INITIAL_SEQUENCE_NUMBER) -> None:
+        self.flow = flow
+        self.connection = connection
+        self.origin = Origin(check_range("isn", isn, 32))
+        self.craft = Craft()
+        self.judged = 0  # the number of the last arrival that an expectation took
+        self.last_reply: Reply | None = None  # the last choice between alternatives, else the last answer
+        self._hub = hub
+        self._encoder = Encoder(hub.plan, flow)
+        self._waiting: deque[str] = deque()
+        self._inbox: deque[Arrival] = deque()
+        self._allowed: list[Pattern] = []
+        self._last_sent = 0
+        self._last_judged = 0
+        self._last_ack: int | None = None
+        hub.register(flow, self)
+
+    # -- sending
+
+    def make(self, flags: Flags, *, seq: int = 0, ack: int | None = None, **fields: Unpack[HeaderFields]) -> Segment:
+        """A segment as the peer would send it now, to be sent later: what is overtaken on its way was made earlier.
+
+        Args:
+            flags: control bits; ACK comes by itself with ``ack``.
+            seq: relative sequence number, -2**31 to 2**32 - 1.
+            ack: relative acknowledgment number, likewise.
+            fields: any other field of ``Segment``. The window is the peer's usual one by default; options are in
+                packetdrill's notation, by default the timestamps where they were negotiated.
+
+        Raises:
+            FinwaitError: a number does not fit its field, or an unknown option.
+        """
+        made = self.craft.make(flags, seq, ack, fields)
+        self._encoder.encode(self.origin.to_wire(made))  # what cannot be sent is told where it is made
+        return made
+
+    def send(self, flags: Flags, *, seq: int = 0, ack: int | None = None, **fields: Unpack[HeaderFields]) -> Segment:
+        """Make a segment and put it on the wire; see ``make`` for the arguments."""
+        made = self.make(flags, seq=seq, ack=ack, **fields)
+        self.send_together(made)
+        return made
+
+    def send_together(self, *segments: Segment) -> None:
+        """Put segments on the wire straight one after the other; all are encoded before the first is sent."""
+        with self._hub.stopwatch.part("craft"):
+            frames = [self._encoder.encode(self.origin.to_wire(segment)) for segment in segments]
+        for segment in segments:
+            self._waiting.append(self._hub.timeline.step(f"send {segment}"))
+        with self._hub.stopwatch.part("kernel"):
+            self._hub.wire.send(frames)
+        self._hub.settled()
+
+    # -- what the hub hands over
+
+    def note_sent(self, at: int, segment: Segment, frame: int) -> None:
+        """An own segment passed the capture: now its time is known."""
+        step = self._waiting.popleft() if self._waiting else ""
+        self._hub.wire.explain(frame, step)
+        self._hub.timeline.add(Sent(at, self.origin.from_peer(segment), step, self.connection))
+        self._last_sent = at
+
+    def note_received(self, at: int, segment: Segment, frame: int) -> None:
+        """A segment of the kernel's arrived, with wire numbers."""
+        if segment.flags & SYN:
+            self.origin.kernel_isn = segment.seq
+        stamp = segment.option("TS")
+        if stamp is not None:
+            if self.origin.kernel_ts is None:
+                self.origin.kernel_ts = stamp.values[0]
+            self.craft.echo = (stamp.values[0] - self.origin.kernel_ts) % 2**32
+        if segment.flags & ACK:
+            self._last_ack = segment.ack
+        for seen_at, seen in self._hub.alter(at, self.origin.from_kernel(segment)):
+            event = Received(seen_at, seen, "", self.connection)
+            self._hub.timeline.add(event)
+            self._inbox.append(Arrival(event, frame, seen_at, self._hub.answers))
+
+    # -- expecting
+
+    def expect(
+        self,
+        flags: Flags,
+        *,
+        seq: Number | None = None,
+        ack: Number | None = None,
+        within: Span | None = PROMPT,
+        at_least: Span | None = None,
+        **fields: Unpack[PatternFields],
+    ) -> Segment:
+        """Wait for the kernel's next segment and judge it; see ``Pattern`` for the fields.
+
+        Args:
+            flags: exactly these control bits; ACK comes by itself with ``ack``, PSH does not count unless named.
+            seq: relative sequence number or a range; None for any.
+            ack: relative acknowledgment number or a range; None for any.
+            within: how long after its cause it may come; None for any time up to the profile's patience.
+            at_least: how long after its cause it must not come yet.
+            fields: window, data, length, options, without.
+
+        Raises:
+            Mismatch: another segment, none, or one at the wrong time.
+        """
+        pattern = Pattern(flags, seq=seq, ack=ack, **fields)
+        return self._await(Expectation({"": pattern}, within, at_least)).segment
+
+    def expect_one_of(self, *, within: Span | None = PROMPT, **alternatives: Pattern) -> Reply:
+        """Wait for the kernel's next segment, which must be one of the declared alternatives; the reply says which.
+
+        Raises:
+            Mismatch: none of them, none at all, or too late.
+        """
+        return self._await(Expectation(alternatives, within))
+
+    def _await(self, expectation: Expectation) -> Reply:
+        step = self._hub.timeline.step("expect " + " or ".join(map(str, expectation.alternatives.values())))
+        due = expectation.within or expectation.at_least or PROMPT
+        began = time.monotonic_ns()
+        while (arrival := self._next(expectation)) is None:
+            wait = self._hub.profile.deadline(due)
+            with self._hub.stopwatch.part("kernel"):
+                arrived = self._hub.pump(began + wait - time.monotonic_ns())
+            if not arrived and not self._inbox:
+                raise expectation.missing(wait)
+        return self._judge(expectation, arrival, step)
+
+    def _next(self, expectation: Expectation) -> Arrival | None:
+        """The oldest arrival that counts: what the scenario allowed is passed over unless it is what is expected."""
+        while self._inbox:
+            arrival = self._inbox.popleft()
+            expected = any(pattern.matches(arrival.event.segment) for pattern in expectation.alternatives.values())
+            if expected or not self._is_allowed(arrival.event.segment):
+                return arrival
+        return None
+
+    def _judge(self, expectation: Expectation, arrival: Arrival, step: str) -> Reply:
+        with self._hub.stopwatch.part("match"):
+            cause = self._cause(arrival.at)
+            try:
+                name = expectation.judge(
+                    arrival.event.segment, arrival.at - cause.start, arrival.at - cause.end, self._hub.profile
+                )
+            except Mismatch:
+                self._settle(arrival, f"{step}: not as expected")
+                raise
+            self._settle(arrival, f"{step}: {name}" if name else step)
+        self._hub.settled()
+        reply = Reply(name, arrival.event.segment, max(0, arrival.at - cause.end), expectation)
+        if name or self.last_reply is None or not self.last_reply.name:
+            self.last_reply = reply
+        return reply
+
+    def _settle(self, arrival: Arrival, step: str) -> None:
+        self._last_judged = max(self._last_judged, arrival.at)
+        self.judged = max(self.judged, arrival.number)
+        self._hub.timeline.replace(arrival.event, msgspec.structs.replace(arrival.event, step=step))
+        self._hub.wire.explain(arrival.frame, step)
+
+    def _cause(self, at: int) -> Cause:
+        """The last thing before ``at`` that an answer could be to: a segment sent, a call, or the answer before.
+
+        A call's answer may come while the call still runs, so it has a start and an end.
+        """
+        causes = [Cause(moment, moment) for moment in (self._last_sent, self._last_judged) if moment <= at]
+        causes += [
+            Cause(call.at, call.end) for call in self._hub.timeline if isinstance(call, Called) and call.at <= at
+        ]
+        return max(causes, default=Cause(at, at))
+
+    def expect_silence(self, for_: Span = QUIET) -> None:
+        """Wait ``for_`` this long; the kernel must not send anything on this connection.
+
+        Raises:
+            Mismatch: it did.
+        """
+        step = self._hub.timeline.step(f"expect silence for {for_}")
+        end = time.monotonic_ns() + for_.ns
+        while not self._inbox and self._hub.pump(end - time.monotonic_ns()):
+            pass
+        arrival = self._next(Expectation({}, None))
+        if arrival is not None:
+            elapsed = arrival.at - self._cause(arrival.at).end
+            self._settle(arrival, f"{step}: broken")
+            raise Mismatch([f"> silence for {for_}"], f"> {arrival.event.segment}   at +{format_ms(max(0, elapsed))}")
+        self._hub.settled()
+
+    def allow(
+        self, flags: Flags, *, seq: Number | None = None, ack: Number | None = None, **fields: Unpack[PatternFields]
+    ) -> None:
+        """From now on segments like this one may come and need not be expected; see ``Pattern``."""
+        self._allowed.append(Pattern(flags, seq=seq, ack=ack, **fields))
+
+    def _is_allowed(self, segment: Segment) -> bool:
+        return any(pattern.matches(segment) for pattern in self._allowed)
+
+    # -- the end
+
+    def leftover(self) -> list[Arrival]:
+        """What arrived and no expectation mentioned."""
+        return [arrival for arrival in self._inbox if not self._is_allowed(arrival.event.segment)]
+
+    def abandon(self) -> None:
+        """Make the kernel forget the connection, so that no orphan outlives the lab: a RST where it waits for one."""
+        if self._last_ack is not None:
+            segment = Segment(flags=RST, seq=self._last_ack)
+            self._hub.wire.send([self._encoder.encode(segment)])

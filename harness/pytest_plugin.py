@@ -1,0 +1,261 @@
+"""What pytest gets from finwait: options, fixtures and hooks, and nothing else.
+
+The process that runs scenarios (pytest itself, or each worker of xdist) calibrates and records; the process that the
+user started makes the run folder and, without root, enters a user namespace before any worker starts.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness import baseline, preconditions, recorder
+from harness.calibration import calibrate
+from harness.errors import FinwaitError
+from harness.known import Knowledge
+from harness.probes.tracepoints import Tracer
+from harness.recorder import Scenario
+from harness.runfolder import RUN, RunFolder, hand_back
+from harness.session import Session
+from harness.tamper import TamperPlan
+from harness.timeline import Result, RunRecord
+from harness.timing import VIRTUAL, TimingProfile
+from harness.verdict import Outcome
+from netns import privilege
+from reports.runs import load
+
+SCENARIO = pytest.StashKey[Scenario]()
+RUNNER = pytest.StashKey["Runner"]()
+_WORDS = {
+    Outcome.CONFORMS: ("passed", ".", "CONFORMS"),
+    Outcome.DEVIATES: ("failed", "F", "DEVIATES"),
+    Outcome.UNSUPPORTED: ("skipped", "s", "UNSUPPORTED"),
+    Outcome.LOST: ("error", "E", "LOST"),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of a run."""
+    group = parser.getgroup("finwait", "finwait: TCP conformance")
+    group.addoption("--run-dir", type=Path, metavar="DIR", help="where the run folder is made [reports/runs]")
+    group.addoption("--run-name", metavar="NAME", help="its name [the time in UTC]")
+    group.addoption("--captures", choices=("deviating", "all"), default="deviating", help="which captures are kept")
+    group.addoption(
+        "--known-deviations",
+        action="store_true",
+        help="report deviations that a scenario's fixing commit or scenarios/baselines/ names, and pass: "
+        "to test the harness, not the kernel",
+    )
+    group.addoption(
+        "--baseline",
+        type=Path,
+        metavar="FILE",
+        help="known deviations of this kernel; strict: what it names must deviate, and nothing else may",
+    )
+    group.addoption("--timing", choices=("calibrated", "virtual"), default="calibrated", help="the timing profile")
+    group.addoption("--kernel-name", default="host", metavar="NAME", help="what the kernel is called in the reports")
+    group.addoption(
+        "--tamper",
+        metavar="KIND:NUMBER",
+        help="alter that answer of the kernel in every scenario, to show that it is noticed; NUMBER may be 'last'",
+    )
+    group.addoption("--tamper-after", type=Path, metavar="RUN", help="the run that tells which answer is the last")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Get the right to make namespaces, and a run folder."""
+    config.addinivalue_line("markers", "requirement(*ids, fixed_by='', reason=''): the clauses a scenario checks")
+    if config.option.help or config.option.collectonly:
+        return
+    try:
+        if not hasattr(config, "workerinput"):
+            privilege.ensure()
+        config.stash[RUNNER] = runner = Runner(config)
+    except FinwaitError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.pluginmanager.register(runner, "finwait-runner")
+
+
+def knowledge(config: pytest.Config) -> Knowledge:
+    """What the options say is known of the kernel.
+
+    Raises:
+        FinwaitError: a baseline cannot be read.
+    """
+    strict = baseline.load(config.option.baseline) if config.option.baseline else None
+    if not config.option.known_deviations:
+        return Knowledge(strict=strict)
+    folder = config.rootpath / "scenarios" / "baselines"
+    return Knowledge(
+        fixes=True, tolerated=[baseline.load(path) for path in sorted(folder.glob("*.toml"))], strict=strict
+    )
+
+
+class Runner:
+    """The hooks of one pytest process, and what they share."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.worker: str = getattr(config, "workerinput", {}).get("workerid", "")
+        self.counts = dict.fromkeys(Outcome, 0)
+        self.misused = False
+        self._profile: TimingProfile | None = None
+        self._planned: tuple[str, ...] = ()
+        self._described = False
+        option = config.option
+        if self.worker:
+            self.folder = RunFolder(Path(config.workerinput["finwait_folder"]))  # type: ignore[attr-defined]
+        else:
+            self.folder = RunFolder.create(
+                option.run_dir or recorder.default_parent(config.rootpath), name=option.run_name
+            )
+        after = load(option.tamper_after).results if option.tamper_after else {}
+        self.tampering = TamperPlan(option.tamper, {name: result.received for name, result in after.items()})
+        self.knowledge = knowledge(config)
+        self._tracer: Tracer | None = None
+
+    @property
+    def profile(self) -> TimingProfile:
+        """The tolerances; calibrated when first asked for."""
+        if self._profile is None:
+            virtual = self.config.option.timing == "virtual"
+            self._profile = VIRTUAL if virtual else calibrate()
+        return self._profile
+
+    @property
+    def tracer(self) -> Tracer:
+        """The process's ear for tracepoints; opened when first asked for."""
+        if self._tracer is None:
+            self._tracer = Tracer().__enter__()
+        return self._tracer
+
+    def describe_run(self, session: Session | None) -> None:
+        """Write ``run.json``; again when the first lab tells about the kernel."""
+        self._described = session is not None
+        self.folder.write_run(
+            RunRecord(
+                id=self.folder.path.name,
+                started=preconditions.now(),
+                kernel=preconditions.kernel(),
+                kernel_name=self.config.option.kernel_name,
+                machine=preconditions.machine(),
+                versions=preconditions.versions(),
+                preconditions=preconditions.gather(session) if session else {},
+                missing=dict(session.insight.missing) if session else {},
+                timing=self.profile if session else TimingProfile(),
+                planned=self._planned,
+                arguments=tuple(map(str, self.config.invocation_params.args)),
+            )
+        )
+
+    def opened(self, session: Session) -> None:
+        """A scenario has its lab."""
+        if not self._described and self.worker in ("", "gw0"):
+            self.describe_run(session)
+
+    # -- hooks
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: object) -> None:
+        """Tell a worker of xdist where to write."""
+        node.workerinput["finwait_folder"] = str(self.folder.path)  # type: ignore[attr-defined]
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note which scenarios are to run: one that never reports is lost."""
+        scenarios = [item for item in session.items if "session" in getattr(item, "fixturenames", ())]
+        for item in scenarios:
+            item.stash[SCENARIO] = recorder.scenario_of(item)
+        self._planned = tuple(item.nodeid for item in scenarios)
+        if self._planned and self.worker in ("", "gw0"):
+            self.describe_run(None)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Iterator[None]:
+        """After the scenario's own words: nothing may be left that it did not mention."""
+        result = yield
+        scenario = pyfuncitem.stash.get(SCENARIO, None)
+        for session in scenario.sessions if scenario else ():
+            session.finish()
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+        """Judge and record, while the lab is still there."""
+        scenario = item.stash.get(SCENARIO, None)
+        error = call.excinfo.value if call.excinfo else None
+        if scenario:
+            recorder.explain(scenario, error)
+        report: pytest.TestReport = yield  # type: ignore[assignment]
+        if scenario and (
+            call.when == "call" or (call.when == "setup" and error) or (error and call.when == "teardown")
+        ):
+            self._judge(item, scenario, call, report)
+        return report  # type: ignore[return-value]
+
+    def _judge(
+        self, item: pytest.Item, scenario: Scenario, call: pytest.CallInfo[None], report: pytest.TestReport
+    ) -> None:
+        error = call.excinfo.value if call.excinfo else None
+        scenario.outcome, scenario.message = recorder.classify(error)
+        if scenario.outcome is Outcome.DEVIATES or (error is not None and isinstance(error, FinwaitError)):
+            report.longrepr = f"{item.nodeid}\n\n{scenario.message}" if report.outcome == "failed" else report.longrepr
+        keep = item.config.option.captures == "all"
+        result = recorder.record(scenario, self.folder, call.duration, keep_capture=keep)
+        if excuse := self.knowledge.excuse(result):
+            report.outcome = "skipped"
+            report.wasxfail = excuse
+            result = msgspec.structs.replace(result, known=True)
+        elif objection := self.knowledge.objection(result):
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid}: {objection}"
+        vars(report)["finwait"] = msgspec.json.encode(result).decode()
+        vars(report)["finwait_misuse"] = isinstance(error, FinwaitError) and scenario.outcome is Outcome.LOST
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """The four outcomes in pytest's words."""
+        text = getattr(report, "finwait", None)
+        if text is None or hasattr(report, "wasxfail") or (report.failed and '"conforms"' in text):
+            return None  # pytest's own words for what is known: xfailed, failed
+        return _WORDS[Outcome(msgspec.json.decode(text, type=Result).outcome)]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep a result as soon as it is there; the process that the user started does it for all workers."""
+        text = getattr(report, "finwait", None)
+        if text is None or self.worker:
+            return
+        result = msgspec.json.decode(text, type=Result)
+        self.folder.append_result(result)
+        self.counts[Outcome(result.outcome)] += 1
+        self.misused |= vars(report)["finwait_misuse"]
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Status 2 when something other than the kernel was at fault; no empty run folder."""
+        if self._tracer is not None:
+            self._tracer.__exit__(None, None, None)
+        if self.worker:
+            return
+        if self.misused:
+            session.exitstatus = 2
+        if not (self.folder.path / RUN).exists():
+            shutil.rmtree(self.folder.path)
+        elif cache := getattr(self.config, "cache", None):  # under sudo it would stay root's
+            for path in (cache._cachedir, *cache._cachedir.rglob("*")):
+                if path.exists():
+                    hand_back(path)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say how the kernel did, and where the evidence is."""
+        if not sum(self.counts.values()):
+            return
+        said = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items() if count)
+        terminalreporter.write_line(f"finwait: {said}; run folder {shown(self.folder.path, self.config.rootpath)}")
+
+
+def shown(path: Path, root: Path) -> Path:
+    """A path as the user would write it."""
+    return path.relative_to(root) if path.is_relative_to(root) else path

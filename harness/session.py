@@ -1,0 +1,191 @@
+"""Joins lab, peer, endpoint and probes into what a scenario works with."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import NamedTuple, Self
+
+from harness.endpoint import Endpoint, open_socket
+from harness.hub import Hub
+from harness.insight import Insight
+from harness.peer import INITIAL_SEQUENCE_NUMBER, Peer
+from harness.probes.tracepoints import Tracer
+from harness.segment import ACK, SYN
+from harness.stopwatch import Stopwatch
+from harness.tamper import Tampering
+from harness.timeline import Probed, Timeline, describe
+from harness.timing import TimingProfile, format_ms
+from harness.verdict import Mismatch
+from harness.wire import Flow, Wire
+from netns import processor
+from netns.lab import Lab
+
+SERVICE_PORT = 8080
+"""The port that servers of a scenario listen on unless told otherwise."""
+
+SYN_OPTIONS = "mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7"
+"""What the peer offers when it opens a connection, or takes when it is opened; what most systems do."""
+
+SYN_OPTIONS_WITHOUT_TIMESTAMPS = "mss 1460,nop,nop,sackOK,nop,wscale 7"
+
+
+class Connection(NamedTuple):
+    """An established connection: the kernel's end and the peer's."""
+
+    server: Endpoint
+    peer: Peer
+
+
+class Session:
+    """One scenario's lab with all that is in it; a context manager.
+
+    Args:
+        profile: the tolerances.
+        version: IP version, 4 or 6.
+        timestamps: whether the peer offers TCP timestamps.
+        hold_timers: keep the kernel's retransmission and delayed ACK timers out of the scenario.
+        tampering: how answers are altered before they are judged, or None.
+        tracer: listens to the kernel's tracepoints for the whole process, or None.
+    """
+
+    def __init__(
+        self,
+        profile: TimingProfile,
+        *,
+        version: int = 4,
+        timestamps: bool = True,
+        hold_timers: bool = True,
+        tampering: Tampering | None = None,
+        tracer: Tracer | None = None,
+    ) -> None:
+        self.profile = profile
+        self.version = version
+        self.timestamps = timestamps
+        self.timeline = Timeline()
+        self.stopwatch = Stopwatch()
+        self.peers: list[Peer] = []
+        self.lab = Lab(hold_timers=hold_timers, ipv6=version == 6)
+        self._tampering = tampering
+        self._tracer = tracer
+        self._endpoints: list[Endpoint] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening:
+            with self.stopwatch.part("lab"):
+                opening.enter_context(processor.kept())
+                opening.enter_context(self.lab)
+                self.wire = Wire(self.lab.peer)
+                opening.callback(self.wire.close)
+                self.hub = Hub(self.lab.plan, self.wire, self.timeline, self.profile, self._tampering)
+                self.hub.stopwatch = self.stopwatch
+                self.insight = opening.enter_context(Insight(self.lab, self.timeline, self._tracer))
+                self.hub.settled = self._settled
+            self._stack = opening.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._stack:
+            for peer in self.peers:
+                peer.abandon()
+            for endpoint in self._endpoints:
+                endpoint.let_go()
+
+    def _settled(self) -> None:
+        with self.stopwatch.part("probe"):
+            for peer in self.peers:
+                self.insight.look(peer)
+
+    # -- what scenarios open
+
+    def socket(self, port: int = 0, connection: int = 1) -> Endpoint:
+        """A bound TCP socket of the kernel under test; port 0 for any.
+
+        Raises:
+            FinwaitError: the port is in use.
+        """
+        address = self.lab.plan.kernel.address(self.version)
+        made = open_socket(self.lab.kernel, self.version, address, port)
+        self._endpoints.append(Endpoint(made, self.lab.kernel, self.timeline, self._settled, connection))
+        return self._endpoints[-1]
+
+    def listen(self, port: int = SERVICE_PORT, backlog: int = 16) -> Endpoint:
+        """A listening socket of the kernel under test."""
+        listener = self.socket(port)
+        listener.listen(backlog)
+        return listener
+
+    def new_peer(
+        self, kernel_port: int = SERVICE_PORT, *, port: int | None = None, isn: int = INITIAL_SEQUENCE_NUMBER
+    ) -> Peer:
+        """A peer that talks to a port of the kernel under test, from the lab's next port unless one is given.
+
+        Raises:
+            FinwaitError: a connection of this lab uses the two ports.
+        """
+        own = self.lab.plan.first_port + len(self.peers) if port is None else port
+        peer = Peer(self.hub, Flow(self.version, own, kernel_port), len(self.peers) + 1, isn)
+        self.peers.append(peer)
+        return peer
+
+    @property
+    def syn_options(self) -> str:
+        """The options of the peer's SYN or SYN,ACK."""
+        return SYN_OPTIONS if self.timestamps else SYN_OPTIONS_WITHOUT_TIMESTAMPS
+
+    def establish(self, listener: Endpoint, peer: Peer | None = None) -> Connection:
+        """The peer opens a connection to a listening socket (RFC 9293 3.5, figure 6), which accepts it.
+
+        Raises:
+            Mismatch: the kernel does not shake hands.
+        """
+        peer = peer or self.new_peer(listener.port)
+        peer.send(SYN, seq=0, options=self.syn_options)
+        peer.expect(SYN, seq=0, ack=1)
+        peer.craft.timestamps = self.timestamps
+        peer.send(ACK, seq=1, ack=1)
+        return Connection(listener.accept(peer.connection), peer)
+
+    def connect(self, port: int | None = None) -> Connection:
+        """The kernel under test opens a connection to the peer. The kernel's end is the first of the two.
+
+        Raises:
+            Mismatch: the kernel does not shake hands.
+        """
+        client = self.socket()
+        peer = self.new_peer(client.port, port=port)
+        client.connect((self.lab.plan.peer.address(self.version), peer.flow.peer_port), wait=False)
+        peer.expect(SYN, seq=0)
+        peer.send(SYN, seq=0, ack=1, options=self.syn_options)
+        peer.craft.timestamps = self.timestamps
+        peer.expect(ACK, seq=1, ack=1)
+        client.wait_connected()
+        return Connection(client, peer)
+
+    # -- the end of a scenario
+
+    def finish(self) -> None:
+        """Take what the kernel sent up to now; nothing may be left that the scenario did not mention.
+
+        Raises:
+            Mismatch: something was.
+        """
+        step = self.timeline.step("nothing more")
+        with self.stopwatch.part("kernel"):
+            self.hub.flush()
+        left = [(arrival.event, peer) for peer in self.peers for arrival in peer.leftover()]
+        segments = [event.segment for event, _ in left] + [stray.segment for stray in self.hub.strays]
+        if segments:
+            raise Mismatch([f"> nothing more   ({step})"], "; ".join(f"> {segment}" for segment in segments))
+
+    def explain(self, mismatch: Mismatch) -> None:
+        """Put into a failure what the kernel knew and what went before."""
+        mismatch.kernel = tuple(self.insight.summary(self.peers))
+        mismatch.so_far = tuple(self._so_far())
+
+    def _so_far(self) -> list[str]:
+        events = [event for event in self.timeline if not isinstance(event, Probed)]
+        start = events[0].at if events else 0
+        lines = [(describe(event), format_ms(event.at - start)) for event in events]
+        width = max((len(text) for text, _ in lines), default=0)
+        return [f"{text:<{width}}  +{when}" for text, when in lines]

@@ -1,0 +1,35 @@
+"""Splits a scenario's real time by part, for the benchmark and the run folder. Pure; the clock is handed in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class Stopwatch:
+    """Real nanoseconds by part: lab, craft, kernel, match, write. A part inside another is counted once, as itself."""
+
+    def __init__(self, clock: Callable[[], int] = time.perf_counter_ns) -> None:
+        self.spent: dict[str, int] = {}
+        self._clock = clock
+        self._open: list[str] = []
+        self._since = 0
+
+    def _settle(self) -> None:
+        now = self._clock()
+        if self._open:
+            part = self._open[-1]
+            self.spent[part] = self.spent.get(part, 0) + now - self._since
+        self._since = now
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Count the time inside to ``name``."""
+        self._settle()
+        self._open.append(name)
+        try:
+            yield
+        finally:
+            self._settle()
+            self._open.pop()

@@ -1,0 +1,239 @@
+"""Segments as frames: crafted and dissected by scapy, sent and captured by packet sockets.
+
+A packet socket never sees what it sent itself, so one sends and another captures; the capture's stamps are the
+kernel's own (SO_TIMESTAMPNS), for frames of both directions and in the order of the wire.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+from scapy.config import conf
+from scapy.layers.inet import IP, TCP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import ARP, Ether
+from scapy.utils import checksum
+
+from harness.options import decode_options, encode_options
+from harness.segment import Segment, check_range
+from harness.timeline import Frame
+from netns.enter import Namespace
+from netns.lab import closer
+from netns.link import PEER_END
+from netns.plan import Plan
+
+# scapy reads the machine's routes and interfaces for the addresses that a layer leaves open; ours leaves none open.
+conf.route = conf.route6 = None
+
+WRONG_CHECKSUM = -1
+"""A checksum that is certain to be wrong: the right one, plus one."""
+
+_SO_TIMESTAMPNS = 35  # asm-generic/socket.h: the variant with the libc's own struct timespec
+_ETH_P_ALL = 3
+_TIMESPEC = struct.Struct("ll")
+_ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
+_BUFFER = 4 << 20
+_TCP = struct.Struct("!HHIIHHHH")
+_ETHERNET = 14
+
+
+class Flow(NamedTuple):
+    """The two ends of a connection: IP version, the peer's port and the kernel's."""
+
+    version: int
+    peer_port: int
+    kernel_port: int
+
+
+class Encoder:
+    """Turns segments with wire numbers into frames. scapy builds the headers of a flow once; the rest is patched in."""
+
+    def __init__(self, plan: Plan, flow: Flow) -> None:
+        source, target = plan.peer.address(flow.version), plan.kernel.address(flow.version)
+        network = IP(src=source, dst=target) if flow.version == 4 else IPv6(src=source, dst=target)
+        ports = TCP(sport=flow.peer_port, dport=flow.kernel_port)
+        whole = bytes(Ether(src=plan.peer.mac, dst=plan.kernel.mac) / network / ports)
+        self._flow = flow
+        self._network_size = 20 if flow.version == 4 else 40
+        self._ethernet, self._network = whole[:_ETHERNET], whole[_ETHERNET : _ETHERNET + self._network_size]
+        addresses = self._network[12:20] if flow.version == 4 else self._network[8:40]
+        # RFC 9293 3.1 and RFC 8200 8.1; the length is the only part that changes
+        self._pseudo = addresses + struct.pack("!xxxB", socket.IPPROTO_TCP)
+
+    def encode(self, segment: Segment) -> bytes:
+        """The frame for a segment with wire numbers; deliberate faults in its header are kept.
+
+        Raises:
+            FinwaitError: a number that does not fit its field.
+        """
+        header = self._tcp_header(segment) + segment.data
+        return self._ethernet + self._network_header(len(header)) + header
+
+    def _tcp_header(self, segment: Segment) -> bytes:
+        raw = segment.raw_options
+        options = encode_options(segment.options) if raw is None else raw + bytes(-len(raw) % 4)
+        offset = 5 + len(options) // 4 if segment.data_offset is None else segment.data_offset
+        fields = (
+            self._flow.peer_port,
+            self._flow.kernel_port,
+            check_range("seq", segment.seq, 32),
+            check_range("ack", segment.ack, 32),
+            (check_range("data_offset", offset, 4) << 12)
+            | (check_range("reserved", segment.reserved, 3) << 9)
+            | check_range("flags", segment.flags, 9),
+            check_range("window", segment.window, 16),
+        )
+        urgent = check_range("urgent", segment.urgent, 16)
+        bare = _TCP.pack(*fields, 0, urgent) + options
+        right = checksum(self._pseudo + struct.pack("!I", len(bare) + len(segment.data)) + bare + segment.data)
+        return _TCP.pack(*fields, _chosen_checksum(segment.checksum, right), urgent) + options
+
+    def _network_header(self, payload: int) -> bytes:
+        if self._flow.version == 6:
+            return self._network[:4] + struct.pack("!H", payload) + self._network[6:]
+        bare = self._network[:2] + struct.pack("!H", 20 + payload) + self._network[4:10] + b"\0\0" + self._network[12:]
+        return bare[:10] + struct.pack("!H", checksum(bare)) + bare[12:]
+
+
+def _chosen_checksum(chosen: int | None, right: int) -> int:
+    if chosen is None:
+        return right
+    if chosen == WRONG_CHECKSUM:
+        return (right + 1) % 2**16
+    return check_range("checksum", chosen, 16)
+
+
+class Decoded(NamedTuple):
+    """A TCP frame: the flow it belongs to and the segment with the numbers of the wire."""
+
+    flow: Flow
+    segment: Segment
+
+
+def decode(frame: Frame) -> Decoded | None:
+    """The segment of a captured frame; None where it is no TCP. A checksum that is wrong stands in the segment."""
+    packet = Ether(frame.data)
+    if TCP not in packet:
+        return None
+    tcp = packet[TCP]
+    version = 4 if IP in packet else 6
+    ports = (tcp.sport, tcp.dport) if frame.outgoing else (tcp.dport, tcp.sport)
+    size = packet[IP].len - 4 * packet[IP].ihl if version == 4 else packet[IPv6].plen
+    start = _ETHERNET + (4 * packet[IP].ihl if version == 4 else 40)
+    raw = frame.data[start : start + size]
+    header = 4 * (tcp.dataofs or 5)
+    return Decoded(
+        Flow(version, *ports),
+        Segment(
+            flags=int(tcp.flags),
+            seq=tcp.seq,
+            ack=tcp.ack,
+            window=tcp.window,
+            urgent=tcp.urgptr,
+            reserved=tcp.reserved,
+            options=decode_options(raw[20:header]),
+            data=raw[header:],
+            checksum=None if _checksum_right(packet, version, raw) else tcp.chksum,
+        ),
+    )
+
+
+def _checksum_right(packet: Ether, version: int, raw: bytes) -> bool:
+    network = packet[IP] if version == 4 else packet[IPv6]
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    addresses = socket.inet_pton(family, network.src) + socket.inet_pton(family, network.dst)
+    return bool(checksum(addresses + struct.pack("!xxxBI", socket.IPPROTO_TCP, len(raw)) + raw) == 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A neighbour request that the kernel always answers, and in order: what it did before shows up before."""
+
+    request: bytes
+    _answer_from: str
+
+    @classmethod
+    def of(cls, plan: Plan) -> Marker:
+        """The marker of a lab."""
+        asked = ARP(op="who-has", hwsrc=plan.peer.mac, psrc=plan.peer.ipv4, pdst=plan.kernel.ipv4)
+        return cls(bytes(Ether(src=plan.peer.mac, dst=plan.kernel.mac) / asked), plan.kernel.ipv4)
+
+    def is_answer(self, frame: Frame) -> bool:
+        """Whether the frame is the kernel's answer."""
+        if frame.outgoing or frame.data[12:14] != b"\x08\x06":
+            return False
+        arp = Ether(frame.data)[ARP]
+        return bool(arp.op == 2 and arp.psrc == self._answer_from)
+
+
+class Wire:
+    """The peer's end of the veth pair: puts frames on it, and sees all that pass.
+
+    Args:
+        namespace: the peer's.
+    """
+
+    def __init__(self, namespace: Namespace) -> None:
+        with namespace.entered():
+            self._sending = _packet_socket(0)
+            self._capture = _packet_socket(_ETH_P_ALL)
+        self.frames: list[Frame] = []
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        """Put frames on the wire, one straight after the other."""
+        for frame in frames:
+            self._sending.send(frame)
+
+    def receive(self, wait_ns: int) -> Frame | None:
+        """The next captured frame, of either direction; None when none came within ``wait_ns``."""
+        end = time.monotonic_ns() + wait_ns
+        while True:
+            try:
+                data, ancillary, _, address = self._capture.recvmsg(65536, _ANCILLARY, socket.MSG_DONTWAIT)
+                break
+            except BlockingIOError:
+                left = end - time.monotonic_ns()
+                if left <= 0 or not select.select([self._capture], [], [], left / 1e9)[0]:
+                    return None
+        seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
+        frame = Frame(seconds * 10**9 + nanoseconds, address[2] == socket.PACKET_OUTGOING, data)
+        self.frames.append(frame)
+        return frame
+
+    def explain(self, number: int, step: str) -> None:
+        """Say which step of the scenario the frame ``number`` belongs to."""
+        self.frames[number] = msgspec.structs.replace(self.frames[number], step=step)
+
+    def close(self) -> None:
+        """Let go of both sockets, without waiting for it."""
+        closer.close(self._sending.close)
+        closer.close(self._capture.close)
+
+
+def _packet_socket(protocol: int) -> socket.socket:
+    # made with protocol 0 and bound afterwards: a socket that listens to everything at once, even for a moment,
+    # costs a grace period
+    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    if protocol:
+        made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+    made.bind((PEER_END, protocol))
+    return made
+
+
+def keep_stamping() -> socket.socket:
+    """A socket that keeps the kernel stamping frames as long as it is open; hold it for the whole process.
+
+    The kernel switches stamping on and off in its own time (net_enable_timestamp, net/core/dev.c); a frame that
+    passes before gets the time at which it is read.
+    """
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    return made

@@ -1,0 +1,142 @@
+"""What two runs of one scenario did differently: the answer, its time, the segments, the counters. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.segment import PSH, Segment, format_flags
+from harness.timeline import Event, Received, Result
+from harness.timing import Span, TimingProfile
+from reports.lines import short_ms
+
+REPEATABLE_NS = 20_000
+"""How far two runs lie apart where time stands still while code runs: what was measured, rounded up to 20 us."""
+
+_COUNTERS = {
+    # Tcp (RFC 4022)
+    "a connection opened, given up, reset": "ActiveOpens PassiveOpens AttemptFails EstabResets OutRsts",
+    "a segment repeated or refused": "RetransSegs InErrs InCsumErrors",
+    # TcpExt (net/ipv4/proc.c)
+    "a connection being opened": """SyncookiesSent SyncookiesRecv SyncookiesFailed EmbryonicRsts ListenOverflows
+        ListenDrops TCPReqQFullDoCookies TCPReqQFullDrop TCPDeferAcceptDrop TCPSynRetrans TCPSYNChallenge
+        TCPTimeWaitOverflow TWRecycled TWKilled TCPFastOpenActive TCPFastOpenActiveFail TCPFastOpenPassive
+        TCPFastOpenPassiveFail TCPFastOpenCookieReqd""",
+    "one that ended other than by FINs": """TCPAbortOnData TCPAbortOnClose TCPAbortOnTimeout TCPAbortOnLinger
+        TCPAbortOnMemory TCPAbortFailed""",
+    "a segment that was not acceptable (RFC 5961, RFC 7323 5, RFC 2385)": """TCPChallengeACK TCPACKSkippedSynRecv
+        TCPACKSkippedPAWS TCPACKSkippedSeq TCPACKSkippedFinWait2 TCPACKSkippedTimeWait TCPACKSkippedChallenge
+        PAWSActive PAWSEstab OutOfWindowIcmps TCPMinTTLDrop TCPMD5NotFound TCPMD5Unexpected TCPMD5Failure
+        TCPZeroWindowDrop TCPRcvQDrop TCPOFOQueue TCPOFODrop TCPOFOMerge""",
+    "what was sent again, why, and what was taken back": """TCPTimeouts TCPLossProbes TCPLossProbeRecovery
+        TCPFastRetrans TCPSlowStartRetrans TCPLostRetransmit TCPRetransFail TCPSpuriousRTOs TCPRenoRecovery
+        TCPSackRecovery TCPRenoReorder TCPSACKReorder TCPTSReorder TCPFullUndo TCPPartialUndo TCPDSACKUndo
+        TCPLossUndo TCPSACKReneging TCPSACKDiscard TCPDSACKOldSent TCPDSACKOfoSent TCPDSACKRecv TCPDSACKOfoRecv
+        TCPDSACKIgnoredOld TCPDSACKIgnoredNoUndo""",
+    "a peer that reads nothing or says nothing": """TCPWinProbe TCPKeepAlive TCPFromZeroWindowAdv
+        TCPToZeroWindowAdv TCPWantZeroWindowAdv""",
+}
+
+COUNTERS = frozenset(name for names in _COUNTERS.values() for name in names.split())
+"""The counters that tell what TCP decided, by the names that /proc/net/snmp and netstat give them.
+
+All of them exist since 5.10, so that a counter which a later kernel added is never taken for a change of behaviour.
+Left out is what tells of the machine instead: octets and packets (the segments themselves are compared), IP and ICMP,
+the fast path's hits (TCPHPHits, TCPPureAcks, TCPHPAcks), work that moved between softirq and process
+(TCPBacklogCoalesce, TCPRcvCoalesce, DelayedACKLocked), memory, and what a timer counts after the scenario's end (TW,
+DelayedACKs).
+"""
+
+
+def group_free(name: str) -> str:
+    """A counter's name without nstat's group in front: ``TcpExtTCPChallengeACK`` is ``TCPChallengeACK``."""
+    return name.removeprefix("TcpExt") if name.startswith("TcpExt") else name.removeprefix("Tcp")
+
+
+def counters(result: Result) -> dict[str, int]:
+    """The counters that tell behaviour, by their short names."""
+    named = {group_free(name): value for name, value in result.counters.items()}
+    return {name: value for name, value in sorted(named.items()) if name in COUNTERS}
+
+
+def counter_changes(before: Result, after: Result) -> list[str]:
+    """One text for each counter that grew by another number."""
+    first, second = counters(before), counters(after)
+    return [
+        f"{name} +{second.get(name, 0)}, was +{first.get(name, 0)}"
+        for name in sorted(first | second)
+        if first.get(name, 0) != second.get(name, 0)
+    ]
+
+
+def answer_changes(before: Result, after: Result) -> list[str]:
+    """What is new in the declared alternative that was seen."""
+    if before.answer == after.answer:
+        return []
+    return [f"answer {after.answer or 'none of those declared'}, was {before.answer or 'none of those declared'}"]
+
+
+def timing_changes(before: Result, profile: TimingProfile, after: Result, profile_after: TimingProfile) -> list[str]:
+    """Whether the same answer came later or earlier than the slowness of the two machines can explain.
+
+    An answer's true time is at most what was measured, and what was measured is late by the profile's slack and the
+    timer wheel's rounding at most. So the later one counts as later only when it lies above the upper bound that its
+    own machine's profile gives for the earlier one.
+    """
+    if before.answer_ns < 0 or after.answer_ns < 0 or before.answer != after.answer:
+        return []
+    times = f"after {short_ms(after.answer_ns, after.answer_ns)}, was {short_ms(before.answer_ns, before.answer_ns)}"
+    if after.answer_ns > _bound(before.answer_ns, profile_after):
+        return [f"answer later: {times}"]
+    if before.answer_ns > _bound(after.answer_ns, profile):
+        return [f"answer earlier: {times}"]
+    return []
+
+
+def _bound(ns: int, profile: TimingProfile) -> int:
+    return max(profile.upper(Span(ns, "the other run's")), ns + REPEATABLE_NS)
+
+
+def segment_changes(before: Iterable[Event], after: Iterable[Event]) -> list[str]:
+    """Where the kernel's segments first part: flags, numbers, options, but no times, windows and time stamps.
+
+    A window follows the memory that the machine gives to sockets, and PSH may be set as a sender likes.
+    """
+    first, second = _sent_by_kernel(before), _sent_by_kernel(after)
+    if first == second:
+        return []
+    place = next(
+        (number for number, pair in enumerate(zip(first, second, strict=False)) if pair[0] != pair[1]),
+        min(len(first), len(second)),
+    )
+    was, now = (seen[place] if place < len(seen) else "none" for seen in (first, second))
+    return [f"segment {place + 1} of the kernel's: {now}, was {was}"]
+
+
+def _sent_by_kernel(events: Iterable[Event]) -> list[str]:
+    return [
+        (f"#{event.connection} " if event.connection != 1 else "") + _essence(event.segment)
+        for event in events
+        if isinstance(event, Received)
+    ]
+
+
+def _essence(segment: Segment) -> str:
+    options = ",".join(option.name if option.name == "TS" else str(option) for option in segment.options)
+    text = f"{format_flags(segment.flags & ~PSH)} {segment.seq}:{segment.end}({len(segment.data)}) ack {segment.ack}"
+    return text + (f" <{options}>" if options else "")
+
+
+def changes(
+    before: Result,
+    after: Result,
+    profiles: tuple[TimingProfile, TimingProfile],
+    timelines: tuple[Iterable[Event], Iterable[Event]],
+) -> tuple[str, ...]:
+    """All that the second run of a scenario did differently, one text each; none where it did the same."""
+    kept = all(result.timeline for result in (before, after))
+    return (
+        *answer_changes(before, after),
+        *timing_changes(before, profiles[0], after, profiles[1]),
+        *(segment_changes(*timelines) if kept else ()),
+        *counter_changes(before, after),
+    )

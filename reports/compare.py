@@ -1,0 +1,257 @@
+"""Two runs side by side: what got worse, what was mended, what else changed, and what cannot be compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from harness.errors import FinwaitError
+from harness.timeline import Event, Received, Result, Sent
+from harness.verdict import Outcome
+from reports.behaviour import changes
+from reports.ladder import Ladder, ladder
+from reports.lines import OUTCOME_STYLES, Line, show, width_of
+from reports.names import in_words
+from reports.runs import LoadedRun, titles
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_BESIDE = 90  # columns that each of two ladders needs to stand beside the other
+_GAP = "   "
+_SHOWN = 10  # scenarios that are named one by one when many cannot be compared for the same reason
+_IN_DOUBT = 2
+_JUDGED = (Outcome.CONFORMS, Outcome.DEVIATES)
+
+
+Timelines = tuple[tuple[Event, ...], tuple[Event, ...]]
+"""Of the first and the second run; empty where none was kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A scenario that the two runs judged differently, or in which the kernel did something else.
+
+    Args:
+        before: in the first run.
+        after: in the second.
+        what: what differs, one text each.
+        timelines: of both runs; empty where none was kept.
+    """
+
+    before: Result
+    after: Result
+    what: tuple[str, ...]
+    timelines: Timelines
+
+    @property
+    def scenario(self) -> str:
+        """Its id."""
+        return self.after.scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Uncompared:
+    """A scenario that cannot be compared.
+
+    Args:
+        scenario: its id.
+        why: the reason, in the same words for all of its kind.
+        doubt: whether a regression may hide behind it: the second run lost what the first had judged, or the scenario
+            itself was changed between the two.
+    """
+
+    scenario: str
+    why: str
+    doubt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What came out. ``same`` scenarios were judged alike and showed the same behaviour."""
+
+    before: LoadedRun
+    after: LoadedRun
+    regressions: tuple[Change, ...]
+    fixes: tuple[Change, ...]
+    changed: tuple[Change, ...]
+    uncompared: tuple[Uncompared, ...]
+    same: int
+
+    @property
+    def exit_status(self) -> int:
+        """1 with a regression; otherwise 2 where one may hide behind what cannot be compared; otherwise 0.
+
+        Nothing to compare at all is such a case, for silence is never success.
+        """
+        if self.regressions:
+            return 1
+        compared = self.same + len(self.fixes) + len(self.changed)
+        return _IN_DOUBT if not compared or any(one.doubt for one in self.uncompared) else 0
+
+
+def compare(before: LoadedRun, after: LoadedRun) -> Comparison:
+    """Hold the second run against the first.
+
+    A regression conformed and deviates now; a fix is the reverse. What was judged alike is compared in its behaviour,
+    see ``reports.behaviour``: the answer, its time within the slack of both machines, the kernel's segments, and the
+    counters that tell behaviour.
+    """
+    regressions: list[Change] = []
+    fixes: list[Change] = []
+    changed: list[Change] = []
+    uncompared: list[Uncompared] = []
+    same = 0
+    for scenario in dict.fromkeys([*before.results, *after.results]):
+        hindered = _hindrance(scenario, before.results.get(scenario), after.results.get(scenario))
+        if hindered:
+            uncompared.append(hindered)
+            continue
+        change, unread = _change(before, after, scenario)
+        if change.before.outcome != change.after.outcome:
+            (regressions if change.after.outcome == Outcome.DEVIATES else fixes).append(change)
+        elif change.what:
+            changed.append(change)
+        elif unread:
+            uncompared.append(Uncompared(scenario, unread))
+        else:
+            same += 1
+    return Comparison(before, after, tuple(regressions), tuple(fixes), tuple(changed), tuple(uncompared), same)
+
+
+def _hindrance(scenario: str, before: Result | None, after: Result | None) -> Uncompared | None:
+    if before is None or after is None:
+        return Uncompared(scenario, f"only in the {'second' if before is None else 'first'} run")
+    for result, which in ((after, "second"), (before, "first")):
+        if result.outcome not in _JUDGED:
+            other = before if result is after else after
+            doubt = result is after and result.outcome == Outcome.LOST and other.outcome in _JUDGED
+            reason = f": {_first_line(result.message)}" if result.message else ""
+            return Uncompared(scenario, f"{result.outcome} in the {which} run{reason}", doubt)
+    if before.digest and after.digest and before.digest != after.digest:
+        return Uncompared(scenario, "the two runs were made by different versions of the scenario", doubt=True)
+    return None
+
+
+def _first_line(message: str) -> str:
+    return message.splitlines()[0]
+
+
+def _change(before: LoadedRun, after: LoadedRun, scenario: str) -> tuple[Change, str]:
+    """What changed, and why a timeline cannot be read where one cannot: a torn one must not hide a verdict."""
+    first, second = before.results[scenario], after.results[scenario]
+    timelines: Timelines = ((), ())
+    unread = ""
+    try:
+        timelines = before.timeline(first), after.timeline(second)
+    except FinwaitError as error:
+        unread = str(error)
+    what = changes(first, second, (before.record.timing, after.record.timing), timelines)
+    return Change(first, second, what, timelines), unread
+
+
+def render(comparison: Comparison, console: Console) -> None:
+    """Print what came out, each change with its two timelines: side by side where the console is wide enough."""
+    show(console, lines(comparison, width_of(console)))
+
+
+def lines(comparison: Comparison, width: int) -> list[Line]:
+    """The comparison as text with styles, ``width`` columns wide where the scenarios' names allow it."""
+    names = titles((comparison.before, comparison.after))
+    made: list[Line] = [[("before  ", "dim"), *_run(comparison.before)], [("after   ", "dim"), *_run(comparison.after)]]
+    for title, style, found in (
+        ("regressions: conformed, deviate now", "bold red", comparison.regressions),
+        ("fixes: deviated, conform now", "bold green", comparison.fixes),
+        ("same verdict, other behaviour", "bold yellow", comparison.changed),
+    ):
+        if found:
+            made += [[], [(f"{title} ({len(found)})", style)]]
+        for change in found:
+            made += [[], *_change_lines(change, names, width)]
+    made += _uncompared(comparison)
+    return [*made, [], _conclusion(comparison)]
+
+
+def _run(run: LoadedRun) -> Line:
+    torn = f"  {run.torn} result(s) torn by a crash" if run.torn else ""
+    return [(run.name, "bold"), (f"  {run.record.kernel}  {run.path}", ""), (torn, "yellow")]
+
+
+def _change_lines(change: Change, names: list[str], width: int) -> list[Line]:
+    made: list[Line] = [[("  " + in_words(change.scenario), "bold")], [("  " + change.scenario, "dim")]]
+    made += [[("    " + what, "")] for what in (*change.what, *_failure(change.after), *_mended(change.after))]
+    results = (change.before, change.after)
+    if not any(change.timelines):
+        return [*made, [("    no timeline was kept", "dim")]]
+    narrow = (width - len(_GAP)) // 2
+    beside = narrow >= _BESIDE
+    drawn = [
+        [_title(name, result), *_draw(events, name).lines(narrow if beside else width)]
+        for name, result, events in zip(names, results, change.timelines, strict=True)
+    ]
+    return [*made, [], *(_beside(drawn[0], drawn[1], narrow) if beside else [*drawn[0], [], *drawn[1]])]
+
+
+def _failure(result: Result) -> list[str]:
+    """The part of a failure's text that the timeline does not show: what was expected and what seen."""
+    text = result.message.splitlines()
+    end = next((number for number, line in enumerate(text) if line.startswith(("kernel ", "so far "))), len(text))
+    return text[:end] if result.outcome == Outcome.DEVIATES else []
+
+
+def _mended(result: Result) -> list[str]:
+    named = result.fixed_by and result.outcome == Outcome.DEVIATES
+    return [f"the scenario names the commit that mends it: {result.fixed_by}"] if named else []
+
+
+def _title(name: str, result: Result) -> Line:
+    style = OUTCOME_STYLES[Outcome(result.outcome)]
+    answer = f" {result.answer}" if result.answer else ""
+    return [("  " + name, "bold"), (f"{answer} ", ""), (result.outcome, style)]
+
+
+def _draw(events: tuple[Event, ...], kernel: str) -> Ladder:
+    """Both ladders count from their first segment, whatever the scenario did before it."""
+    zero = next((event.at for event in events if isinstance(event, Sent | Received)), None)
+    return ladder(events, zero=zero, kernel=kernel)
+
+
+def _beside(left: list[Line], right: list[Line], width: int) -> list[Line]:
+    made: list[Line] = []
+    for first, second in zip_longest(left, right):
+        room = width - sum(len(text) for text, _ in first or [])
+        made.append([*(first or []), (" " * room + _GAP, ""), *(second or [])])
+    return made
+
+
+def _uncompared(comparison: Comparison) -> list[Line]:
+    by_reason: dict[tuple[bool, str], list[str]] = {}
+    for one in comparison.uncompared:
+        by_reason.setdefault((not one.doubt, one.why), []).append(one.scenario)
+    if not by_reason:
+        return []
+    made: list[Line] = [[], [(f"not compared ({len(comparison.uncompared)})", "bold magenta")]]
+    for (_, why), scenarios in sorted(by_reason.items()):
+        made.append([(f"  {why} ({len(scenarios)})", "")])
+        made += [[("    " + scenario, "dim")] for scenario in scenarios[:_SHOWN]]
+        if len(scenarios) > _SHOWN:
+            made.append([(f"    and {len(scenarios) - _SHOWN} more", "dim")])
+    return made
+
+
+def _conclusion(comparison: Comparison) -> Line:
+    counts = (
+        (len(comparison.regressions), "regressed", "bold red"),
+        (len(comparison.fixes), "fixed", "bold green"),
+        (len(comparison.changed), "behaved otherwise", "bold yellow"),
+        (comparison.same, "same", ""),
+        (len(comparison.uncompared), "not compared", "bold magenta"),
+    )
+    line: Line = []
+    for count, word, style in counts:
+        line += [(", " if line else "", ""), (f"{count} {word}", style if count else "dim")]
+    if comparison.exit_status == _IN_DOUBT:
+        reason = "a regression may hide behind them" if comparison.uncompared else "there was nothing to compare"
+        line.append((f": {reason}", "bold magenta"))
+    return line

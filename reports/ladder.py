@@ -1,0 +1,170 @@
+"""A scenario as a sequence diagram in text: who sent what when, what the endpoint called, and what its socket became.
+
+Time runs downwards, in ms. Segments stand in packetdrill's notation on the arrow that they travel by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.segment import RST
+from harness.timeline import Called, Event, Probed, Received, Sent
+from harness.timing import MS, PROMPT, format_ms
+from reports.columns import (
+    NARROWEST,
+    Arrow,
+    Layout,
+    Row,
+    draw_pause,
+    draw_row,
+    draw_title,
+)
+from reports.lines import WIDTH, Line, coloured, in_ascii, plain
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+    from rich.text import Text
+
+PEER, KERNEL = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """A drawn-out scenario; ``str`` gives plain text, and rich prints it in colours at the console's width.
+
+    Args:
+        rows: in the order of their time.
+        zero: the moment that is 0.000, in ns since the epoch.
+        lanes: the names of the lanes from left to right.
+        width: the most columns a line may have, at least 60.
+    """
+
+    rows: tuple[Row, ...]
+    zero: int
+    lanes: tuple[str, ...] = ("peer", "kernel under test")
+    width: int = WIDTH
+
+    def lines(self, width: int | None = None) -> list[Line]:
+        """The drawing as pieces of text with their styles."""
+        if not self.rows:
+            return [[("nothing was recorded", "dim")]]
+        times = [self._time(row) for row in self.rows]
+        layout = Layout.fitted(max(NARROWEST, width or self.width), self.lanes, times, self.rows)
+        lines = draw_title(layout)
+        before: Row | None = None
+        for time, row in zip(times, self.rows, strict=True):
+            # What comes without a timer's help comes promptly; a longer pause is worth an eye.
+            if before is not None and row.at - before.at > PROMPT.ns:
+                lines.append(draw_pause(layout, f"{_length(row.at - before.at)} pass"))
+            lines += draw_row(layout, time, row)
+            before = row
+        return lines
+
+    def __str__(self) -> str:
+        return plain(self.lines())
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[Text]:
+        lines = self.lines(min(self.width, options.max_width))
+        yield coloured(in_ascii(lines) if options.ascii_only else lines)
+
+    def _time(self, row: Row) -> str:
+        return f"{(row.at - self.zero) / MS:.3f}"
+
+
+def ladder(
+    events: Iterable[Event],
+    *,
+    zero: int | None = None,
+    width: int = WIDTH,
+    kernel: str = "kernel under test",
+) -> Ladder:
+    """The sequence diagram of a scenario's timeline.
+
+    A socket's state stands beside what brought it about when it was seen within 1 ms, and on a line of its own
+    otherwise. A call that blocked for 1 ms or more while something happened has two lines.
+
+    Args:
+        events: of one scenario, in any order.
+        zero: ns since the epoch of the moment to call 0.000; the first event's when left out.
+        width: columns, 60 or more; less is taken as 60.
+        kernel: the heading of the kernel's lane.
+    """
+    ordered = sorted(events, key=lambda event: event.at)
+    known: dict[int, tuple[str, str]] = {}
+    drawn = [row for event in ordered for row in _rows(event, ordered, known)]
+    rows: list[Row] = []
+    for row in sorted(drawn, key=lambda row: row.at):
+        merged = _with_state(rows[-1], row) if rows else None
+        if merged:
+            rows[-1] = merged
+        else:
+            rows.append(row)
+    start = zero if zero is not None else (rows[0].at if rows else 0)
+    return Ladder(tuple(rows), start, ("peer", kernel), width)
+
+
+def _rows(event: Event, everything: list[Event], known: dict[int, tuple[str, str]]) -> list[Row]:
+    match event:
+        case Sent():
+            style = "red" if event.segment.flags & RST else "cyan"
+            arrow = Arrow(PEER, KERNEL, str(event.segment), style=style)
+            return [Row(event.at, event.connection, arrow)]
+        case Received():
+            style = "bold red" if event.segment.flags & RST else "bold green"
+            arrow = Arrow(KERNEL, PEER, str(event.segment), _judged(event), style)
+            return [Row(event.at, event.connection, arrow)]
+        case Called():
+            return _call(event, everything)
+        case Probed() if event.state:
+            return _state(event, known)
+        case Probed():
+            note = f"{event.source}: {event.text}" if event.source else event.text
+            return [Row(event.at, event.connection, side=note, side_style="dim")]
+
+
+def _state(event: Probed, known: dict[int, tuple[str, str]]) -> list[Row]:
+    """What is new in a look at the socket: its state, and what the probe says beside it."""
+    # "FIN-WAIT-1 -> FIN-WAIT-2" and "FIN-WAIT-2, orphan" repeat the state, which has its column.
+    _, _, detail = event.text.partition(event.state)
+    detail = detail.lstrip(" ,:") if event.state in event.text else event.text
+    before, detail_before = known.get(event.connection, ("", ""))
+    known[event.connection] = event.state, detail or detail_before
+    state = event.state if event.state != before else ""
+    detail = detail if detail != detail_before else ""
+    return [Row(event.at, event.connection, side=detail, side_style="dim", state=state)] if state or detail else []
+
+
+def _call(event: Called, everything: list[Event]) -> list[Row]:
+    call = f"{event.call}()" if event.call.isidentifier() else event.call
+    blocked = event.end - event.at >= MS
+    if blocked and any(event.at < other.at < event.end for other in everything):
+        return [
+            Row(event.at, event.connection, side=f"{call} ...", side_style="bold"),
+            Row(event.end, event.connection, side=f"... {call} = {event.result}", side_style="bold"),
+        ]
+    took = f"  ({format_ms(event.end - event.at)})" if blocked else ""
+    return [Row(event.at, event.connection, side=f"{call} = {event.result}{took}", side_style="bold")]
+
+
+def _judged(event: Received) -> str:
+    """What became of a segment: the end of ``3: expect this: accepted``."""
+    if not event.connection:
+        return event.step  # why it belongs to none
+    parts = event.step.split(": ")
+    return parts[-1] if len(parts) > 2 else ""
+
+
+def _length(ns: int) -> str:
+    return format_ms(ns) if ns < 10_000 * MS else f"{ns / 1000 / MS:.1f} s"
+
+
+def _with_state(before: Row, row: Row) -> Row | None:
+    """The row before with the state that it led to, or None where the state needs a line of its own."""
+    if not row.state or row.arrow or before.state or (before.side and row.side):
+        return None
+    if before.connection != row.connection or row.at - before.at > MS:
+        return None
+    side, style = (row.side, row.side_style) if row.side else (before.side, before.side_style)
+    return Row(before.at, before.connection, before.arrow, side, style, row.state)

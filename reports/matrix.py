@@ -1,0 +1,178 @@
+"""The same scenarios on several kernels: one outcome for each pair, for people and for programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from harness.timeline import Result
+from harness.verdict import Outcome
+from reports.grid import Cell, Grid, Section
+from reports.lines import OUTCOME_STYLES, WIDTH, Line
+from reports.names import file_of, in_words, parameters
+from reports.runs import LoadedRun, titles
+
+FORMAT = 1
+"""Version of the JSON; it grows when a reader of the old one would misread the new one."""
+
+_MARKS = {Outcome.CONFORMS: ".", Outcome.DEVIATES: "X", Outcome.UNSUPPORTED: "-", Outcome.LOST: "?"}
+
+
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What came of one scenario on one kernel.
+
+    Args:
+        outcome: one of the four.
+        answer: the declared alternative that was seen.
+        answer_ns: how long after its cause it came; -1 where it was not timed.
+        message: of a failure, a skip or a loss.
+        digest: of the scenario's source.
+    """
+
+    outcome: str
+    answer: str = ""
+    answer_ns: int = -1
+    message: str = ""
+    digest: str = ""
+
+
+class Kernel(msgspec.Struct, frozen=True):
+    """One column: what it is called, what it is, and the run folder that the column comes from."""
+
+    name: str
+    kernel: str
+    run: str
+    machine: str
+    torn: int
+
+
+class MatrixRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The joined matrix as JSON: ``scenarios[id][kernel's name]``. A pair that was not run is left out."""
+
+    format: int = FORMAT
+    kernels: tuple[Kernel, ...]
+    scenarios: dict[str, dict[str, Entry]]
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Scenarios by kernels.
+
+    Args:
+        runs: one a column.
+        names: of the columns, no two alike.
+        scenarios: ids of all rows, in the order of the runs' plans.
+    """
+
+    runs: tuple[LoadedRun, ...]
+    names: tuple[str, ...]
+    scenarios: tuple[str, ...]
+
+    def outcomes(self, scenario: str) -> tuple[Outcome | None, ...]:
+        """One a kernel; None where the kernel was not asked."""
+        found = (run.results.get(scenario) for run in self.runs)
+        return tuple(Outcome(result.outcome) if result else None for result in found)
+
+    def mixed_versions(self) -> tuple[str, ...]:
+        """The scenarios whose source was not the same in all runs: their rows say nothing about kernels."""
+        return tuple(scenario for scenario in self.scenarios if len(self._digests(scenario)) > 1)
+
+    def _digests(self, scenario: str) -> set[str]:
+        found = (run.results.get(scenario) for run in self.runs)
+        return {result.digest for result in found if result and result.digest}
+
+    def json(self) -> bytes:
+        """The matrix for programs, see ``MatrixRecord``."""
+        kernels = tuple(
+            Kernel(name, run.record.kernel, run.record.id, run.record.machine, run.torn)
+            for name, run in zip(self.names, self.runs, strict=True)
+        )
+        scenarios = {
+            scenario: {
+                name: _entry(run.results[scenario])
+                for name, run in zip(self.names, self.runs, strict=True)
+                if scenario in run.results
+            }
+            for scenario in self.scenarios
+        }
+        record = MatrixRecord(kernels=kernels, scenarios=scenarios)
+        return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
+
+    def lines(self, width: int = WIDTH) -> list[Line]:
+        """The matrix as text with styles; outcomes shrink to one letter where the words do not fit ``width``.
+
+        A scenario whose outcomes do not depend on its parameters, on any kernel, has a single row.
+        """
+        words = self._grid(short=False)
+        fits = words.width <= width
+        grid = words if fits else self._grid(short=True)
+        made = grid.lines()
+        if not fits:
+            legend = ", ".join(f"{mark} {outcome}" for outcome, mark in _MARKS.items())
+            made += [[(f"{legend}, empty: not run", "dim")]]
+            made += [[(f"{number}  {name}", "dim")] for number, name in enumerate(self.names, 1)]
+        mixed = self.mixed_versions()
+        if mixed:
+            were = "scenario was" if len(mixed) == 1 else "scenarios were"
+            rest = " and others" if len(mixed) > 1 else ""
+            made.append([(f"{len(mixed)} {were} not the same version in all runs: {mixed[0]}{rest}", "yellow")])
+        for name, run in zip(self.names, self.runs, strict=True):
+            if run.torn:
+                made.append([(f"{name}: {run.torn} result(s) were torn by a crash and could not be read", "yellow")])
+        return made
+
+    def _grid(self, *, short: bool) -> Grid:
+        headings = tuple(map(str, range(1, len(self.names) + 1))) if short else self.names
+        by_title: dict[str, list[str]] = {}
+        for scenario in self.scenarios:
+            title = ": ".join(part for part in (file_of(scenario), in_words(scenario)) if part)
+            by_title.setdefault(title, []).append(scenario)
+        sections = [Section(title, tuple(self._rows(members, short=short))) for title, members in by_title.items()]
+        return Grid(("scenario", *headings), (*sections, Section("in all", tuple(self._totals()))))
+
+    def _rows(self, members: list[str], *, short: bool) -> list[tuple[Cell, ...]]:
+        """A row for each set of parameters, or one for all of them where each kernel did the same in all."""
+        alike = len({self.outcomes(scenario) for scenario in members}) == 1
+        named = (
+            [(f"all {len(members)}", members[0])]
+            if alike and len(members) > 1
+            else [(parameters(scenario) or "-", scenario) for scenario in members]
+        )
+        return [
+            (("  " + name, ""), *(_cell(outcome, short=short) for outcome in self.outcomes(scenario)))
+            for name, scenario in named
+        ]
+
+    def _totals(self) -> list[tuple[Cell, ...]]:
+        counts = [Counter(result.outcome for result in run.results.values()) for run in self.runs]
+        return [
+            (
+                ("  " + outcome, ""),
+                *((str(count[outcome]), OUTCOME_STYLES[outcome] if count[outcome] else "dim") for count in counts),
+            )
+            for outcome in Outcome
+            if any(count[outcome] for count in counts)
+        ]
+
+
+def join(runs: Sequence[LoadedRun]) -> Matrix:
+    """Put the runs of several kernels into one matrix.
+
+    Args:
+        runs: one a kernel, at least one, in the order of the columns.
+    """
+    scenarios = dict.fromkeys(scenario for run in runs for scenario in run.results)
+    return Matrix(tuple(runs), tuple(titles(runs)), tuple(scenarios))
+
+
+def _entry(result: Result) -> Entry:
+    return Entry(result.outcome, result.answer, result.answer_ns, result.message, result.digest)
+
+
+def _cell(outcome: Outcome | None, *, short: bool) -> Cell:
+    if outcome is None:
+        return "" if short else "not run", "dim"
+    return _MARKS[outcome] if short else outcome.value, OUTCOME_STYLES[outcome]

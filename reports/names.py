@@ -1,0 +1,19 @@
+"""What a scenario's id says: its file, its name in words, its parameters."""
+
+from __future__ import annotations
+
+
+def file_of(scenario: str) -> str:
+    """The file that the scenario stands in; empty where the id names none."""
+    return scenario.partition("::")[0] if "::" in scenario else ""
+
+
+def parameters(scenario: str) -> str:
+    """What stands in the brackets of the id, without them."""
+    return scenario.rstrip().removesuffix("]").partition("[")[2]
+
+
+def in_words(scenario: str) -> str:
+    """The requirement that the name states: ``test_fin_is_acknowledged[IPv4]`` is ``fin is acknowledged``."""
+    name = scenario.partition("[")[0].rpartition("::")[2]
+    return name.removeprefix("test_").replace("_", " ")

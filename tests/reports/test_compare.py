@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from harness.segment import ACK, PSH, Segment
+from harness.timeline import Event, Received, Result
+from harness.timing import MS, VIRTUAL, TimingProfile
+from reports import behaviour, runs
+from reports.compare import Comparison, compare, lines, render
+from reports.lines import plain
+
+DATA = Path(__file__).parents[1] / "data"
+FIN = "scenarios/closing/test_disorder.py::test_fin_overtaken_by_its_ack_is_acknowledged[shutdown_wr-IPv4-noTS]"
+
+GOOD = Result(
+    scenario=FIN, outcome="conforms", answer="accepted", answer_ns=140_000, digest="d1", fixed_by="795a7dfbc3d9"
+)
+BAD = msgspec.structs.replace(
+    GOOD,
+    outcome="deviates",
+    answer="challenged",
+    counters={"TcpExtTCPChallengeACK": 1, "TcpInSegs": 6, "TcpExtTCPPureAcks": 3},
+    message="expected  > . 2:2(0) ack 2   within 40 ms\nobserved  > . 2:2(0) ack 1   at +0.2 ms   (ack: 1, not 2)\n"
+    "kernel    FIN-WAIT-1 -> FIN-WAIT-2 at +0.1 ms\nso far    > F. 1:1(0) ack 1   +0.0 ms",
+)
+
+MakeRun = Callable[..., Path]
+Disorder = Callable[..., tuple[Event, ...]]
+
+
+def _compare(make_run: MakeRun, before: list[Result], after: list[Result], **fields: object) -> Comparison:
+    kept = fields.pop("timelines", {})
+    assert isinstance(kept, dict)
+    first = make_run(*before, name="first", timelines=kept.get("first"), kernel_name="uml:6.1", kernel="6.1.176 #1")
+    second = make_run(*after, name="second", timelines=kept.get("second"), **fields)
+    return compare(runs.load(first), runs.load(second))
+
+
+def _counts(found: Comparison) -> tuple[int, ...]:
+    kinds = (found.regressions, found.fixes, found.changed)
+    return (*map(len, kinds), found.same, len(found.uncompared), found.exit_status)
+
+
+def test_the_same_is_the_same(make_run: MakeRun, disorder: Disorder) -> None:
+    kept = {"first": {FIN: disorder()}, "second": {FIN: disorder(delay=10**9)}}
+    assert _counts(_compare(make_run, [GOOD], [GOOD], timelines=kept)) == (0, 0, 0, 1, 0, 0)
+
+
+def test_a_regression_is_shown_with_both_timelines(make_run: MakeRun, disorder: Disorder, tmp_path: Path) -> None:
+    kept = {"first": {FIN: disorder(timestamps=False)}, "second": {FIN: disorder(False, timestamps=False)}}
+    found = _compare(make_run, [GOOD], [BAD], timelines=kept, kernel_name="uml:5.10", kernel="5.10.46 #1")
+    assert _counts(found) == (1, 0, 0, 0, 0, 1)
+    shown = plain(lines(found, 100)).replace(str(tmp_path), "TMP")
+    assert shown + "\n" == (DATA / "compare-regression.txt").read_text()
+
+
+def test_timelines_stand_beside_each_other_where_there_is_room(
+    make_run: MakeRun, disorder: Disorder, tmp_path: Path
+) -> None:
+    kept = {"first": {FIN: disorder(timestamps=False)}, "second": {FIN: disorder(False, timestamps=False)}}
+    found = _compare(make_run, [GOOD], [BAD], timelines=kept, kernel_name="uml:5.10", kernel="5.10.46 #1")
+    shown = plain(lines(found, 190)).replace(str(tmp_path), "TMP")
+    assert shown + "\n" == (DATA / "compare-beside.txt").read_text()
+
+
+def test_a_fix_is_no_regression(make_run: MakeRun) -> None:
+    assert _counts(_compare(make_run, [BAD], [GOOD])) == (0, 1, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("after", "what"),
+    [
+        ({"answer": "reset"}, "answer reset, was accepted"),
+        ({"answer_ns": 200 * MS}, "answer later: after 200 ms, was 0.140 ms"),
+        ({"counters": {"TcpExtTCPChallengeACK": 2}}, "TCPChallengeACK +2, was +0"),
+        ({"counters": {"TcpOutRsts": 1}}, "OutRsts +1, was +0"),
+    ],
+)
+def test_other_behaviour_with_the_same_verdict_is_shown_and_passes(
+    make_run: MakeRun, after: dict[str, object], what: str
+) -> None:
+    found = _compare(make_run, [GOOD], [msgspec.structs.replace(GOOD, **after)])
+    assert _counts(found) == (0, 0, 1, 0, 0, 0)
+    assert found.changed[0].what == (what,)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        {"answer_ns": 20 * MS},  # within the slack of a real machine
+        {"answer_ns": -1},
+        {"counters": {"IpExtInOctets": 12, "TcpExtTCPPureAcks": 3, "TcpExtTCPBacklogCoalesce": 1}},
+        {"seconds": 9.0, "costs": {"lab": 1}, "message": "x"},
+        {"digest": ""},
+    ],
+)
+def test_what_is_the_machines_and_not_the_kernels_is_no_change(make_run: MakeRun, after: dict[str, object]) -> None:
+    assert _counts(_compare(make_run, [GOOD], [msgspec.structs.replace(GOOD, **after)])) == (0, 0, 0, 1, 0, 0)
+
+
+def test_another_segment_is_a_change_even_if_nothing_declared_it(make_run: MakeRun, disorder: Disorder) -> None:
+    kept = {"first": {FIN: disorder()}, "second": {FIN: disorder()[:-2]}}
+    found = _compare(make_run, [GOOD], [GOOD], timelines=kept)
+    assert found.changed[0].what == ("segment 3 of the kernel's: none, was . 2:2(0) ack 2 <nop,nop,TS>",)
+
+
+def test_windows_times_and_pushes_are_no_other_segment() -> None:
+    def received(**fields: int) -> list[Event]:
+        segment = Segment(flags=fields.pop("flags", ACK), seq=1, ack=1, window=fields.pop("window", 1))
+        return [Received(fields.pop("at", 0), segment)]
+
+    assert behaviour.segment_changes(received(), received(flags=ACK | PSH, window=9, at=7)) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why", "status"),
+    [
+        ([GOOD], [msgspec.structs.replace(BAD, digest="d2")], "made by different versions of the scenario", 2),
+        (
+            [GOOD],
+            [msgspec.structs.replace(GOOD, outcome="lost", message="panic\nlong")],
+            "lost in the second run: panic",
+            2,
+        ),
+        ([msgspec.structs.replace(GOOD, outcome="lost")], [BAD], "lost in the first run", 2),
+        ([GOOD], [], "only in the first run", 2),
+        (
+            [GOOD],
+            [msgspec.structs.replace(GOOD, outcome="unsupported", message="no MD5")],
+            "unsupported in the second run: no",
+            2,
+        ),
+    ],
+)
+def test_what_cannot_be_compared_says_why(
+    make_run: MakeRun, before: list[Result], after: list[Result], why: str, status: int
+) -> None:
+    found = _compare(make_run, before, after)
+    assert _counts(found) == (0, 0, 0, 0, 1, status)
+    assert why in found.uncompared[0].why
+    text = plain(lines(found, 100))
+    assert why in text
+    assert FIN in text
+
+
+OTHER = Result(scenario="a.py::test_other", outcome="conforms")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "status"),
+    [
+        ([GOOD, OTHER], [OTHER], 0),  # a smaller selection
+        ([GOOD, OTHER], [msgspec.structs.replace(GOOD, outcome="unsupported"), OTHER], 0),
+        ([msgspec.structs.replace(GOOD, outcome="lost"), OTHER], [GOOD, OTHER], 0),
+        ([GOOD, OTHER], [msgspec.structs.replace(GOOD, outcome="lost"), OTHER], 2),
+        ([GOOD, OTHER], [msgspec.structs.replace(GOOD, digest="d2"), OTHER], 2),
+        (
+            [msgspec.structs.replace(GOOD, outcome="lost"), OTHER],
+            [msgspec.structs.replace(GOOD, outcome="lost"), OTHER],
+            0,
+        ),
+        ([GOOD, OTHER], [BAD, msgspec.structs.replace(OTHER, outcome="lost")], 1),
+        ([], [], 2),
+    ],
+)
+def test_the_status_vouches_only_for_what_was_compared(
+    make_run: MakeRun, before: list[Result], after: list[Result], status: int
+) -> None:
+    assert _compare(make_run, before, after).exit_status == status
+
+
+def test_a_torn_timeline_hides_no_verdict(make_run: MakeRun, disorder: Disorder) -> None:
+    kept = {"first": {FIN: disorder()}}
+    for after, counts in [(BAD, (1, 0, 0, 0, 0, 1)), (GOOD, (0, 0, 0, 0, 1, 2))]:
+        first = make_run(GOOD, name=f"first-{after.outcome}", timelines=kept["first"])
+        second = make_run(after, name=f"second-{after.outcome}", timelines=kept["first"])
+        for path in (second / "timelines").iterdir():
+            path.write_text("{")
+        assert _counts(compare(runs.load(first), runs.load(second))) == counts
+
+
+def test_many_of_a_kind_are_counted_and_not_all_named(make_run: MakeRun) -> None:
+    many = [Result(scenario=f"a.py::test_{number}", outcome="conforms") for number in range(30)]
+    text = plain(lines(_compare(make_run, many, []), 100))
+    assert "only in the first run (30)" in text
+    assert "and 20 more" in text
+
+
+def test_a_pipe_gets_plain_text(make_run: MakeRun) -> None:
+    file = io.StringIO()
+    render(_compare(make_run, [GOOD], [BAD]), Console(file=file, width=20))
+    assert "\x1b" not in file.getvalue()
+    assert re.search(r"^1 regressed, 0 fixed, 0 behaved otherwise, 0 same, 0 not compared$", file.getvalue(), re.M)
+
+
+def test_an_output_without_line_drawing_characters_gets_none(make_run: MakeRun, disorder: Disorder) -> None:
+    kept = {"first": {FIN: disorder()}, "second": {FIN: disorder(False)}}
+    after = msgspec.structs.replace(BAD, message="observed  ü")
+    buffer = io.BytesIO()
+    file = io.TextIOWrapper(buffer, encoding="ascii", write_through=True)
+    render(_compare(make_run, [GOOD], [after], timelines=kept), Console(file=file))
+    assert "|<--- . 2:2(0) ack 1 win 512" in buffer.getvalue().decode("ascii")
+
+
+profiles = st.sampled_from([TimingProfile(), VIRTUAL, TimingProfile(slack_ns=50 * MS)])
+
+
+@given(
+    true=st.integers(0, 10_000 * MS),
+    late=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    both=st.tuples(profiles, profiles),
+)
+def test_two_slow_machines_never_make_a_change_of_time(
+    true: int, late: tuple[float, float], both: tuple[TimingProfile, TimingProfile]
+) -> None:
+    measured = [true + int(part * one.slack_ns) for part, one in zip(late, both, strict=True)]
+    first, second = (msgspec.structs.replace(GOOD, answer_ns=ns) for ns in measured)
+    assert behaviour.timing_changes(first, both[0], second, both[1]) == []
+
+
+def test_what_was_not_timed_has_no_other_time() -> None:
+    timed, untimed = (msgspec.structs.replace(GOOD, answer_ns=ns) for ns in (10_000 * MS, -1))
+    for pair in ((timed, untimed), (untimed, timed)):
+        assert behaviour.timing_changes(pair[0], TimingProfile(), pair[1], TimingProfile()) == []
+
+
+def test_where_time_stands_still_little_is_enough() -> None:
+    times = [msgspec.structs.replace(GOOD, answer_ns=ns) for ns in (MS, MS + 20_000, MS + 20_001)]
+    assert behaviour.timing_changes(times[0], VIRTUAL, times[1], VIRTUAL) == []
+    assert behaviour.timing_changes(times[0], VIRTUAL, times[2], VIRTUAL) == [
+        "answer later: after 1.020 ms, was 1.000 ms"
+    ]
+    assert behaviour.timing_changes(times[2], VIRTUAL, times[0], VIRTUAL) == [
+        "answer earlier: after 1.000 ms, was 1.020 ms"
+    ]
