@@ -102,7 +102,7 @@ class Expectation:
             late = Difference("time", f"by {format_ms(profile.upper(self.within))}", format_ms(since_end))
             raise Mismatch(self.describe(), observed, [late])
         if self.at_least and since_start < self.at_least.ns:
-            early = Difference("time", f"not before {format_ms(self.at_least.ns)}", format_ms(since_start))
+            early = Difference("time", f"from {format_ms(self.at_least.ns)} on", format_ms(since_start))
             raise Mismatch(self.describe(), observed, [early])
         return match
 

@@ -22,7 +22,7 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.utils import checksum
 
 from harness.options import decode_options, encode_options
-from harness.segment import Segment, check_range
+from harness.segment import WRONG_CHECKSUM, Segment, check_range
 from harness.timeline import Frame
 from netns.enter import Namespace
 from netns.lab import closer
@@ -31,9 +31,6 @@ from netns.plan import Plan
 
 # scapy reads the machine's routes and interfaces for the addresses that a layer leaves open; ours leaves none open.
 conf.route = conf.route6 = None
-
-WRONG_CHECKSUM = -1
-"""A checksum that is certain to be wrong: the right one, plus one."""
 
 _SO_TIMESTAMPNS = 35  # asm-generic/socket.h: the variant with the libc's own struct timespec
 _ETH_P_ALL = 3
