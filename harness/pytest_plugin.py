@@ -13,14 +13,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness import preconditions, recorder
+from harness import baseline, preconditions, recorder
 from harness.calibration import calibrate
-from harness.endpoint import Endpoint
 from harness.errors import FinwaitError
+from harness.known import Knowledge
 from harness.probes.tracepoints import Tracer
 from harness.recorder import Scenario
 from harness.runfolder import RUN, RunFolder, hand_back
-from harness.session import Connection, Session
+from harness.session import Session
 from harness.tamper import TamperPlan
 from harness.timeline import Result, RunRecord
 from harness.timing import VIRTUAL, TimingProfile
@@ -47,7 +47,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--known-deviations",
         action="store_true",
-        help="report a deviation whose fixing commit the scenario names, and pass: to test the harness, not the kernel",
+        help="report deviations that a scenario's fixing commit or scenarios/baselines/ names, and pass: "
+        "to test the harness, not the kernel",
+    )
+    group.addoption(
+        "--baseline",
+        type=Path,
+        metavar="FILE",
+        help="known deviations of this kernel; strict: what it names must deviate, and nothing else may",
     )
     group.addoption("--timing", choices=("calibrated", "virtual"), default="calibrated", help="the timing profile")
     group.addoption("--kernel-name", default="host", metavar="NAME", help="what the kernel is called in the reports")
@@ -73,6 +80,21 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(runner, "finwait-runner")
 
 
+def knowledge(config: pytest.Config) -> Knowledge:
+    """What the options say is known of the kernel.
+
+    Raises:
+        FinwaitError: a baseline cannot be read.
+    """
+    strict = baseline.load(config.option.baseline) if config.option.baseline else None
+    if not config.option.known_deviations:
+        return Knowledge(strict=strict)
+    folder = config.rootpath / "scenarios" / "baselines"
+    return Knowledge(
+        fixes=True, tolerated=[baseline.load(path) for path in sorted(folder.glob("*.toml"))], strict=strict
+    )
+
+
 class Runner:
     """The hooks of one pytest process, and what they share."""
 
@@ -93,6 +115,7 @@ class Runner:
             )
         after = load(option.tamper_after).results if option.tamper_after else {}
         self.tampering = TamperPlan(option.tamper, {name: result.received for name, result in after.items()})
+        self.knowledge = knowledge(config)
         self._tracer: Tracer | None = None
 
     @property
@@ -180,12 +203,15 @@ class Runner:
         scenario.outcome, scenario.message = recorder.classify(error)
         if scenario.outcome is Outcome.DEVIATES or (error is not None and isinstance(error, FinwaitError)):
             report.longrepr = f"{item.nodeid}\n\n{scenario.message}" if report.outcome == "failed" else report.longrepr
-        if scenario.outcome is Outcome.DEVIATES and scenario.fixed_by and item.config.option.known_deviations:
-            scenario.known = True
-            report.outcome = "skipped"
-            report.wasxfail = f"deviates, as kernels without {scenario.fixed_by} do"
         keep = item.config.option.captures == "all"
         result = recorder.record(scenario, self.folder, call.duration, keep_capture=keep)
+        if excuse := self.knowledge.excuse(result):
+            report.outcome = "skipped"
+            report.wasxfail = excuse
+            result = msgspec.structs.replace(result, known=True)
+        elif objection := self.knowledge.objection(result):
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid}: {objection}"
         vars(report)["finwait"] = msgspec.json.encode(result).decode()
         vars(report)["finwait_misuse"] = isinstance(error, FinwaitError) and scenario.outcome is Outcome.LOST
 
@@ -193,8 +219,8 @@ class Runner:
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         """The four outcomes in pytest's words."""
         text = getattr(report, "finwait", None)
-        if text is None or hasattr(report, "wasxfail"):
-            return None
+        if text is None or hasattr(report, "wasxfail") or (report.failed and '"conforms"' in text):
+            return None  # pytest's own words for what is known: xfailed, failed
         return _WORDS[Outcome(msgspec.json.decode(text, type=Result).outcome)]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -233,61 +259,3 @@ class Runner:
 def shown(path: Path, root: Path) -> Path:
     """A path as the user would write it."""
     return path.relative_to(root) if path.is_relative_to(root) else path
-
-
-# -- fixtures
-
-
-@pytest.fixture
-def ip_version() -> int:
-    """IP version of the scenario, 4; a scenario parametrizes it with [4, 6] to have both."""
-    return 4
-
-
-@pytest.fixture
-def timestamps() -> bool:
-    """Whether the peer offers TCP timestamps; a scenario parametrizes it to have both."""
-    return True
-
-
-@pytest.fixture
-def hold_timers() -> bool:
-    """Whether the retransmission and delayed ACK timers are kept out; scenarios about them say False."""
-    return True
-
-
-@pytest.fixture
-def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, hold_timers: bool) -> Iterator[Session]:
-    """A lab of the scenario's own, with nothing opened in it yet."""
-    runner = request.config.stash[RUNNER]
-    scenario = request.node.stash[SCENARIO]
-    opened = Session(
-        runner.profile,
-        version=ip_version,
-        timestamps=timestamps,
-        hold_timers=hold_timers,
-        tampering=runner.tampering.of(scenario.id),
-        tracer=runner.tracer,
-    )
-    with opened:
-        scenario.sessions.append(opened)
-        runner.opened(opened)
-        yield opened
-
-
-@pytest.fixture
-def listener(session: Session) -> Endpoint:
-    """A listening socket of the kernel under test."""
-    return session.listen()
-
-
-@pytest.fixture
-def established(session: Session, listener: Endpoint) -> Connection:
-    """The peer has opened a connection to a server: ``server, peer = established``."""
-    return session.establish(listener)
-
-
-@pytest.fixture
-def connected(session: Session) -> Connection:
-    """A client of the kernel under test has opened a connection to the peer: ``client, peer = connected``."""
-    return session.connect()

@@ -17,6 +17,7 @@ from harness.timeline import Probed, Timeline, describe
 from harness.timing import TimingProfile, format_ms
 from harness.verdict import Mismatch
 from harness.wire import Flow, Wire
+from netns import processor
 from netns.lab import Lab
 
 SERVICE_PORT = 8080
@@ -63,7 +64,7 @@ class Session:
         self.timeline = Timeline()
         self.stopwatch = Stopwatch()
         self.peers: list[Peer] = []
-        self.lab = Lab(hold_timers=hold_timers)
+        self.lab = Lab(hold_timers=hold_timers, ipv6=version == 6)
         self._tampering = tampering
         self._tracer = tracer
         self._endpoints: list[Endpoint] = []
@@ -72,6 +73,7 @@ class Session:
     def __enter__(self) -> Self:
         with ExitStack() as opening:
             with self.stopwatch.part("lab"):
+                opening.enter_context(processor.kept())
                 opening.enter_context(self.lab)
                 self.wire = Wire(self.lab.peer)
                 opening.callback(self.wire.close)

@@ -6,6 +6,7 @@ whole machine does not show up inside a new namespace, so nothing here can reach
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -92,13 +93,19 @@ def pin(values: Mapping[str, str] = PINNED) -> dict[str, str]:
     left: dict[str, str] = {}
     for name, value in values.items():
         try:
-            with (ROOT / name).open("r+") as file:
-                # reading is cheaper than setting, and most of them stand right in a new namespace
-                if file.read().split() != value.split():
-                    file.seek(0)
-                    file.write(value)
+            _pin_one(f"{ROOT}/{name}", value.encode())
         except FileNotFoundError:
             left[name] = "this kernel has it not"
         except OSError as error:
             left[name] = error.strerror or str(error)
     return left
+
+
+def _pin_one(path: str, value: bytes) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        # reading is cheaper than setting, and most of them stand right in a new namespace
+        if os.read(descriptor, 4096).split() != value.split():
+            os.pwrite(descriptor, value, 0)
+    finally:
+        os.close(descriptor)

@@ -23,6 +23,7 @@ PURE: Sequence[Sequence[str]] = (
     ("harness.verdict",),
     ("harness.timeline",),
     ("harness.baseline", "harness.marks"),
+    ("harness.known",),
 )
 IMPURE: Sequence[Sequence[str]] = (
     ("harness.runfolder", "harness.craft", "harness.machine"),
@@ -33,8 +34,8 @@ IMPURE: Sequence[Sequence[str]] = (
     ("harness.calibration",),
     ("harness",),  # the names that scenarios import
     ("harness.recorder", "harness.preconditions", "harness.doctor", "harness.matrix"),
-    ("harness.pytest_plugin", "harness.reproduce"),
-    ("harness.cli",),
+    ("harness.pytest_plugin", "harness.reproduce", "harness.kernel_verbs"),
+    ("harness.fixtures", "harness.cli"),
     ("harness.__main__",),
 )
 LAYERS = (*PURE, *IMPURE)
@@ -257,7 +258,7 @@ def test_a_circle_within_a_layer_is_reported(tmp_path: Path) -> None:
 def test_what_the_rules_allow_is_not_reported(tmp_path: Path) -> None:
     allowed = {
         "harness/errors.py": "from netns.errors import FinwaitError",
-        "harness/requirement.py": "import pytest",
+        "harness/marks.py": "import pytest",
         "harness/timing.py": "import msgspec, enum",
         "harness/wire.py": "import scapy.layers.l2\nfrom harness.segment import Segment\nfrom netns.lab import Lab",
         "harness/cli.py": "import rich, harness.pytest_plugin\nfrom harness.kernels import uml\nimport reports.ladder",

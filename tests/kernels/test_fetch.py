@@ -69,9 +69,7 @@ class Mirror:
         (tree / "usr/file").write_text(content)
         deb = self.root / "pool" / f"{name}_{version}_all.deb"
         deb.parent.mkdir(exist_ok=True)
-        subprocess.run(
-            ["dpkg-deb", "--build", "-Znone", str(tree), str(deb)], check=True, capture_output=True
-        )
+        subprocess.run(["dpkg-deb", "--build", "-Znone", str(tree), str(deb)], check=True, capture_output=True)
         self.publish()
         return deb
 
@@ -83,9 +81,7 @@ class Mirror:
         index.write_text("\n".join(self._stanza(deb) for deb in sorted((self.root / "pool").iterdir())))
         data = index.read_bytes()
         line = f" {hashlib.sha256(data).hexdigest()} {len(data)} main/binary-amd64/Packages\n"
-        release = (
-            f"Origin: Debian\nSuite: {SUITE}\nCodename: {SUITE}\nArchitectures: amd64\nComponents: main\n"
-        )
+        release = f"Origin: Debian\nSuite: {SUITE}\nCodename: {SUITE}\nArchitectures: amd64\nComponents: main\n"
         release += "Date: Thu, 01 Jan 2026 00:00:00 UTC\nSHA256:\n" + line
         (suite / "Release").write_text(release)
         _gpg(self.home, "--clear-sign", "--output", str(suite / "InRelease"), str(suite / "Release"))

@@ -1,0 +1,66 @@
+"""The fixtures that a scenario asks for by name: a lab, and connections in the states that it starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from harness.endpoint import Endpoint
+from harness.pytest_plugin import RUNNER, SCENARIO
+from harness.session import Connection, Session
+
+
+@pytest.fixture
+def ip_version() -> int:
+    """IP version of the scenario, 4; a scenario parametrizes it with [4, 6] to have both."""
+    return 4
+
+
+@pytest.fixture
+def timestamps() -> bool:
+    """Whether the peer offers TCP timestamps; a scenario parametrizes it to have both."""
+    return True
+
+
+@pytest.fixture
+def hold_timers() -> bool:
+    """Whether the retransmission and delayed ACK timers are kept out; scenarios about them say False."""
+    return True
+
+
+@pytest.fixture
+def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, hold_timers: bool) -> Iterator[Session]:
+    """A lab of the scenario's own, with nothing opened in it yet."""
+    runner = request.config.stash[RUNNER]
+    scenario = request.node.stash[SCENARIO]
+    opened = Session(
+        runner.profile,
+        version=ip_version,
+        timestamps=timestamps,
+        hold_timers=hold_timers,
+        tampering=runner.tampering.of(scenario.id),
+        tracer=runner.tracer,
+    )
+    with opened:
+        scenario.sessions.append(opened)
+        runner.opened(opened)
+        yield opened
+
+
+@pytest.fixture
+def listener(session: Session) -> Endpoint:
+    """A listening socket of the kernel under test."""
+    return session.listen()
+
+
+@pytest.fixture
+def established(session: Session, listener: Endpoint) -> Connection:
+    """The peer has opened a connection to a server: ``server, peer = established``."""
+    return session.establish(listener)
+
+
+@pytest.fixture
+def connected(session: Session) -> Connection:
+    """A client of the kernel under test has opened a connection to the peer: ``client, peer = connected``."""
+    return session.connect()
