@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from harness.marks import both_families, requirement, with_and_without_timestamps
     from harness.path.path import BadRules, Path
     from harness.pattern import ANY, Between, Pattern
-    from harness.peer import Peer, Reply
+    from harness.peer import Peer
     from harness.segment import ACK, CWR, ECE, FIN, NONE, PSH, RST, SYN, URG, Flags, Segment
     from harness.session import Connection, Session
     from harness.timing import DELACK_MAX, PROMPT, QUIET, RTO_INIT, RTO_MIN, Span
-    from harness.verdict import Mismatch
+    from harness.verdict import Mismatch, Reply
 
 _HOMES = {
     "harness.duo": ("Closing", "Duo", "PathSession"),
@@ -32,12 +32,12 @@ _HOMES = {
     "harness.endpoint": ("Endpoint",),
     "harness.errors": ("FinwaitError", "Unsupported"),
     "harness.pattern": ("ANY", "Between", "Pattern"),
-    "harness.peer": ("Peer", "Reply"),
+    "harness.peer": ("Peer",),
     "harness.marks": ("both_families", "requirement", "with_and_without_timestamps"),
     "harness.segment": ("ACK", "CWR", "ECE", "FIN", "NONE", "PSH", "RST", "SYN", "URG", "Flags", "Segment"),
     "harness.session": ("Connection", "Session"),
     "harness.timing": ("DELACK_MAX", "PROMPT", "QUIET", "RTO_INIT", "RTO_MIN", "Span"),
-    "harness.verdict": ("Mismatch",),
+    "harness.verdict": ("Mismatch", "Reply"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

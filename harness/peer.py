@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import NamedTuple, TypedDict, Unpack
 
 import msgspec
 
 from harness.craft import Craft, HeaderFields
+from harness.errors import FinwaitError
 from harness.hub import Hub
 from harness.origin import Origin
 from harness.pattern import Number, Pattern
 from harness.segment import ACK, RST, SYN, Flags, Segment, check_range
 from harness.timeline import Called, Received, Sent
 from harness.timing import PROMPT, QUIET, Span, format_ms
-from harness.verdict import Expectation, Mismatch
+from harness.verdict import Expectation, Mismatch, Reply
 from harness.wire import Encoder, Flow
 
 INITIAL_SEQUENCE_NUMBER = 1_000_000_000
@@ -53,33 +53,6 @@ class Cause(NamedTuple):
 
     start: int
     end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """Which of the declared alternatives the kernel chose."""
-
-    name: str
-    segment: Segment
-    elapsed_ns: int
-    expectation: Expectation
-
-    def is_(self, name: str) -> bool:
-        """Whether it was this one."""
-        return self.name == name
-
-    def require(self, name: str) -> None:
-        """Judge: conform only if it was this one.
-
-        Raises:
-            Mismatch: it was another.
-        """
-        if self.name == name:
-            return
-        wanted = Expectation({"": self.expectation.alternatives[name]}, self.expectation.within)
-        observed = f"> {self.segment}   at +{format_ms(self.elapsed_ns)}   ({self.name})"
-        differences = self.expectation.alternatives[name].differences(self.segment)
-        raise Mismatch(wanted.describe(), observed, differences)
 
 
 class Peer:
@@ -202,7 +175,12 @@ class Peer:
 
         Raises:
             Mismatch: none of them, none at all, or too late.
+            FinwaitError: none was declared.
         """
+        if not alternatives:
+            raise FinwaitError(
+                "no alternative is declared", hint="expect_one_of(name=Pattern(...)), or expect_silence()"
+            )
         return self._await(Expectation(alternatives, within))
 
     def _await(self, expectation: Expectation) -> Reply:
@@ -268,9 +246,9 @@ class Peer:
         """
         step = self._hub.timeline.step(f"expect silence for {for_}")
         end = time.monotonic_ns() + for_.ns
-        while not self._inbox and self._hub.pump(end - time.monotonic_ns()):
+        # what is allowed neither breaks the silence nor ends it
+        while (arrival := self._next(Expectation({}, None))) is None and self._hub.pump(end - time.monotonic_ns()):
             pass
-        arrival = self._next(Expectation({}, None))
         if arrival is not None:
             elapsed = arrival.at - self._cause(arrival.at).end
             self._settle(arrival, f"{step}: broken")

@@ -209,7 +209,7 @@ def _no_optimised(entry: os.DirEntry[str]) -> bool:
 
 
 def package_files(names: Iterable[str] = GUEST_PACKAGES) -> Iterator[Path]:
-    """The top-level files and folders of installed distributions and of what they require, extras left out."""
+    """Top-level files and folders of installed distributions and of all they require, without extras."""
     waiting, seen = list(names), set[str]()
     while waiting:
         name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
