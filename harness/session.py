@@ -8,14 +8,14 @@ from typing import NamedTuple, Self
 from harness.endpoint import Endpoint, open_socket
 from harness.hub import Hub
 from harness.insight import Insight
-from harness.peer import INITIAL_SEQUENCE_NUMBER, Peer, Reply
+from harness.peer import INITIAL_SEQUENCE_NUMBER, Peer
 from harness.probes.tracepoints import Tracer
 from harness.segment import ACK, SYN
 from harness.stopwatch import Stopwatch
 from harness.tamper import Tampering
 from harness.timeline import Frame, Probed, Timeline, describe
 from harness.timing import TimingProfile, format_ms
-from harness.verdict import Mismatch
+from harness.verdict import Mismatch, Reply
 from harness.wire import Flow, Wire
 from netns import processor
 from netns.lab import Lab

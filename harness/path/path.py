@@ -18,12 +18,12 @@ from harness.path.passages import Passage, Passages
 from harness.path.rules import AnyRule, Side, side_of
 from harness.path.ruling import MatchFields, Ruling, pattern_of
 from harness.pattern import Pattern
-from harness.peer import Cause, Reply
+from harness.peer import Cause
 from harness.segment import SYN, Flags, Segment
 from harness.tamper import Tampering
 from harness.timeline import Called, Timeline
 from harness.timing import PROMPT, Span, TimingProfile
-from harness.verdict import Expectation, Mismatch
+from harness.verdict import Expectation, Mismatch, Reply
 from harness.wire import ETH_P_ALL, packet_socket
 from netns import processor
 from netns.lab import PathLab, closer
