@@ -258,8 +258,8 @@ class PathSession:
         return Account(
             frames=self.path.passages.frames,
             replies=[reply] if reply else [],
-            judged=self.path.judged,
-            tampered=self.path.tampered,
+            judged=self.path.inbox.judged,
+            tampered=self.path.inbox.tampered,
             counters=dict(grown),
         )
 

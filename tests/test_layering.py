@@ -20,6 +20,8 @@ PURE: Sequence[Sequence[str]] = (
     ("harness.options", "harness.timing", "harness.stopwatch"),
     ("harness.segment",),
     ("harness.pattern", "harness.origin", "harness.tamper"),
+    ("harness.path", "harness.path.rules"),
+    ("harness.path.frames", "harness.path.working", "harness.path.engine", "harness.path.ruling"),
     ("harness.verdict",),
     ("harness.timeline",),
     ("harness.baseline", "harness.marks"),
@@ -28,9 +30,12 @@ PURE: Sequence[Sequence[str]] = (
 IMPURE: Sequence[Sequence[str]] = (
     ("harness.runfolder", "harness.craft", "harness.machine"),
     ("harness.wire", "harness.endpoint", "harness.probes", "harness.probes.*"),
+    ("harness.path.messages", "harness.path.passages", "harness.path.pump", "harness.path.process"),
     ("harness.hub", "harness.endings"),
     ("harness.peer", "harness.insight"),
+    ("harness.path.inbox", "harness.path.path", "harness.sides"),
     ("harness.session",),
+    ("harness.duo",),
     ("harness.calibration",),
     ("harness",),  # the names that scenarios import
     ("harness.recorder", "harness.preconditions", "harness.doctor", "harness.matrix"),

@@ -8,27 +8,13 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.path.rules import AnyRule, Corrupt, Delay, Drop, Duplicate, Hold, Limit, Lose, Match, Reorder, Side
-from harness.pattern import Difference
-from harness.segment import Segment
+from harness.path.rules import AnyRule, Corrupt, Delay, Drop, Duplicate, Hold, Limit, Lose, Reorder
+from harness.path.working import Arrived, Working, complaints, nearer
 
 NS = 1_000_000_000
-
-
-class Arrived(NamedTuple):
-    """A frame at the path: its number, when and whence it came, and what it holds. ``at`` is in ns."""
-
-    number: int
-    at: int
-    side: Side
-    connection: int
-    segment: Segment | None
-    size: int
 
 
 class Step(NamedTuple):
@@ -47,35 +33,11 @@ class Step(NamedTuple):
     rule: int = 0
 
 
-@dataclass(slots=True)
-class _Working:
-    """A rule at work, and what is needed to say what it was waiting for."""
-
-    number: int
-    rule: AnyRule
-    random: random.Random
-    matched: int = 0
-    held: list[Arrived] = field(default_factory=list)
-    aside: list[tuple[int, Arrived]] = field(default_factory=list)  # how many are yet to pass it
-    free_at: int = 0
-    queued: deque[tuple[int, int]] = field(default_factory=deque)  # departure and size
-    waiting: int = 0
-    taken_by: int = 0
-    nearest: tuple[Segment, tuple[Difference, ...]] | None = None
-    nearest_until: tuple[Segment, tuple[Difference, ...]] | None = None
-    until_too_early: bool = False
-    open: bool = False  # the scenario has let go what it holds
-
-    @property
-    def spent(self) -> bool:
-        return self.rule.times is not None and self.matched >= self.rule.times
-
-
 class Engine:
     """The rules of one path."""
 
     def __init__(self, rules: Sequence[AnyRule] = ()) -> None:
-        self._rules: list[_Working] = []
+        self._rules: list[Working] = []
         self._due: list[tuple[int, int, int, Arrived]] = []  # time, order, rule, frame
         self._order = 0
         for number, rule in enumerate(rules, 1):
@@ -88,7 +50,7 @@ class Engine:
             if working.number == number:
                 working.rule = rule
                 return
-        self._rules.append(_Working(number, rule, random.Random(seed)))
+        self._rules.append(Working(number, rule, random.Random(seed)))
 
     @property
     def idle(self) -> bool:
@@ -138,12 +100,12 @@ class Engine:
             steps += self._passed(frame)
         return steps
 
-    def _by_number(self, number: int) -> _Working:
+    def _by_number(self, number: int) -> Working:
         return next(working for working in self._rules if working.number == number)
 
-    def _first(self, frame: Arrived) -> _Working | None:
+    def _first(self, frame: Arrived) -> Working | None:
         """The rule that takes a frame; those before and behind it note what they saw."""
-        taken: _Working | None = None
+        taken: Working | None = None
         for working in self._rules:
             match = working.rule.match
             if working.spent:
@@ -154,10 +116,10 @@ class Engine:
                 else:
                     working.taken_by = taken.number
             elif working.matched == 0:
-                working.nearest = _nearer(working.nearest, match, frame)
+                working.nearest = nearer(working.nearest, match, frame)
         return taken
 
-    def _apply(self, working: _Working, frame: Arrived) -> list[Step]:
+    def _apply(self, working: Working, frame: Arrived) -> list[Step]:
         working.matched += 1
         rule = working.rule
         if isinstance(rule, Reorder):
@@ -182,12 +144,12 @@ class Engine:
                 fate, copies = "lost", 0
         return [Step(frame.number, fate, copies > 0, working.number)] * max(1, copies)
 
-    def _later(self, working: _Working, frame: Arrived, at: int) -> None:
+    def _later(self, working: Working, frame: Arrived, at: int) -> None:
         self._order += 1
         working.waiting += 1
         heapq.heappush(self._due, (at, self._order, working.number, frame))
 
-    def _reorder(self, working: _Working, rule: Reorder, frame: Arrived) -> list[Step]:
+    def _reorder(self, working: Working, rule: Reorder, frame: Arrived) -> list[Step]:
         # one number each for every frame, so that a frame's fate hangs on the seed and on its place alone
         chance, depth = working.random.random(), working.random.randint(1, max(1, rule.depth))
         if chance >= rule.chance:
@@ -196,7 +158,7 @@ class Engine:
         self._later(working, frame, frame.at + rule.ns)
         return [Step(frame.number, "reordered", False, working.number)]
 
-    def _limit(self, working: _Working, rule: Limit, frame: Arrived) -> list[Step]:
+    def _limit(self, working: Working, rule: Limit, frame: Arrived) -> list[Step]:
         while working.queued and working.queued[0][0] <= frame.at:
             working.queued.popleft()
         if sum(size for _, size in working.queued) + frame.size > rule.queue:
@@ -235,7 +197,7 @@ class Engine:
             if not isinstance(rule, Hold) or rule.until is None or rule.arrived is not arrived:
                 continue
             if not rule.until.fits(frame.side, frame.connection, frame.segment):
-                working.nearest_until = _nearer(working.nearest_until, rule.until, frame)
+                working.nearest_until = nearer(working.nearest_until, rule.until, frame)
                 continue
             others = [held for held in working.held if held is not frame]
             working.until_too_early |= not others and not working.held
@@ -245,65 +207,6 @@ class Engine:
                 steps += self._passed(held)
         return steps
 
-    # -- the end
-
     def complaints(self) -> list[str]:
         """What is wrong with the rules, now that nothing more will come: each with what it was waiting for."""
-        return [
-            f"rule {working.number}, {working.rule}: {text}" for working in self._rules for text in self._of(working)
-        ]
-
-    def _of(self, working: _Working) -> Iterator[str]:
-        rule = working.rule
-        if why := rule.match.impossible():
-            yield f"no segment can match it: {why}"
-            return
-        if working.matched == 0:
-            yield f"nothing matched{_taken(working)}"
-            return
-        if rule.times is not None and working.matched < rule.times:
-            yield f"only {working.matched} of {rule.times} came"
-        if working.waiting:
-            yield f"{working.waiting} still waited when the scenario was over"
-        if isinstance(rule, Hold):
-            for held in working.held:
-                yield self._never_released(working, rule, held)
-
-    def _never_released(self, working: _Working, rule: Hold, held: Arrived) -> str:
-        what = f"{held.segment or 'a frame'} was held and never released"
-        if rule.until is None:
-            return f"{what}; say until when, with .until(...) or .release()"
-        if why := rule.until.impossible():
-            return f"{what}; no segment can match what it waits for: {why}"
-        waited = f"it waited for {rule.until}"
-        for other in self._rules:
-            if any(rule.until.fits(frame.side, frame.connection, frame.segment) for frame in other.held):
-                itself = "this rule holds that one too" if other is working else f"rule {other.number} holds that one"
-                return f"{what}; {waited}, and {itself}: the rules contradict each other"
-        early = "; one came, but before there was anything to release" if working.until_too_early else ""
-        return f"{what}; {waited}{early}{_told(working.nearest_until)}"
-
-
-def _taken(working: _Working) -> str:
-    if working.taken_by:
-        return f", for rule {working.taken_by} took what would have: the rules contradict each other"
-    return _told(working.nearest)
-
-
-def _told(nearest: tuple[Segment, tuple[Difference, ...]] | None) -> str:
-    if nearest is None:
-        return "; no other segment came from there"
-    segment, differences = nearest
-    return f"; the nearest was {segment} ({'; '.join(map(str, differences))})"
-
-
-def _nearer(
-    before: tuple[Segment, tuple[Difference, ...]] | None, match: Match, frame: Arrived
-) -> tuple[Segment, tuple[Difference, ...]] | None:
-    """The segment from the right side that differs least from what is waited for, to be told if none comes."""
-    if match.pattern is None or frame.segment is None or frame.side is not match.side:
-        return before
-    differences = match.pattern.differences(frame.segment)
-    if not differences:  # of another connection
-        return before
-    return (frame.segment, differences) if before is None or len(differences) < len(before[1]) else before
+        return complaints(self._rules)

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import time
-from bisect import bisect_right
-from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import NamedTuple, Self, Unpack
+from typing import Self, Unpack
+
+import msgspec
 
 from harness.errors import FinwaitError
 from harness.path import process
 from harness.path.frames import asks_for
+from harness.path.inbox import Arrival, Inbox
 from harness.path.messages import Came, Left, Told
-from harness.path.passages import Passage, Passages
+from harness.path.passages import Passages
 from harness.path.rules import AnyRule, Side, side_of
 from harness.path.ruling import MatchFields, Ruling, pattern_of
 from harness.pattern import Pattern
-from harness.peer import Cause
 from harness.segment import SYN, Flags, Segment
 from harness.tamper import Tampering
-from harness.timeline import Called, Timeline
+from harness.timeline import Timeline
 from harness.timing import PROMPT, Span, TimingProfile
 from harness.verdict import Expectation, Mismatch, Reply
 from harness.wire import ETH_P_ALL, packet_socket
@@ -35,20 +35,6 @@ _MOST_ROUNDS = 64
 
 class BadRules(FinwaitError):
     """A rule of the path did not do what the scenario stated it for, so that nothing is known of the kernels."""
-
-
-class _Arrival(NamedTuple):
-    """A segment as it is judged: a wire that lies may have altered it."""
-
-    at: int
-    segment: Segment
-    passage: Passage
-    number: int
-
-    @property
-    def connection(self) -> int:
-        """Its connection's number."""
-        return self.passage.tracked.connection if self.passage.tracked else 0
 
 
 class Path(Ruling):
@@ -73,22 +59,14 @@ class Path(Ruling):
     ) -> None:
         super().__init__(self._state, self._let_go)
         self.passages = Passages()
-        self.received = 0  # segments up to now
-        self.judged = 0  # the number of the last of them that an expectation took
-        self.tampered = False
+        self.inbox = Inbox(timeline, tampering)
         self.settled: Callable[[], None] = lambda: None
         self.last_reply: Reply | None = None
         self.complaints: list[str] | None = None
         self._lab = lab
         self._timeline = timeline
         self._profile = profile
-        self._tampering = tampering
         self._processor = on
-        self._inbox: dict[Side, deque[_Arrival]] = {side: deque() for side in Side}
-        self._reached: dict[Side, list[int]] = {side: [] for side in Side}  # when something went to that side
-        self._judged: dict[Side, int] = dict.fromkeys(Side, 0)
-        self._allowed: list[tuple[Side, Pattern]] = []
-        self._rest_allowed = False
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -136,26 +114,18 @@ class Path(Ruling):
 
     def _absorb(self, told: Told) -> bool:
         """Take over what the forwarder tells; whether a segment came."""
-        before = self.received
+        before = self.inbox.received
         for entry in told.entries:
             if isinstance(entry, Came):
-                self._came(self.passages.came(entry))
+                self.inbox.came(self.passages.came(entry))
                 continue
             passage = self.passages.more(entry)
-            if isinstance(entry, Left) and passage.tracked is not None:
-                self._reached[passage.side.other].append(entry.at)
-        return self.received > before
-
-    def _came(self, passage: Passage) -> None:
-        if passage.tracked is None:
-            return
-        self.received += 1
-        seen = [(passage.at, passage.tracked.segment)]
-        if self._tampering and self._tampering.number == self.received:
-            self.tampered = True
-            seen = self._tampering.apply(self.received, *seen[0])
-        for at, segment in seen:
-            self._inbox[passage.side].append(_Arrival(at, segment, passage, self.received))
+            if isinstance(entry, Left):
+                self.inbox.reached(passage, entry.at)
+        if self.inbox.tampered:
+            # patience only tells a late segment from a missing one, and which of the two a lie makes is known
+            self._profile = msgspec.structs.replace(self._profile, patience_ns=0)
+        return self.inbox.received > before
 
     def watch(self, wait_ns: int) -> bool:
         """Take what happened, waiting up to ``wait_ns`` for something to; whether anything did."""
@@ -210,42 +180,26 @@ class Path(Ruling):
 
     def allow(self, flags: Flags, *, from_: str, **fields: Unpack[MatchFields]) -> None:
         """From now on segments like this one may come from a side and need not be expected; see ``Pattern``."""
-        self._allowed.append((side_of(from_), pattern_of(flags, fields)))
-
-    def _is_allowed(self, arrival: _Arrival) -> bool:
-        side = arrival.passage.side
-        return any(side is own and pattern.matches(arrival.segment) for own, pattern in self._allowed)
+        self.inbox.allow(side_of(from_), pattern_of(flags, fields))
 
     def allow_rest(self) -> None:
         """What no expectation mentions may come: the applications decide in how many segments their bytes travel."""
-        self._rest_allowed = True
+        self.inbox.rest_allowed = True
 
     def _await(self, expectation: Expectation, side: Side, connection: int) -> Reply:
         texts = " or ".join(map(str, expectation.alternatives.values()))
         step = self._timeline.step(f"expect {texts} from the {side}")
         wait = self._profile.deadline(expectation.within or expectation.at_least or PROMPT)
         end = time.monotonic_ns() + wait
-        while (arrival := self._next(expectation, side, connection)) is None:
+        while (arrival := self.inbox.next(expectation, side, connection)) is None:
             if not self.watch(end - time.monotonic_ns()) and time.monotonic_ns() >= end:
                 raise expectation.missing(wait)
         return self._judge(expectation, arrival, step)
 
-    def _next(self, expectation: Expectation, side: Side, connection: int) -> _Arrival | None:
-        """The oldest arrival that counts: what the scenario allowed is passed over unless it is what is expected."""
-        for arrival in list(self._inbox[side]):
-            if connection not in (0, arrival.connection):
-                continue
-            self._inbox[side].remove(arrival)
-            expected = any(pattern.matches(arrival.segment) for pattern in expectation.alternatives.values())
-            if expected or not self._is_allowed(arrival):
-                return arrival
-        return None
-
-    def _judge(self, expectation: Expectation, arrival: _Arrival, step: str) -> Reply:
-        cause = self._cause(arrival)
+    def _judge(self, expectation: Expectation, arrival: Arrival, step: str) -> Reply:
+        cause = self.inbox.cause(arrival)
         passage = arrival.passage
-        self.judged = max(self.judged, arrival.number)
-        self._judged[passage.side] = max(self._judged[passage.side], arrival.at)
+        self.inbox.judge(arrival)
         try:
             name = expectation.judge(arrival.segment, arrival.at - cause.start, arrival.at - cause.end, self._profile)
         except Mismatch:
@@ -257,15 +211,6 @@ class Path(Ruling):
             self.last_reply = reply
         self.settled()
         return reply
-
-    def _cause(self, arrival: _Arrival) -> Cause:
-        side, at = arrival.passage.side, arrival.at
-        reached = self._reached[side][: bisect_right(self._reached[side], at)]
-        moments = [moment for moment in (*reached[-1:], self._judged[side]) if 0 < moment <= at]
-        causes = [Cause(moment, moment) for moment in moments]
-        calls = [event for event in self._timeline if isinstance(event, Called) and event.side == side]
-        causes += [Cause(call.at, call.end) for call in calls if call.at <= at]
-        return max(causes, default=Cause(at, at))
 
     # -- the end
 
@@ -280,9 +225,7 @@ class Path(Ruling):
         self.conclude()
         if self.complaints:
             raise BadRules("; ".join(self.complaints))
-        left = [one for side in Side for one in self._inbox[side] if not self._is_allowed(one)]
-        if left and not self._rest_allowed:
-            left.sort(key=lambda one: one.at)
+        if left := self.inbox.leftover():
             seen = "; ".join(f"{'<' if one.passage.side is Side.CLIENT else '>'} {one.segment}" for one in left)
             raise Mismatch([f"nothing more   ({step})"], seen)
 

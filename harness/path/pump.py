@@ -19,10 +19,11 @@ from contextlib import suppress
 import msgspec
 
 from harness.path import messages
-from harness.path.engine import Arrived, Engine, Step
+from harness.path.engine import Engine, Step
 from harness.path.frames import Tracker, corrupted, is_neighbour_answer, is_syn
 from harness.path.messages import Came, Entry, Fated, Left, Told
 from harness.path.rules import Side
+from harness.path.working import Arrived
 
 SIDES = (Side.CLIENT, Side.SERVER)
 _TIMESPEC = struct.Struct("ll")
