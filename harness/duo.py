@@ -19,7 +19,7 @@ from harness.session import SERVICE_PORT, Account, so_far
 from harness.sides import Link, SideInsight
 from harness.stopwatch import Stopwatch
 from harness.tamper import Tampering
-from harness.timeline import Timeline
+from harness.timeline import Probed, Timeline
 from harness.timing import RTO_INIT, Span, TimingProfile, format_ms
 from harness.verdict import Mismatch
 from harness.wire import Encoder, Flow
@@ -163,12 +163,30 @@ class PathSession:
         Raises:
             Mismatch: the kernels do not shake hands.
         """
+        client = self.open(listener.port, client_port)
+        return Duo(client, listener.accept(client.connection), self.path)
+
+    def open(self, port: int, client_port: int = 0) -> Endpoint:
+        """The client opens a connection to a port of the server's, whoever listens there; see ``connect``.
+
+        Raises:
+            Mismatch: the kernels do not shake hands.
+        """
         number = len(self.links) + 1
-        client = self.socket(Side.CLIENT, client_port or self.lab.plan.first_port + number, connection=number)
-        self.watch(client.port, listener.port)
-        client.connect((self.address(Side.SERVER), listener.port))
+        client = self.socket(Side.CLIENT, client_port or self.client_port, connection=number)
+        self.watch(client.port, port)
+        client.connect((self.address(Side.SERVER), port))
         self.path.expect_handshake(number)
-        return Duo(client, listener.accept(number), self.path)
+        return client
+
+    @property
+    def client_port(self) -> int:
+        """The port of the client's next connection."""
+        return self.lab.plan.first_port + len(self.links) + 1
+
+    def note(self, source: str, text: str, side: Side | str = Side.SERVER) -> None:
+        """Put something that was seen of a side onto the timeline."""
+        self.timeline.add(Probed(time.time_ns(), source, text, side=str(Side(side))))
 
     # -- how it ends
 

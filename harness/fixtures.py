@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Iterator
 
 import pytest
 
 from harness.duo import Duo, PathSession
 from harness.endpoint import Endpoint
+from harness.nginx import Curl, Nginx
 from harness.path.path import Path
 from harness.pytest_plugin import RUNNER, SCENARIO
-from harness.session import Connection, Session
+from harness.session import SERVICE_PORT, Connection, Session
 
 
 @pytest.fixture
@@ -105,3 +107,28 @@ def path(path_session: PathSession) -> Path:
 def duo(path_session: PathSession) -> Duo:
     """The client has opened a connection to the server: ``client, server, path = duo``."""
     return path_session.connect(path_session.listen())
+
+
+@pytest.fixture
+def lingering_close() -> str:
+    """nginx's directive of that name: on, always or off; a scenario parametrizes it."""
+    return "on"
+
+
+@pytest.fixture
+def nginx(path_session: PathSession, tmp_path: pathlib.Path, lingering_close: str) -> Iterator[Nginx]:
+    """The distribution's nginx as the server of a lab with a path, without keepalive."""
+    settings = {"lingering_close": lingering_close, "keepalive_timeout": "0"}
+    address = path_session.address("server")
+    with Nginx(path_session.lab.server, address, SERVICE_PORT, tmp_path, settings) as server:
+        yield server
+
+
+@pytest.fixture
+def curl(path_session: PathSession) -> Curl:
+    """curl as the client of a lab with a path, about to ask the server there; the probes look at its connection."""
+    port = path_session.client_port
+    path_session.watch(port, SERVICE_PORT)
+    host = path_session.address("server")
+    url = f"http://{f'[{host}]' if ':' in host else host}:{SERVICE_PORT}/"
+    return Curl(path_session.lab.client, port, url)

@@ -128,7 +128,7 @@ class Engine:
             return self._limit(working, rule, frame)
         fate, copies = "forwarded", 1
         match rule:
-            case Hold() if not working.open:
+            case Hold() if not working.open and not working.arrived:
                 working.held.append(frame)
                 fate, copies = "held", 0
             case Delay():
@@ -199,6 +199,7 @@ class Engine:
             if not rule.until.fits(frame.side, frame.connection, frame.segment):
                 working.nearest_until = nearer(working.nearest_until, rule.until, frame)
                 continue
+            working.arrived |= arrived
             others = [held for held in working.held if held is not frame]
             working.until_too_early |= not others and not working.held
             working.held = [held for held in working.held if held is frame]

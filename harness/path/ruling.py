@@ -51,7 +51,7 @@ class Holding:
     def until_arrival(
         self, flags: Flags, *, from_: str = "", connection: int = 0, **fields: Unpack[MatchFields]
     ) -> None:
-        """Forward what is held as soon as such a segment has come to the path, which may hold that one in turn."""
+        """Hold until such a segment has come to the path, which may hold that one in turn; not at all once it has."""
         self._say(flags, from_, connection, fields, arrived=True)
 
     def _say(self, flags: Flags, from_: str, connection: int, fields: MatchFields, *, arrived: bool) -> None:

@@ -44,6 +44,7 @@ class Working:
     nearest: Nearest | None = None
     nearest_until: Nearest | None = None
     until_too_early: bool = False
+    arrived: bool = False  # what it waits for has come to the path, if that is enough
     open: bool = False  # the scenario has let go what it holds
 
     @property

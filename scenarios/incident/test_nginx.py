@@ -1,0 +1,85 @@
+"""The incident with a real nginx: it ends the connection by itself, while its client closes as well.
+
+Whether nginx calls shutdown() or close() is its own affair: strace sees it, and sock_diag whether the socket is still
+owned. The scenario expects the same of the kernel either way.
+"""
+
+from __future__ import annotations
+
+from http.client import HTTPConnection
+
+import pytest
+
+from harness import ACK, ANY, FIN, RTO_MIN, Path, PathSession, Pattern, both_families, requirement
+from harness.nginx import Curl, Nginx
+from harness.path.ruling import Holding
+from harness.session import SERVICE_PORT
+
+BODY = "what nginx does not read"
+
+incident = requirement("RFC9293-3.10.7.4", "RFC9293-E-17", "RFC9293-U-9", fixed_by="795a7dfbc3d9")
+all_settings = pytest.mark.parametrize("lingering_close", ["on", "always", "off"])
+with_and_without_body = pytest.mark.parametrize("body", [None, BODY], ids=["GET", "POST"])
+
+
+def allow_the_exchange(path: Path) -> None:
+    """Request, response and their ACKs travel in as many segments as the applications like."""
+    path.allow(ACK, from_="client", length=ANY)
+    path.allow(ACK, from_="server", seq=1, length=ANY)
+
+
+def note_the_ending(path_session: PathSession, nginx: Nginx) -> None:
+    """What nginx called: a socket that it shut down is still owned, one that it closed is not; strace has to agree."""
+    socket = path_session.look("server")
+    assert socket is not None
+    called = "shutdown(SHUT_WR)" if socket.owned else "close"
+    path_session.note("nginx", f"ended with {called}")
+    assert not nginx.traced or nginx.ending() == called
+
+
+def expect_the_closing(path_session: PathSession, nginx: Nginx, crossing: Holding) -> None:
+    """Both have closed, and neither knows it of the other: the client's FIN is overtaken by its ACK of the server's."""
+    path = path_session.path
+    server_fin = path.expect(FIN, from_="server", within=None)
+    client_fin = path.expect(FIN, from_="client", ack=server_fin.seq, within=None)
+    note_the_ending(path_session, nginx)
+    crossing.release()
+    reply = path.expect_one_of(
+        from_="server",
+        accepted=Pattern(ACK, seq=server_fin.next_seq, ack=client_fin.next_seq),
+        challenged=Pattern(ACK, seq=server_fin.next_seq, ack=client_fin.seq),
+    )
+    if reply.is_("challenged"):  # the FIN was dropped: its retransmission is the cost
+        path.expect(FIN, from_="client", seq=client_fin.seq, ack=server_fin.next_seq, within=RTO_MIN)
+        path.expect(ACK, from_="server", seq=server_fin.next_seq, ack=client_fin.next_seq)
+    path_session.expect_closed()
+    reply.require("accepted")
+
+
+@incident
+@both_families
+@all_settings
+@with_and_without_body
+def test_nginx_and_a_client_close_at_the_same_moment(path_session: PathSession, nginx: Nginx, body: str | None) -> None:
+    path = path_session.path
+    crossing = path.hold(FIN, from_="server")
+    path.hold(FIN, from_="client").until(ACK)
+    http = HTTPConnection(path_session.address("server"))
+    http.sock = path_session.open(SERVICE_PORT).socket
+    allow_the_exchange(path)
+    http.request("POST" if body else "GET", "/", body)
+    assert http.getresponse().read() == b"hello"  # and closes, since the server says that it will
+    expect_the_closing(path_session, nginx, crossing)
+
+
+@incident
+@both_families
+@all_settings
+def test_nginx_and_curl_close_at_the_same_moment(path_session: PathSession, nginx: Nginx, curl: Curl) -> None:
+    path = path_session.path
+    crossing = path.hold(FIN, from_="server")
+    path.hold(FIN, from_="client").until(ACK)
+    with curl.post(BODY):
+        path.expect_handshake()
+        allow_the_exchange(path)
+        expect_the_closing(path_session, nginx, crossing)
