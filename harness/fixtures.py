@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,7 @@ from harness.endpoint import Endpoint
 from harness.nginx import Curl, Nginx
 from harness.path.path import Path
 from harness.pytest_plugin import RUNNER, SCENARIO
+from harness.runfolder import file_name
 from harness.session import SERVICE_PORT, Connection, Session
 
 
@@ -116,11 +118,20 @@ def lingering_close() -> str:
 
 
 @pytest.fixture
-def nginx(path_session: PathSession, tmp_path: pathlib.Path, lingering_close: str) -> Iterator[Nginx]:
+def scratch(request: pytest.FixtureRequest) -> Iterator[pathlib.Path]:
+    """A folder for a scenario's own files; inside the run folder, so that a killed run leaves nothing elsewhere."""
+    folder = request.config.stash[RUNNER].folder.path / f".{file_name(request.node.nodeid)}"
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def nginx(path_session: PathSession, scratch: pathlib.Path, lingering_close: str) -> Iterator[Nginx]:
     """The distribution's nginx as the server of a lab with a path, without keepalive."""
     settings = {"lingering_close": lingering_close, "keepalive_timeout": "0"}
     address = path_session.address("server")
-    with Nginx(path_session.lab.server, address, SERVICE_PORT, tmp_path, settings) as server:
+    with Nginx(path_session.lab.server, address, SERVICE_PORT, scratch.absolute(), settings) as server:
         yield server
 
 

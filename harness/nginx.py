@@ -89,7 +89,7 @@ class Nginx:
             if self.traced:
                 self._trace, writing = os.pipe()
                 opening.callback(os.close, self._trace)
-                command = (find("strace"), "-qq", "-o", f"/dev/fd/{writing}", *_STRACE, *command)
+                command = (find("strace"), "-qq", "-o", f"/proc/self/fd/{writing}", *_STRACE, *command)
                 descriptors = [writing]
             try:
                 program = opening.enter_context(Program(command, self._namespace, tuple(descriptors)))
