@@ -83,9 +83,9 @@ class Path(Ruling):
                 asks_for(client.mac, client.ipv4, server.mac, server.ipv4),
                 asks_for(server.mac, server.ipv4, client.mac, client.ipv4),
             )
-            self._forwarder = process.borrow()
+            self.forwarder = process.borrow()
             with processor.kept() as current:
-                self._forwarder.begin(sockets, markers, current if self._processor is None else self._processor)
+                self.forwarder.begin(sockets, markers, current if self._processor is None else self._processor)
             opening.callback(self._end)
             self._stack = opening.pop_all()
         return self
@@ -100,11 +100,11 @@ class Path(Ruling):
 
     def _state(self, number: int, rule: AnyRule) -> None:
         self._timeline.step(f"path: {rule}")
-        self._forwarder.state(number, rule)
+        self.forwarder.state(number, rule)
 
     def _let_go(self, number: int) -> None:
         self._timeline.step(f"path: release what rule {number} holds")
-        self._forwarder.release(number)
+        self.forwarder.release(number)
 
     def send(self, side: Side, frame: bytes) -> None:
         """Put a frame of the path's own on the wire to a side."""
@@ -129,14 +129,14 @@ class Path(Ruling):
 
     def watch(self, wait_ns: int) -> bool:
         """Take what happened, waiting up to ``wait_ns`` for something to; whether anything did."""
-        told = self._forwarder.collect(wait_ns)
+        told = self.forwarder.collect(wait_ns)
         self._absorb(told)
         return bool(told.entries)
 
     def settle(self) -> None:
         """Wait until both kernels have dealt with all that reached them, and have nothing to say to it any more."""
         for _ in range(_MOST_ROUNDS):
-            if not self._absorb(self._forwarder.settle()):
+            if not self._absorb(self.forwarder.settle()):
                 return
 
     # -- expecting
@@ -172,9 +172,9 @@ class Path(Ruling):
         """
         return self._await(Expectation(alternatives, within), side_of(from_), connection)
 
-    def expect_handshake(self, connection: int = 0) -> None:
-        """The client opens a connection: three segments (RFC 9293 3.5, figure 6)."""
-        self.expect(SYN, from_="client", seq=0, connection=connection)
+    def expect_handshake(self, connection: int = 0, within: Span = PROMPT) -> None:
+        """The client opens a connection, ``within`` some time: three segments (RFC 9293 3.5, figure 6)."""
+        self.expect(SYN, from_="client", seq=0, connection=connection, within=within)
         self.expect(SYN, from_="server", seq=0, ack=1, connection=connection)
         self.expect(Flags.ACK, from_="client", seq=1, ack=1, connection=connection)
 
@@ -234,11 +234,13 @@ class Path(Ruling):
         if self.complaints is not None:
             return
         self.complaints = []
+        if self.forwarder.gone:
+            return
         self.settle()
-        told = self._forwarder.end()
+        told = self.forwarder.end()
         self._absorb(told)
         self.complaints = told.complaints
-        process.give_back(self._forwarder)
+        process.give_back(self.forwarder)
         self.place()
 
     def place(self) -> None:

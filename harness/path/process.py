@@ -30,6 +30,7 @@ class Forwarder:
     def __init__(self) -> None:
         own, its = socket.socketpair()
         self.owner = os.getpid()
+        self.gone = False
         self._connection = own
         self._decode = msgspec.msgpack.Decoder(Told).decode
         with its:
@@ -84,7 +85,7 @@ class Forwarder:
         try:
             messages.send(self._connection, message, descriptors)
         except OSError as error:
-            raise self._gone() from error
+            raise self._lost() from error
 
     def _receive(self) -> Told:
         if not self._readable(PATIENCE_SECONDS):
@@ -93,17 +94,27 @@ class Forwarder:
                 why="one of the kernels hangs, or the machine does not get to it",
                 hint="finwait doctor",
             )
-        body = messages.receive(self._connection)[0]
+        try:
+            body = messages.receive(self._connection)[0]
+        except ConnectionResetError:
+            body = b""
         if not body:
-            raise self._gone()
+            raise self._lost()
         return self._decode(body)
 
-    def _gone(self) -> FinwaitError:
+    def _lost(self) -> FinwaitError:
+        self.gone = True
+        self._connection.close()
         status = self._process.wait()
         return FinwaitError(
             f"the process that forwards for the path ended with status {status}",
             why="it was killed" if status < 0 else "its last words stand above",
         )
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
 
     def stop(self) -> None:
         """End the process."""

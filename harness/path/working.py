@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from harness.path.rules import AnyRule, Hold, Match, Side
+from harness.path.rules import AnyRule, Delay, Hold, Match, Side
 from harness.pattern import Difference
 from harness.segment import Segment
 
@@ -68,7 +68,7 @@ def _of(working: Working, rules: Sequence[Working]) -> Iterator[str]:
         return
     if rule.times is not None and working.matched < rule.times:
         yield f"only {working.matched} of {rule.times} came"
-    if working.waiting:
+    if isinstance(rule, Delay) and working.waiting:
         yield f"{working.waiting} still waited when the scenario was over"
     if isinstance(rule, Hold):
         for held in working.held:

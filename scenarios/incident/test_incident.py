@@ -13,7 +13,7 @@ from harness import (
     ACK,
     ENDINGS,
     FIN,
-    RTO_MIN,
+    RTO_INIT,
     Duo,
     Ending,
     PathSession,
@@ -45,7 +45,7 @@ def test_closing_at_the_same_moment_takes_no_retransmission(path_session: PathSe
         challenged=Pattern(ACK, seq=2, ack=1),
     )
     if reply.is_("challenged"):  # the FIN was dropped: its retransmission is the cost
-        path.expect(FIN, from_="client", seq=1, ack=2, within=RTO_MIN)
+        path.expect(FIN, from_="client", seq=1, ack=2, within=RTO_INIT)
         path.expect(ACK, from_="server", seq=2, ack=2)
     path_session.expect_closed()
     reply.require("accepted")

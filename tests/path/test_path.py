@@ -1,0 +1,234 @@
+"""The path between two real kernels: what it forwards, what its rules do there, and how it ends."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from harness.duo import Duo, PathSession
+from harness.endpoint import Endpoint
+from harness.errors import FinwaitError
+from harness.path import process
+from harness.path.path import BadRules
+from harness.pattern import ANY
+from harness.segment import ACK, FIN
+from harness.timeline import Forwarded, describe
+from harness.timing import MS, RTO_MIN, Span
+from harness.verdict import Mismatch
+from netns.link import CLIENT_END, PATH_ENDS, SERVER_END, netlink
+
+CHECKOUT = Path(__file__).parents[2]
+SHORT = Span(20 * MS, "SHORT")
+
+
+def _forwarded(session: PathSession) -> list[Forwarded]:
+    return [event for event in session.timeline if isinstance(event, Forwarded)]
+
+
+def _send_and_close(endpoint: Endpoint, content: bytes) -> None:
+    endpoint.socket.sendall(content)
+    endpoint.close()
+
+
+def test_path_has_two_ends_and_no_address(two_kernels: PathSession) -> None:
+    lab = two_kernels.lab
+    found = {}
+    for name, namespace in (("client", lab.client), ("path", lab.path), ("server", lab.server)):
+        with netlink(namespace) as route:
+            links = {link.get_attr("IFLA_IFNAME") for link in route.get_links()} - {"lo"}
+            found[name] = links, len(list(route.get_addr()))
+    assert found == {"client": ({CLIENT_END}, 1), "path": (set(PATH_ENDS), 0), "server": ({SERVER_END}, 1)}
+
+
+def test_every_segment_is_on_the_timeline_with_both_stamps(two_kernels: PathSession, joined: Duo) -> None:
+    joined.client.send(b"hello")
+    joined.path.expect(ACK, from_="client", seq=1, ack=1, data=b"hello")
+    joined.path.expect(ACK, from_="server", seq=1, ack=6)
+    two_kernels.finish()
+    events = _forwarded(two_kernels)
+    assert [describe(event).partition(" win")[0] for event in events] == [
+        "< S 0:0(0)",
+        "> S. 0:0(0) ack 1",
+        "< . 1:1(0) ack 1",
+        "< P. 1:6(5) ack 1",
+        "> . 1:1(0) ack 6",
+    ]
+    assert all(len(event.left) == 1 and 0 < event.left[0] - event.at < 50 * MS for event in events)
+
+
+def test_megabytes_get_through_whole(two_kernels: PathSession, joined: Duo) -> None:
+    content = os.urandom(3_000_000)
+    joined.path.allow_rest()
+    sender = threading.Thread(target=_send_and_close, args=(joined.server, content))
+    sender.start()
+    digest = hashlib.sha256()
+    while piece := joined.client.socket.recv(1 << 20):
+        digest.update(piece)
+    sender.join()
+    two_kernels.finish()
+    assert digest.digest() == hashlib.sha256(content).digest()
+    assert sum(len(event.segment.data) for event in _forwarded(two_kernels) if event.left) >= len(content)
+
+
+def test_delayed_segment_leaves_after_its_time(two_kernels: PathSession, joined: Duo) -> None:
+    joined.path.delay(ACK, by=SHORT, from_="client", length=ANY)
+    joined.client.send(b"late")
+    assert joined.server.receive() == b"late"
+    joined.path.allow_rest()
+    two_kernels.finish()
+    (late,) = [event for event in _forwarded(two_kernels) if event.fate == "delayed"]
+    assert late.left[0] - late.at >= SHORT.ns
+    assert late.rule == "delay by 20 ms . *(*) from the client"
+
+
+def test_corrupted_segment_is_refused_and_sent_again(two_kernels: PathSession, joined: Duo) -> None:
+    joined.path.corrupt(ACK, from_="client", seq=1, length=4)
+    joined.client.send(b"data")
+    joined.path.expect(ACK, from_="client", seq=1, ack=1, data=b"data")
+    joined.path.expect(ACK, from_="client", seq=1, ack=1, data=b"data", within=RTO_MIN, at_least=RTO_MIN)
+    joined.path.expect(ACK, from_="server", seq=1, ack=5)
+    two_kernels.finish()
+    assert two_kernels.account().counters["TcpInCsumErrors"] == 1
+
+
+def test_duplicated_segment_arrives_twice(two_kernels: PathSession, joined: Duo) -> None:
+    joined.path.duplicate(ACK, from_="client", length=4)
+    joined.path.allow_rest()
+    joined.client.send(b"data")
+    two_kernels.finish()
+    (twice,) = [event for event in _forwarded(two_kernels) if event.fate == "duplicated"]
+    assert len(twice.left) == 2
+    assert joined.server.receive() == b"data"
+
+
+def test_reordering_loses_nothing(two_kernels: PathSession, joined: Duo) -> None:
+    content = os.urandom(200_000)
+    joined.path.allow_rest()
+    joined.path.reorder(from_="server", seed=1, chance=0.3)
+    sender = threading.Thread(target=_send_and_close, args=(joined.server, content))
+    sender.start()
+    received = b"".join(iter(lambda: joined.client.socket.recv(1 << 16), b""))
+    sender.join()
+    two_kernels.finish()
+    assert received == content
+    assert sum(event.fate == "reordered" for event in _forwarded(two_kernels)) > 0
+
+
+def test_what_no_expectation_mentioned_fails(two_kernels: PathSession, joined: Duo) -> None:
+    joined.client.close()
+    with pytest.raises(Mismatch, match=r"< F\. 1:1"):
+        two_kernels.finish()
+
+
+def test_hold_that_is_never_released_is_told(two_kernels: PathSession, joined: Duo) -> None:
+    joined.path.hold(FIN, from_="client").until(ACK, seq=99)
+    joined.client.close()
+    joined.path.expect(FIN, from_="client", seq=1)
+    with pytest.raises(BadRules, match=r"held and never released; it waited for \. 99:99\(0\) from the client"):
+        two_kernels.finish()
+
+
+def test_complaints_stand_in_the_text_of_a_failure(two_kernels: PathSession, joined: Duo) -> None:
+    joined.path.drop(FIN, from_="server")
+    with pytest.raises(Mismatch) as caught:
+        joined.path.expect(FIN, from_="server", within=SHORT)
+    two_kernels.explain(caught.value)
+    assert any("rule 1, drop F. *(0) from the server: nothing matched" in line for line in caught.value.kernel)
+
+
+@pytest.mark.parametrize(
+    ("call", "complaint"),
+    [
+        ("path.hold(FIN, from_='middle')", "is no side of a path"),
+        ("path.drop(FIN, from_='client', times=0)", "lets a rule do nothing"),
+        ("path.drop(FIN, from_='client', seq=2**32)", "does not fit"),
+        ("path.lose(from_='client', seed=1, chance=2)", "is no probability"),
+        ("path.reorder(from_='client', seed=1, depth=0)", "reorders nothing"),
+        ("path.limit(from_='client', bytes_per_second=0)", "1 byte at least"),
+    ],
+)
+def test_rule_that_says_nothing_is_refused(two_kernels: PathSession, call: str, complaint: str) -> None:
+    with pytest.raises(FinwaitError, match=complaint):
+        eval(call, {"path": two_kernels.path, "FIN": FIN})
+
+
+def test_forwarder_that_was_killed_is_told(two_kernels: PathSession) -> None:
+    forwarder = two_kernels.path.forwarder
+    os.kill(forwarder.pid, signal.SIGKILL)
+    with pytest.raises(FinwaitError, match="ended with status -9; it was killed"):
+        two_kernels.path.settle()
+
+
+def test_forwarder_serves_one_lab_after_the_other(two_kernels: PathSession, joined: Duo) -> None:
+    pid = two_kernels.path.forwarder.pid
+    joined.path.allow_rest()
+    two_kernels.finish()
+    taken = process.borrow()
+    assert taken.pid == pid
+    process.give_back(taken)
+
+
+HOLD_A_PATH = """
+import signal
+from harness.duo import PathSession
+from harness.timing import TimingProfile
+from netns import privilege
+privilege.ensure()
+with PathSession(TimingProfile()) as session:
+    session.connect(session.listen())
+    print(session.path.forwarder.pid, flush=True)
+    signal.pause()
+"""
+
+
+def test_killed_session_leaves_no_forwarder() -> None:
+    session = subprocess.Popen(
+        [sys.executable, "-c", HOLD_A_PATH], env={**os.environ, "PYTHONPATH": str(CHECKOUT)}, stdout=subprocess.PIPE
+    )
+    assert session.stdout is not None
+    with session.stdout:
+        forwarder = os.pidfd_open(int(session.stdout.readline()))
+    session.kill()
+    session.wait()
+    assert select.select([forwarder], [], [], 5)[0], "the forwarder outlived its session"
+    os.close(forwarder)
+
+
+COMMAND = (
+    sys.executable,
+    *("-m", "pytest", "-c", str(CHECKOUT / "pyproject.toml")),
+    *("-p", "no:cacheprovider", "-p", "harness.pytest_plugin", "-p", "harness.fixtures"),
+)
+BAD_SCENARIO = """
+from harness import ACK, FIN
+
+def test_hold_for_ever(duo):
+    client, server, path = duo
+    path.hold(FIN, from_="client").until(ACK, seq=99)
+    client.close()
+    path.expect(FIN, from_="client", seq=1)
+"""
+
+
+def test_scenario_with_a_bad_rule_does_not_conform(tmp_path: Path) -> None:
+    (tmp_path / "test_bad.py").write_text(BAD_SCENARIO)
+    ran = subprocess.run(
+        [*COMMAND, f"--rootdir={tmp_path}", f"--run-dir={tmp_path}/runs", "test_bad.py"],
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "rule 1, hold F. *(0) from the client until . 99:99(0) from the client has passed" in ran.stdout
+    assert "LOST" in ran.stdout
+    assert "Traceback" not in ran.stdout
+    assert ran.returncode == 2
