@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from netns import link
-from netns.enter import CLONE_NEWUSER, Namespace, unshare
+from netns.enter import CLONE_NEWNET, CLONE_NEWUSER, Namespace, unshare
 from netns.errors import FinwaitError
 
 _CAP_NET_ADMIN = 12
@@ -66,8 +66,9 @@ def _enter_user_namespace() -> None:
         # else who asks by id is told "root" from here on, and pytest falls over root's folder below /tmp
         os.environ["LOGNAME"] = f"uid{user}"
     try:
-        # no network namespace with it: labs bring their own, and a process that fetches a kernel needs the machine's
-        unshare(CLONE_NEWUSER)
+        # a network namespace with it, as a home: setns(2) back into the machine's takes rights over the machine, so who
+        # stayed there could enter a lab but never leave it. The price: no way to the machine's network from here on
+        unshare(CLONE_NEWUSER | CLONE_NEWNET)
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"0 {user} 1")
         Path("/proc/self/gid_map").write_text(f"0 {group} 1")
