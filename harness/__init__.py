@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harness.endings import ENDINGS, Ending, close, shutdown_rdwr, shutdown_wr, shutdown_wr_then_close
     from harness.endpoint import Endpoint
     from harness.errors import FinwaitError, Unsupported
-    from harness.marks import both_families, requirement, with_and_without_timestamps
+    from harness.marks import both_families, in_shared_lab, requirement, with_and_without_timestamps
     from harness.pattern import ANY, Between, Pattern
     from harness.peer import Peer, Reply
     from harness.segment import ACK, CWR, ECE, FIN, NONE, PSH, RST, SYN, URG, Flags, Segment
@@ -29,7 +29,7 @@ _HOMES = {
     "harness.errors": ("FinwaitError", "Unsupported"),
     "harness.pattern": ("ANY", "Between", "Pattern"),
     "harness.peer": ("Peer", "Reply"),
-    "harness.marks": ("both_families", "requirement", "with_and_without_timestamps"),
+    "harness.marks": ("both_families", "in_shared_lab", "requirement", "with_and_without_timestamps"),
     "harness.segment": ("ACK", "CWR", "ECE", "FIN", "NONE", "PSH", "RST", "SYN", "URG", "Flags", "Segment"),
     "harness.session": ("Connection", "Session"),
     "harness.timing": ("DELACK_MAX", "PROMPT", "QUIET", "RTO_INIT", "RTO_MIN", "Span"),
@@ -70,6 +70,7 @@ __all__ = [
     "Unsupported",
     "both_families",
     "close",
+    "in_shared_lab",
     "requirement",
     "shutdown_rdwr",
     "shutdown_wr",

@@ -25,3 +25,6 @@ both_families = pytest.mark.parametrize("ip_version", [4, 6], ids=["IPv4", "IPv6
 
 with_and_without_timestamps = pytest.mark.parametrize("timestamps", [True, False], ids=["TS", "noTS"])
 """Run with TCP timestamps and without."""
+
+in_shared_lab = pytest.mark.usefixtures("shared_lab")
+"""Run in a lab that the worker's other scenarios have before and after: for cells that must cost next to nothing."""
