@@ -76,6 +76,17 @@ class Insight:
             self._timeline.add(Probed(time.time_ns(), "sock_diag", _shown(now), state, peer.connection))
         self._states[peer.connection] = now
 
+    def find(self, peer: Peer, *, listening: bool = False) -> SocketState | None:
+        """The socket of a connection now, or the listener on its port of the kernel; None when there is none.
+
+        Raises:
+            Unsupported: sock_diag shows nothing on this machine.
+        """
+        if self._diag is None:
+            raise Unsupported("no sock_diag, which tells the state of a connection", why=self.missing["sock_diag"])
+        local, remote = self._addresses(peer.flow)
+        return sockets.look(self._diag, peer.flow.version, local, None if listening else remote)
+
     def _addresses(self, flow: Flow) -> tuple[Address, Address]:
         plan = self._lab.plan
         kernel, peer = plan.kernel.address(flow.version), plan.peer.address(flow.version)
