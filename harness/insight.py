@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Self
 
 from harness.bench import Bench
+from harness.errors import Unsupported
 from harness.peer import Peer
 from harness.probes import counters, sockets
 from harness.probes.sockets import Address, SocketState
@@ -76,10 +77,20 @@ class Insight:
         if self._diag is None:
             return self.missing["sock_diag"]
         for peer in peers:
-            found = sockets.look(self._diag, peer.flow.version, *self._addresses(peer.flow))
-            if found is not None:
+            if (found := self.find(peer)) is not None:
                 return f"connection {peer.connection} is left: {_shown(found)}"
         return ""
+
+    def find(self, peer: Peer, *, listening: bool = False) -> SocketState | None:
+        """The socket of a connection now, or the listener on its port of the kernel; None when there is none.
+
+        Raises:
+            Unsupported: sock_diag shows nothing on this machine.
+        """
+        if self._diag is None:
+            raise Unsupported("no sock_diag, which tells the state of a connection", why=self.missing["sock_diag"])
+        local, remote = self._addresses(peer.flow)
+        return sockets.look(self._diag, peer.flow.version, local, None if listening else remote)
 
     def _addresses(self, flow: Flow) -> tuple[Address, Address]:
         plan = self._lab.plan

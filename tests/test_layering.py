@@ -30,11 +30,12 @@ IMPURE: Sequence[Sequence[str]] = (
     ("harness.hub", "harness.endings", "harness.bench"),
     ("harness.peer", "harness.insight"),
     ("harness.session",),
+    ("harness.states",),
     ("harness.calibration",),
     ("harness",),  # the names that scenarios import
     ("harness.recorder", "harness.preconditions", "harness.doctor", "harness.matrix"),
     ("harness.pytest_plugin", "harness.reproduce"),
-    ("harness.fixtures", "harness.cli"),
+    ("harness.fixtures", "harness.state_fixtures", "harness.cli"),
     ("harness.__main__",),
 )
 LAYERS = (*PURE, *IMPURE)
