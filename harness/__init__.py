@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from harness.endings import ENDINGS, Ending, close, shutdown_rdwr, shutdown_wr, shutdown_wr_then_close
     from harness.endpoint import Endpoint
     from harness.errors import FinwaitError, Unsupported
-    from harness.marks import both_families, both_sides, owned_and_orphaned, requirement, with_and_without_timestamps
+    from harness.marks import (
+        both_families,
+        both_sides,
+        in_shared_lab,
+        owned_and_orphaned,
+        requirement,
+        with_and_without_timestamps,
+    )
     from harness.pattern import ANY, Between, Pattern
     from harness.peer import Peer, Reply
     from harness.segment import ACK, CWR, ECE, FIN, NONE, PSH, RST, SYN, URG, Flags, Segment
@@ -33,6 +40,7 @@ _HOMES = {
     "harness.marks": (
         "both_families",
         "both_sides",
+        "in_shared_lab",
         "owned_and_orphaned",
         "requirement",
         "with_and_without_timestamps",
@@ -83,6 +91,7 @@ __all__ = [
     "both_families",
     "both_sides",
     "close",
+    "in_shared_lab",
     "owned_and_orphaned",
     "reach",
     "requirement",

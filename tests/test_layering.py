@@ -19,7 +19,7 @@ PURE: Sequence[Sequence[str]] = (
     ("harness.errors",),
     ("harness.options", "harness.timing", "harness.stopwatch"),
     ("harness.segment",),
-    ("harness.pattern", "harness.origin", "harness.tamper"),
+    ("harness.pattern", "harness.origin", "harness.tamper", "harness.dissect"),
     ("harness.verdict",),
     ("harness.timeline",),
     ("harness.baseline", "harness.marks"),
@@ -27,7 +27,7 @@ PURE: Sequence[Sequence[str]] = (
 IMPURE: Sequence[Sequence[str]] = (
     ("harness.runfolder", "harness.craft", "harness.machine"),
     ("harness.wire", "harness.endpoint", "harness.probes", "harness.probes.*"),
-    ("harness.hub", "harness.endings"),
+    ("harness.hub", "harness.endings", "harness.bench"),
     ("harness.peer", "harness.insight"),
     ("harness.session",),
     ("harness.states",),
