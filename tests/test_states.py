@@ -15,12 +15,13 @@ from netns import privilege
 FORMS = [(state, held) for state, ways in WAYS.items() for held in ways]
 SYNCHRONIZED = [(state, held) for state, held in FORMS if state in NUMBERS and state != "SYN-SENT"]
 FAR_LEFT = 100_000  # of the window
+PATIENT_NS = 1_000_000_000  # on a busy machine an answer takes as long as it takes; time is not what is tested here
 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Session]:
     privilege.ensure()
-    with Session(TimingProfile()) as session:
+    with Session(TimingProfile(slack_ns=PATIENT_NS)) as session:
         yield session
 
 
