@@ -128,17 +128,13 @@ def test_outer_settings_do_not_leak_in(tree: Path, cache: Cache, monkeypatch: py
 
 
 def test_failing_make_shows_its_first_error(tree: Path, cache: Cache) -> None:
-    (tree / "Makefile").write_text(
-        MAKEFILE.replace("@echo", "@echo 'net/tcp.c:7: error: no such thing'; false; echo")
-    )
+    (tree / "Makefile").write_text(MAKEFILE.replace("@echo", "@echo 'net/tcp.c:7: error: no such thing'; false; echo"))
     (tree / "Makefile").write_text((tree / "Makefile").read_text().replace("; cat", " && false; exit 1; cat"))
     with pytest.raises(FinwaitError, match=r"make linux failed for .*: net/tcp\.c:7: error: no such thing"):
         build_tree(tree, cache, options=(VETH,))
 
 
-@pytest.mark.parametrize(
-    "content", [None, "all:\n", "VERSION = 6\n", "VERSION = x\nPATCHLEVEL = 1\nSUBLEVEL = 2\n"]
-)
+@pytest.mark.parametrize("content", [None, "all:\n", "VERSION = 6\n", "VERSION = x\nPATCHLEVEL = 1\nSUBLEVEL = 2\n"])
 def test_folder_that_is_no_kernel_tree(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "Makefile").write_text(content)
@@ -221,6 +217,4 @@ def test_real_tree_names_the_option_that_it_lacks(tmp_path: Path, cache: Cache) 
     options = (*VIRTUAL_UML, Option("NO_SUCH_OPTION", why="a test"))
     with pytest.raises(FinwaitError) as error:
         build_tree(folder, cache, options=options)
-    assert re.search(
-        r"Linux 7\.2\.\d+ in .* does not take CONFIG_NO_SUCH_OPTION=y \(a test\);", message(error)
-    )
+    assert re.search(r"Linux 7\.2\.\d+ in .* does not take CONFIG_NO_SUCH_OPTION=y \(a test\);", message(error))
