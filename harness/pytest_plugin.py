@@ -20,7 +20,7 @@ from harness.errors import FinwaitError
 from harness.known import Knowledge
 from harness.probes.tracepoints import Tracer
 from harness.recorder import Scenario
-from harness.runfolder import RUN, RunFolder, hand_back
+from harness.runfolder import RUN, RunFolder, hand_back_caches
 from harness.session import Session
 from harness.tamper import TamperPlan
 from harness.timeline import Result, RunRecord
@@ -265,10 +265,7 @@ class Runner:
             session.exitstatus = 2
         if not (self.folder.path / RUN).exists():
             shutil.rmtree(self.folder.path)
-        elif cache := getattr(self.config, "cache", None):  # under sudo it would stay root's
-            for path in (cache._cachedir, *cache._cachedir.rglob("*")):
-                if path.exists():
-                    hand_back(path)
+        hand_back_caches(self.config.rootpath)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say how the kernel did, and where the evidence is."""
