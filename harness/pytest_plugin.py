@@ -29,6 +29,8 @@ from harness.verdict import Outcome
 from netns import privilege
 from reports.runs import load
 
+pytest_plugins = ["harness.fixtures"]  # for scenarios in a folder of their own, which have no conftest of ours
+
 SCENARIO = pytest.StashKey[Scenario]()
 RUNNER = pytest.StashKey["Runner"]()
 _OBJECTIONS = "finwait_objections"
@@ -129,16 +131,17 @@ class Runner:
         self._planned: tuple[str, ...] = ()
         self._described = False
         option = config.option
+        after = load(option.tamper_after).results if option.tamper_after else {}
+        self.tampering = TamperPlan(option.tamper, {name: result.received for name, result in after.items()})
+        self.knowledge = knowledge(config)
+        self._tracer: Tracer | None = None
+        # last, so that a wrong option leaves none behind
         if self.worker:
             self.folder = RunFolder(Path(config.workerinput["finwait_folder"]))  # type: ignore[attr-defined]
         else:
             self.folder = RunFolder.create(
                 option.run_dir or recorder.default_parent(config.rootpath), name=option.run_name
             )
-        after = load(option.tamper_after).results if option.tamper_after else {}
-        self.tampering = TamperPlan(option.tamper, {name: result.received for name, result in after.items()})
-        self.knowledge = knowledge(config)
-        self._tracer: Tracer | None = None
 
     @property
     def profile(self) -> TimingProfile:
