@@ -13,13 +13,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness import baseline, preconditions, recorder
+from harness import baseline, catalogue, preconditions, recorder
 from harness.calibration import calibrate
+from harness.catalogue import objections
 from harness.errors import FinwaitError
 from harness.known import Knowledge
 from harness.probes.tracepoints import Tracer
 from harness.recorder import AnySession, Scenario
-from harness.runfolder import RUN, RunFolder, hand_back
+from harness.runfolder import RUN, RunFolder, hand_back_caches
 from harness.tamper import TamperPlan
 from harness.timeline import Result, RunRecord
 from harness.timing import VIRTUAL, TimingProfile
@@ -27,10 +28,13 @@ from harness.verdict import Outcome
 from netns import privilege
 from reports.runs import load
 
+pytest_plugins = ["harness.fixtures"]  # for scenarios in a folder of their own, which have no conftest of ours
+
 SCENARIO = pytest.StashKey[Scenario]()
 RUNNER = pytest.StashKey["Runner"]()
 _SESSIONS = {"session", "path_session"}
 """The fixtures by which a test is a scenario."""
+_OBJECTIONS = "finwait_objections"
 _WORDS = {
     Outcome.CONFORMS: ("passed", ".", "CONFORMS"),
     Outcome.DEVIATES: ("failed", "F", "DEVIATES"),
@@ -96,6 +100,26 @@ def knowledge(config: pytest.Config) -> Knowledge:
     )
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Every requirement that a scenario cites has to exist."""
+    cited = (
+        (item.nodeid, str(one)) for item in items for mark in item.iter_markers("requirement") for one in mark.args
+    )
+    found = objections(cited, catalogue.load())
+    if found and hasattr(config, "workeroutput"):
+        config.workeroutput[_OBJECTIONS] = found  # xdist takes an error of a worker's for a crash
+        items.clear()
+    elif found:
+        raise pytest.UsageError(*found)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object, error: object) -> None:  # noqa: ARG001
+    """Refuse in the process that the user started what a worker of xdist cannot run."""
+    if found := getattr(node, "workeroutput", {}).get(_OBJECTIONS):
+        raise pytest.UsageError(*found)
+
+
 class Runner:
     """The hooks of one pytest process, and what they share."""
 
@@ -108,16 +132,17 @@ class Runner:
         self._planned: tuple[str, ...] = ()
         self._described = False
         option = config.option
+        after = load(option.tamper_after).results if option.tamper_after else {}
+        self.tampering = TamperPlan(option.tamper, {name: result.received for name, result in after.items()})
+        self.knowledge = knowledge(config)
+        self._tracer: Tracer | None = None
+        # last, so that a wrong option leaves none behind
         if self.worker:
             self.folder = RunFolder(Path(config.workerinput["finwait_folder"]))  # type: ignore[attr-defined]
         else:
             self.folder = RunFolder.create(
                 option.run_dir or recorder.default_parent(config.rootpath), name=option.run_name
             )
-        after = load(option.tamper_after).results if option.tamper_after else {}
-        self.tampering = TamperPlan(option.tamper, {name: result.received for name, result in after.items()})
-        self.knowledge = knowledge(config)
-        self._tracer: Tracer | None = None
 
     @property
     def profile(self) -> TimingProfile:
@@ -244,10 +269,7 @@ class Runner:
             session.exitstatus = 2
         if not (self.folder.path / RUN).exists():
             shutil.rmtree(self.folder.path)
-        elif cache := getattr(self.config, "cache", None):  # under sudo it would stay root's
-            for path in (cache._cachedir, *cache._cachedir.rglob("*")):
-                if path.exists():
-                    hand_back(path)
+        hand_back_caches(self.config.rootpath)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say how the kernel did, and where the evidence is."""

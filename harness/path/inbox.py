@@ -6,10 +6,10 @@ from bisect import bisect_right
 from collections import deque
 from typing import NamedTuple
 
+from harness.arrival import Cause
 from harness.path.passages import Passage
 from harness.path.rules import Side
 from harness.pattern import Pattern
-from harness.peer import Cause
 from harness.segment import Segment
 from harness.tamper import Tampering
 from harness.timeline import Called, Timeline
