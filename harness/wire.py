@@ -286,8 +286,7 @@ class Wire:
 
 def packet_socket(device: str, protocol: int, buffer: int = _BUFFER) -> socket.socket:
     """A packet socket on a device of this thread's namespace: with protocol 0 to send, else to capture with stamps."""
-    # made with protocol 0 and bound afterwards: a socket that listens to everything at once, even for a moment,
-    # costs a grace period
+    # bound afterwards: a socket that listens to everything at once, even for a moment, costs a grace period
     made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     if protocol:
         made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)

@@ -55,7 +55,9 @@ class Engine:
     @property
     def idle(self) -> bool:
         """Whether no rule can have any more effect, so that nothing needs to be looked into."""
-        return all(working.spent and not (working.held or working.waiting) for working in self._rules)
+        return not self._rules or all(
+            working.spent and not (working.held or working.waiting) for working in self._rules
+        )
 
     @property
     def next_due(self) -> int | None:
