@@ -10,14 +10,14 @@ from typing import Self, Unpack
 
 import msgspec
 
-from harness.errors import FinwaitError
+from harness.errors import FinwaitError, Unsupported
 from harness.path import process
 from harness.path.frames import asks_for
 from harness.path.inbox import Arrival, Inbox
 from harness.path.messages import Came, Left, Told
 from harness.path.passages import Passages
 from harness.path.rules import AnyRule, Side, side_of
-from harness.path.ruling import MatchFields, Ruling, pattern_of
+from harness.path.ruling import MatchFields, Ruling, pattern_of, plain_rules
 from harness.pattern import Pattern
 from harness.segment import SYN, Flags, Segment
 from harness.tamper import Tampering
@@ -25,7 +25,7 @@ from harness.timeline import Timeline
 from harness.timing import PROMPT, Span, TimingProfile
 from harness.verdict import Expectation, Mismatch, Reply
 from harness.wire import ETH_P_ALL, packet_socket
-from netns import processor
+from netns import netem, processor
 from netns.lab import PathLab, closer
 from netns.link import PATH_ENDS
 
@@ -105,6 +105,34 @@ class Path(Ruling):
     def _let_go(self, number: int) -> None:
         self._timeline.step(f"path: release what rule {number} holds")
         self.forwarder.release(number)
+
+    def impair(self, *, from_: str, delay: Span | None = None, loss: float = 0.0, bytes_per_second: int = 0) -> None:
+        """Make the way from a side late, lossy or slow: by the kernel's netem.
+
+        Where the kernel has no netem, a rule of the path's own does one of the three.
+
+        Args:
+            from_: the side.
+            delay: how long every frame waits.
+            loss: chance of a frame to be dropped, 0 to 1.
+            bytes_per_second: 0 for no limit.
+
+        Raises:
+            Unsupported: no netem, and more than one of the three is wanted.
+        """
+        side = side_of(from_)
+        device = PATH_ENDS[list(Side).index(side.other)]
+        self._timeline.step(f"path: impair what comes from the {side}")
+        try:
+            netem.impair(
+                self._lab.path, device, delay_ns=delay.ns if delay else 0, loss=loss, bytes_per_second=bytes_per_second
+            )
+        except Unsupported:
+            wanted = plain_rules(side, delay, loss, bytes_per_second)
+            if len(wanted) > 1:
+                raise
+            for rule in wanted:
+                self.add(rule)
 
     def send(self, side: Side, frame: bytes) -> None:
         """Put a frame of the path's own on the wire to a side."""

@@ -8,13 +8,29 @@ from typing import TypedDict, Unpack
 import msgspec
 
 from harness.errors import FinwaitError
-from harness.path.rules import AnyRule, Corrupt, Delay, Drop, Duplicate, Hold, Limit, Lose, Match, Reorder, side_of
+from harness.path.rules import (
+    AnyRule,
+    Corrupt,
+    Delay,
+    Drop,
+    Duplicate,
+    Hold,
+    Limit,
+    Lose,
+    Match,
+    Reorder,
+    Side,
+    side_of,
+)
 from harness.pattern import Number, Pattern
 from harness.segment import ACK, FIN, Flags
 from harness.timing import MS, Span
 
 PASS_BY = Span(100 * MS, "PASS_BY", "longer than a flight of segments that follow one another, shorter than RTO_MIN")
 """How long a segment that was put aside waits for later ones, so that the last of all gets through."""
+
+QUEUE = 1 << 20
+"""Bytes that wait for a limited rate, unless told otherwise."""
 
 State = Callable[[int, AnyRule], None]
 
@@ -80,7 +96,8 @@ class Ruling:
         self.rules[number] = rule
         self._state_rule(number, rule)
 
-    def _add(self, rule: AnyRule) -> int:
+    def add(self, rule: AnyRule) -> int:
+        """State a rule; its number."""
         number = len(self.rules) + 1
         self._keep(number, rule)
         return number
@@ -96,7 +113,7 @@ class Ruling:
     ) -> Holding:
         """Keep such a segment at the path, ``.until(...)`` another one has passed or until ``.release()``."""
         rule = Hold(match=_match(flags, from_, connection, fields), times=_times(times))
-        return Holding(self._add(rule), rule, self._keep, self._release)
+        return Holding(self.add(rule), rule, self._keep, self._release)
 
     def drop(
         self,
@@ -108,7 +125,7 @@ class Ruling:
         **fields: Unpack[MatchFields],
     ) -> None:
         """Let such a segment get lost."""
-        self._add(Drop(match=_match(flags, from_, connection, fields), times=_times(times)))
+        self.add(Drop(match=_match(flags, from_, connection, fields), times=_times(times)))
 
     def duplicate(
         self,
@@ -120,7 +137,7 @@ class Ruling:
         **fields: Unpack[MatchFields],
     ) -> None:
         """Let such a segment arrive twice."""
-        self._add(Duplicate(match=_match(flags, from_, connection, fields), times=_times(times)))
+        self.add(Duplicate(match=_match(flags, from_, connection, fields), times=_times(times)))
 
     def corrupt(
         self,
@@ -132,7 +149,7 @@ class Ruling:
         **fields: Unpack[MatchFields],
     ) -> None:
         """Turn a bit of such a segment over, of its data where it has some, so that its checksum is wrong."""
-        self._add(Corrupt(match=_match(flags, from_, connection, fields), times=_times(times)))
+        self.add(Corrupt(match=_match(flags, from_, connection, fields), times=_times(times)))
 
     def delay(
         self,
@@ -145,7 +162,7 @@ class Ruling:
         **fields: Unpack[MatchFields],
     ) -> None:
         """Forward such a segment a time after it arrived; others overtake it."""
-        self._add(Delay(match=_match(flags, from_, connection, fields), times=_times(times), ns=by.ns))
+        self.add(Delay(match=_match(flags, from_, connection, fields), times=_times(times), ns=by.ns))
 
     def reorder(self, *, from_: str, seed: int, chance: float = 0.2, depth: int = 3, at_most: Span = PASS_BY) -> None:
         """Put frames aside at random, each until 1 to ``depth`` later ones have passed; the same seed does the same.
@@ -164,13 +181,13 @@ class Ruling:
             raise FinwaitError(f"depth={depth} reorders nothing", hint="1 or more")
         match = Match(side_of(from_))
         rule = Reorder(match=match, times=None, seed=seed, chance=_chance(chance), depth=depth, ns=at_most.ns)
-        self._add(rule)
+        self.add(rule)
 
     def lose(self, *, from_: str, seed: int, chance: float) -> None:
         """Drop frames at random, each by the same ``chance``, 0 to 1; the same seed drops the same."""
-        self._add(Lose(match=Match(side_of(from_)), times=None, seed=seed, chance=_chance(chance)))
+        self.add(Lose(match=Match(side_of(from_)), times=None, seed=seed, chance=_chance(chance)))
 
-    def limit(self, *, from_: str, bytes_per_second: int, queue: int = 1 << 20) -> None:
+    def limit(self, *, from_: str, bytes_per_second: int, queue: int = QUEUE) -> None:
         """Forward no faster than a rate; what does not fit into a queue of so many bytes is dropped.
 
         Raises:
@@ -179,7 +196,19 @@ class Ruling:
         if bytes_per_second < 1 or queue < 1:
             raise FinwaitError("a rate and a queue are 1 byte at least", hint="bytes_per_second=125_000 for 1 Mbit/s")
         match = Match(side_of(from_))
-        self._add(Limit(match=match, times=None, bytes_per_second=bytes_per_second, queue=queue))
+        self.add(Limit(match=match, times=None, bytes_per_second=bytes_per_second, queue=queue))
+
+
+def plain_rules(side: Side, delay: Span | None, loss: float, bytes_per_second: int) -> list[AnyRule]:
+    """Rules that do to every frame of a side what netem would; a frame goes to the first of them alone."""
+    match, found = Match(side), list[AnyRule]()
+    if delay:
+        found.append(Delay(match=match, times=None, ns=delay.ns))
+    if loss:
+        found.append(Lose(match=match, times=None, chance=_chance(loss)))
+    if bytes_per_second:
+        found.append(Limit(match=match, times=None, bytes_per_second=bytes_per_second, queue=QUEUE))
+    return found
 
 
 def _match(flags: Flags, from_: str, connection: int, fields: MatchFields) -> Match:

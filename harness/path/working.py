@@ -68,7 +68,7 @@ def _of(working: Working, rules: Sequence[Working]) -> Iterator[str]:
         return
     if rule.times is not None and working.matched < rule.times:
         yield f"only {working.matched} of {rule.times} came"
-    if isinstance(rule, Delay) and working.waiting:
+    if isinstance(rule, Delay) and rule.times is not None and working.waiting:
         yield f"{working.waiting} still waited when the scenario was over"
     if isinstance(rule, Hold):
         for held in working.held:

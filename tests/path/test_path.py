@@ -15,7 +15,7 @@ import pytest
 
 from harness.duo import Duo, PathSession
 from harness.endpoint import Endpoint
-from harness.errors import FinwaitError
+from harness.errors import FinwaitError, Unsupported
 from harness.path import process
 from harness.path.path import BadRules
 from harness.pattern import ANY
@@ -23,6 +23,7 @@ from harness.segment import ACK, FIN
 from harness.timeline import Forwarded, describe
 from harness.timing import MS, RTO_MIN, Span
 from harness.verdict import Mismatch
+from netns import netem
 from netns.link import CLIENT_END, PATH_ENDS, SERVER_END, netlink
 
 CHECKOUT = Path(__file__).parents[2]
@@ -107,6 +108,33 @@ def test_duplicated_segment_arrives_twice(two_kernels: PathSession, joined: Duo)
     (twice,) = [event for event in _forwarded(two_kernels) if event.fate == "duplicated"]
     assert len(twice.left) == 2
     assert joined.server.receive() == b"data"
+
+
+def test_whole_way_is_late_by_netem_or_by_a_rule_of_its_own(two_kernels: PathSession) -> None:
+    two_kernels.path.impair(from_="client", delay=SHORT)
+    two_kernels.path.allow_rest()
+    listener = two_kernels.listen()
+    client = two_kernels.socket("client")
+    two_kernels.watch(client.port, listener.port)
+    client.connect((two_kernels.address("server"), listener.port))
+    listener.accept()
+    two_kernels.finish()
+    late = [event for event in _forwarded(two_kernels) if event.side == "client" and event.left]
+    assert len(late) == 2
+    assert all(event.left[0] - event.at >= SHORT.ns for event in late)
+
+
+def test_without_netem_one_impairment_at_a_time(two_kernels: PathSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise Unsupported("this kernel has no netem")
+
+    monkeypatch.setattr(netem, "impair", refuse)
+    two_kernels.path.impair(from_="server", loss=0.5)
+    assert [str(rule) for rule in two_kernels.path.rules.values()] == [
+        "lose 50.0% with seed 0 anything from the server, all"
+    ]
+    with pytest.raises(Unsupported, match="no netem"):
+        two_kernels.path.impair(from_="server", loss=0.5, delay=SHORT)
 
 
 def test_reordering_loses_nothing(two_kernels: PathSession, joined: Duo) -> None:
