@@ -8,9 +8,10 @@ import time
 
 from harness.errors import FinwaitError
 from harness.hub import Hub
+from harness.packets import keep_stamping
 from harness.timeline import Timeline
 from harness.timing import MS, TimingProfile, calibrated
-from harness.wire import Wire, keep_stamping
+from harness.wire import Wire
 from netns.lab import Lab
 
 ROUNDS = 50

@@ -26,6 +26,7 @@ from scapy.utils import checksum
 from harness.dissect import plain
 from harness.errors import FinwaitError
 from harness.options import decode_options, encode_options
+from harness.packets import ETH_P_ALL, packet_socket
 from harness.segment import WRONG_CHECKSUM, Segment, check_range
 from harness.timeline import Frame
 from netns.enter import Namespace
@@ -36,11 +37,8 @@ from netns.plan import Plan
 # scapy reads the machine's routes and interfaces for the addresses that a layer leaves open; ours leaves none open.
 conf.route = conf.route6 = None
 
-_SO_TIMESTAMPNS = 35  # asm-generic/socket.h: the variant with the libc's own struct timespec
-ETH_P_ALL = 3
 _TIMESPEC = struct.Struct("ll")
 _ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
-_BUFFER = 4 << 20
 _TCP = struct.Struct("!HHIIHHHH")
 _ETHERNET = 14
 _ARP = b"\x08\x06"
@@ -282,25 +280,3 @@ class Wire:
         """Let go of both sockets, without waiting for it."""
         closer.close(self._sending.close)
         closer.close(self._capture.close)
-
-
-def packet_socket(device: str, protocol: int, buffer: int = _BUFFER) -> socket.socket:
-    """A packet socket on a device of this thread's namespace: with protocol 0 to send, else to capture with stamps."""
-    # bound afterwards: a socket that listens to everything at once, even for a moment, costs a grace period
-    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    if protocol:
-        made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-    made.bind((device, protocol))
-    return made
-
-
-def keep_stamping() -> socket.socket:
-    """A socket that keeps the kernel stamping frames as long as it is open; hold it for the whole process.
-
-    The kernel switches stamping on and off in its own time (net_enable_timestamp, net/core/dev.c); a frame that
-    passes before gets the time at which it is read.
-    """
-    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-    return made

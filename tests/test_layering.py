@@ -29,7 +29,7 @@ PURE: Sequence[Sequence[str]] = (
     ("harness.known", "harness.statetable"),
 )
 IMPURE: Sequence[Sequence[str]] = (
-    ("harness.runfolder", "harness.craft", "harness.machine"),
+    ("harness.runfolder", "harness.craft", "harness.machine", "harness.packets"),
     ("harness.wire", "harness.endpoint", "harness.probes", "harness.probes.*"),
     ("harness.path.messages", "harness.path.passages", "harness.path.pump", "harness.path.process"),
     ("harness.hub", "harness.endings", "harness.bench"),

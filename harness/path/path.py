@@ -11,6 +11,7 @@ from typing import Self, Unpack
 import msgspec
 
 from harness.errors import FinwaitError, Unsupported
+from harness.packets import ETH_P_ALL, packet_socket
 from harness.path import process
 from harness.path.frames import asks_for
 from harness.path.inbox import Arrival, Inbox
@@ -24,7 +25,6 @@ from harness.tamper import Tampering
 from harness.timeline import Timeline
 from harness.timing import PROMPT, Span, TimingProfile
 from harness.verdict import Expectation, Mismatch, Reply
-from harness.wire import ETH_P_ALL, packet_socket
 from netns import netem, processor
 from netns.lab import PathLab, closer
 from netns.link import PATH_ENDS

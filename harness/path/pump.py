@@ -30,6 +30,7 @@ _TIMESPEC = struct.Struct("ll")
 _ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6  # linux/socket.h, linux/if_packet.h
 _STATISTICS = struct.Struct("II")  # frames, and those that were lost for want of room
+_MORE_ROOM = "sudo, or a larger sysctl net.core.rmem_max, gives it more room"
 _LARGEST = 65536
 _BATCH = 32
 """Frames to take from one side before the other has its turn."""
@@ -139,7 +140,11 @@ class Pump:
         missed = 0
         for capture in self.captures:
             missed += _STATISTICS.unpack(capture.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, _STATISTICS.size))[1]
-        more = [f"{missed} frames came faster than the path could take them, and were lost"] if missed else []
+        more = (
+            [f"{missed} frames came faster than the path could take them, and were lost; {_MORE_ROOM}"]
+            if missed
+            else []
+        )
         return [*self.engine.complaints(), *more]
 
     def close(self) -> None:

@@ -30,13 +30,13 @@ def allow_the_exchange(path: Path) -> None:
     path.allow(ACK, from_="server", length=ANY)
 
 
-def note_the_ending(path_session: PathSession, nginx: Nginx) -> None:
-    """What nginx called: a socket that it shut down is still owned, one that it closed is not; strace has to agree."""
+def ending_by_its_socket(path_session: PathSession) -> str:
+    """What nginx called: a socket that it shut down is still owned, and one that it closed is not."""
     socket = path_session.look("server")
     assert socket is not None
     called = "shutdown(SHUT_WR)" if socket.owned else "close"
     path_session.note("nginx", f"ended with {called}")
-    assert not nginx.traced or nginx.ending() == called
+    return called
 
 
 def expect_the_closing(path_session: PathSession, nginx: Nginx, crossing: Holding) -> None:
@@ -44,7 +44,7 @@ def expect_the_closing(path_session: PathSession, nginx: Nginx, crossing: Holdin
     path = path_session.path
     server_fin = path.expect(FIN, from_="server", within=None)
     client_fin = path.expect(FIN, from_="client", ack=server_fin.seq, within=None)
-    note_the_ending(path_session, nginx)
+    called = ending_by_its_socket(path_session)
     crossing.release()
     reply = path.expect_one_of(
         from_="server",
@@ -55,6 +55,7 @@ def expect_the_closing(path_session: PathSession, nginx: Nginx, crossing: Holdin
         path.expect(FIN, from_="client", seq=client_fin.seq, ack=server_fin.next_seq, within=RTO_INIT)
         path.expect(ACK, from_="server", seq=server_fin.next_seq, ack=client_fin.next_seq)
     path_session.expect_closed()
+    assert not nginx.traced or nginx.ending() == called  # strace has to agree
     reply.require("accepted")
 
 
