@@ -203,7 +203,10 @@ def present(found: Found, console: Console) -> int:
     show_failures(found, console)
     console.print(f"run folders and matrix.json in {found.folder}", soft_wrap=True)
     for name in found.unlike:
-        console.print(f"{name} does not do what the baseline says: console.txt in its run folder names the scenarios", soft_wrap=True)
+        console.print(
+            f"{name} does not do what the baseline says: console.txt in its run folder names the scenarios",
+            soft_wrap=True,
+        )
     return 0 if found.complete and not found.unlike else 1
 
 
