@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import NamedTuple, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 import msgspec
 
+from harness.arrival import Arrival, Cause
 from harness.craft import Craft, HeaderFields
 from harness.errors import FinwaitError
 from harness.hub import Hub
+from harness.offer import Offer
 from harness.origin import Origin
 from harness.pattern import Number, Pattern
-from harness.segment import ACK, RST, SYN, Flags, Segment, check_range
+from harness.segment import ACK, NONE, RST, SYN, Flags, Segment, check_range
 from harness.timeline import Called, Received, Sent
 from harness.timing import PROMPT, QUIET, Span, format_ms
 from harness.verdict import Expectation, Mismatch, Reply
@@ -36,25 +38,6 @@ class PatternFields(TypedDict, total=False):
     without: str
 
 
-class Arrival(NamedTuple):
-    """A segment of the kernel's that no expectation has taken yet, and its frame's number in the capture.
-
-    ``number`` counts what the kernel sent on all connections of the lab, from 1 in the order of the wire.
-    """
-
-    event: Received
-    frame: int
-    at: int
-    number: int
-
-
-class Cause(NamedTuple):
-    """What an answer's time is counted from: upper bounds from ``end``, lower bounds from ``start``, both in ns."""
-
-    start: int
-    end: int
-
-
 class Peer:
     """One connection of the peer's.
 
@@ -70,6 +53,7 @@ class Peer:
         self.connection = connection
         self.origin = Origin(check_range("isn", isn, 32))
         self.craft = Craft()
+        self.offer = Offer()
         self.judged = 0  # the number of the last arrival that an expectation took
         self.last_reply: Reply | None = None  # the last choice between alternatives, else the last answer
         self._hub = hub
@@ -137,7 +121,9 @@ class Peer:
             self.craft.echo = (stamp.values[0] - self.origin.kernel_ts) % 2**32
         if segment.flags & ACK:
             self._last_ack = segment.ack
-        for seen_at, seen in self._hub.alter(at, self.origin.from_kernel(segment)):
+        relative = self.origin.from_kernel(segment)
+        self.offer.note(relative)
+        for seen_at, seen in self._hub.alter(at, relative):
             event = Received(seen_at, seen, "", self.connection)
             self._hub.timeline.add(event)
             self._inbox.append(Arrival(event, frame, seen_at, self._hub.answers))
@@ -182,6 +168,37 @@ class Peer:
                 "no alternative is declared", hint="expect_one_of(name=Pattern(...)), or expect_silence()"
             )
         return self._await(Expectation(alternatives, within))
+
+    def expect_at_once(self, *, silence: str = "", **alternatives: Pattern) -> str:
+        """Judge what the kernel sent by the time that it had taken in all it was sent; no wait is needed to know.
+
+        Args:
+            silence: the name of the alternative that nothing comes; empty where something has to.
+            alternatives: as of ``expect_one_of``.
+
+        Returns:
+            The alternative's name; see ``last_reply`` for the segment, which is an empty one for silence.
+
+        Raises:
+            Mismatch: none of them.
+        """
+        expectation = Expectation(alternatives or {"": Pattern(NONE)}, PROMPT)
+        offered = [*map(str, alternatives.values())] + [f"silence ({silence})"] * bool(silence)
+        step = self._hub.timeline.step("expect at once " + " or ".join(offered))
+        with self._hub.stopwatch.part("kernel"):
+            self._hub.flush()
+        arrival = self._next(expectation)
+        if arrival is None and not silence:
+            raise Mismatch(expectation.describe(), "nothing, and the kernel has taken in all it was sent")
+        if arrival is None:
+            self._hub.settled()
+            self.last_reply = Reply(silence, Segment(flags=NONE), 0, expectation)
+        elif not alternatives:
+            self._settle(arrival, f"{step}: broken")
+            raise Mismatch([f"> nothing   ({silence})"], f"> {arrival.event.segment}")
+        else:
+            self._judge(expectation, arrival, step)
+        return self.last_reply.name if self.last_reply else ""
 
     def _await(self, expectation: Expectation) -> Reply:
         step = self._hub.timeline.step("expect " + " or ".join(map(str, expectation.alternatives.values())))

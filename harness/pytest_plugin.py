@@ -13,13 +13,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness import baseline, preconditions, recorder
+from harness import baseline, catalogue, preconditions, recorder
 from harness.calibration import calibrate
+from harness.catalogue import objections
 from harness.errors import FinwaitError, Unsupported
 from harness.known import Knowledge
 from harness.probes.tracepoints import Tracer
 from harness.recorder import Scenario
-from harness.runfolder import RUN, RunFolder, hand_back
+from harness.runfolder import RUN, RunFolder, hand_back_caches
 from harness.session import Session
 from harness.tamper import TamperPlan
 from harness.timeline import Result, RunRecord
@@ -32,6 +33,7 @@ pytest_plugins = ["harness.fixtures"]  # for scenarios in a folder of their own,
 
 SCENARIO = pytest.StashKey[Scenario]()
 RUNNER = pytest.StashKey["Runner"]()
+_OBJECTIONS = "finwait_objections"
 _WORDS = {
     Outcome.CONFORMS: ("passed", ".", "CONFORMS"),
     Outcome.DEVIATES: ("failed", "F", "DEVIATES"),
@@ -95,6 +97,26 @@ def knowledge(config: pytest.Config) -> Knowledge:
     return Knowledge(
         fixes=True, tolerated=[baseline.load(path) for path in sorted(folder.glob("*.toml"))], strict=strict
     )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Every requirement that a scenario cites has to exist."""
+    cited = (
+        (item.nodeid, str(one)) for item in items for mark in item.iter_markers("requirement") for one in mark.args
+    )
+    found = objections(cited, catalogue.load())
+    if found and hasattr(config, "workeroutput"):
+        config.workeroutput[_OBJECTIONS] = found  # xdist takes an error of a worker's for a crash
+        items.clear()
+    elif found:
+        raise pytest.UsageError(*found)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object, error: object) -> None:  # noqa: ARG001
+    """Refuse in the process that the user started what a worker of xdist cannot run."""
+    if found := getattr(node, "workeroutput", {}).get(_OBJECTIONS):
+        raise pytest.UsageError(*found)
 
 
 class Runner:
@@ -250,10 +272,7 @@ class Runner:
             session.exitstatus = 2
         if not (self.folder.path / RUN).exists():
             shutil.rmtree(self.folder.path)
-        elif cache := getattr(self.config, "cache", None):  # under sudo it would stay root's
-            for path in (cache._cachedir, *cache._cachedir.rglob("*")):
-                if path.exists():
-                    hand_back(path)
+        hand_back_caches(self.config.rootpath)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say how the kernel did, and where the evidence is."""

@@ -9,10 +9,15 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from harness.calibration import calibrate
 from harness.session import Connection, Session
 from harness.timing import TimingProfile
+
+# How long an example takes says how busy the machine is, and nothing about the code.
+settings.register_profile("finwait", deadline=None)
+settings.load_profile("finwait")
 
 
 @pytest.fixture(scope="session")
