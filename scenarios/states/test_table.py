@@ -1,7 +1,7 @@
 """The state x segment table: what each segment is answered with in each state, as RFC 9293 3.10.7 and RFC 5961 say.
 
-What is expected is derived from the RFC's text (``harness.derive``). Where the text leaves a choice, each is taken. That
-the connection is then where the clause puts it shows in what a probe outside of the window is answered with.
+What is expected is derived from the RFC's text (``harness.derive``). Where the text leaves a choice, each is taken.
+That the connection is then where the clause puts it shows in what a probe outside of the window is answered with.
 """
 
 from __future__ import annotations
@@ -48,21 +48,14 @@ def judge(peer: Peer, cell: TableCell, at: Standing) -> None:
     """Send the cell's segment; both its answer and where it left the connection have to be the RFC's."""
     segment = cell.segment(at)
     allowed = answers(at, segment)
-    allow_retransmissions(peer, at)
+    if at.state == "SYN-SENT":
+        peer.allow(SYN, seq=0)  # nothing holds off its retransmission, and Linux hastens it after a bad ACK
     peer.send_together(segment)
     silent = next((answer.name for answer in allowed if answer.flags is None), "")
     name = peer.expect_at_once(silence=silent, **{one.name: sent(one) for one in allowed if one.flags is not None})
     chosen = next(answer for answer in allowed if answer.name == name)
     if chosen.after.state not in UNOPENED or at.state not in UNOPENED:
         probe(peer, [one for one in allowed if (one.flags, one.seq, one.ack) == (chosen.flags, chosen.seq, chosen.ack)])
-
-
-def allow_retransmissions(peer: Peer, at: Standing) -> None:
-    """Of a SYN, whose timer nothing holds off: a second is not much on a machine that does something else."""
-    if at.state == "SYN-SENT":
-        peer.allow(SYN, seq=0)
-    if at.state == "SYN-RECEIVED":
-        peer.allow(SYN, seq=0, ack=1)
 
 
 def sent(answer: Answer) -> Pattern:
