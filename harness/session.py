@@ -11,13 +11,14 @@ from harness.hub import Hub
 from harness.insight import Insight
 from harness.peer import INITIAL_SEQUENCE_NUMBER, Peer
 from harness.probes.tracepoints import Tracer
-from harness.segment import ACK, SYN
+from harness.segment import ACK, SYN, check_range
 from harness.stopwatch import Stopwatch
 from harness.tamper import Tampering
 from harness.timeline import Probed, Timeline, describe
 from harness.timing import TimingProfile, format_ms
 from harness.verdict import Mismatch
 from harness.wire import Flow
+from netns import processor
 
 SERVICE_PORT = 8080
 """The port that servers of a scenario listen on unless told otherwise."""
@@ -66,7 +67,7 @@ class Session:
         self.timeline = Timeline()
         self.stopwatch = Stopwatch()
         self.peers: list[Peer] = []
-        self.bench = bench or Bench(hold_timers=hold_timers)
+        self.bench = bench or Bench(hold_timers=hold_timers, ipv6=version == 6)
         self.lab = self.bench.lab
         self._shared = bench is not None
         self._tampering = tampering
@@ -76,6 +77,7 @@ class Session:
 
     def __enter__(self) -> Self:
         with ExitStack() as opening, self.stopwatch.part("lab"):
+            opening.enter_context(processor.kept())
             if not self._shared:
                 opening.enter_context(self.bench)
             self.wire = self.bench.wire
@@ -116,10 +118,10 @@ class Session:
         """A bound TCP socket of the kernel under test; port 0 for any.
 
         Raises:
-            FinwaitError: the port is in use.
+            FinwaitError: the port is in use, or none.
         """
         address = self.lab.plan.kernel.address(self.version)
-        made = open_socket(self.lab.kernel, self.version, address, port)
+        made = open_socket(self.lab.kernel, self.version, address, check_range("port", port, 16))
         self._endpoints.append(Endpoint(made, self.lab.kernel, self.timeline, self._settled, connection))
         return self._endpoints[-1]
 
@@ -132,13 +134,15 @@ class Session:
     def new_peer(
         self, kernel_port: int = SERVICE_PORT, *, port: int | None = None, isn: int = INITIAL_SEQUENCE_NUMBER
     ) -> Peer:
-        """A peer that talks to a port of the kernel under test, from the lab's next port unless one is given.
+        """A peer that talks to a port of the kernel under test, from the lab's next free port unless one is given.
 
         Raises:
-            FinwaitError: a connection of this lab uses the two ports.
+            FinwaitError: a connection of this lab uses the two ports, or a port is none.
         """
-        own = self.bench.take_port() if port is None else port
-        peer = Peer(self.hub, Flow(self.version, own, kernel_port), len(self.peers) + 1, isn)
+        taken = {peer.flow.peer_port for peer in self.peers}
+        own = port if port is not None else next(p for p in iter(self.bench.take_port, None) if p not in taken)
+        flow = Flow(self.version, check_range("port", own, 16), kernel_port)
+        peer = Peer(self.hub, flow, len(self.peers) + 1, isn)
         self.peers.append(peer)
         return peer
 
