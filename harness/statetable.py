@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from harness.catalogue import STATES
-from harness.derive import Standing
 from harness.segment import ACK, CWR, ECE, FIN, NONE, PSH, RST, SYN, URG, Flags, Segment, add
+from harness.standing import Standing
 
 ALL_FLAGS = SYN | FIN | RST | PSH | ACK | URG | ECE | CWR
 

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 import pytest
 
 from harness import ACK, FIN, NUMBERS, RST, STATES, SYN, WAYS, Pattern, Peer, Session, in_shared_lab, reach, requirement
-from harness.derive import Answer, Standing, answers
+from harness.derive import answers
+from harness.standing import Answer, Standing
 from harness.statetable import HAVE_A_ZERO_WINDOW, NOMINAL_WINDOW, WITH_A_WINDOW, WITH_A_ZERO_WINDOW, TableCell, cells
 
 pytestmark = [in_shared_lab, requirement("RFC9293-3.10.7")]
