@@ -13,14 +13,13 @@ import socket
 import struct
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
 from scapy.config import conf
 from scapy.layers.inet import IP, TCP
 from scapy.layers.inet6 import IPv6
-from scapy.layers.l2 import ARP, Ether
+from scapy.layers.l2 import Ether
 from scapy.utils import checksum
 
 from harness.dissect import plain
@@ -193,28 +192,6 @@ def _tcp_packet(data: bytes) -> _Packet | None:
     else:
         return None
     return packet if found and len(packet.tcp) >= _TCP.size else None
-
-
-@dataclass(frozen=True, slots=True)
-class Marker:
-    """A neighbour request that the kernel always answers, and in order: what it did before shows up before."""
-
-    request: bytes
-    _answer_from: bytes
-
-    @classmethod
-    @functools.lru_cache(maxsize=4)
-    def of(cls, plan: Plan) -> Marker:
-        """The marker of a lab."""
-        asked = ARP(op="who-has", hwsrc=plan.peer.mac, psrc=plan.peer.ipv4, pdst=plan.kernel.ipv4)
-        return cls(bytes(Ether(src=plan.peer.mac, dst=plan.kernel.mac) / asked), socket.inet_aton(plan.kernel.ipv4))
-
-    def is_answer(self, frame: Frame) -> bool:
-        """Whether the frame is the kernel's answer: an ARP reply (RFC 826) from its address."""
-        data = frame.data
-        return (
-            not frame.outgoing and data[12:14] == _ARP and data[20:22] == b"\0\2" and data[28:32] == self._answer_from
-        )
 
 
 class Wire:

@@ -12,10 +12,11 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
 from harness.errors import FinwaitError
+from harness.marker import Marker
 from harness.options import Option, parse_options
 from harness.segment import ACK, FIN, SYN, URG, WRONG_CHECKSUM, Segment
 from harness.timeline import Frame
-from harness.wire import Encoder, Flow, Marker, decode
+from harness.wire import Encoder, Flow, decode
 from netns.plan import plan
 
 PLAN = plan(3, process=77)
