@@ -139,9 +139,7 @@ class Runner:
         if self.worker:
             self.folder = RunFolder(Path(config.workerinput["finwait_folder"]))  # type: ignore[attr-defined]
         else:
-            self.folder = RunFolder.create(
-                option.run_dir or recorder.default_parent(config.rootpath), name=option.run_name
-            )
+            self.folder = RunFolder.create(option.run_dir or recorder.default_parent(), name=option.run_name)
 
     @property
     def profile(self) -> TimingProfile:

@@ -27,7 +27,7 @@ PURE: Sequence[Sequence[str]] = (
     ("harness.known", "harness.statetable"),
 )
 IMPURE: Sequence[Sequence[str]] = (
-    ("harness.runfolder", "harness.craft", "harness.machine"),
+    ("harness.runfolder", "harness.craft", "harness.machine", "harness.selection"),
     ("harness.wire", "harness.marker", "harness.endpoint", "harness.probes", "harness.probes.*"),
     ("harness.hub", "harness.endings", "harness.bench"),
     ("harness.peer", "harness.insight"),
@@ -35,7 +35,7 @@ IMPURE: Sequence[Sequence[str]] = (
     ("harness.states",),
     ("harness.calibration",),
     ("harness",),  # the names that scenarios import
-    ("harness.recorder", "harness.preconditions", "harness.doctor", "harness.matrix"),
+    ("harness.recorder", "harness.preconditions", "harness.doctor", "harness.progress", "harness.matrix"),
     ("harness.pytest_plugin", "harness.reproduce", "harness.kernel_verbs"),
     ("harness.fixtures", "harness.state_fixtures", "harness.cells", "harness.cli"),
     ("harness.__main__",),
