@@ -83,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
     coverage.add_argument("--write", action="store_true", help="write docs/coverage.md instead of printing")
     coverage.set_defaults(call=_coverage, passes_on=False)
 
+    mutate = verbs.add_parser("mutate", help="show that scenarios can fail; further arguments are pytest's")
+    mutate.add_argument("--run-dir", type=Path, metavar="DIR", help="where the run folders are made [reports/runs]")
+    mutate.add_argument("--sample", type=int, metavar="N", help="so many alterations, chosen at random [all]")
+    mutate.add_argument("--seed", type=int, default=0, metavar="S", help="of the choice [0]")
+    mutate.set_defaults(call=_mutate, passes_on=True)
+
     baseline = verbs.add_parser("baseline", help="write what deviated in a run as a baseline, for --baseline")
     baseline.add_argument("run", type=Path, metavar="RUN")
     baseline.set_defaults(call=_baseline, passes_on=False)
@@ -211,6 +217,16 @@ def _coverage(options: argparse.Namespace, console: Console) -> int:
     else:
         show(console, coverage.table(found, width_of(console)))
     return 0
+
+
+def _mutate(options: argparse.Namespace, console: Console) -> int:
+    from harness import mutate
+
+    parent = options.run_dir or CHECKOUT / "reports" / "runs"
+    arguments = options.rest or [str(CHECKOUT / "scenarios")]
+    found = mutate.mutate(arguments, CHECKOUT, parent, sample=options.sample, seed=options.seed)
+    mutate.present(found, console)
+    return found.exit_status
 
 
 def _baseline(options: argparse.Namespace, _: Console) -> int:

@@ -8,7 +8,8 @@ import pytest
 
 from harness.bench import SharedBenches
 from harness.endpoint import Endpoint
-from harness.pytest_plugin import RUNNER, SCENARIO
+from harness.pytest_plugin import RUNNER
+from harness.recorder import SCENARIO
 from harness.session import Connection, Session
 
 

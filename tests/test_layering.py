@@ -36,6 +36,8 @@ IMPURE: Sequence[Sequence[str]] = (
     ("harness.calibration",),
     ("harness",),  # the names that scenarios import
     ("harness.recorder", "harness.preconditions", "harness.doctor", "harness.progress", "harness.matrix"),
+    ("harness.rounds",),
+    ("harness.mutate",),
     ("harness.pytest_plugin", "harness.reproduce", "harness.kernel_verbs"),
     ("harness.fixtures", "harness.state_fixtures", "harness.cells", "harness.cli"),
     ("harness.__main__",),
