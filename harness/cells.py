@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
 from harness.endpoint import Endpoint
+from harness.marks import requirement
 from harness.peer import Peer
 from harness.segment import ACK, RST
 from harness.session import Session
@@ -56,28 +56,22 @@ class Cell:
 
 
 def in_states(
-    ids: Mapping[str, str], *, held: Iterable[str] = (), ways: Mapping[str, Iterable[str]] = WAYS
+    ids: Mapping[str, str | tuple[str, ...]], *, held: Iterable[str] = (), ways: Mapping[str, Iterable[str]] = WAYS
 ) -> pytest.MarkDecorator:
     """Run a scenario that asks for ``cell`` in each of these states, in every way in which they can be held.
 
     Args:
-        ids: of the transition that each state stands for, by state.
+        ids: of the transition, or transitions, that each state stands for, by state.
         held: in these ways only.
         ways: of each state, where not all of ``harness.states.WAYS`` are meant.
     """
     cells = [
-        pytest.param(state, way, id=f"{state}-{way}", marks=_requirement(transition))
-        for state, transition in ids.items()
+        pytest.param(state, way, id=f"{state}-{way}", marks=requirement(*([one] if isinstance(one, str) else one)))
+        for state, one in ids.items()
         for way in ways[state]
         if not held or way in held
     ]
     return pytest.mark.parametrize(("state", "held"), cells)
-
-
-def _requirement(transition: str) -> pytest.MarkDecorator:
-    mark: Any = pytest.mark.requirement(transition)
-    made: pytest.MarkDecorator = mark
-    return made
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import os
 import select
 import socket
 import struct
@@ -16,6 +18,8 @@ from netns import sysctls
 from netns.enter import Namespace
 
 T = TypeVar("T")
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 DEADLINE_SECONDS = 2.0
 """How long a blocking call may take before it fails with EAGAIN; real seconds of the kernel's clock."""
@@ -108,6 +112,10 @@ class Endpoint:
         # the file descriptor is closed by hand: Python's own close() hides the kernel's errno
         self._call("close()", lambda: socket.close(self.socket.detach()))
 
+    def disconnect(self) -> None:
+        """connect(2) to AF_UNSPEC: Linux's ABORT, which leaves the process a socket that is as good as new."""
+        self._call("connect(AF_UNSPEC)", lambda: _connect_to_nobody(self.socket))
+
     def linger(self, seconds: int) -> None:
         """SO_LINGER: with 0 s close() sends a RST."""
         value = struct.pack("ii", 1, seconds)
@@ -178,10 +186,27 @@ class Endpoint:
         return port
 
 
+def errno_of(call: Callable[[], object]) -> str:
+    """Make a system call: the errno that it ends with by its name, or an empty text where it succeeds."""
+    try:
+        call()
+    except OSError as error:
+        return _errno_name(error)
+    return ""
+
+
 def _errno_name(error: OSError) -> str:
     if error.errno is None:
         return "EAGAIN" if isinstance(error, TimeoutError) else type(error).__name__
     return errno.errorcode.get(error.errno, str(error.errno))
+
+
+def _connect_to_nobody(sock: socket.socket) -> None:
+    # Python's connect() has no way to name an address of no family
+    nobody = struct.pack("=H14x", socket.AF_UNSPEC)
+    if _libc.connect(sock.fileno(), nobody, len(nobody)) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def open_socket(namespace: Namespace, version: int, address: str, port: int) -> socket.socket:
