@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import pytest
 
+from harness.arrival import Arrival
 from harness.endpoint import Endpoint
 from harness.marks import requirement
 from harness.peer import Peer
 from harness.segment import ACK, RST
 from harness.session import Session
 from harness.states import NUMBERS, WAYS, Numbers, confirm, reach
+from harness.timing import PROMPT
+from harness.verdict import Mismatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,22 @@ class Cell:
         """Make sure by sock_diag that the connection is in another state now."""
         self.session.hub.flush()
         confirm(self.session, self.peer, state)
+
+    def answers(self, follows: Arrival) -> None:
+        """Judge what the kernel has answered by the time that all which was sent is taken in; see ``harness.arrival``.
+
+        Raises:
+            Mismatch: it is not what follows.
+        """
+        self.session.hub.flush()
+        seen = self.peer.leftover()
+        if not follows.answers and seen:
+            raise Mismatch([f"> nothing   ({follows.clause})"], f"> {seen[0].event.segment}")
+        if follows.answers and not seen and not follows.optional:
+            expected = [f"> {pattern}   ({follows.clause})" for pattern in follows.answers.values()]
+            raise Mismatch(expected, "nothing before a marker's answer")
+        if follows.answers and seen:
+            self.peer.expect_one_of(within=PROMPT, **follows.answers)
 
     def is_gone(self) -> None:
         """Nobody knows the connection any more, so its next segment is answered with a RST (RFC 9293 3.10.7.1).
