@@ -47,20 +47,8 @@ class Cell:
         confirm(self.session, self.peer, state)
 
     def answers(self, follows: Arrival) -> None:
-        """Judge what the kernel has answered by the time that all which was sent is taken in; see ``harness.arrival``.
-
-        Raises:
-            Mismatch: it is not what follows.
-        """
-        self.session.hub.flush()
-        seen = self.peer.leftover()
-        if not follows.answers and seen:
-            raise Mismatch([f"> nothing   ({follows.clause})"], f"> {seen[0].event.segment}")
-        if follows.answers and not seen and not follows.optional:
-            expected = [f"> {pattern}   ({follows.clause})" for pattern in follows.answers.values()]
-            raise Mismatch(expected, "nothing before a marker's answer")
-        if follows.answers and seen:
-            self.peer.expect_one_of(within=PROMPT, **follows.answers)
+        """Judge what the kernel has answered; see ``answers_as``."""
+        answers_as(self.session, self.peer, follows)
 
     def is_gone(self) -> None:
         """Nobody knows the connection any more, so its next segment is answered with a RST (RFC 9293 3.10.7.1).
@@ -72,6 +60,23 @@ class Cell:
         self.peer.send(ACK, seq=self.at.rcv_nxt, ack=self.at.snd_nxt)
         self.peer.expect(RST, seq=self.at.snd_nxt)
         confirm(self.session, self.peer, "CLOSED")
+
+
+def answers_as(session: Session, peer: Peer, follows: Arrival) -> None:
+    """Judge what the kernel has answered by the time that all which was sent is taken in; see ``harness.arrival``.
+
+    Raises:
+        Mismatch: it is not what follows.
+    """
+    session.hub.flush()
+    seen = peer.leftover()
+    if not follows.answers and seen:
+        raise Mismatch([f"> nothing   ({follows.clause})"], f"> {seen[0].event.segment}")
+    if follows.answers and not seen and not follows.optional:
+        expected = [f"> {pattern}   ({follows.clause})" for pattern in follows.answers.values()]
+        raise Mismatch(expected, "nothing before a marker's answer")
+    if follows.answers and seen:
+        peer.expect_one_of(within=PROMPT, **follows.answers)
 
 
 def in_states(
