@@ -9,7 +9,8 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from harness.errors import FinwaitError
@@ -172,6 +173,16 @@ class Endpoint:
                 raise OSError(number, errno.errorcode.get(number, str(number)))
 
         self._call("poll() for connect", finish)
+
+    @contextmanager
+    def without_waiting(self) -> Iterator[None]:
+        """Calls inside fail with EAGAIN where they would wait."""
+        self.socket.settimeout(0)
+        try:
+            yield
+        finally:
+            if self.socket.fileno() != -1:
+                self.socket.settimeout(DEADLINE_SECONDS)
 
     def let_go(self) -> None:
         """Close it and what it accepted, at the end of a scenario; not on the timeline."""
