@@ -74,6 +74,10 @@ class Endpoint:
         self._timeline.add(Called(at, time.time_ns(), name, result, step, self.connection))
         self._settled()
 
+    def bind(self, host: str, port: int) -> None:
+        """bind(2)."""
+        self._call(f"bind({host} port {port})", lambda: self.socket.bind((host, port)))
+
     def listen(self, backlog: int = 16) -> None:
         """listen(2)."""
         self._call(f"listen({backlog})", lambda: self.socket.listen(backlog))
@@ -220,16 +224,22 @@ def _connect_to_nobody(sock: socket.socket) -> None:
         raise OSError(number, os.strerror(number))
 
 
+def open_unbound(namespace: Namespace, version: int) -> socket.socket:
+    """A TCP socket in the namespace."""
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    with namespace.entered():
+        made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return made
+
+
 def open_socket(namespace: Namespace, version: int, address: str, port: int) -> socket.socket:
     """A bound TCP socket in the namespace.
 
     Raises:
         FinwaitError: the port is in use, or the kernel has no such protocol.
     """
-    family = socket.AF_INET if version == 4 else socket.AF_INET6
-    with namespace.entered():
-        made = socket.socket(family, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made = open_unbound(namespace, version)
     try:
         made.bind((address, port))
     except OSError as error:

@@ -35,7 +35,7 @@ IMPURE: Sequence[Sequence[str]] = (
     ("harness",),  # the names that scenarios import
     ("harness.recorder", "harness.preconditions", "harness.doctor", "harness.matrix"),
     ("harness.pytest_plugin", "harness.reproduce"),
-    ("harness.fixtures", "harness.state_fixtures", "harness.cells", "harness.cli"),
+    ("harness.fixtures", "harness.state_fixtures", "harness.cells", "harness.waiting", "harness.cli"),
     ("harness.__main__",),
 )
 LAYERS = (*PURE, *IMPURE)
