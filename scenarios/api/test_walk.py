@@ -17,7 +17,7 @@ from harness.timeline import Probed
 def shows(session: Session, peer: Peer, state: str) -> None:
     """The state must be this one, and the ladder shows it."""
     confirm(session, peer, state)
-    session.timeline.add(Probed(time.time_ns(), "the connection", f"is in {state}", "", peer.connection))
+    session.timeline.add(Probed(time.time_ns(), "sock_diag", state, state, peer.connection))
 
 
 @requirement("RFC9293-3.3.2", "FSM-001", "FSM-004", "FSM-009", "FSM-041", "FSM-156", "FSM-013", "FSM-018", "FSM-019")
