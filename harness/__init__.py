@@ -24,7 +24,8 @@ if TYPE_CHECKING:
         with_and_without_timestamps,
     )
     from harness.pattern import ANY, Between, Pattern
-    from harness.peer import Peer, Reply
+    from harness.peer import Peer
+    from harness.reply import Reply
     from harness.segment import ACK, CWR, ECE, FIN, NONE, PSH, RST, SYN, URG, Flags, Segment
     from harness.session import Connection, Session
     from harness.states import NUMBERS, STATES, WAYS, Numbers, reach
@@ -36,7 +37,8 @@ _HOMES = {
     "harness.endpoint": ("Endpoint",),
     "harness.errors": ("FinwaitError", "Unsupported"),
     "harness.pattern": ("ANY", "Between", "Pattern"),
-    "harness.peer": ("Peer", "Reply"),
+    "harness.peer": ("Peer",),
+    "harness.reply": ("Reply",),
     "harness.marks": (
         "both_families",
         "both_sides",

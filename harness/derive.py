@@ -47,7 +47,7 @@ class Answer:
 
     Args:
         name: of the choice.
-        clause: where the RFC says so.
+        clause: where the RFC says so: ids to cite, and which step of a section.
         after: the connection afterwards.
         flags: of the segment that is sent; None where none is.
         seq: its sequence number.
@@ -60,6 +60,11 @@ class Answer:
     flags: Flags | None = None
     seq: int = 0
     ack: int | None = None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids in the clause."""
+        return tuple(word for word in self.clause.split() if word.startswith("RFC"))
 
 
 def answers(at: Standing, segment: Segment) -> tuple[Answer, ...]:
@@ -122,41 +127,44 @@ def _half_open(at: Standing, segment: Segment) -> Standing:
 def _in_closed(at: Standing, segment: Segment) -> Answer:
     clause = "RFC9293-3.10.7.1"
     if segment.flags & RST:
-        return _silence("silent", clause, at)
+        return _silence("silent", f"{clause} RFC9293-E-3", at)
     if segment.flags & ACK:
-        return _reset("reset", clause, at, segment)
-    return Answer("reset", clause, at, RST | ACK, 0, segment.next_seq)  # <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>
+        return _reset("reset", f"{clause} RFC9293-E-2", at, segment)
+    return Answer(
+        "reset", f"{clause} RFC9293-E-1", at, RST | ACK, 0, segment.next_seq
+    )  # <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>
 
 
 def _in_listen(at: Standing, segment: Segment) -> Answer:
     clause = "RFC9293-3.10.7.2"
     if segment.flags & RST:
-        return _silence("silent", clause, at)
+        return _silence("silent", f"{clause} first RFC9293-E-4", at)
     if segment.flags & ACK:
-        return _reset("reset", clause, at, segment)
+        return _reset("reset", f"{clause} second RFC9293-E-5", at, segment)
     if segment.flags & SYN:
-        return _syn_ack("opened", clause, _half_open(at, segment))
-    return _silence("silent", clause, at)
+        return _syn_ack("opened", f"{clause} third", _half_open(at, segment))
+    return _silence("silent", f"{clause} fourth RFC9293-E-6", at)
 
 
 def _in_syn_sent(at: Standing, segment: Segment) -> Iterator[Answer]:
     clause = "RFC9293-3.10.7.3"
     acknowledged = bool(segment.flags & ACK)
     if acknowledged and not 0 < distance(at.iss, segment.ack) <= distance(at.iss, at.snd_nxt):
-        yield _silence("silent", clause, at) if segment.flags & RST else _reset("reset", clause, at, segment)
+        first = f"{clause} first RFC9293-E-7"
+        yield _silence("silent", first, at) if segment.flags & RST else _reset("reset", first, at, segment)
     elif segment.flags & RST:
         if acknowledged:
-            yield _silence("ended", clause, replace(at, state="CLOSED"))
+            yield _silence("ended", f"{clause} second RFC5961-3.2-4", replace(at, state="CLOSED"))
         # RFC 5961 stacks SHOULD first compare the sequence number with RCV.NXT, which nothing has set yet
-        yield _silence("ignored", clause, at)
+        yield _silence("ignored", f"{clause} second RFC9293-U-2 RFC9293-E-8", at)
     elif segment.flags & SYN:
         after = _half_open(at, segment)
         if acknowledged:
-            yield _ack("established", clause, replace(after, state="ESTABLISHED", snd_una=segment.ack))
+            yield _ack("established", f"{clause} fourth", replace(after, state="ESTABLISHED", snd_una=segment.ack))
         else:
-            yield _syn_ack("crossed", clause, after)
+            yield _syn_ack("crossed", f"{clause} fourth RFC9293-MUST-10", after)
     else:
-        yield _silence("silent", clause, at)
+        yield _silence("silent", f"{clause} fifth", at)
 
 
 def _in_other_states(at: Standing, segment: Segment) -> Iterator[Answer]:
@@ -170,7 +178,7 @@ def _in_other_states(at: Standing, segment: Segment) -> Iterator[Answer]:
     elif flags & SYN:
         yield from _syn(at, segment)
     elif not flags & ACK:
-        yield _silence("silent", "RFC9293-3.10.7.4 fifth", at)
+        yield _silence("silent", "RFC9293-3.10.7.4 fifth RFC9293-E-12", at)
     elif distance(at.rcv_nxt, segment.seq) > 0:
         yield from _held(at, segment)
     else:
@@ -178,7 +186,7 @@ def _in_other_states(at: Standing, segment: Segment) -> Iterator[Answer]:
 
 
 def _unacceptable(at: Standing, segment: Segment) -> Iterator[Answer]:
-    first = "RFC9293-3.10.7.4 first"
+    first = "RFC9293-3.10.7.4 first RFC9293-E-9 RFC9293-E-10"
     if segment.flags & RST:
         if at.rcv_wnd == 0 and segment.seq == at.rcv_nxt:
             # the SYN or FIN with it makes it longer than a zero window, and RST counts all the same
@@ -205,12 +213,12 @@ def _acknowledges_all(at: Standing, segment: Segment) -> bool:
 def _rst(at: Standing, segment: Segment) -> Iterator[Answer]:
     """The three checks of RFC 5961 3.2."""
     clause = "RFC9293-3.10.7.4 second"
-    if not _in_window(at, segment.seq) and segment.seq != at.rcv_nxt:
-        yield _silence("silent", clause, at)
-    elif segment.seq == at.rcv_nxt:
-        yield _silence("ended", clause, _gone(at))
+    if segment.seq == at.rcv_nxt:
+        yield _silence("ended", f"{clause} RFC9293-U-4 RFC5961-3.2-2", _gone(at))
+    elif _in_window(at, segment.seq):
+        yield _ack("challenged", f"{clause} RFC9293-U-5 RFC9293-U-6 RFC5961-3.2-3", at)
     else:
-        yield _ack("challenged", clause, at)
+        yield _silence("silent", f"{clause} RFC5961-3.2-1", at)
 
 
 def _syn(at: Standing, segment: Segment) -> Iterator[Answer]:
@@ -223,13 +231,13 @@ def _syn(at: Standing, segment: Segment) -> Iterator[Answer]:
         if _unacceptable_ack(at, segment):
             yield _reset("reset", "RFC9293-3.5.2 group 2", at, segment)
     else:
-        yield _ack("challenged", clause, at)
+        yield _ack("challenged", f"{clause} RFC9293-U-7 RFC9293-U-8 RFC5961-4.2-1 RFC5961-4.2-2", at)
 
 
 def _syn_in_time_wait(at: Standing, segment: Segment) -> Iterator[Answer]:
     yield _ack("challenged", "RFC9293-3.10.7.4 fourth", at)
     if distance(at.rcv_nxt, segment.seq) >= 0:
-        yield _syn_ack("reopened", "RFC9293-MAY-2", _half_open(at, segment))
+        yield _syn_ack("reopened", "RFC9293-MAY-2 RFC6191-2-6 RFC6191-2-7", _half_open(at, segment))
     else:
         yield _silence("silent", "RFC6191-2-6", at)
 
@@ -252,11 +260,11 @@ def _ack_field(at: Standing, segment: Segment) -> Iterator[Answer]:
     fifth = "RFC9293-3.10.7.4 fifth"
     behind, ahead = distance(at.snd_una, segment.ack), distance(at.snd_nxt, segment.ack)
     if ahead > 0 or behind < -at.max_snd_wnd:
-        yield _ack("acknowledged", fifth, at)
+        yield _ack("acknowledged", f"{fifth} RFC9293-U-9 RFC9293-U-10 RFC5961-5.2-3", at)
         if at.state == "SYN-RECEIVED":
-            yield _reset("reset", fifth, at, segment)
+            yield _reset("reset", f"{fifth} RFC9293-E-13", at, segment)
     elif at.state == "SYN-RECEIVED" and behind <= 0:
-        yield _reset("reset", fifth, at, segment)
+        yield _reset("reset", f"{fifth} RFC9293-E-13", at, segment)
     elif at.state == "LAST-ACK" and ahead == 0:
         yield _silence("ended", fifth, _gone(at))
     elif at.state == "CLOSING" and ahead != 0:
@@ -277,7 +285,7 @@ def _after_ack(at: Standing, ahead: int) -> str:
 def _text(at: Standing, segment: Segment) -> Iterator[Answer]:
     """The seventh and eighth step."""
     if segment.flags & FIN:
-        eighth = "RFC9293-3.10.7.4 eighth"
+        eighth = "RFC9293-3.10.7.4 eighth RFC9293-E-17"
         state = {
             "ESTABLISHED": "CLOSE-WAIT",
             "FIN-WAIT-1": "CLOSING",
@@ -289,5 +297,7 @@ def _text(at: Standing, segment: Segment) -> Iterator[Answer]:
             yield _ack("acknowledged_again", eighth, at)
     elif segment.data and at.state in _BEFORE_THE_PEERS_FIN:
         yield _ack("acknowledged", "RFC9293-3.10.7.4 seventh", replace(at, rcv_nxt=segment.next_seq))
+    elif segment.data:
+        yield _silence("silent", "RFC9293-3.10.7.4 seventh RFC9293-E-16", at)
     else:
-        yield _silence("silent", "RFC9293-3.10.7.4 seventh", at)
+        yield _silence("silent", "RFC9293-3.10.7.4 fifth", at)
