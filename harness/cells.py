@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness.arrival import Arrival
+from harness.closing import Arrival
 from harness.endpoint import Endpoint
 from harness.marks import requirement
 from harness.peer import Peer
@@ -63,7 +63,7 @@ class Cell:
 
 
 def answers_as(session: Session, peer: Peer, follows: Arrival) -> None:
-    """Judge what the kernel has answered by the time that all which was sent is taken in; see ``harness.arrival``.
+    """Judge what the kernel has answered by the time that all which was sent is taken in; see ``harness.closing``.
 
     Raises:
         Mismatch: it is not what follows.

@@ -23,7 +23,7 @@ PURE: Sequence[Sequence[str]] = (
     ("harness.verdict",),
     ("harness.timeline",),
     ("harness.reply",),
-    ("harness.baseline", "harness.marks", "harness.catalogue", "harness.derive", "harness.arrival"),
+    ("harness.baseline", "harness.marks", "harness.catalogue", "harness.derive", "harness.closing"),
     ("harness.statetable",),
 )
 IMPURE: Sequence[Sequence[str]] = (

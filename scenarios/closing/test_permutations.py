@@ -2,7 +2,7 @@
 
 The peer has sent one data segment, its FIN, a duplicate of an old ACK, the ACK of the kernel's FIN, and a RST behind
 all of them; data and FIN carry the acknowledgment from before or from after the peer saw the kernel's FIN. The answers
-are derived from RFC 9293 3.10.7.4 by ``harness.arrival``.
+are derived from RFC 9293 3.10.7.4 by ``harness.closing``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import pytest
 
 from harness import ACK, FIN, RST, Segment, in_shared_lab, requirement
-from harness.arrival import Tcb, arrives
+from harness.closing import Tcb, arrives
 from harness.cells import Cell, in_states
 
 pytestmark = in_shared_lab

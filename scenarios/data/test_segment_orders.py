@@ -1,6 +1,6 @@
 """Data that arrive in any order, again, or overlapping: acknowledged as they become whole, and read in sequence.
 
-The acknowledgments are derived from RFC 9293 3.10.7.4 by ``harness.arrival``.
+The acknowledgments are derived from RFC 9293 3.10.7.4 by ``harness.closing``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import itertools
 import pytest
 
 from harness import ACK, FIN, NONE, Connection, Segment, Session, both_families, in_shared_lab, reach, requirement
-from harness.arrival import Tcb, arrives
+from harness.closing import Tcb, arrives
 from harness.cells import answers_as
 
 pytestmark = in_shared_lab

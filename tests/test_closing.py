@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.arrival import Tcb, acceptable, arrives
+from harness.closing import Tcb, acceptable, arrives
 from harness.segment import ACK, FIN, NONE, RST, SYN, Segment
 
 # RFC 9293 3.6, figures 12 and 13: A's FIN is 100, B's is 300
