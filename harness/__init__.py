@@ -25,12 +25,11 @@ if TYPE_CHECKING:
     )
     from harness.pattern import ANY, Between, Pattern
     from harness.peer import Peer
-    from harness.reply import Reply
     from harness.segment import ACK, CWR, ECE, FIN, NONE, PSH, RST, SYN, URG, Flags, Segment
     from harness.session import Connection, Session
     from harness.states import NUMBERS, STATES, WAYS, Numbers, reach
     from harness.timing import DELACK_MAX, PROMPT, QUIET, RTO_INIT, RTO_MIN, Span
-    from harness.verdict import Mismatch
+    from harness.verdict import Mismatch, Reply
 
 _HOMES = {
     "harness.endings": ("ENDINGS", "Ending", "close", "shutdown_rdwr", "shutdown_wr", "shutdown_wr_then_close"),
@@ -38,7 +37,6 @@ _HOMES = {
     "harness.errors": ("FinwaitError", "Unsupported"),
     "harness.pattern": ("ANY", "Between", "Pattern"),
     "harness.peer": ("Peer",),
-    "harness.reply": ("Reply",),
     "harness.marks": (
         "both_families",
         "both_sides",
@@ -51,7 +49,7 @@ _HOMES = {
     "harness.session": ("Connection", "Session"),
     "harness.states": ("NUMBERS", "STATES", "WAYS", "Numbers", "reach"),
     "harness.timing": ("DELACK_MAX", "PROMPT", "QUIET", "RTO_INIT", "RTO_MIN", "Span"),
-    "harness.verdict": ("Mismatch",),
+    "harness.verdict": ("Mismatch", "Reply"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

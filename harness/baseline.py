@@ -46,7 +46,7 @@ class Known:
     def names(self, scenario: str) -> bool:
         """Whether the entry is about that scenario."""
         pattern = "".join({"*": ".*", "?": "."}.get(letter, re.escape(letter)) for letter in self.scenario)
-        return self.scenario == scenario or re.fullmatch(pattern, scenario, re.DOTALL) is not None
+        return re.fullmatch(pattern, scenario, re.DOTALL) is not None
 
 
 @dataclass(frozen=True, slots=True)

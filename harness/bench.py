@@ -20,12 +20,13 @@ class Bench:
 
     Args:
         hold_timers: keep the kernel's retransmission and delayed ACK timers out.
+        ipv6: whether IPv6 will be used beside IPv4.
 
     ``spent`` says why no other session may have it; empty where one may.
     """
 
-    def __init__(self, *, hold_timers: bool = True) -> None:
-        self.lab = Lab(hold_timers=hold_timers)
+    def __init__(self, *, hold_timers: bool = True, ipv6: bool = True) -> None:
+        self.lab = Lab(hold_timers=hold_timers, ipv6=ipv6)
         self.diag: Diag | None = None
         self.missing: dict[str, str] = {}
         self.spent = ""

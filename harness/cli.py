@@ -7,11 +7,16 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from harness import __version__
 from harness.errors import FinwaitError
+
+if TYPE_CHECKING:
+    from harness.kernels.apt import Source
+    from harness.kernels.spec import KernelSpec
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 """The folder that finwait is used from."""
@@ -50,11 +55,59 @@ def _parser() -> argparse.ArgumentParser:
 
     again = verbs.add_parser("reproduce", help="show what becomes of a FIN that its own ACK overtook")
     again.add_argument("--run-dir", type=Path, metavar="DIR", help="where the run folders are made [reports/runs]")
+    again.add_argument(
+        "--kernel", action="append", metavar="NAME", help="instead of host and uml:5.10; may be repeated"
+    )
+    _add_source(again)
     again.set_defaults(call=_reproduce, passes_on=False)
 
     doctor = verbs.add_parser("doctor", help="what this machine offers, and what to do about what is missing")
     doctor.set_defaults(call=_doctor, passes_on=False)
+
+    matrix = verbs.add_parser("matrix", help="the same scenarios on several kernels; further arguments are pytest's")
+    matrix.add_argument("--kernel", action="append", required=True, metavar="NAME", help="may be repeated")
+    matrix.add_argument("--run-dir", type=Path, metavar="DIR", help="where the run folders are made [reports/runs]")
+    matrix.add_argument(
+        "--at-once", type=int, metavar="N", help="how many kernels at a time [as cores and memory allow]"
+    )
+    _add_source(matrix)
+    matrix.set_defaults(call=_matrix, passes_on=True)
+
+    compare = verbs.add_parser("compare", help="what changed between two runs; status 1 on a regression")
+    compare.add_argument("before", type=Path, metavar="RUN_A")
+    compare.add_argument("after", type=Path, metavar="RUN_B")
+    compare.set_defaults(call=_compare, passes_on=False)
+
+    baseline = verbs.add_parser("baseline", help="write what deviated in a run as a baseline, for --baseline")
+    baseline.add_argument("run", type=Path, metavar="RUN")
+    baseline.set_defaults(call=_baseline, passes_on=False)
+    _add_kernels(verbs.add_parser("kernels", help="have other kernels: list, fetch, build, remove, verify"))
     return parser
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--mirror", default="", metavar="URL", help="a Debian mirror [the one this machine's apt uses]")
+    parser.add_argument("--security-mirror", default="", metavar="URL", help="the same for -security suites")
+    parser.add_argument("--keyring", type=Path, metavar="FILE", help="what its indexes are signed with")
+    parser.add_argument("--insecure", action="store_true", help="take packages whose signature nobody checked")
+
+
+def _add_kernels(kernels: argparse.ArgumentParser) -> None:
+    kernels.set_defaults(call=_kernels, passes_on=False)
+    actions = kernels.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="what is here, and what can be had")
+    fetch = actions.add_parser("fetch", help="download a kernel's packages, signatures checked")
+    fetch.add_argument("name", metavar="NAME")
+    fetch.add_argument("--renew", action="store_true", help="ask again what the newest version is")
+    _add_source(fetch)
+    build = actions.add_parser("build", help="build a kernel with virtual time")
+    build.add_argument("name", nargs="?", default="", metavar="NAME", help="such as uml-virtual:7.2")
+    build.add_argument("--tree", type=Path, metavar="DIR", help="a source tree of your own; it is only read")
+    build.add_argument("-j", "--jobs", type=int, metavar="N", help="compilers at once [one a processor]")
+    _add_source(build)
+    remove = actions.add_parser("remove", help="take a kernel out of the cache")
+    remove.add_argument("name", metavar="NAME")
+    actions.add_parser("verify", help="check every file in the cache against its hash")
 
 
 def _run(options: argparse.Namespace, _: Console) -> int:
@@ -68,19 +121,45 @@ def _run(options: argparse.Namespace, _: Console) -> int:
     return 2 if status == pytest.ExitCode.USAGE_ERROR else status
 
 
-def _reproduce(options: argparse.Namespace, console: Console) -> int:
-    from harness import reproduce
+def _source(options: argparse.Namespace) -> Source:
     from harness.kernels.apt import Source
+
+    return Source.configured(
+        mirror=options.mirror, security=options.security_mirror, keyring=options.keyring, insecure=options.insecure
+    )
+
+
+def _had(names: Sequence[str], options: argparse.Namespace, console: Console) -> list[KernelSpec]:
+    """The kernels of these names, fetched where they are not here yet."""
+    from harness.kernel_verbs import have
     from harness.kernels.cache import Cache
-    from harness.kernels.provide import provide
     from harness.kernels.spec import parse
 
-    specs = [parse("host"), parse("uml:5.10")]
-    provide(specs[1], Cache.of_user(), Source.configured())
+    specs = [parse(name) for name in names]
+    for spec in specs:
+        have(spec, Cache.of_user(), lambda: _source(options), console)
+    return specs
+
+
+def _reproduce(options: argparse.Namespace, console: Console) -> int:
+    from harness import reproduce
+    from harness.kernels.cache import Cache
+    from harness.kernels.spec import parse
+
+    hint = ""
+    try:
+        specs = _had(options.kernel or ["host", reproduce.AFFECTED], options, console)
+    except FinwaitError as error:
+        if options.kernel:
+            raise
+        # the running kernel's half is worth showing without the other
+        specs, hint = [parse("host")], f"{reproduce.AFFECTED} is not here: {error}"
     parent = options.run_dir or CHECKOUT / "reports" / "runs"
     found = reproduce.reproduce(specs, CHECKOUT, parent, Cache.of_user(), console)
-    reproduce.present(found, console)
-    return found.exit_status
+    status = reproduce.present(found, console)
+    if hint:
+        console.print(hint, soft_wrap=True)
+    return status
 
 
 def _doctor(_: argparse.Namespace, __: Console) -> int:
@@ -89,3 +168,59 @@ def _doctor(_: argparse.Namespace, __: Console) -> int:
     findings = doctor.examine()
     doctor.render(findings)
     return doctor.status(findings)
+
+
+def _matrix(options: argparse.Namespace, console: Console) -> int:
+    from harness import matrix
+    from harness.kernels.cache import Cache
+    from harness.runfolder import new_name
+
+    specs = _had(options.kernel, options, console)
+    parent = options.run_dir or CHECKOUT / "reports" / "runs"
+    folder = parent / new_name("matrix")
+    found = matrix.run_on(specs, CHECKOUT, folder, options.rest, Cache.of_user(), console, at_once=options.at_once)
+    return matrix.present(found, console)
+
+
+def _compare(options: argparse.Namespace, console: Console) -> int:
+    from reports.compare import compare, render
+    from reports.runs import load
+
+    comparison = compare(load(options.before), load(options.after))
+    render(comparison, console)
+    return comparison.exit_status
+
+
+def _baseline(options: argparse.Namespace, _: Console) -> int:
+    from harness import baseline
+    from reports.runs import load
+
+    run = load(options.run)
+    print(baseline.write(run.results.values(), kernel=run.record.kernel), end="")
+    return 0
+
+
+def _kernels(options: argparse.Namespace, console: Console) -> int:
+    from harness import kernel_verbs as verbs
+    from harness.kernels.cache import Cache
+
+    cache = Cache.of_user()
+    match options.action:
+        case "list":
+            verbs.print_listing(cache, console)
+        case "fetch":
+            verbs.fetch(options.name, cache, _source(options), console, renew=options.renew)
+            console.print(f"{options.name} is here")
+        case "build":
+            if not options.name and not options.tree:
+                raise FinwaitError(
+                    "there is nothing to build", hint="finwait kernels build uml-virtual:7.2, or --tree DIR"
+                )
+            verbs.build_kernel(
+                options.name, cache, lambda: _source(options), console, jobs=options.jobs, tree=options.tree
+            )
+        case "remove":
+            console.print(f"{verbs.remove(options.name, cache)} entries removed")
+        case "verify":
+            return verbs.verify(cache, console)
+    return 0

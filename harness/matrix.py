@@ -9,14 +9,26 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
+
+from rich.console import Console
 
 from harness.errors import FinwaitError
 from harness.kernels.backend import Backend, Job, Run
 from harness.kernels.cache import Cache
 from harness.kernels.host import Host
+from harness.kernels.qemu import Qemu
 from harness.kernels.spec import KernelSpec, Kind
 from harness.kernels.uml import Uml
-from harness.runfolder import RESULTS
+from harness.kernels.uml_virtual import UmlVirtual
+from harness.runfolder import RESULTS, make_folder, write_whole
+from harness.verdict import Outcome
+from reports.lines import show, width_of
+from reports.matrix import join
+from reports.runs import LoadedRun, load
+
+MEMORY_EACH = 1280 << 20
+"""Bytes of memory that one kernel may take, with what boots it: 1 GiB for an emulated machine and its own needs."""
 
 REAL_LIMIT = 900.0
 """Seconds of real time that one kernel gets for all its scenarios."""
@@ -49,9 +61,15 @@ class KernelRun:
 
 def backend_of(spec: KernelSpec, cache: Cache) -> Backend:
     """What boots a kernel."""
-    if spec.kind is Kind.HOST:
-        return Host()
-    return Uml(spec, cache)
+    match spec.kind:
+        case Kind.HOST:
+            return Host()
+        case Kind.UML:
+            return Uml(spec, cache)
+        case Kind.UML_VIRTUAL:
+            return UmlVirtual(spec, cache)
+        case Kind.DEBIAN:
+            return Qemu(spec, cache)
 
 
 def folder_name(spec: KernelSpec) -> str:
@@ -83,26 +101,108 @@ def pytest_job(spec: KernelSpec, checkout: Path, output: Path, arguments: Sequen
     return Job(argv, checkout, output, env, real_limit=REAL_LIMIT)
 
 
-def run_matrix(
-    specs: Sequence[KernelSpec],
-    job: Callable[[KernelSpec], Job],
-    cache: Cache,
-    progress: Progress,
-    *,
-    at_once: int | None = None,
-) -> list[KernelRun]:
-    """Run a job on each kernel; one that dies or cannot be booted does not stop the others.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What came of a job on several kernels.
 
     Args:
-        specs: the kernels, in the order of the results.
-        job: makes the job for a kernel.
-        cache: where fetched kernels are.
-        progress: told what happens.
-        at_once: how many kernels at a time; by default one a processor.
+        folder: where the run folders lie together.
+        runs: of the kernels that got as far as a run folder; what they did not finish is lost in it.
+        failures: why others, or parts of them, are missing: a line each.
     """
-    workers = max(1, min(len(specs), at_once or len(os.sched_getaffinity(0))))
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(lambda spec: _run_one(spec, job(spec), backend_of(spec, cache), progress), specs))
+
+    folder: Path
+    runs: tuple[LoadedRun, ...]
+    failures: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every verdict was reached, whatever it was."""
+        results = [result for run in self.runs for result in run.results.values()]
+        return bool(results) and not self.failures and all(one.outcome != Outcome.LOST for one in results)
+
+
+def run_on(
+    specs: Sequence[KernelSpec],
+    checkout: Path,
+    folder: Path,
+    arguments: Sequence[str],
+    cache: Cache,
+    console: Console,
+    *,
+    at_once: int | None = None,
+) -> Found:
+    """Run the same pytest on each kernel; one that dies or cannot be booted does not stop the others.
+
+    Args:
+        specs: the kernels, in the order of the results; their files are in the cache.
+        checkout: the folder with pyproject.toml.
+        folder: a new folder is made of it, for the run folders.
+        arguments: for pytest; none for all scenarios.
+        cache: where fetched and built kernels are.
+        console: shows how it goes on.
+        at_once: how many kernels at a time; by default as many as processors and memory allow.
+
+    Raises:
+        FinwaitError: the folder cannot be made.
+    """
+    output = make_folder(folder).absolute()
+    workers = max(1, min(len(specs), at_once or _room()))
+    with _Display(console) as display, ThreadPoolExecutor(workers) as pool:
+        ended = list(
+            pool.map(
+                lambda spec: _run_one(
+                    spec, pytest_job(spec, checkout, output, arguments), backend_of(spec, cache), display.tell
+                ),
+                specs,
+            )
+        )
+    return _collect(output, ended)
+
+
+def _room() -> int:
+    """How many kernels at a time: one a processor, and memory for each."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(len(os.sched_getaffinity(0)), free // MEMORY_EACH))
+
+
+def _collect(output: Path, ended: Sequence[KernelRun]) -> Found:
+    runs, failures = [], []
+    for one in ended:
+        try:
+            runs.append(load(one.folder))
+        except FinwaitError as error:
+            failures.append(f"{one.spec.name}: {one.lost or _said(one) or error}")
+        else:
+            failures += [f"{one.spec.name}: {one.lost}"] if one.lost else []
+    return Found(output, tuple(runs), tuple(failures))
+
+
+def _said(one: KernelRun) -> str:
+    """The last line of a pytest that never got as far as a run folder."""
+    lines = [line for line in one.run.console if line.strip()] if one.run else []
+    return lines[-1].removeprefix("ERROR: ") if lines else ""
+
+
+def present(found: Found, console: Console) -> int:
+    """Print the joined matrix and write it beside the run folders; the exit status.
+
+    Returns:
+        0 when every verdict was reached, whatever it was, else 1.
+    """
+    if found.runs:
+        joined = join(found.runs)
+        show(console, joined.lines(width_of(console)))
+        write_whole(found.folder / "matrix.json", joined.json())
+    show_failures(found, console)
+    console.print(f"run folders and matrix.json in {found.folder}", soft_wrap=True)
+    return 0 if found.complete else 1
+
+
+def show_failures(found: Found, console: Console) -> None:
+    """A line for each kernel that did not finish, and where its console's last lines are."""
+    for failure in found.failures:
+        show(console, [[("lost ", "bold magenta"), (failure, "")]])
 
 
 def _run_one(spec: KernelSpec, job: Job, backend: Backend, progress: Progress) -> KernelRun:
@@ -119,6 +219,32 @@ def _run_one(spec: KernelSpec, job: Job, backend: Backend, progress: Progress) -
         (folder / "console.txt").write_text("\n".join(run.console) + "\n")
     progress(spec, run.lost or f"done in {run.seconds:.1f} s")
     return KernelRun(spec, folder, run)
+
+
+class _Display:
+    """Shows how the kernels get on: one changing line on a terminal, nothing elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status = console.status("") if console.is_terminal else None
+        self._last: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        if self._status:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status:
+            self._status.stop()
+
+    def tell(self, spec: KernelSpec, text: str) -> None:
+        """Take note of what became of a kernel last; called from several threads."""
+        with self._lock:
+            self._last[spec.name] = text
+            if self._status:
+                self._status.update("   ".join(f"{name}: {last}" for name, last in self._last.items()))
 
 
 class _Watch:

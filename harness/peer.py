@@ -11,16 +11,17 @@ from typing import TypedDict, Unpack
 
 import msgspec
 
+from harness.arrival import Arrival, Cause
 from harness.craft import Craft, HeaderFields
+from harness.errors import FinwaitError
 from harness.hub import Hub
 from harness.offer import Offer
 from harness.origin import Origin
 from harness.pattern import Number, Pattern
-from harness.reply import Arrival, Cause, Reply
 from harness.segment import ACK, NONE, RST, SYN, Flags, Segment, check_range
 from harness.timeline import Called, Received, Sent
 from harness.timing import PROMPT, QUIET, Span, format_ms
-from harness.verdict import Expectation, Mismatch
+from harness.verdict import Expectation, Mismatch, Reply
 from harness.wire import Encoder, Flow
 
 INITIAL_SEQUENCE_NUMBER = 1_000_000_000
@@ -53,7 +54,7 @@ class Peer:
         self.origin = Origin(check_range("isn", isn, 32))
         self.craft = Craft()
         self.offer = Offer()
-        self.received = 0
+        self.judged = 0  # the number of the last arrival that an expectation took
         self.last_reply: Reply | None = None  # the last choice between alternatives, else the last answer
         self._hub = hub
         self._encoder = Encoder(hub.plan, flow)
@@ -120,13 +121,12 @@ class Peer:
             self.craft.echo = (stamp.values[0] - self.origin.kernel_ts) % 2**32
         if segment.flags & ACK:
             self._last_ack = segment.ack
-        self.received += 1
         relative = self.origin.from_kernel(segment)
         self.offer.note(relative)
-        for seen_at, seen in self._hub.alter(self.received, at, relative):
+        for seen_at, seen in self._hub.alter(at, relative):
             event = Received(seen_at, seen, "", self.connection)
             self._hub.timeline.add(event)
-            self._inbox.append(Arrival(event, frame, seen_at))
+            self._inbox.append(Arrival(event, frame, seen_at, self._hub.answers))
 
     # -- expecting
 
@@ -161,7 +161,12 @@ class Peer:
 
         Raises:
             Mismatch: none of them, none at all, or too late.
+            FinwaitError: none was declared.
         """
+        if not alternatives:
+            raise FinwaitError(
+                "no alternative is declared", hint="expect_one_of(name=Pattern(...)), or expect_silence()"
+            )
         return self._await(Expectation(alternatives, within))
 
     def expect_at_once(self, *, silence: str = "", **alternatives: Pattern) -> str:
@@ -197,11 +202,12 @@ class Peer:
 
     def _await(self, expectation: Expectation) -> Reply:
         step = self._hub.timeline.step("expect " + " or ".join(map(str, expectation.alternatives.values())))
-        wait = self._hub.profile.deadline(expectation.within or expectation.at_least or PROMPT)
-        end = time.monotonic_ns() + wait
+        due = expectation.within or expectation.at_least or PROMPT
+        began = time.monotonic_ns()
         while (arrival := self._next(expectation)) is None:
+            wait = self._hub.profile.deadline(due)
             with self._hub.stopwatch.part("kernel"):
-                arrived = self._hub.pump(end - time.monotonic_ns())
+                arrived = self._hub.pump(began + wait - time.monotonic_ns())
             if not arrived and not self._inbox:
                 raise expectation.missing(wait)
         return self._judge(expectation, arrival, step)
@@ -234,6 +240,7 @@ class Peer:
 
     def _settle(self, arrival: Arrival, step: str) -> None:
         self._last_judged = max(self._last_judged, arrival.at)
+        self.judged = max(self.judged, arrival.number)
         self._hub.timeline.replace(arrival.event, msgspec.structs.replace(arrival.event, step=step))
         self._hub.wire.explain(arrival.frame, step)
 
@@ -256,9 +263,9 @@ class Peer:
         """
         step = self._hub.timeline.step(f"expect silence for {for_}")
         end = time.monotonic_ns() + for_.ns
-        while not self._inbox and self._hub.pump(end - time.monotonic_ns()):
+        # what is allowed neither breaks the silence nor ends it
+        while (arrival := self._next(Expectation({}, None))) is None and self._hub.pump(end - time.monotonic_ns()):
             pass
-        arrival = self._next(Expectation({}, None))
         if arrival is not None:
             elapsed = arrival.at - self._cause(arrival.at).end
             self._settle(arrival, f"{step}: broken")

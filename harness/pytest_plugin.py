@@ -13,19 +13,21 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness import catalogue, preconditions, recorder
+from harness import baseline, catalogue, preconditions, recorder
 from harness.calibration import calibrate
 from harness.catalogue import objections
 from harness.errors import FinwaitError
+from harness.known import Knowledge
 from harness.probes.tracepoints import Tracer
 from harness.recorder import Scenario
 from harness.runfolder import RUN, RunFolder, hand_back
 from harness.session import Session
-from harness.tamper import Tampering
+from harness.tamper import TamperPlan
 from harness.timeline import Result, RunRecord
 from harness.timing import VIRTUAL, TimingProfile
 from harness.verdict import Outcome
 from netns import privilege
+from reports.runs import load
 
 SCENARIO = pytest.StashKey[Scenario]()
 RUNNER = pytest.StashKey["Runner"]()
@@ -47,7 +49,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--known-deviations",
         action="store_true",
-        help="report a deviation whose fixing commit the scenario names, and pass: to test the harness, not the kernel",
+        help="report deviations that a scenario's fixing commit or scenarios/baselines/ names, and pass: "
+        "to test the harness, not the kernel",
+    )
+    group.addoption(
+        "--baseline",
+        type=Path,
+        metavar="FILE",
+        help="known deviations of this kernel; strict: what it names must deviate, and nothing else may",
     )
     group.addoption("--timing", choices=("calibrated", "virtual"), default="calibrated", help="the timing profile")
     group.addoption("--kernel-name", default="host", metavar="NAME", help="what the kernel is called in the reports")
@@ -71,6 +80,21 @@ def pytest_configure(config: pytest.Config) -> None:
     except FinwaitError as error:
         raise pytest.UsageError(str(error)) from error
     config.pluginmanager.register(runner, "finwait-runner")
+
+
+def knowledge(config: pytest.Config) -> Knowledge:
+    """What the options say is known of the kernel.
+
+    Raises:
+        FinwaitError: a baseline cannot be read.
+    """
+    strict = baseline.load(config.option.baseline) if config.option.baseline else None
+    if not config.option.known_deviations:
+        return Knowledge(strict=strict)
+    folder = config.rootpath / "scenarios" / "baselines"
+    return Knowledge(
+        fixes=True, tolerated=[baseline.load(path) for path in sorted(folder.glob("*.toml"))], strict=strict
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -111,7 +135,9 @@ class Runner:
             self.folder = RunFolder.create(
                 option.run_dir or recorder.default_parent(config.rootpath), name=option.run_name
             )
-        self.tampering = TamperPlan(option.tamper, option.tamper_after)
+        after = load(option.tamper_after).results if option.tamper_after else {}
+        self.tampering = TamperPlan(option.tamper, {name: result.received for name, result in after.items()})
+        self.knowledge = knowledge(config)
         self._tracer: Tracer | None = None
 
     @property
@@ -199,12 +225,15 @@ class Runner:
         scenario.outcome, scenario.message = recorder.classify(error)
         if scenario.outcome is Outcome.DEVIATES or (error is not None and isinstance(error, FinwaitError)):
             report.longrepr = f"{item.nodeid}\n\n{scenario.message}" if report.outcome == "failed" else report.longrepr
-        if scenario.outcome is Outcome.DEVIATES and scenario.fixed_by and item.config.option.known_deviations:
-            scenario.known = True
-            report.outcome = "skipped"
-            report.wasxfail = f"deviates, as kernels without {scenario.fixed_by} do"
         keep = item.config.option.captures == "all"
         result = recorder.record(scenario, self.folder, call.duration, keep_capture=keep)
+        if excuse := self.knowledge.excuse(result):
+            report.outcome = "skipped"
+            report.wasxfail = excuse
+            result = msgspec.structs.replace(result, known=True)
+        elif objection := self.knowledge.objection(result):
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid}: {objection}"
         vars(report)["finwait"] = msgspec.json.encode(result).decode()
         vars(report)["finwait_misuse"] = isinstance(error, FinwaitError) and scenario.outcome is Outcome.LOST
 
@@ -212,8 +241,8 @@ class Runner:
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         """The four outcomes in pytest's words."""
         text = getattr(report, "finwait", None)
-        if text is None or hasattr(report, "wasxfail"):
-            return None
+        if text is None or hasattr(report, "wasxfail") or (report.failed and '"conforms"' in text):
+            return None  # pytest's own words for what is known: xfailed, failed
         return _WORDS[Outcome(msgspec.json.decode(text, type=Result).outcome)]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -247,30 +276,6 @@ class Runner:
             return
         said = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items() if count)
         terminalreporter.write_line(f"finwait: {said}; run folder {shown(self.folder.path, self.config.rootpath)}")
-
-
-class TamperPlan:
-    """Which answer each scenario's wire alters."""
-
-    def __init__(self, text: str | None, after: Path | None) -> None:
-        self._text = text
-        self._last: dict[str, int] = {}
-        if text and text.endswith(":last"):
-            if after is None:
-                raise FinwaitError("--tamper KIND:last needs --tamper-after RUN", hint="the folder of an ordinary run")
-            lines = (after / "results.jsonl").read_bytes().splitlines()
-            results = [msgspec.json.decode(line, type=Result) for line in lines]
-            self._last = {result.scenario: result.received for result in results if result.received}
-        elif text:
-            Tampering.parse(text)
-
-    def of(self, scenario: str) -> Tampering | None:
-        """How a scenario's wire lies, or None."""
-        if self._text is None:
-            return None
-        if not self._text.endswith(":last"):
-            return Tampering.parse(self._text)
-        return Tampering.parse(f"{self._text.partition(':')[0]}:{self._last.get(scenario, 1)}")
 
 
 def shown(path: Path, root: Path) -> Path:

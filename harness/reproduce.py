@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from harness.errors import FinwaitError
 from harness.kernels.cache import Cache
 from harness.kernels.spec import KernelSpec
-from harness.matrix import KernelRun, pytest_job, run_matrix
-from harness.runfolder import make_folder
+from harness.matrix import Found, run_on, show_failures
+from harness.runfolder import new_name
 from harness.timeline import Called, Event, Sent
 from harness.verdict import Outcome
 from reports.ladder import ladder
 from reports.lines import show, width_of
-from reports.runs import LoadedRun, load
+from reports.runs import LoadedRun
 from reports.table import summary, table
+
+AFFECTED = "uml:5.10"
+"""The kernel that is set beside the running one: small, prebuilt, and it drops the FIN."""
 
 ENDINGS = (
     "close",
@@ -36,49 +35,21 @@ SELECTION = tuple(f"{test}[{ending}-IPv4-TS]" for test in (DISORDER, ORDER) for 
 """The scenarios that are shown: all endings, the disorder and the order in which the segments were sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reproduction:
-    """What came out: the kernels that finished, and why others did not."""
+def reproduce(specs: Sequence[KernelSpec], checkout: Path, parent: Path, cache: Cache, console: Console) -> Found:
+    """Run the selection on each kernel; the run folders lie together in a new folder below ``parent``.
 
-    runs: tuple[LoadedRun, ...]
-    failures: tuple[str, ...]
-
-    @property
-    def exit_status(self) -> int:
-        """0 when every verdict was reached, whatever it was."""
-        lost = any(result.outcome == Outcome.LOST for run in self.runs for result in run.results.values())
-        return 1 if self.failures or lost or not self.runs else 0
+    Raises:
+        FinwaitError: the folder cannot be made.
+    """
+    return run_on(specs, checkout, parent / new_name("reproduce"), SELECTION, cache, console)
 
 
-def reproduce(
-    specs: Sequence[KernelSpec], checkout: Path, parent: Path, cache: Cache, console: Console
-) -> Reproduction:
-    """Run the selection on each kernel; the run folders lie together in a new folder below ``parent``."""
-    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    output = make_folder(parent / f"reproduce-{stamp}-{os.getpid()}").absolute()
-    with console.status("") as status:
+def present(found: Found, console: Console) -> int:
+    """Print the table, and the ladder of one disorder: the first that deviates, else the first that conforms.
 
-        def progress(spec: KernelSpec, text: str) -> None:
-            status.update(f"{spec.name}: {text}")
-
-        ended = run_matrix(specs, lambda spec: pytest_job(spec, checkout, output, SELECTION), cache, progress)
-    runs, failures = [], []
-    for one in ended:
-        try:
-            runs.append(load(one.folder))
-        except FinwaitError as error:
-            failures.append(f"{one.spec.name}: {one.lost or _said(one) or error}")
-    return Reproduction(tuple(runs), tuple(failures))
-
-
-def _said(one: KernelRun) -> str:
-    """The last line of a pytest that never got as far as a run folder."""
-    lines = [line for line in one.run.console if line.strip()] if one.run else []
-    return lines[-1].removeprefix("ERROR: ") if lines else ""
-
-
-def present(found: Reproduction, console: Console) -> None:
-    """Print the table and the ladder of one disorder: the first that deviates, else the first that conforms."""
+    Returns:
+        The exit status: 0 when every verdict was reached, whatever it was, else 1.
+    """
     if found.runs:
         show(console, table(found.runs, width=width_of(console)))
     chosen = _telling(found.runs)
@@ -92,8 +63,8 @@ def present(found: Reproduction, console: Console) -> None:
     console.print()
     for run in found.runs:
         show(console, [summary(run)])
-    for failure in found.failures:
-        console.print(f"[bold magenta]lost[/bold magenta] {failure}", soft_wrap=True, highlight=False)
+    show_failures(found, console)
+    return 0 if found.complete else 1
 
 
 def _telling(runs: Sequence[LoadedRun]) -> tuple[LoadedRun, str] | None:

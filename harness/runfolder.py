@@ -24,6 +24,12 @@ def hand_back(path: Path) -> None:
         os.chown(path, int(user), int(group), follow_symlinks=False)
 
 
+def new_name(prefix: str = "") -> str:
+    """A name for a run: when it began, in UTC, and the process, since several may begin at once."""
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    return "-".join(filter(None, (prefix, stamp, str(os.getpid()))))
+
+
 def make_folder(path: Path) -> Path:
     """A new folder, with those above it that are not there yet.
 
@@ -76,8 +82,7 @@ class RunFolder:
         Raises:
             FinwaitError: it cannot be written, or the name is taken.
         """
-        stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-        path = make_folder(parent / (name or f"{stamp}-{os.getpid()}"))
+        path = make_folder(parent / (name or new_name()))
         for part in ("timelines", "captures"):
             (path / part).mkdir()
             hand_back(path / part)

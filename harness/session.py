@@ -19,6 +19,7 @@ from harness.timeline import Called, Probed, Timeline, describe
 from harness.timing import TimingProfile, format_ms
 from harness.verdict import Mismatch
 from harness.wire import Flow
+from netns import processor
 
 SERVICE_PORT = 8080
 """The port that servers of a scenario listen on unless told otherwise."""
@@ -67,7 +68,7 @@ class Session:
         self.timeline = Timeline()
         self.stopwatch = Stopwatch()
         self.peers: list[Peer] = []
-        self.bench = bench or Bench(hold_timers=hold_timers)
+        self.bench = bench or Bench(hold_timers=hold_timers, ipv6=version == 6)
         self.lab = self.bench.lab
         self._shared = bench is not None
         self._tampering = tampering
@@ -77,6 +78,7 @@ class Session:
 
     def __enter__(self) -> Self:
         with ExitStack() as opening, self.stopwatch.part("lab"):
+            opening.enter_context(processor.kept())
             if not self._shared:
                 opening.enter_context(self.bench)
             self.wire = self.bench.wire

@@ -74,3 +74,33 @@ class Tampering:
     def apply(self, number: int, at: int, segment: Segment) -> list[Seen]:
         """What is seen in place of the segment ``number``."""
         return KINDS[self.kind]((at, segment)) if number == self.number else [(at, segment)]
+
+
+class TamperPlan:
+    """Which answer each scenario's wire alters.
+
+    Args:
+        text: ``KIND:NUMBER`` or ``KIND:last``; None for a wire that never lies.
+        last: the number of the last answer that a scenario judges, from an ordinary run; the first where it is not
+            known.
+
+    Raises:
+        FinwaitError: no way to tamper, or ``last`` without knowing it of any scenario.
+    """
+
+    def __init__(self, text: str | None, last: Mapping[str, int]) -> None:
+        kind, _, number = (text or "").partition(":")
+        self._last = last if number == "last" else {}
+        self._always = Tampering.parse(f"{kind}:1" if number == "last" else text) if text else None
+        if number == "last" and not last:
+            raise FinwaitError(
+                "which answer is the last is not known",
+                why="an ordinary run tells it",
+                hint="--tamper-after with the folder of one",
+            )
+
+    def of(self, scenario: str) -> Tampering | None:
+        """How a scenario's wire lies, or None."""
+        if self._always is None:
+            return None
+        return Tampering(self._always.kind, self._last.get(scenario) or self._always.number)

@@ -134,7 +134,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         digest: of the scenario's source, so that runs of different versions of it are never compared.
         seconds: real time, with lab and drain.
         costs: the same by part, in ns: lab, craft, kernel, match, write.
-        received: how many segments of the kernel's the scenario judged.
+        received: the number of the last segment of the kernel's that the scenario judged, counted over all its
+            connections from 1; what came after it and was allowed decides nothing.
+        tampered: whether an answer was altered before it was judged (``--tamper``): says nothing about the kernel.
         counters: what the kernel's TCP counters grew by, zeros left out.
     """
 
@@ -151,6 +153,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     costs: dict[str, int] = {}
     received: int = 0
+    tampered: bool = False
     counters: dict[str, int] = {}
     timeline: str = ""
     capture: str = ""

@@ -7,8 +7,10 @@ import itertools
 import os
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Self
+
+from pyroute2 import IPRoute
 
 from netns import link, sysctls
 from netns.enter import Namespace
@@ -30,13 +32,14 @@ class Lab:
 
     Args:
         hold_timers: keep the kernel's retransmission and delayed ACK timers out (see ``netns.link``).
+        ipv6: give the kernel under test an IPv6 address beside its IPv4 address, where it has IPv6 at all.
         mtu: of both ends, in bytes, 1280 to 65535.
 
     Raises:
         FinwaitError: the machine does not let itself be given namespaces or a veth pair, or ``mtu`` is out of range.
     """
 
-    def __init__(self, *, hold_timers: bool = True, mtu: int = 1500) -> None:
+    def __init__(self, *, hold_timers: bool = True, ipv6: bool = True, mtu: int = 1500) -> None:
         if not MTU_LEAST <= mtu <= MTU_MOST:
             raise FinwaitError(
                 f"a lab cannot have an MTU of {mtu}",
@@ -46,6 +49,7 @@ class Lab:
         self.plan: Plan = plan(next(_numbers))
         self.not_pinned: dict[str, str] = {}
         self._hold_timers = hold_timers
+        self._ipv6 = ipv6 and link.has_ipv6()
         self._mtu = mtu
         self._stack = ExitStack()
 
@@ -60,12 +64,18 @@ class Lab:
                 self.not_pinned = sysctls.pin()
                 if self._hold_timers:
                     self.not_pinned |= sysctls.pin(sysctls.SHORT_AFTERLIFE)
-            link.connect(self.peer, self.kernel, self.plan, self._mtu)
-            with self.kernel.entered():
-                link.address_kernel_end(self.kernel, self.plan, hold_timers=self._hold_timers)
-            link.wait_until_up(self.peer, self.kernel, self.plan)
+            with link.netlink(self.peer) as peer, link.netlink(self.kernel) as kernel:
+                self._join(peer, kernel)
             self._stack = opening.pop_all()
         return self
+
+    def _join(self, peer: IPRoute, kernel: IPRoute) -> None:
+        """Make the pair and wait for it, given a netlink socket of each namespace."""
+        with closing(link.Readiness(self.peer, peer)) as here, closing(link.Readiness(self.kernel, kernel)) as there:
+            link.connect(self.peer, self.kernel, peer, self.plan, self._mtu)
+            link.address_kernel_end(kernel, self.plan, ipv6=self._ipv6, hold_timers=self._hold_timers)
+            here.wait(link.PEER_END, None)
+            there.wait(link.KERNEL_END, self.plan.kernel.ipv6 if self._ipv6 else None)
 
     @staticmethod
     def _namespace(stack: ExitStack) -> Namespace:

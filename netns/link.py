@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from pyroute2 import IPRoute
 from pyroute2.ethtool.ioctl import IoctlEthtool
@@ -35,7 +36,6 @@ _OFFLOADS = (
 )
 _RTMGRP_LINK = 0x1
 _RTMGRP_IPV6_ROUTE = 0x400
-_TABLE_LOCAL = 255
 _NUD_PERMANENT = 0x80
 _IFA_F_NODAD = 0x02
 _IFA_F_NOPREFIXROUTE = 0x200
@@ -74,32 +74,38 @@ def try_veth(namespace: Namespace) -> None:
             raise _no_veth(error) from error
 
 
-def connect(peer: Namespace, kernel: Namespace, plan: Plan, mtu: int) -> None:
+def connect(peer: Namespace, kernel: Namespace, route: IPRoute, plan: Plan, mtu: int) -> None:
     """Join the two namespaces by a veth pair that is up, without offloads.
+
+    Args:
+        peer: one of them.
+        kernel: the other.
+        route: a netlink socket of the peer's.
+        plan: the addresses.
+        mtu: of both ends, in bytes.
 
     Raises:
         Unsupported: the kernel has no veth.
         FinwaitError: a security module forbids it.
     """
-    with netlink(peer) as route:
-        try:
-            route.link(
-                "add",
-                index=_PEER_INDEX,
-                ifname=PEER_END,
-                kind="veth",
-                address=plan.peer.mac,
-                mtu=mtu,
-                state="up",
-                peer={
-                    "ifname": KERNEL_END,
-                    "net_ns_fd": kernel.descriptor,
-                    "address": plan.kernel.mac,
-                    "mtu": mtu,
-                },
-            )
-        except NetlinkError as error:
-            raise _no_veth(error) from error
+    try:
+        route.link(
+            "add",
+            index=_PEER_INDEX,
+            ifname=PEER_END,
+            kind="veth",
+            address=plan.peer.mac,
+            mtu=mtu,
+            state="up",
+            peer={
+                "ifname": KERNEL_END,
+                "net_ns_fd": kernel.descriptor,
+                "address": plan.kernel.mac,
+                "mtu": mtu,
+            },
+        )
+    except NetlinkError as error:
+        raise _no_veth(error) from error
     for namespace, name in ((peer, PEER_END), (kernel, KERNEL_END)):
         with namespace.entered():
             _switch_offloads_off(name)
@@ -128,24 +134,24 @@ def _switch_offloads_off(name: str) -> None:
         device.close()
 
 
-def address_kernel_end(kernel: Namespace, plan: Plan, *, hold_timers: bool) -> None:
+def address_kernel_end(route: IPRoute, plan: Plan, *, ipv6: bool, hold_timers: bool) -> None:
     """Give the kernel under test its addresses, a route to the peer, and the peer's link-layer address for good.
 
     Args:
-        kernel: the namespace of the kernel under test.
+        route: a netlink socket of the namespace of the kernel under test.
         plan: the addresses.
+        ipv6: whether to give it the IPv6 ones too.
         hold_timers: lock ``rto_min`` on the route and acknowledge at once, so that neither the retransmission timer
             nor the delayed ACK shows up in scenarios that are not about them.
     """
     metrics: dict[str, int | str] = {"cc_algo": "reno"}
     if hold_timers:
         metrics |= {"lock": _LOCK_RTO_MIN, "rto_min": RTO_MIN_MS, "quickack": 1}
-    with netlink(kernel) as route:
-        index = route.link_lookup(ifname=KERNEL_END)[0]
-        route.link("set", index=index, state="up")
-        _address(route, index, plan.kernel, plan.peer, 4, metrics)
-        if _has_ipv6():
-            _address(route, index, plan.kernel, plan.peer, 6, metrics)
+    index = route.link("get", ifname=KERNEL_END)[0]["index"]
+    route.link("set", index=index, state="up")
+    _address(route, index, plan.kernel, plan.peer, 4, metrics)
+    if ipv6:
+        _address(route, index, plan.kernel, plan.peer, 6, metrics)
 
 
 def _address(route: IPRoute, index: int, own: Side, other: Side, version: int, metrics: dict[str, int | str]) -> None:
@@ -158,7 +164,9 @@ def _address(route: IPRoute, index: int, own: Side, other: Side, version: int, m
     route.neigh("add", family=family, dst=theirs, lladdr=other.mac, ifindex=index, state=_NUD_PERMANENT)
 
 
-def _has_ipv6() -> bool:
+@cache
+def has_ipv6() -> bool:
+    """Whether the running kernel has IPv6."""
     try:
         socket.socket(socket.AF_INET6, socket.SOCK_STREAM).close()
     except OSError:
@@ -166,44 +174,58 @@ def _has_ipv6() -> bool:
     return True
 
 
-def wait_until_up(peer: Namespace, kernel: Namespace, plan: Plan) -> None:
-    """Wait until netlink says that both ends are up and that the kernel takes packets for its addresses.
+class Readiness:
+    """Waits until netlink says that an end is up and that its kernel takes packets for the addresses given to it.
 
-    Before the first, traffic is dropped without a trace. Before the second, IPv6 is: the kernel puts the route to an
-    own address in place from a work queue (addrconf_dad_work, net/ipv6/addrconf.c), also without DAD.
+    Made before the end is: it has to hear of every change. Before an end is up, traffic is dropped without a trace;
+    and IPv6 is until the route to an own address is in place, which comes from a work queue (addrconf_dad_work,
+    net/ipv6/addrconf.c), also without DAD.
 
-    Raises:
-        FinwaitError: they are not within 5 s.
+    Args:
+        namespace: of the end.
+        route: a netlink socket of that namespace.
     """
 
-    def is_up(name: str) -> Callable[[IPRoute], bool]:
+    def __init__(self, namespace: Namespace, route: IPRoute) -> None:
+        with namespace.entered():
+            self._events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        self._events.bind((0, _RTMGRP_LINK | _RTMGRP_IPV6_ROUTE))
+        self._namespace = namespace
+        self._route = route
+
+    def wait(self, name: str, own_ipv6: str | None) -> None:
+        """Wait for the end ``name``, and for its address ``own_ipv6`` where it has one.
+
+        Raises:
+            FinwaitError: it is not ready within 5 s.
+        """
         # not IFF_RUNNING, which is set while the state is still unknown
-        return lambda route: route.link("get", ifname=name)[0].get_attr("IFLA_OPERSTATE") == "UP"
+        self._until(f"{name} is up", lambda: self._route.link("get", ifname=name)[0].get_attr("IFLA_OPERSTATE") == "UP")
+        if own_ipv6:
+            self._until(f"{own_ipv6} is routed", lambda: self._is_routed(own_ipv6))
 
-    def takes_packets(route: IPRoute) -> bool:
-        local = route.get_routes(family=socket.AF_INET6, table=_TABLE_LOCAL)
-        return any(entry.get_attr("RTA_DST") == plan.kernel.ipv6 for entry in local)
+    def _is_routed(self, address: str) -> bool:
+        with self._namespace.entered():
+            probe = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        with probe:
+            try:
+                probe.connect((address, 9))  # sends nothing, but looks for a route
+            except OSError:
+                return False
+        return True
 
-    _wait(peer, f"{PEER_END} is up", is_up(PEER_END))
-    _wait(kernel, f"{KERNEL_END} is up", is_up(KERNEL_END))
-    if _has_ipv6():
-        _wait(kernel, f"the route to {plan.kernel.ipv6} is in place", takes_packets)
-
-
-def _wait(namespace: Namespace, what: str, holds: Callable[[IPRoute], bool]) -> None:
-    """Wait until something holds that netlink tells changes of."""
-    end = time.monotonic() + _READY_SECONDS
-    with namespace.entered():
-        events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-    with events, netlink(namespace) as route:
-        # subscribed before the first look, so no change can fall between
-        events.bind((0, _RTMGRP_LINK | _RTMGRP_IPV6_ROUTE))
-        while not holds(route):
+    def _until(self, what: str, holds: Callable[[], bool]) -> None:
+        end = time.monotonic() + _READY_SECONDS
+        while not holds():
             left = end - time.monotonic()
-            if left <= 0 or not select.select([events], [], [], left)[0]:
+            if left <= 0 or not select.select([self._events], [], [], left)[0]:
                 raise FinwaitError(
                     f"a lab was not ready within {_READY_SECONDS:.0f} s: it never came that {what}",
                     why="the machine is very busy, or something else manages new network devices",
                     hint="finwait doctor",
                 )
-            events.recv(65536)
+            self._events.recv(65536)
+
+    def close(self) -> None:
+        """Stop listening for changes."""
+        self._events.close()

@@ -12,6 +12,7 @@ from reports.lines import Line
 NARROWEST = 60
 """Columns that a ladder needs at least."""
 
+_LANE, _PAUSE, _SHAFT, _LEFT, _RIGHT = "│┊─◀▶"
 _LEAD = 4  # the arrow's head or its shaft, in front of the label
 _TAIL = 4  # and behind it
 _AROUND = 5  # a remark on the shaft: a space on each side, and a piece of the shaft in front of it
@@ -23,22 +24,6 @@ _AFTER_SPACES_AND_COMMAS = re.compile(r"[^ ,]*[ ,]|[^ ,]+")
 _AFTER_COMMAS = re.compile(r"[^,]*,|[^,]+")
 _STATE = "bold yellow"
 _COLOURS = ("", "blue", "magenta", "yellow", "green")
-
-
-@dataclass(frozen=True, slots=True)
-class Glyphs:
-    """The characters that lines are drawn with."""
-
-    lane: str
-    pause: str
-    shaft: str
-    left: str
-    right: str
-
-
-UNICODE = Glyphs("│", "┊", "─", "◀", "▶")
-ASCII = Glyphs("|", ":", "-", "<", ">")
-"""For an output that has no line-drawing characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +77,6 @@ class Layout:
         span: between two neighbouring lanes.
         state: of the column of states, right of the last lane; 0 for none.
         side: right of that, for calls and notes.
-        glyphs: what lines are drawn with.
     """
 
     lanes: tuple[str, ...]
@@ -101,12 +85,9 @@ class Layout:
     span: int
     state: int
     side: int
-    glyphs: Glyphs
 
     @classmethod
-    def fitted(
-        cls, width: int, lanes: tuple[str, ...], times: Sequence[str], rows: Sequence[Row], glyphs: Glyphs
-    ) -> Layout:
+    def fitted(cls, width: int, lanes: tuple[str, ...], times: Sequence[str], rows: Sequence[Row]) -> Layout:
         """The layout that shows all in ``width`` columns, and is no wider than it has to be.
 
         Where that is too little, options go to a second line first, then what stands at the side is wrapped, and
@@ -126,7 +107,7 @@ class Layout:
         span = min(whole, max(heads, (free - wanted) // spans))
         # what is too long for the side goes below the state, so that the two may be narrow together
         span = min(span, (free - max(2, _NARROWEST_SIDE - state)) // spans)
-        return cls(lanes, time, mark, span, state, min(side, free - span * spans), glyphs)
+        return cls(lanes, time, mark, span, state, min(side, free - span * spans))
 
     def lane(self, number: int) -> int:
         """The column in which a lane's line stands."""
@@ -140,7 +121,7 @@ def draw_title(layout: Layout) -> list[Line]:
     for number, name in enumerate(layout.lanes):
         start = min(layout.lane(number) - len(name) // 2, end - len(name))
         title = title.ljust(max(len(title) + 2, start)) + name
-    below = _between(layout, layout.glyphs.lane)
+    below = _between(layout, _LANE)
     if layout.state:
         below.append((" state", "dim italic"))
     return [[(title, "bold")], below]
@@ -148,7 +129,7 @@ def draw_title(layout: Layout) -> list[Line]:
 
 def draw_pause(layout: Layout, text: str) -> Line:
     """A row for time that passes without anything happening."""
-    line = _between(layout, layout.glyphs.pause)
+    line = _between(layout, _PAUSE)
     first = f" {text} "[: layout.span].center(layout.span)
     return [*line[:2], (first, "dim italic"), *line[3:]]
 
@@ -171,7 +152,7 @@ def draw_row(layout: Layout, time: str, row: Row) -> list[Line]:
     for arrow, pieces in zip_longest(path, beside):
         line: Line = list(rest if lines else first)
         for number in range(len(layout.lanes)):
-            line.append((layout.glyphs.lane, "dim"))
+            line.append((_LANE, "dim"))
             if number < len(layout.lanes) - 1:
                 here = arrow and row.arrow and number == min(row.arrow.tail, row.arrow.head)
                 line += arrow if arrow and here else [(" " * layout.span, "")]
@@ -199,17 +180,16 @@ def _whole(arrow: Arrow) -> int:
 
 
 def _draw_arrow(layout: Layout, arrow: Arrow) -> list[Line]:
-    glyphs, room = layout.glyphs, layout.span - _LEAD - _TAIL - 2
+    room = layout.span - _LEAD - _TAIL - 2
     rightwards = arrow.head > arrow.tail
     lines = _label_lines(arrow.label, room)
     # The remark goes onto the shaft where it leaves three columns of it free, and below the label otherwise.
     on_shaft = bool(arrow.remark) and len(lines[0]) + len(arrow.remark) + _AROUND <= room
-    if arrow.remark and not on_shaft:
-        lines += wrap(f"({arrow.remark})", room)
-    lead = glyphs.shaft * _LEAD if rightwards else glyphs.left + glyphs.shaft * (_LEAD - 1)
-    tail = glyphs.shaft * (_TAIL - 1) + (glyphs.right if rightwards else glyphs.shaft)
+    remarks = wrap(f"({arrow.remark})", room) if arrow.remark and not on_shaft else []
+    lead = _SHAFT * _LEAD if rightwards else _LEFT + _SHAFT * (_LEAD - 1)
+    tail = _SHAFT * (_TAIL - 1) + (_RIGHT if rightwards else _SHAFT)
     remark = f" {arrow.remark} " if on_shaft else ""
-    shaft = glyphs.shaft * (room - len(lines[0]) - len(remark))
+    shaft = _SHAFT * (room - len(lines[0]) - len(remark))
     first: Line = [
         (f"{lead} ", arrow.style),
         (lines[0], arrow.style),
@@ -217,8 +197,9 @@ def _draw_arrow(layout: Layout, arrow: Arrow) -> list[Line]:
         (remark, _STATE),
         (tail, arrow.style),
     ]
-    below = [(" " * (_LEAD + 1) + line).ljust(layout.span) for line in lines[1:]]
-    return [first, *([(line, "dim " + arrow.style.removeprefix("bold "))] for line in below)]
+    dim = "dim " + arrow.style.removeprefix("bold ")
+    below = [(line, dim) for line in lines[1:]] + [(line, _STATE) for line in remarks]
+    return [first, *([((" " * (_LEAD + 1) + line).ljust(layout.span), style)] for line, style in below)]
 
 
 def _label_lines(label: str, room: int) -> list[str]:

@@ -174,7 +174,8 @@ def lines(comparison: Comparison, width: int) -> list[Line]:
 
 
 def _run(run: LoadedRun) -> Line:
-    return [(run.name, "bold"), (f"  {run.record.kernel}  {run.path}", "")]
+    torn = f"  {run.torn} result(s) torn by a crash" if run.torn else ""
+    return [(run.name, "bold"), (f"  {run.record.kernel}  {run.path}", ""), (torn, "yellow")]
 
 
 def _change_lines(change: Change, names: list[str], width: int) -> list[Line]:

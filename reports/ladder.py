@@ -13,18 +13,15 @@ from harness.segment import RST
 from harness.timeline import Called, Event, Probed, Received, Sent
 from harness.timing import MS, PROMPT, format_ms
 from reports.columns import (
-    ASCII,
     NARROWEST,
-    UNICODE,
     Arrow,
-    Glyphs,
     Layout,
     Row,
     draw_pause,
     draw_row,
     draw_title,
 )
-from reports.lines import WIDTH, Line, coloured, plain
+from reports.lines import WIDTH, Line, coloured, in_ascii, plain
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -49,12 +46,12 @@ class Ladder:
     lanes: tuple[str, ...] = ("peer", "kernel under test")
     width: int = WIDTH
 
-    def lines(self, width: int | None = None, glyphs: Glyphs = UNICODE) -> list[Line]:
+    def lines(self, width: int | None = None) -> list[Line]:
         """The drawing as pieces of text with their styles."""
         if not self.rows:
             return [[("nothing was recorded", "dim")]]
         times = [self._time(row) for row in self.rows]
-        layout = Layout.fitted(max(NARROWEST, width or self.width), self.lanes, times, self.rows, glyphs)
+        layout = Layout.fitted(max(NARROWEST, width or self.width), self.lanes, times, self.rows)
         lines = draw_title(layout)
         before: Row | None = None
         for time, row in zip(times, self.rows, strict=True):
@@ -69,7 +66,8 @@ class Ladder:
         return plain(self.lines())
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[Text]:
-        yield coloured(self.lines(min(self.width, options.max_width), ASCII if options.ascii_only else UNICODE))
+        lines = self.lines(min(self.width, options.max_width))
+        yield coloured(in_ascii(lines) if options.ascii_only else lines)
 
     def _time(self, row: Row) -> str:
         return f"{(row.at - self.zero) / MS:.3f}"

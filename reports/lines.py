@@ -18,6 +18,8 @@ Line = list[tuple[str, str]]
 WIDTH = 100
 """Columns of a report that is not for a terminal."""
 
+_DRAWN = str.maketrans("│┊─◀▶", "|:-<>")
+
 OUTCOME_STYLES = {
     Outcome.CONFORMS: "green",
     Outcome.DEVIATES: "bold red",
@@ -41,6 +43,13 @@ def coloured(lines: Iterable[Line]) -> Text:
     return Text("\n", no_wrap=True, overflow="ignore").join(texts)
 
 
+def in_ascii(lines: Iterable[Line]) -> list[Line]:
+    """The lines for an output that has no line-drawing characters; what else it lacks becomes a question mark."""
+    return [
+        [(text.translate(_DRAWN).encode("ascii", "replace").decode(), style) for text, style in line] for line in lines
+    ]
+
+
 def width_of(console: Console) -> int:
     """How wide a report for this console may be: a pipe or a file has no width of its own."""
     return console.width if console.is_terminal else WIDTH
@@ -48,7 +57,8 @@ def width_of(console: Console) -> int:
 
 def show(console: Console, lines: Iterable[Line]) -> None:
     """Print lines that were made for the console's width."""
-    console.print(coloured(lines), soft_wrap=True)
+    fit = lines if console.encoding.startswith("utf") else in_ascii(lines)
+    console.print(coloured(fit), soft_wrap=True)
 
 
 def short_ms(low: int, high: int) -> str:

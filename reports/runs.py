@@ -87,8 +87,11 @@ def load(path: Path) -> LoadedRun:
     Raises:
         FinwaitError: there is no run folder, its format is another version's, or a whole record is not one.
     """
-    if not path.is_dir() or not (path / RUN).is_file():
-        raise _no_run(path)
+    try:
+        if not path.is_dir() or not (path / RUN).is_file():
+            raise _no_run(path)
+    except PermissionError as error:
+        raise FinwaitError(f"{path} cannot be read ({error.strerror})", why="it is somebody else's") from error
     record = _decode(path / RUN, RunRecord)
     found, torn = _results(path / RESULTS)
     results = {scenario: Result(scenario=scenario, outcome=Outcome.LOST, message=UNSAID) for scenario in record.planned}

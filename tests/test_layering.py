@@ -22,9 +22,9 @@ PURE: Sequence[Sequence[str]] = (
     ("harness.pattern", "harness.origin", "harness.tamper", "harness.dissect", "harness.offer"),
     ("harness.verdict",),
     ("harness.timeline",),
-    ("harness.reply",),
+    ("harness.arrival",),
     ("harness.baseline", "harness.marks", "harness.catalogue", "harness.derive", "harness.closing"),
-    ("harness.statetable",),
+    ("harness.known", "harness.statetable"),
 )
 IMPURE: Sequence[Sequence[str]] = (
     ("harness.runfolder", "harness.craft", "harness.machine"),
@@ -36,7 +36,7 @@ IMPURE: Sequence[Sequence[str]] = (
     ("harness.calibration",),
     ("harness",),  # the names that scenarios import
     ("harness.recorder", "harness.preconditions", "harness.doctor", "harness.matrix"),
-    ("harness.pytest_plugin", "harness.reproduce"),
+    ("harness.pytest_plugin", "harness.reproduce", "harness.kernel_verbs"),
     ("harness.fixtures", "harness.state_fixtures", "harness.cells", "harness.waiting", "harness.cli"),
     ("harness.__main__",),
 )

@@ -120,9 +120,7 @@ def _configuration() -> dict[str, str]:
         raise FinwaitError(f"cannot read {file}", why=str(error)) from error
     wrong = [key for key, value in stored.items() if key not in _KEYS or not isinstance(value, str)]
     if wrong:
-        raise FinwaitError(
-            f"{file}: cannot use {wrong[0]!r}", hint="the keys " + ", ".join(_KEYS) + ", each a string"
-        )
+        raise FinwaitError(f"{file}: cannot use {wrong[0]!r}", hint="the keys " + ", ".join(_KEYS) + ", each a string")
     return stored
 
 
@@ -157,6 +155,7 @@ class Apt:
         try:
             for name in ("lists/partial", "archives/partial", "empty"):
                 (folder / name).mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)  # a proxy's setting may hold a password
             (folder / "status").touch()
             (folder / "sources.list").write_text(
                 f"deb [{self._trust()}] {self.source.uri(self.suite)} {self.suite} main\n"

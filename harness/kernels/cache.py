@@ -75,9 +75,7 @@ class Cache:
                 content = unfinished / "content"
                 content.mkdir(parents=True)
                 make(content)
-                _write_through(
-                    unfinished / "manifest.json", json.dumps(manifest(content, sync=True), indent=1)
-                )
+                _write_through(unfinished / "manifest.json", json.dumps(manifest(content, sync=True), indent=1))
                 final = self.root / kind / key
                 final.parent.mkdir(parents=True, exist_ok=True)
                 _clear(final)  # there without a content folder: not ours, or half removed
@@ -164,9 +162,7 @@ class Cache:
 def plain_error(error: OSError, folder: Path) -> FinwaitError:
     """What an OSError from work in the cache means to its user."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return FinwaitError(
-            f"no space left in {folder}", hint="make room, or set XDG_CACHE_HOME to a folder with more"
-        )
+        return FinwaitError(f"no space left in {folder}", hint="make room, or set XDG_CACHE_HOME to a folder with more")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return FinwaitError(
             f"cannot write {error.filename or folder}",
@@ -214,9 +210,7 @@ def _differences(entry: Entry) -> list[str]:
     changed = [path for path in stored if now.get(path, stored[path]) != stored[path]]
     lines += [f"{name}/{path}: changed" for path in changed]
     if entry.kind == "deb":  # a manifest that was changed along with the file would not tell
-        wrong = [
-            path for path, value in now.items() if value != f"sha256:{entry.key}" and path not in changed
-        ]
+        wrong = [path for path, value in now.items() if value != f"sha256:{entry.key}" and path not in changed]
         lines += [f"{name}/{path}: is not what its key says" for path in wrong]
     return lines
 

@@ -121,9 +121,7 @@ def _check_deb(folder: Path, package: Package, what: str) -> None:
     deb = _only_file(folder)
     size = deb.stat().st_size
     if size != package.size:
-        raise FinwaitError(
-            f"{what}: {size} bytes instead of {package.size}", why="the download is cut short or wrong"
-        )
+        raise FinwaitError(f"{what}: {size} bytes instead of {package.size}", why="the download is cut short or wrong")
     got = sha256_of(deb)
     if got != package.sha256:
         raise FinwaitError(
@@ -142,9 +140,7 @@ def unpack(deb: Path, cache: Cache) -> Path:
     def extract(folder: Path) -> None:
         if shutil.which("dpkg-deb") is None:
             raise FinwaitError("there is no dpkg-deb on this machine", hint="install dpkg")
-        ended = run_to_end(
-            ("dpkg-deb", "-x", str(deb), str(folder)), limit=FETCH_LIMIT, cwd=folder, env=_plain_env()
-        )
+        ended = run_to_end(("dpkg-deb", "-x", str(deb), str(folder)), limit=FETCH_LIMIT, cwd=folder, env=_plain_env())
         if ended.status != 0:
             raise _meaning(ended, f"cannot unpack {deb.name}", str(cache.root))
 
@@ -224,9 +220,7 @@ def _check(apt: Apt, ended: Ended, what: str) -> None:
 
 def _meaning(ended: Ended, what: str, place: str) -> FinwaitError:
     if ended.status is None:
-        return FinwaitError(
-            what, why=f"not done after {ended.seconds:.0f} s", hint="later, or another mirror"
-        )
+        return FinwaitError(what, why=f"not done after {ended.seconds:.0f} s", hint="later, or another mirror")
     text = "\n".join(ended.lines)
     for part, why, hint in _MEANINGS:
         if part in text:

@@ -30,14 +30,10 @@ def check(job: Job) -> None:
     if not job.argv or not job.argv[0].startswith("/"):
         raise FinwaitError("a job's command must start with an absolute path", why=f"got {job.argv[:1]}")
     if not os.access(job.argv[0], os.X_OK) or Path(job.argv[0]).is_dir():
-        raise FinwaitError(
-            f"cannot run {job.argv[0]}", why="it is not there, or not executable for this user"
-        )
+        raise FinwaitError(f"cannot run {job.argv[0]}", why="it is not there, or not executable for this user")
     for what, folder in (("cwd", job.cwd), ("output", job.output)):
         if not folder.is_absolute() or not folder.is_dir():
-            raise FinwaitError(
-                f"a job's {what} must be an existing folder with an absolute path", why=f"got {folder}"
-            )
+            raise FinwaitError(f"a job's {what} must be an existing folder with an absolute path", why=f"got {folder}")
     if not os.access(job.output, os.W_OK):
         raise FinwaitError(f"cannot write into {job.output}", hint="another folder for the run's output")
     if job.real_limit <= 0:
@@ -59,17 +55,27 @@ def control_folder(job: Job) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def write_order(control: Path, job: Job, modules: tuple[Path, ...]) -> None:
+def write_order(control: Path, job: Job, modules: tuple[Path, ...], **more: object) -> None:
     """What the guest's first process is to do."""
-    order = {
+    order = make_order(job, [str(module) for module in modules], **more)
+    (control / "order.json").write_text(json.dumps(order), encoding="utf-8")
+
+
+def make_order(job: Job, modules: list[str], **more: object) -> dict[str, object]:
+    """The order itself; ``more`` is for the guest's first process and replaces what is here.
+
+    It knows ``uptime``, the seconds the kernel is up before the job starts, ``virtual_limit``, ``seed`` and
+    ``env``.
+    """
+    return {
         "argv": job.argv,
         "cwd": str(job.cwd),
         "env": environment(job, guest_init.HOME),
         "output": str(job.output),
-        "modules": [str(module) for module in modules],
+        "modules": modules,
         "seed": os.urandom(64).hex(),
+        **more,
     }
-    (control / "order.json").write_text(json.dumps(order), encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,7 @@ class Answer:
     status: int | None = None
     missing: tuple[str, ...] = ()
     failed: str = ""
+    overdue: float = 0.0
     booted: bool = False
 
 
@@ -86,10 +93,21 @@ def read_answer(control: Path) -> Answer:
     """The guest's answer, which is whole or not there."""
     booted = (control / guest_init.BOOTED).exists()
     try:
-        told = json.loads((control / guest_init.ANSWER).read_text(encoding="utf-8"))
+        return parse_answer((control / guest_init.ANSWER).read_bytes(), booted=booted)
     except FileNotFoundError:
         return Answer(booted=booted)
-    return Answer(told.get("status"), tuple(told.get("missing", ())), told.get("failed", ""), booted)
+
+
+def parse_answer(text: bytes, *, booted: bool) -> Answer:
+    """An answer from the JSON that the guest's first process sends."""
+    told = json.loads(text)
+    return Answer(
+        status=told.get("status"),
+        missing=tuple(told.get("missing", ())),
+        failed=told.get("failed", ""),
+        overdue=told.get("overdue", 0.0),
+        booted=booted,
+    )
 
 
 def judge(name: str, job: Job, ended: Ended, answer: Answer) -> Run:
@@ -116,6 +134,8 @@ def _why_lost(job: Job, ended: Ended, answer: Answer) -> str | None:
         return "kernel panic: " + panics[0]
     if answer.failed:
         return "the guest could not be made ready: " + answer.failed
+    if answer.overdue:
+        return f"hung: not done after {answer.overdue:g} s of its own time{_last(ended)}"
     if answer.status is not None:
         return f"the kernel did not power off after the command ended with {answer.status}{_last(ended)}"
     return _how_it_ended(job, ended, booted=answer.booted) + _last(ended)
@@ -132,4 +152,5 @@ def _how_it_ended(job: Job, ended: Ended, *, booted: bool) -> str:
 
 
 def _last(ended: Ended) -> str:
-    return f"; last line: {ended.lines[-1]}" if ended.lines else "; it said nothing"
+    said = [line for line in ended.lines if line.strip() and "] reboot: " not in line]
+    return f"; last line: {said[-1]}" if said else "; it said nothing"

@@ -14,10 +14,14 @@ import ctypes
 import fcntl
 import json
 import os
+import select
+import signal
 import socket
 import stat
 import struct
 import sys
+import time
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 # From include/uapi/linux: mount.h, reboot.h, sockios.h, if.h, random.h, rtnetlink.h, if_link.h, sched.h.
@@ -32,6 +36,7 @@ CLONE_NEWNET = 0x40000000
 ANSWER = "answer.json"
 BOOTED = "booted"
 HOME = "/tmp/home"  # noqa: S108  the guest's own tmpfs, not the host's /tmp
+_MANY = 4096
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -159,8 +164,37 @@ def missing() -> list[str]:
     return lacking
 
 
-def run(order: dict[str, Any]) -> int:
-    """Run the job and reap what it leaves, as the first process must; its status, 128 + N for signal N.
+def run(order: dict[str, Any], notices: int | None = None, on_notice: Callable[[], object] = int) -> dict[str, Any]:
+    """Run the job and reap what it leaves, as the first process must; what to answer.
+
+    ``on_notice`` is called whenever the descriptor ``notices`` can be read. Where the order has a
+    ``virtual_limit``, that many seconds of this kernel's own clock end the wait: a clock that skips idle time
+    would run on for ever.
+    """
+    child_ended, wake = os.pipe2(os.O_NONBLOCK)
+    signal.set_wakeup_fd(wake)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    limit = order.get("virtual_limit")
+    wait_for_uptime(order.get("uptime", 0.0))
+    deadline = time.monotonic() + limit if limit else None
+    child = start(order)
+    watched = [child_ended] if notices is None else [child_ended, notices]
+    while True:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        ready = select.select(watched, [], [], left)[0]
+        if not ready:
+            return {"overdue": limit}
+        if notices in ready:
+            on_notice()
+        if child_ended in ready:
+            os.read(child_ended, _MANY)
+            status = dict(reaped()).get(child)
+            if status is not None:
+                return {"status": status}
+
+
+def start(order: dict[str, Any]) -> int:
+    """Start the job; its process.
 
     Raises:
         OSError: the folder or the command is not to be seen in here, as what is below the host's /run.
@@ -170,16 +204,40 @@ def run(order: dict[str, Any]) -> int:
     child = os.fork()
     if child == 0:
         try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.setsid()
+            os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
             os.execve(order["argv"][0], order["argv"], order["env"])
         except OSError as error:
             print(f"cannot start {order['argv'][0]}: {error.strerror}", flush=True)  # noqa: T201
             os._exit(127)
+    return child
+
+
+def reaped() -> Iterator[tuple[int, int]]:
+    """Each child that has ended: its process and status, 128 + N for signal N."""
     while True:
-        pid, raw = os.wait()
-        if pid == child:
-            code = os.waitstatus_to_exitcode(raw)
-            return code if code >= 0 else 128 - code
+        try:
+            pid, raw = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        code = os.waitstatus_to_exitcode(raw)
+        yield pid, code if code >= 0 else 128 - code
+
+
+def wait_for_uptime(seconds: float) -> None:
+    """Wait until the kernel has been up that long.
+
+    TCP keeps when a peer's timestamp was seen in whole seconds of uptime and takes 0 for never
+    (tcp_paws_check in include/net/tcp.h), so straight after boot it judges otherwise. Where idle time is
+    skipped the wait is free.
+    """
+    left = seconds - time.clock_gettime(time.CLOCK_BOOTTIME)
+    if left > 0:
+        select.select([], [], [], left)
 
 
 def write_whole(path: str, text: str) -> None:
@@ -209,7 +267,7 @@ def main(control: str) -> None:
     loopback_up()
     write_whole(f"{control}/{BOOTED}", os.uname().release)
     lacking = missing()
-    answer = {"missing": lacking} if lacking else {"status": run(order)}
+    answer = {"missing": lacking} if lacking else run(order)
     write_whole(f"{control}/{ANSWER}", json.dumps(answer))
 
 

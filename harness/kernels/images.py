@@ -137,6 +137,4 @@ def _bzimage(path: Path, head: bytes, whole: mmap.mmap, machine: str) -> Image:
 
 
 def _other_architecture(path: Path, found: str, machine: str) -> FinwaitError:
-    return FinwaitError(
-        f"{path} is for {found}, and this machine is {machine}", hint="a kernel built for " + machine
-    )
+    return FinwaitError(f"{path} is for {found}, and this machine is {machine}", hint="a kernel built for " + machine)

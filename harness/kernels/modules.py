@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import lzma
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 from harness.errors import FinwaitError
@@ -52,11 +55,32 @@ def _add(name: str, files: dict[str, Path], ordered: dict[str, Path]) -> None:
 
 def depends(file: Path) -> tuple[str, ...]:
     """The names of the modules that a module file says it needs."""
-    content = file.read_bytes()
-    if file.suffix == ".xz":
-        content = lzma.decompress(content)
-    found = _DEPENDS.search(content)
+    found = _DEPENDS.search(content(file))
     return tuple(_plain(name.decode()) for name in found[1].split(b",") if name) if found else ()
+
+
+def content(file: Path) -> bytes:
+    """What is in a module file, decompressed.
+
+    Raises:
+        FinwaitError: it cannot be read or decompressed here.
+    """
+    try:
+        raw = file.read_bytes()
+        if file.suffix == ".xz":
+            return lzma.decompress(raw)
+        if file.suffix == ".gz":
+            return gzip.decompress(raw)
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise FinwaitError(f"cannot read the module {file}", why=str(error)) from error
+    if file.suffix != ".zst":
+        return raw
+    if shutil.which("zstd") is None:
+        raise FinwaitError(f"cannot decompress the module {file}: there is no zstd", hint="install zstd")
+    ended = subprocess.run(("zstd", "-dcq", str(file)), capture_output=True, check=False)
+    if ended.returncode != 0:
+        raise FinwaitError(f"cannot decompress the module {file}", why=ended.stderr.decode(errors="replace").strip())
+    return ended.stdout
 
 
 def _name(file: Path) -> str:

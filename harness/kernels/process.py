@@ -37,10 +37,12 @@ def run_to_end(
     cwd: Path,
     env: Mapping[str, str],
     console: Callable[[str], None] | None = None,
+    pass_fds: tuple[int, ...] = (),
 ) -> Ended:
     """Run ``argv`` with no input until it ends or ``limit`` seconds of real time are over.
 
-    Whatever the process started is killed with it, also when this process is killed or ``console`` raises.
+    Whatever the process started is killed with it, also when this process is killed or ``console`` raises. It
+    inherits the file descriptors ``pass_fds`` under their own numbers.
     """
     started = time.monotonic()
     kept: deque[str] = deque(maxlen=KEPT_LINES)
@@ -53,7 +55,7 @@ def run_to_end(
             stderr=subprocess.STDOUT,
             cwd=cwd,
             env=dict(env),
-            pass_fds=(lifeline,),
+            pass_fds=(lifeline, *pass_fds),
             start_new_session=True,  # Ctrl-C is for the harness, which then lets go of the lifeline
         )
     except BaseException:

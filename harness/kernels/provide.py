@@ -25,9 +25,7 @@ def provided(spec: KernelSpec, cache: Cache) -> tuple[Path, ...]:
     trees = [cache.content("tree", package.sha256) for package in pinned(spec, cache)]
     whole = tuple(tree for tree in trees if tree is not None)
     if not whole or len(whole) != len(trees):
-        raise FinwaitError(
-            f"{spec.name} is not in the cache {cache.root}", hint=f"finwait kernels fetch {spec.name}"
-        )
+        raise FinwaitError(f"{spec.name} is not in the cache {cache.root}", hint=f"finwait kernels fetch {spec.name}")
     return whole
 
 

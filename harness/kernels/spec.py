@@ -80,17 +80,13 @@ def _uml(series: str) -> KernelSpec:
 
 def _uml_virtual(series: str) -> KernelSpec:
     source = re.escape(f"linux-source-{series}")
-    return KernelSpec(
-        f"uml-virtual:{series}", Kind.UML_VIRTUAL, series, _STABLE_SUITES[series], (source,), series
-    )
+    return KernelSpec(f"uml-virtual:{series}", Kind.UML_VIRTUAL, series, _STABLE_SUITES[series], (source,), series)
 
 
 def _debian(series: str) -> KernelSpec:
     split = _series_key(series) >= _SPLIT_FROM
     release = re.escape(series) + r"(\.\d[-+~\w.]*)?-cloud-amd64"
-    packages = (
-        (f"linux-binary-{release}", f"linux-modules-{release}") if split else (f"linux-image-{release}",)
-    )
+    packages = (f"linux-binary-{release}", f"linux-modules-{release}") if split else (f"linux-image-{release}",)
     return KernelSpec(f"debian:{series}", Kind.DEBIAN, series, _IMAGE_SUITES[series], packages, series)
 
 
@@ -138,9 +134,7 @@ def _own(name: str) -> KernelSpec:
         return KernelSpec(name, kind, path=path)
     kind = Kind.UML if image.kind is ImageKind.UML else Kind.DEBIAN
     series = ".".join(image.release.split(".")[:2])
-    modules = (
-        _named(Path(folder).expanduser().absolute(), image.release) if comma else _beside(path, image.release)
-    )
+    modules = _named(Path(folder).expanduser().absolute(), image.release) if comma else _beside(path, image.release)
     return KernelSpec(name, kind, series, path=path, modules=modules)
 
 

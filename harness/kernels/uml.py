@@ -26,11 +26,12 @@ MEMORY_MB = 256
 _NO_BENCHMARK = "initcall_blacklist=raid6_select_algo,raid6_init"
 _HOST_LOADER = b"/lib64/ld-linux-x86-64.so.2\0"
 _LOADER = "ld.so"
+_MEMORY_PLACES = (Path("/dev/shm"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
 _OWN = ("/dev", "/proc", "/sys")
 
 
 @dataclass(frozen=True, slots=True)
-class _Files:
+class Files:
     """The binary, the folder with its modules, and the one with the C library it wants beside the host's."""
 
     binary: Path
@@ -68,14 +69,16 @@ class Uml:
         The host's tree is read-only below /, job.output is writable, and /tmp, /run and HOME are in memory.
 
         Raises:
-            FinwaitError: the kernel was not fetched, or the job cannot be run.
-            Unsupported: the kernel has no veth, no IPv6 or no network namespaces.
+            FinwaitError: the kernel was not fetched, the job cannot be run, or there is no room for the
+            memory. Unsupported: the kernel has no veth, no IPv6 or no network namespaces.
         """
         guest.check(job)
         _check_visible(job)
         files = self._files()
         with guest.control_folder(job) as control:
-            guest.write_order(control, job, load_order(files.modules) if files.modules else ())
+            memory = memory_folder(self.memory, (*_MEMORY_PLACES, control))
+            loading = load_order(files.modules) if files.modules else ()
+            guest.write_order(control, job, loading, **self._order(job))
             if files.libc:
                 (control / _LOADER).symlink_to(files.libc / "ld-linux-x86-64.so.2")
             ended = run_to_end(
@@ -83,26 +86,30 @@ class Uml:
                 limit=job.real_limit,
                 cwd=control,
                 # HOME is where it keeps its pid file; the system's own settings must not reach it.
-                env={"HOME": str(control), "PATH": os.defpath, "TMPDIR": _memory_folder()},
+                env={"HOME": str(control), "PATH": os.defpath, "TMPDIR": str(memory)},
                 console=console,
             )
             answer = guest.read_answer(control)
         return guest.judge(self.name, job, ended, answer)
 
-    def _files(self) -> _Files:
+    def _order(self, job: Job) -> dict[str, object]:
+        """What the guest's first process is told beyond the job itself."""
+        return {"virtual_limit": job.virtual_limit}
+
+    def _files(self) -> Files:
         if self.spec.path is not None and identify(self.spec.path).kind is ImageKind.UML:
-            return _Files(self.spec.path, self.spec.modules)
+            return Files(self.spec.path, self.spec.modules)
         tree, *libc = provided(self.spec, self.cache)
         binary = tree / "usr/bin/linux.uml"
         if not binary.is_file():
             raise FinwaitError(f"{self.name} holds no usr/bin/linux.uml", hint="a user-mode-linux package")
         modules = max(tree.glob("usr/lib/uml/modules/*"), default=None)
         if not libc:
-            return _Files(binary, modules)
+            return Files(binary, modules)
         linked = self.cache.fill("linked", tree.parent.name, lambda folder: _relink(binary, folder))
-        return _Files(linked / binary.name, modules, libc[0] / "usr/lib/x86_64-linux-gnu")
+        return Files(linked / binary.name, modules, libc[0] / "usr/lib/x86_64-linux-gnu")
 
-    def _argv(self, files: _Files, control: Path) -> tuple[str, ...]:
+    def _argv(self, files: Files, control: Path) -> tuple[str, ...]:
         # By env(1), because the leash in front of it is a program of the host and must keep the host's
         # libraries.
         libraries = ("/usr/bin/env", f"LD_LIBRARY_PATH={files.libc}") if files.libc else ()
@@ -160,6 +167,22 @@ def _quoted(path: str) -> str:
     return f'"{path}"'
 
 
-def _memory_folder() -> str:
-    """Where the guest's memory is, as a file without a name: in memory when the host has such a place."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else "/tmp"  # noqa: S108
+def memory_folder(memory: int, places: tuple[Path, ...]) -> Path:
+    """The first place with room for a guest's memory, in MB: a file there without a name, mapped executable.
+
+    Containers often have a /dev/shm of 64 MB that allows no programs; a guest would die of it in the middle
+    of a run.
+
+    Raises:
+        FinwaitError: there is no such place.
+    """
+    for place in places:
+        if not os.access(place, os.W_OK | os.X_OK):
+            continue
+        room = os.statvfs(place)
+        if not room.f_flag & os.ST_NOEXEC and room.f_bavail * room.f_frsize >= memory * 1_048_576:
+            return place
+    raise FinwaitError(
+        f"no folder has room for the guest's {memory} MB of memory",
+        why="looked at " + ", ".join(map(str, places)) + ", which are full, not writable or mounted noexec",
+    )

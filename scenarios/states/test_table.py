@@ -1,7 +1,7 @@
 """The state x segment table: what each segment is answered with in each state, as RFC 9293 3.10.7 and RFC 5961 say.
 
-What is expected is derived from the RFC's text (``harness.derive``). Where the text leaves a choice, each is taken. That
-the connection is then where the clause puts it shows in what a probe outside of the window is answered with.
+What is expected is derived from the RFC's text (``harness.derive``). Where the text leaves a choice, each is taken.
+That the connection is then where the clause puts it shows in what a probe outside of the window is answered with.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,20 @@ def test_two_at_once_make_it_once(tmp_path: Path) -> None:
         process.join()
     assert [process.exitcode for process in processes] == [0] * 4
     assert log.read_text() == "made\n"
+
+
+def test_made_by_somebody_else_while_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = Cache(tmp_path)
+    plain_lock = cache.lock
+
+    @contextmanager
+    def lock(name: str) -> Iterator[bool]:
+        Cache(tmp_path).fill("tree", "k", writes("theirs"))
+        with plain_lock(name) as held:
+            yield held
+
+    monkeypatch.setattr(cache, "lock", lock)
+    assert (cache.fill("tree", "k", refuses) / "link").read_text() == "theirs"
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from harness.kernels import provide
 from harness.kernels.cache import Cache
 from harness.kernels.fetch import Package, Source, fetch_deb, find, parse_index, unpack
 from harness.kernels.spec import KernelSpec, Kind
+from netns import privilege
 
 _NEEDED = ("apt-get", "dpkg-deb", "gpg", "gpgv")
 _GONE = [name for name in _NEEDED if shutil.which(name) is None]
@@ -69,9 +70,7 @@ class Mirror:
         (tree / "usr/file").write_text(content)
         deb = self.root / "pool" / f"{name}_{version}_all.deb"
         deb.parent.mkdir(exist_ok=True)
-        subprocess.run(
-            ["dpkg-deb", "--build", "-Znone", str(tree), str(deb)], check=True, capture_output=True
-        )
+        subprocess.run(["dpkg-deb", "--build", "-Znone", str(tree), str(deb)], check=True, capture_output=True)
         self.publish()
         return deb
 
@@ -83,9 +82,7 @@ class Mirror:
         index.write_text("\n".join(self._stanza(deb) for deb in sorted((self.root / "pool").iterdir())))
         data = index.read_bytes()
         line = f" {hashlib.sha256(data).hexdigest()} {len(data)} main/binary-amd64/Packages\n"
-        release = (
-            f"Origin: Debian\nSuite: {SUITE}\nCodename: {SUITE}\nArchitectures: amd64\nComponents: main\n"
-        )
+        release = f"Origin: Debian\nSuite: {SUITE}\nCodename: {SUITE}\nArchitectures: amd64\nComponents: main\n"
         release += "Date: Thu, 01 Jan 2026 00:00:00 UTC\nSHA256:\n" + line
         (suite / "Release").write_text(release)
         _gpg(self.home, "--clear-sign", "--output", str(suite / "InRelease"), str(suite / "Release"))
@@ -340,7 +337,7 @@ def test_what_is_no_package(cache: Cache, tmp_path: Path) -> None:
         unpack(tmp_path / "none.deb", cache)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a file system without room")
+@pytest.mark.skipif(not privilege.is_root(), reason="needs root, to mount a file system without room")
 def test_no_space(mirror: Mirror, tmp_path: Path) -> None:
     mirror.add("1", "x" * 40_000_000)
     small = tmp_path / "small"

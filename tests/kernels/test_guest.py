@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from harness.kernels.backend import Job
 from harness.kernels.guest import Answer, judge
 from harness.kernels.process import Ended
 
-HERE = Path("/")
+HERE = Path(tempfile.gettempdir())
 JOB = Job((sys.executable,), HERE, HERE, real_limit=20)
 BOOTED = Answer(booted=True)
 

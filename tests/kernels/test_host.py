@@ -40,9 +40,7 @@ def test_environment_is_minimal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_hung_job_is_lost(tmp_path: Path) -> None:
-    run = Host().run(
-        python("print('here', flush=True); input_ = __import__('signal').pause()", tmp_path, limit=1.0)
-    )
+    run = Host().run(python("print('here', flush=True); input_ = __import__('signal').pause()", tmp_path, limit=1.0))
     assert run.status is None
     assert run.lost == "hung: not done after 1 s of real time; last line: here"
 

@@ -51,9 +51,7 @@ def test_user_mode_linux_and_its_release(tmp_path: Path) -> None:
 def package(folder: Path, architecture: str) -> Path:
     tree = folder / "tree"
     (tree / "DEBIAN").mkdir(parents=True)
-    fields = (
-        f"Package: thing\nVersion: 1\nArchitecture: {architecture}\nMaintainer: t <t@e>\nDescription: x\n"
-    )
+    fields = f"Package: thing\nVersion: 1\nArchitecture: {architecture}\nMaintainer: t <t@e>\nDescription: x\n"
     (tree / "DEBIAN/control").write_text(fields)
     deb = folder / "a package"
     subprocess.run(["dpkg-deb", "--build", str(tree), str(deb)], check=True, capture_output=True)

@@ -56,9 +56,7 @@ def test_every_module_comes_after_what_it_needs(order: list[int], data: st.DataO
 
     with tempfile.TemporaryDirectory() as name:
         needs = {
-            f"m{index}": data.draw(st.sets(st.sampled_from([f"m{i}" for i in range(index)])))
-            if index
-            else set()
+            f"m{index}": data.draw(st.sets(st.sampled_from([f"m{i}" for i in range(index)]))) if index else set()
             for index in range(6)
         }
         for module_name, needed in needs.items():

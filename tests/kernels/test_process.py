@@ -91,9 +91,7 @@ def test_console_that_raises_ends_everything() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_to_end(
-            ("/bin/sh", "-c", "echo $$; sleep 1000"), limit=30, cwd=Path("/"), env=ENV, console=console
-        )
+        run_to_end(("/bin/sh", "-c", "echo $$; sleep 1000"), limit=30, cwd=Path("/"), env=ENV, console=console)
     assert _ends(seen[0], 0.0)
 
 

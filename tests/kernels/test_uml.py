@@ -17,7 +17,8 @@ from harness.errors import FinwaitError, Unsupported
 from harness.kernels.backend import Backend, Job
 from harness.kernels.cache import Cache
 from harness.kernels.spec import KernelSpec, Kind, parse
-from harness.kernels.uml import Uml
+from harness.kernels.uml import Uml, memory_folder
+from netns import privilege
 
 CACHE = Cache.of_user()
 UML = Uml(parse("uml:5.10"), CACHE)
@@ -110,7 +111,8 @@ with NetNS("one") as one, NetNS("two") as two:
     one.poll(one.link, "dump", ifname="left", operstate="UP", timeout=5)
     print("both are up")
 """
-    run = uml.run(Job((sys.executable, "-c", code), output, output))
+    found = {"PYTHONPATH": os.pathsep.join(sys.path)}  # pyroute2 may be there by this alone
+    run = uml.run(Job((sys.executable, "-c", code), output, output, found))
     assert (run.status, run.lost) == (0, None), run.console
     assert "both are up" in run.console
 
@@ -233,11 +235,38 @@ def test_killed_harness_leaves_no_kernel_and_no_memory(output: Path, number: int
 
 
 @pytest.mark.parametrize(
-    "change", [{"cwd": Path("/dev")}, {"output": Path("/dev/shm")}, {"cwd": Path("/proc/self")}]
-)  # noqa: S108
+    "change",
+    [{"cwd": Path("/dev")}, {"output": Path("/dev/shm")}, {"cwd": Path("/proc/self")}],  # noqa: S108
+)
 def test_folder_that_a_guest_cannot_see(output: Path, change: dict[str, Path]) -> None:
     with pytest.raises(FinwaitError, match="a guest cannot see the job's"):
         UML.run(replace(shell("exit 0", output), **change))  # type: ignore[arg-type]
+
+
+def test_a_job_has_no_input(output: Path) -> None:
+    assert UML.run(shell("cat && exit 5", output, limit=20)).status == 5
+
+
+def test_memory_that_fits_nowhere(output: Path) -> None:
+    with pytest.raises(FinwaitError, match="no folder has room for the guest's 1000000000 MB"):
+        Uml(UML.spec, CACHE, memory=10**9).run(shell("exit 0", output))
+    assert left(output) == []
+
+
+def test_memory_goes_where_there_is_room_and_leave(tmp_path: Path) -> None:
+    assert memory_folder(1, (tmp_path / "nowhere", Path("/proc"), tmp_path)) == tmp_path
+
+
+@pytest.mark.skipif(not privilege.is_root(), reason="needs root, to mount file systems that will not do")
+@pytest.mark.parametrize("options", ["size=64m", "size=512m,noexec"])
+def test_memory_does_not_go_where_the_guest_would_die(tmp_path: Path, options: str) -> None:
+    place = tmp_path / "shm"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], check=True)
+    try:
+        assert memory_folder(256, (place, tmp_path)) == tmp_path
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
 
 
 def test_path_that_no_kernel_command_line_can_hold(tmp_path: Path) -> None:

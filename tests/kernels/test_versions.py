@@ -34,9 +34,7 @@ def test_order_is_the_same_from_both_sides(one: str, other: str) -> None:
 @given(versions, versions)
 def test_order_is_dpkgs(one: str, other: str) -> None:
     def dpkg_says(relation: str) -> bool:
-        return (
-            subprocess.run(["dpkg", "--compare-versions", one, relation, other], check=False).returncode == 0
-        )
+        return subprocess.run(["dpkg", "--compare-versions", one, relation, other], check=False).returncode == 0
 
     order = compare(one, other)
     assert dpkg_says("lt") == (order < 0)

@@ -163,6 +163,11 @@ OTHER = Result(scenario="a.py::test_other", outcome="conforms")
         ([msgspec.structs.replace(GOOD, outcome="lost"), OTHER], [GOOD, OTHER], 0),
         ([GOOD, OTHER], [msgspec.structs.replace(GOOD, outcome="lost"), OTHER], 2),
         ([GOOD, OTHER], [msgspec.structs.replace(GOOD, digest="d2"), OTHER], 2),
+        (
+            [msgspec.structs.replace(GOOD, outcome="lost"), OTHER],
+            [msgspec.structs.replace(GOOD, outcome="lost"), OTHER],
+            0,
+        ),
         ([GOOD, OTHER], [BAD, msgspec.structs.replace(OTHER, outcome="lost")], 1),
         ([], [], 2),
     ],
@@ -197,6 +202,15 @@ def test_a_pipe_gets_plain_text(make_run: MakeRun) -> None:
     assert re.search(r"^1 regressed, 0 fixed, 0 behaved otherwise, 0 same, 0 not compared$", file.getvalue(), re.M)
 
 
+def test_an_output_without_line_drawing_characters_gets_none(make_run: MakeRun, disorder: Disorder) -> None:
+    kept = {"first": {FIN: disorder()}, "second": {FIN: disorder(False)}}
+    after = msgspec.structs.replace(BAD, message="observed  ü")
+    buffer = io.BytesIO()
+    file = io.TextIOWrapper(buffer, encoding="ascii", write_through=True)
+    render(_compare(make_run, [GOOD], [after], timelines=kept), Console(file=file))
+    assert "|<--- . 2:2(0) ack 1 win 512" in buffer.getvalue().decode("ascii")
+
+
 profiles = st.sampled_from([TimingProfile(), VIRTUAL, TimingProfile(slack_ns=50 * MS)])
 
 
@@ -211,6 +225,12 @@ def test_two_slow_machines_never_make_a_change_of_time(
     measured = [true + int(part * one.slack_ns) for part, one in zip(late, both, strict=True)]
     first, second = (msgspec.structs.replace(GOOD, answer_ns=ns) for ns in measured)
     assert behaviour.timing_changes(first, both[0], second, both[1]) == []
+
+
+def test_what_was_not_timed_has_no_other_time() -> None:
+    timed, untimed = (msgspec.structs.replace(GOOD, answer_ns=ns) for ns in (10_000 * MS, -1))
+    for pair in ((timed, untimed), (untimed, timed)):
+        assert behaviour.timing_changes(pair[0], TimingProfile(), pair[1], TimingProfile()) == []
 
 
 def test_where_time_stands_still_little_is_enough() -> None:

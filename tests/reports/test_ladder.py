@@ -12,8 +12,9 @@ from rich.console import Console
 from harness.options import parse_options
 from harness.segment import ACK, RST, Segment
 from harness.timeline import Called, Event, Probed, Received, Sent
-from reports.columns import ASCII, wrap
+from reports.columns import wrap
 from reports.ladder import ladder
+from reports.lines import in_ascii, plain
 
 DATA = Path(__file__).parents[1] / "data"
 ZERO = 1_700_000_000_000_000_000
@@ -58,6 +59,17 @@ def test_what_a_probe_says_beyond_the_state_is_a_note() -> None:
     assert _lines(Probed(ZERO, "kfree_skb", "TCP_OLD_ACK"))[0].endswith("│ kfree_skb: TCP_OLD_ACK")
 
 
+def test_a_look_that_shows_nothing_new_is_not_drawn() -> None:
+    looks = [Probed(ZERO + number * MS, "sock_diag", "ESTABLISHED, orphan", "ESTABLISHED") for number in range(3)]
+    drawn = _lines(*looks, Probed(ZERO + 5 * MS, "sock_diag", "ESTABLISHED, owned", "ESTABLISHED"))
+    assert [line.rpartition("│")[2].split() for line in drawn] == [["ESTABLISHED", "orphan"], ["owned"]]
+
+
+def test_a_call_is_shown_as_one() -> None:
+    for call, shown in [("close", "close() = 0"), ("recv(9)", "recv(9) = 0"), ("sysctl a=1", "sysctl a=1 = 0")]:
+        assert _lines(Called(ZERO, ZERO, call, "0"))[0].endswith(f"│ {shown}")
+
+
 def test_a_call_that_blocked_has_two_lines_only_when_something_came_between() -> None:
     call = Called(ZERO, ZERO + 20 * MS, "recv(9)", "0")
     assert [line.rpartition("│")[2].strip() for line in _lines(call)] == ["recv(9) = 0  (20 ms)"]
@@ -87,8 +99,10 @@ def test_nothing_recorded_is_said_in_words() -> None:
 
 
 def test_lines_can_be_drawn_without_line_drawing_characters(disorder: Disorder) -> None:
-    text = "\n".join("".join(piece for piece, _ in line) for line in ladder(disorder()).lines(glyphs=ASCII))
-    assert text.isascii()
+    drawn = plain(in_ascii(ladder(disorder()).lines()))
+    assert drawn.isascii()
+    assert "|<--- F. 1:1(0) ack 1 win 512" in drawn
+    assert "?" not in drawn
 
 
 def _printed(events: tuple[Event, ...], encoding: str = "utf-8", **options: object) -> str:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -11,6 +15,7 @@ from hypothesis import strategies as st
 
 from harness.errors import FinwaitError
 from harness.timeline import Event, Result
+from netns import privilege
 from reports import runs
 
 OK = Result(scenario="a.py::test_one", outcome="conforms", answer="accepted", answer_ns=140_000)
@@ -121,6 +126,34 @@ def test_what_is_no_run_folder_says_which_are(make_run: Callable[..., Path]) -> 
             runs.load(path)
         assert said in _one_line(error)
         assert error.value.hint == str(folder)
+
+
+@contextmanager
+def _somebody_else() -> Iterator[None]:
+    """Root may read everything: be nobody for a while. Who is not root stays who it is."""
+    if privilege.in_user_namespace():
+        pytest.skip("root of a user namespace reads its own files whatever their mode, and can be nobody else")
+    mine = os.geteuid()
+    if mine == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(mine)
+
+
+@pytest.mark.parametrize("locked", ["", "run.json", "results.jsonl"])
+def test_somebody_elses_run_is_one_line(make_run: Callable[..., Path], locked: str) -> None:
+    with tempfile.TemporaryDirectory() as parent:
+        Path(parent).chmod(0o755)
+        folder = Path(shutil.copytree(make_run(OK), Path(parent) / "a run"))
+        (folder / locked).chmod(0)
+        try:
+            with _somebody_else(), pytest.raises(FinwaitError, match=r"cannot be read \(Permission denied\)") as error:
+                runs.load(folder)
+        finally:
+            (folder / locked).chmod(0o755)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from harness.timeline import Result
 from reports import runs
+from reports.compare import compare, lines
 from reports.lines import plain, short_ms
 from reports.runs import LoadedRun
 from reports.table import rows, summary, table
@@ -110,6 +111,15 @@ def test_scenarios_without_the_key_are_not_rows_but_counted(make_run: Callable[.
     run = _run(make_run, Result(scenario="a.py::test_open", outcome="conforms"))
     assert _texts(run) == ["no scenario of the run has the parameter end"]
     assert plain([summary(run)]) == "1 scenarios on host (6.18.0): 1 conforms"
+
+
+def test_torn_results_are_owned_up_to(make_run: Callable[..., Path]) -> None:
+    folder = make_run(_result("close"))
+    with (folder / "results.jsonl").open("a") as file:
+        file.write('{"scenario":"a.py::te')
+    run = runs.load(folder)
+    assert plain([summary(run)]).endswith(": 1 conforms; 1 torn by a crash and not readable")
+    assert "1 result(s) torn by a crash" in plain(lines(compare(run, run), 100))
 
 
 def test_times_have_the_places_they_deserve() -> None:
