@@ -13,8 +13,8 @@ from collections.abc import Mapping
 import pytest
 
 from harness import ACK, FIN, RST, Segment, in_shared_lab, requirement
-from harness.closing import Tcb, arrives
 from harness.cells import Cell, in_states
+from harness.closing import Tcb, arrives
 
 pytestmark = in_shared_lab
 

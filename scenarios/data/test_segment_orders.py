@@ -10,8 +10,8 @@ import itertools
 import pytest
 
 from harness import ACK, FIN, NONE, Connection, Segment, Session, both_families, in_shared_lab, reach, requirement
-from harness.closing import Tcb, arrives
 from harness.cells import answers_as
+from harness.closing import Tcb, arrives
 
 pytestmark = in_shared_lab
 

@@ -15,9 +15,9 @@ import pytest
 from harness import ACK, FIN, NONE, PROMPT, RST, SYN, Connection, Endpoint, Session, both_families, in_shared_lab
 from harness.marks import requirement
 from harness.peer import Peer
+from harness.segment import WRONG_CHECKSUM
 from harness.timeline import Sent
 from harness.waiting import Waiting
-from harness.wire import WRONG_CHECKSUM
 
 pytestmark = in_shared_lab
 
