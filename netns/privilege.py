@@ -67,11 +67,12 @@ def _enter_user_namespace() -> None:
         os.environ["LOGNAME"] = f"uid{user}"
     try:
         # a network namespace with it, as a home: setns(2) back into the machine's takes rights over the machine, so who
-        # stayed there could enter a lab but never leave it. The price: no way to the machine's network from here on
+        # stayed there could enter a lab but never leave it. The price: no network from here on but a loopback of its own
         unshare(CLONE_NEWUSER | CLONE_NEWNET)
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"0 {user} 1")
         Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+        link.raise_loopback()
         namespace = Namespace.create()
     except OSError as error:
         raise FinwaitError(
