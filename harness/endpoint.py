@@ -165,6 +165,16 @@ class Endpoint:
             with self._namespace.entered():
                 sysctls.write(name, before)
 
+    def raise_error(self) -> None:
+        """SO_ERROR: raise the error that the kernel has to tell of, once; do nothing where it has none."""
+
+        def ask() -> None:
+            number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number:
+                raise OSError(number, errno.errorcode.get(number, str(number)))
+
+        self._call("getsockopt(SO_ERROR)", ask)
+
     def wait_connected(self) -> None:
         """Wait until a ``connect(wait=False)`` is through, and raise what became of it."""
         self.socket.settimeout(DEADLINE_SECONDS)

@@ -25,7 +25,7 @@ from harness import (
 )
 from harness.cells import Cell, in_states
 from harness.endings import close_with_long_linger2
-from harness.states import ORPHANED, confirm, new_listener
+from harness.states import ORPHANED, confirm
 
 pytestmark = in_shared_lab
 
@@ -254,4 +254,4 @@ def test_no_time_wait_after_closing_when_there_are_to_be_none(closing: Connectio
 
 
 def allow_no_time_wait(session: Session) -> None:
-    new_listener(session).set_sysctl("net/ipv4/tcp_max_tw_buckets", 0)
+    session.socket().set_sysctl("net/ipv4/tcp_max_tw_buckets", 0)
