@@ -56,6 +56,8 @@ def test_closed_port_is_silent_to_a_rst(closed: Connection, session: Session, fl
     _, peer = closed
     peer.send(RST | flags, seq=SOMEWHERE)
     confirm(session, peer, "CLOSED")
+    peer.send(ACK, seq=SOMEWHERE, ack=UNSENT)  # the first that is answered
+    peer.expect(RST, seq=UNSENT)
 
 
 # -- LISTEN (3.10.7.2)
@@ -100,6 +102,8 @@ def test_listener_ignores_a_rst(listen: Connection, session: Session) -> None:
     _, peer = listen
     peer.send(RST, seq=SOMEWHERE)
     confirm(session, peer, "LISTEN")
+    peer.send(SYN, seq=0)  # the first that is answered
+    peer.expect(SYN, seq=0, ack=1)
 
 
 @requirement("RFC9293-3.10.7.2", "RFC9293-E-5", "FSM-072")
@@ -121,3 +125,5 @@ def test_listener_drops_what_has_neither_syn_nor_ack(
     _, peer = listen
     peer.send(NONE | flags, seq=SOMEWHERE, data=data)
     confirm(session, peer, "LISTEN")
+    peer.send(SYN, seq=0)  # the first that is answered
+    peer.expect(SYN, seq=0, ack=1)
