@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from netns import link
-from netns.enter import CLONE_NEWNET, CLONE_NEWUSER, Namespace, unshare
+from netns.enter import CLONE_NEWNET, CLONE_NEWUSER, Namespace, in_user_namespace, unshare
 from netns.errors import FinwaitError
 
 _CAP_NET_ADMIN = 12
@@ -55,11 +55,6 @@ def is_root() -> bool:
     return os.geteuid() == 0 and not in_user_namespace()
 
 
-def in_user_namespace() -> bool:
-    """Whether root here is root of a part of the machine only; the initial user namespace maps every id to itself."""
-    return Path("/proc/self/uid_map").read_text().split() != ["0", "0", "4294967295"]
-
-
 def _enter_user_namespace() -> None:
     user, group = os.getuid(), os.getgid()
     if not any(os.environ.get(name) for name in _NAMES_OF_THE_USER):
@@ -67,7 +62,7 @@ def _enter_user_namespace() -> None:
         os.environ["LOGNAME"] = f"uid{user}"
     try:
         # a network namespace with it, as a home: setns(2) back into the machine's takes rights over the machine, so who
-        # stayed there could enter a lab but never leave it. The price: no network from here on but a loopback of its own
+        # stayed there could enter a lab but never leave it. The price: no network from here on but an own loopback
         unshare(CLONE_NEWUSER | CLONE_NEWNET)
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"0 {user} 1")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from netns import privilege
+from netns.enter import in_user_namespace
 
 CHECKOUT = Path(__file__).parents[2]
 NOBODY = 65534
@@ -64,7 +65,7 @@ def python_without_rights(environment: dict[str, str]) -> Python:
 @pytest.fixture
 def python_of_nobody(environment: dict[str, str]) -> Python:
     """Runs code as an ordinary user of the machine."""
-    if os.geteuid() != 0 or privilege.in_user_namespace():
+    if os.geteuid() != 0 or in_user_namespace():
         pytest.skip("only root can become somebody else")
     try:
         reachable = _run([sys.executable, "-c", "import netns.lab"], environment, NOBODY).returncode == 0

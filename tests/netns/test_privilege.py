@@ -37,7 +37,7 @@ enter.unshare(enter.CLONE_NEWUSER)
 Path("/proc/self/setgroups").write_text("deny")
 Path("/proc/self/uid_map").write_text(f"0 {user} 1")
 Path("/proc/self/gid_map").write_text(f"0 {group} 1")
-assert privilege.in_user_namespace()
+assert enter.in_user_namespace()
 Path("/proc/sys/user/SETTING").write_text("0")
 lost = "-sys_admin,-net_admin,-net_raw"
 code = '''
