@@ -22,6 +22,7 @@ NAMES = ("ack", "fin", "data", "dup", "rst")
 ORDERS = list(itertools.permutations(NAMES))
 CLOSING_STATES = ("FIN-WAIT-1", "FIN-WAIT-2", "CLOSING", "LAST-ACK", "TIME-WAIT")
 OUR_FIN = 1
+LONG_AGO = -100_000  # left of the window
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def timestamps() -> bool:
 
 
 def sent_by_peer(cell: Cell, ack: int) -> Mapping[str, Segment]:
-    """The five segments. Where the FIN was taken already, it comes again, and the data lie beyond it."""
+    """The five segments, and one that is always answered. A FIN that was taken comes again, with data beyond it."""
     peer, fin_taken = cell.peer, cell.at.rcv_nxt > 1
     data, fin, after = (2, 1, 2) if fin_taken else (1, 5, 6)
     return {
@@ -40,6 +41,7 @@ def sent_by_peer(cell: Cell, ack: int) -> Mapping[str, Segment]:
         "data": peer.make(ACK, seq=data, ack=ack, data=b"text"),
         "dup": peer.make(ACK, seq=data, ack=OUR_FIN),
         "rst": peer.make(RST, seq=after),
+        "long ago": peer.make(ACK, seq=LONG_AGO, ack=2),
     }
 
 
@@ -50,7 +52,7 @@ def sent_by_peer(cell: Cell, ack: int) -> Mapping[str, Segment]:
 def test_last_segments_in_any_order(cell: Cell, order: tuple[str, ...], ack: int) -> None:
     segments = sent_by_peer(cell, ack)
     tcb = Tcb(cell.state, *cell.at, reads=cell.held == "owned")
-    for name in order:
+    for name in (*order, "long ago"):
         follows = arrives(tcb, segments[name])
         cell.peer.send_together(segments[name])
         cell.answers(follows)

@@ -152,7 +152,7 @@ def test_new_syn_in_time_wait_opens_the_next_incarnation(time_wait: Connection, 
     _, peer = time_wait
     peer.craft.timestamps = False  # the SYN has its own
     peer.send(SYN, seq=100, options="mss 1460,sackOK,TS val 999999 ecr 0,nop,wscale 7")
-    peer.expect(SYN, ack=101)
+    peer.expect(SYN, seq=0, ack=101)
     confirm(session, peer, "SYN-RECEIVED")
 
 

@@ -173,7 +173,7 @@ def test_rst_returns_what_was_opened_passively_to_listen(syn_received: Connectio
     confirm(session, peer, "CLOSED")  # this connection
     confirm(session, peer, "LISTEN")  # the port
     peer.send(SYN, seq=0, options="")
-    peer.expect(SYN, ack=1)
+    peer.expect(SYN, seq=0, ack=1)
 
 
 @requirement("RFC9293-3.10.7.4", "RFC9293-MUST-11", "FSM-085")
