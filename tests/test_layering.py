@@ -19,7 +19,7 @@ PURE: Sequence[Sequence[str]] = (
     ("harness.errors",),
     ("harness.options", "harness.timing", "harness.stopwatch"),
     ("harness.segment",),
-    ("harness.pattern", "harness.origin", "harness.tamper", "harness.dissect", "harness.offer"),
+    ("harness.pattern", "harness.origin", "harness.tamper", "harness.dissect", "harness.offer", "harness.standing"),
     ("harness.verdict",),
     ("harness.timeline",),
     ("harness.arrival",),
@@ -28,7 +28,7 @@ PURE: Sequence[Sequence[str]] = (
 )
 IMPURE: Sequence[Sequence[str]] = (
     ("harness.runfolder", "harness.craft", "harness.machine"),
-    ("harness.wire", "harness.endpoint", "harness.probes", "harness.probes.*"),
+    ("harness.wire", "harness.marker", "harness.endpoint", "harness.probes", "harness.probes.*"),
     ("harness.hub", "harness.endings", "harness.bench"),
     ("harness.peer", "harness.insight"),
     ("harness.session",),
@@ -50,7 +50,7 @@ BESIDE = {
     "harness.kernels": {"harness.kernels"} | PURE_MODULES,
     "reports": {"reports"} | PURE_MODULES,
 }
-MAY_USE_SCAPY = {"harness.wire", "harness.craft", "reports.pcapng"}
+MAY_USE_SCAPY = {"harness.wire", "harness.marker", "harness.craft", "reports.pcapng"}
 PURE_THIRD_PARTY = {"msgspec"}
 THIRD_PARTY_OF = {"harness.marks": {"pytest"}}
 # harness.errors is the name by which the harness knows the errors of the lowest layer
