@@ -23,7 +23,7 @@ PURE: Sequence[Sequence[str]] = (
     ("harness.verdict",),
     ("harness.timeline",),
     ("harness.arrival",),
-    ("harness.baseline", "harness.marks", "harness.catalogue", "harness.derive"),
+    ("harness.baseline", "harness.marks", "harness.catalogue", "harness.derive", "harness.closing"),
     ("harness.known", "harness.statetable"),
 )
 IMPURE: Sequence[Sequence[str]] = (
@@ -39,7 +39,7 @@ IMPURE: Sequence[Sequence[str]] = (
     ("harness.rounds",),
     ("harness.mutate",),
     ("harness.pytest_plugin", "harness.reproduce", "harness.kernel_verbs"),
-    ("harness.fixtures", "harness.state_fixtures", "harness.cells", "harness.cli"),
+    ("harness.fixtures", "harness.state_fixtures", "harness.cells", "harness.waiting", "harness.cli"),
     ("harness.__main__",),
 )
 LAYERS = (*PURE, *IMPURE)
