@@ -13,7 +13,8 @@ from harness.duo import Duo, PathSession
 from harness.endpoint import Endpoint
 from harness.nginx import Curl, Nginx
 from harness.path.path import Path
-from harness.pytest_plugin import RUNNER, SCENARIO
+from harness.pytest_plugin import RUNNER
+from harness.recorder import SCENARIO
 from harness.runfolder import file_name
 from harness.session import SERVICE_PORT, Connection, Session
 

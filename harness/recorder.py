@@ -38,6 +38,10 @@ class Scenario:
     sessions: list[AnySession] = field(default_factory=list)
 
 
+SCENARIO = pytest.StashKey[Scenario]()
+"""Where a pytest item has its scenario."""
+
+
 def scenario_of(item: pytest.Item) -> Scenario:
     """The scenario behind a pytest item."""
     function = getattr(item, "function", None)
@@ -71,10 +75,12 @@ def classify(error: BaseException | None) -> tuple[Outcome, str]:
     return Outcome.LOST, f"{type(error).__name__}: {error}"
 
 
-def record(scenario: Scenario, folder: RunFolder, seconds: float, *, keep_capture: bool) -> Result:
+def record(
+    scenario: Scenario, folder: RunFolder, seconds: float, *, keep_capture: bool, keep_evidence: bool = True
+) -> Result:
     """Write timeline and capture and give back the line for ``results.jsonl``.
 
-    Captures are always kept for what did not conform.
+    Captures are always kept for what did not conform, unless no evidence is to be kept at all.
     """
     result = Result(
         scenario=scenario.id,
@@ -92,10 +98,11 @@ def record(scenario: Scenario, folder: RunFolder, seconds: float, *, keep_captur
     session = scenario.sessions[-1]
     account = session.account()
     with session.stopwatch.part("write"):
-        events = tuple(session.timeline)
-        timeline = folder.write_timeline(TimelineRecord(scenario=scenario.id, events=events))
-        capture = ""
-        if keep_capture or scenario.outcome is not Outcome.CONFORMS:
+        timeline = capture = ""
+        if keep_evidence:
+            events = tuple(session.timeline)
+            timeline = folder.write_timeline(TimelineRecord(scenario=scenario.id, events=events))
+        if keep_evidence and (keep_capture or scenario.outcome is not Outcome.CONFORMS):
             capture = folder.write_capture(scenario.id, pcapng(account.frames, scenario.id))
     replies = [reply for reply in account.replies if reply.name] or account.replies  # a declared choice tells more
     return msgspec.structs.replace(
@@ -117,6 +124,6 @@ def explain(scenario: Scenario, error: BaseException | None) -> None:
         scenario.sessions[-1].explain(error)
 
 
-def default_parent(root: Path) -> Path:
-    """Where run folders go unless told otherwise."""
-    return root / "reports" / "runs"
+def default_parent() -> Path:
+    """Where run folders go unless told otherwise: beside the harness, also for scenarios that lie elsewhere."""
+    return Path(__file__).resolve().parent.parent / "reports" / "runs"
