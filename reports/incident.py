@@ -105,7 +105,7 @@ def incident_ladder(events: Iterable[Event], *, width: int = WIDTH) -> Ladder:
     zero = next((event.at for event in fins if event.side == "client"), first)
     before = [event.at for event in ordered if isinstance(event, Forwarded) and event.at < first]
     before += [event.end for event in ordered if isinstance(event, Called) and event.call.startswith(_OPENING)]
-    begin = max(before, default=first)
+    begin = max(before, default=first - 1)
     shown = [event for event in ordered if event.at > begin and not (isinstance(event, Probed) and not event.state)]
     early = [event for event in shown if isinstance(event, Probed) and event.at < first and "WAIT" not in event.state]
     return ladder([event for event in shown if event not in early], zero=zero, width=width)
