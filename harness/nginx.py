@@ -26,6 +26,7 @@ _CONFIGURATION = """\
 daemon off;
 # one process, which stays who started it: in a user namespace nobody can become another user
 master_process off;
+user root;
 error_log stderr notice;
 pid "{folder}/nginx.pid";
 events {{ worker_connections 64; }}
