@@ -124,10 +124,9 @@ def _add_kernels(kernels: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace, _: Console) -> int:
     import pytest
 
-    arguments = list(options.rest)
-    if all(argument.startswith("-") for argument in arguments):
-        arguments.append(str(CHECKOUT / "scenarios"))
-    status = int(pytest.main([f"--rootdir={CHECKOUT}", f"--config-file={CHECKOUT / 'pyproject.toml'}", *arguments]))
+    from harness.selection import select
+
+    status = int(pytest.main([*select(options.rest, CHECKOUT).arguments]))
     # pytest's own number for a usage error is 4
     return 2 if status == pytest.ExitCode.USAGE_ERROR else status
 

@@ -16,7 +16,7 @@ import pytest
 from harness import baseline, catalogue, preconditions, recorder
 from harness.calibration import calibrate
 from harness.catalogue import objections
-from harness.errors import FinwaitError
+from harness.errors import FinwaitError, Unsupported
 from harness.known import Knowledge
 from harness.probes.tracepoints import Tracer
 from harness.recorder import SCENARIO, Scenario
@@ -144,9 +144,7 @@ class Runner:
         if self.worker:
             self.folder = RunFolder(Path(config.workerinput["finwait_folder"]))  # type: ignore[attr-defined]
         else:
-            self.folder = RunFolder.create(
-                option.run_dir or recorder.default_parent(config.rootpath), name=option.run_name
-            )
+            self.folder = RunFolder.create(option.run_dir or recorder.default_parent(), name=option.run_name)
 
     @property
     def profile(self) -> TimingProfile:
@@ -237,7 +235,11 @@ class Runner:
     ) -> None:
         error = call.excinfo.value if call.excinfo else None
         scenario.outcome, scenario.message = recorder.classify(error)
-        if scenario.outcome is Outcome.DEVIATES or (error is not None and isinstance(error, FinwaitError)):
+        if isinstance(error, Unsupported):
+            # pytest knows only its own exception as a skip
+            report.outcome = "skipped"
+            report.longrepr = (str(item.path), item.location[1] or 0, scenario.message)
+        elif scenario.outcome is Outcome.DEVIATES or isinstance(error, FinwaitError):
             report.longrepr = f"{item.nodeid}\n\n{scenario.message}" if report.outcome == "failed" else report.longrepr
         keep = item.config.option.captures
         result = recorder.record(

@@ -122,6 +122,6 @@ def explain(scenario: Scenario, error: BaseException | None) -> None:
         scenario.sessions[-1].explain(error)
 
 
-def default_parent(root: Path) -> Path:
-    """Where run folders go unless told otherwise."""
-    return root / "reports" / "runs"
+def default_parent() -> Path:
+    """Where run folders go unless told otherwise: beside the harness, also for scenarios that lie elsewhere."""
+    return Path(__file__).resolve().parent.parent / "reports" / "runs"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from typing import NamedTuple, Self
 
 from harness.bench import Bench
-from harness.endpoint import Endpoint, open_socket
+from harness.endpoint import Endpoint, open_socket, open_unbound
 from harness.hub import Hub
 from harness.insight import Insight
 from harness.peer import INITIAL_SEQUENCE_NUMBER, Peer
@@ -14,7 +15,7 @@ from harness.probes.tracepoints import Tracer
 from harness.segment import ACK, SYN, check_range
 from harness.stopwatch import Stopwatch
 from harness.tamper import Tampering
-from harness.timeline import Probed, Timeline, describe
+from harness.timeline import Called, Probed, Timeline, describe
 from harness.timing import TimingProfile, format_ms
 from harness.verdict import Mismatch
 from harness.wire import Flow
@@ -122,6 +123,15 @@ class Session:
         """
         address = self.lab.plan.kernel.address(self.version)
         made = open_socket(self.lab.kernel, self.version, address, check_range("port", port, 16))
+        self._endpoints.append(Endpoint(made, self.lab.kernel, self.timeline, self._settled, connection))
+        return self._endpoints[-1]
+
+    def unbound_socket(self, connection: int = 1) -> Endpoint:
+        """A TCP socket of the kernel under test that is not even bound, with socket(2) itself on the timeline."""
+        at = time.time_ns()
+        made = open_unbound(self.lab.kernel, self.version)
+        step = self.timeline.step("socket()")
+        self.timeline.add(Called(at, time.time_ns(), "socket()", "0", step, connection))
         self._endpoints.append(Endpoint(made, self.lab.kernel, self.timeline, self._settled, connection))
         return self._endpoints[-1]
 

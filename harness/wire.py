@@ -114,11 +114,8 @@ def _option_bytes(segment: Segment) -> bytes:
     if raw is None:
         return encode_options(segment.options)
     if len(raw) > 40:
-        raise FinwaitError(
-            f"raw_options of {len(raw)} bytes do not fit",
-            why="a TCP header has 40 bytes for options",
-            hint="what is to stand behind the header as data",
-        )
+        what, why = f"raw_options of {len(raw)} bytes do not fit", "a TCP header has 40 bytes for options"
+        raise FinwaitError(what, why=why, hint="what is to stand behind the header as data")
     # beside a data offset of the scenario's own nothing is added either
     return raw if segment.data_offset is not None else raw + bytes(-len(raw) % 4)
 
@@ -162,8 +159,7 @@ def decode(frame: Frame) -> Decoded | None:
     ports = (tcp.sport, tcp.dport) if frame.outgoing else (tcp.dport, tcp.sport)
     size = 4 * tcp.dataofs
     possible = _TCP.size <= size <= len(raw)
-    if not possible:
-        size = max(_TCP.size, min(size, len(raw)))
+    size = max(_TCP.size, min(size, len(raw)))
     pseudo = packet.addresses + struct.pack("!xxxBI", socket.IPPROTO_TCP, len(raw))
     return Decoded(
         Flow(packet.version, *ports),
@@ -229,11 +225,8 @@ class Wire:
         except OSError as error:
             if error.errno != errno.EMSGSIZE:
                 raise
-            raise FinwaitError(
-                f"a frame of {max(map(len, frames))} bytes cannot be sent",
-                why="it is longer than the MTU of the lab and a link-layer header",
-                hint="less data in a segment",
-            ) from error
+            what, why = f"a frame of {max(map(len, frames))} bytes cannot be sent", "it is longer than the lab's MTU"
+            raise FinwaitError(what, why=why, hint="less data in a segment") from error
 
     def receive(self, wait_ns: int) -> Frame | None:
         """The next captured frame, of either direction; None when none came within ``wait_ns``."""

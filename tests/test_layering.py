@@ -23,11 +23,11 @@ PURE: Sequence[Sequence[str]] = (
     ("harness.verdict",),
     ("harness.timeline",),
     ("harness.arrival",),
-    ("harness.baseline", "harness.marks", "harness.catalogue", "harness.derive"),
+    ("harness.baseline", "harness.marks", "harness.catalogue", "harness.derive", "harness.closing"),
     ("harness.known", "harness.statetable"),
 )
 IMPURE: Sequence[Sequence[str]] = (
-    ("harness.runfolder", "harness.craft", "harness.machine"),
+    ("harness.runfolder", "harness.craft", "harness.machine", "harness.selection"),
     ("harness.wire", "harness.marker", "harness.endpoint", "harness.probes", "harness.probes.*"),
     ("harness.hub", "harness.endings", "harness.bench"),
     ("harness.peer", "harness.insight"),
@@ -35,11 +35,11 @@ IMPURE: Sequence[Sequence[str]] = (
     ("harness.states",),
     ("harness.calibration",),
     ("harness",),  # the names that scenarios import
-    ("harness.recorder", "harness.preconditions", "harness.doctor", "harness.matrix"),
+    ("harness.recorder", "harness.preconditions", "harness.doctor", "harness.progress", "harness.matrix"),
     ("harness.rounds",),
     ("harness.mutate",),
     ("harness.pytest_plugin", "harness.reproduce", "harness.kernel_verbs"),
-    ("harness.fixtures", "harness.state_fixtures", "harness.cells", "harness.cli"),
+    ("harness.fixtures", "harness.state_fixtures", "harness.cells", "harness.waiting", "harness.cli"),
     ("harness.__main__",),
 )
 LAYERS = (*PURE, *IMPURE)

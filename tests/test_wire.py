@@ -203,5 +203,14 @@ def test_padding_of_a_short_frame_is_no_data() -> None:
     assert decoded.segment == Segment(flags=ACK)
 
 
+@pytest.mark.parametrize(("place", "byte"), [(14, 0x44), (20, 0x20), (21, 1), (23, 17), (12, 9), (16, 0)])
+def test_network_header_that_is_none_or_that_of_a_fragment_holds_no_segment(place: int, byte: int) -> None:
+    frame = bytearray(encode(Segment(flags=ACK, data=bytes(60))))
+    frame[place] = byte
+    if place == 16:
+        frame[17] = 39  # a packet too short for both headers
+    assert decode(Frame(0, True, bytes(frame))) is None
+
+
 def test_what_is_no_tcp_is_no_segment() -> None:
     assert decode(Frame(0, False, Marker.of(PLAN).request)) is None
