@@ -15,11 +15,19 @@ if TYPE_CHECKING:
     from harness.endings import ENDINGS, Ending, close, shutdown_rdwr, shutdown_wr, shutdown_wr_then_close
     from harness.endpoint import Endpoint
     from harness.errors import FinwaitError, Unsupported
-    from harness.marks import both_families, requirement, with_and_without_timestamps
+    from harness.marks import (
+        both_families,
+        both_sides,
+        in_shared_lab,
+        owned_and_orphaned,
+        requirement,
+        with_and_without_timestamps,
+    )
     from harness.pattern import ANY, Between, Pattern
     from harness.peer import Peer, Reply
     from harness.segment import ACK, CWR, ECE, FIN, NONE, PSH, RST, SYN, URG, Flags, Segment
     from harness.session import Connection, Session
+    from harness.states import NUMBERS, STATES, WAYS, Numbers, reach
     from harness.timing import DELACK_MAX, PROMPT, QUIET, RTO_INIT, RTO_MIN, Span
     from harness.verdict import Mismatch
 
@@ -29,9 +37,17 @@ _HOMES = {
     "harness.errors": ("FinwaitError", "Unsupported"),
     "harness.pattern": ("ANY", "Between", "Pattern"),
     "harness.peer": ("Peer", "Reply"),
-    "harness.marks": ("both_families", "requirement", "with_and_without_timestamps"),
+    "harness.marks": (
+        "both_families",
+        "both_sides",
+        "in_shared_lab",
+        "owned_and_orphaned",
+        "requirement",
+        "with_and_without_timestamps",
+    ),
     "harness.segment": ("ACK", "CWR", "ECE", "FIN", "NONE", "PSH", "RST", "SYN", "URG", "Flags", "Segment"),
     "harness.session": ("Connection", "Session"),
+    "harness.states": ("NUMBERS", "STATES", "WAYS", "Numbers", "reach"),
     "harness.timing": ("DELACK_MAX", "PROMPT", "QUIET", "RTO_INIT", "RTO_MIN", "Span"),
     "harness.verdict": ("Mismatch",),
 }
@@ -46,14 +62,17 @@ __all__ = [
     "ENDINGS",
     "FIN",
     "NONE",
+    "NUMBERS",
     "PROMPT",
     "PSH",
     "QUIET",
     "RST",
     "RTO_INIT",
     "RTO_MIN",
+    "STATES",
     "SYN",
     "URG",
+    "WAYS",
     "Between",
     "Connection",
     "Ending",
@@ -61,6 +80,7 @@ __all__ = [
     "FinwaitError",
     "Flags",
     "Mismatch",
+    "Numbers",
     "Pattern",
     "Peer",
     "Reply",
@@ -69,7 +89,11 @@ __all__ = [
     "Span",
     "Unsupported",
     "both_families",
+    "both_sides",
     "close",
+    "in_shared_lab",
+    "owned_and_orphaned",
+    "reach",
     "requirement",
     "shutdown_rdwr",
     "shutdown_wr",

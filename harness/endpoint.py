@@ -50,6 +50,7 @@ class Endpoint:
         self.connection = connection
         self.accepted: list[Endpoint] = []
         self._namespace = namespace
+        self._sysctls_before: dict[str, str] = {}
         self._timeline = timeline
         self._settled = settled
 
@@ -137,9 +138,19 @@ class Endpoint:
 
         def write() -> None:
             with self._namespace.entered():
-                sysctls.write(name, str(value))
+                before = sysctls.write(name, str(value))
+            self._sysctls_before.setdefault(name, before or "")
 
         self._call(f"sysctl {name.rpartition('/')[2]}={value}", write)
+
+    def restore_sysctls(self) -> None:
+        """Undo ``set_sysctl``, of this endpoint and of those that it accepted; not on the timeline."""
+        for endpoint in self.accepted:
+            endpoint.restore_sysctls()
+        while self._sysctls_before:
+            name, before = self._sysctls_before.popitem()
+            with self._namespace.entered():
+                sysctls.write(name, before)
 
     def wait_connected(self) -> None:
         """Wait until a ``connect(wait=False)`` is through, and raise what became of it."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness.bench import SharedBenches
 from harness.endpoint import Endpoint
 from harness.pytest_plugin import RUNNER, SCENARIO
 from harness.session import Connection, Session
@@ -29,11 +30,29 @@ def hold_timers() -> bool:
     return True
 
 
+@pytest.fixture(scope="session")
+def benches() -> Iterator[SharedBenches]:
+    """The labs that this worker's scenarios share."""
+    with SharedBenches() as opened:
+        yield opened
+
+
+@pytest.fixture
+def shared_lab(benches: SharedBenches) -> SharedBenches:
+    """Asked for, ``session`` has a lab that other scenarios have before and after it, so that it costs next to nothing.
+
+    For the many small cells of a table; each has ports of its own, and leaves nothing behind. The mark
+    ``harness.in_shared_lab`` asks for it.
+    """
+    return benches
+
+
 @pytest.fixture
 def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, hold_timers: bool) -> Iterator[Session]:
-    """A lab of the scenario's own, with nothing opened in it yet."""
+    """A lab of the scenario's own, with nothing opened in it yet; shared where ``shared_lab`` is asked for."""
     runner = request.config.stash[RUNNER]
     scenario = request.node.stash[SCENARIO]
+    shared = "shared_lab" in request.fixturenames
     opened = Session(
         runner.profile,
         version=ip_version,
@@ -41,6 +60,7 @@ def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, h
         hold_timers=hold_timers,
         tampering=runner.tampering.of(scenario.id),
         tracer=runner.tracer,
+        bench=request.getfixturevalue("benches").get(hold_timers=hold_timers) if shared else None,
     )
     with opened:
         scenario.sessions.append(opened)

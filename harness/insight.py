@@ -5,18 +5,17 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterable
-from contextlib import ExitStack
 from typing import Self
 
+from harness.bench import Bench
 from harness.errors import Unsupported
 from harness.peer import Peer
 from harness.probes import counters, sockets
-from harness.probes.sockets import Address, Diag, SocketState
+from harness.probes.sockets import Address, SocketState
 from harness.probes.tracepoints import Tracer
 from harness.timeline import Probed, Timeline
 from harness.timing import format_ms
 from harness.wire import Flow
-from netns.lab import Lab
 
 # Every connection has these, so they tell nothing about one.
 _COMMON = ("InSegs", "OutSegs", "Opens", "Octets", "Pkts", "InReceives", "InDelivers", "OutRequests", "OutTransmits")
@@ -28,18 +27,17 @@ class Insight:
     What is missing on a machine is named in ``missing``, by probe, and is never an error.
 
     Args:
-        lab: whose kernel end is looked at.
+        bench: whose lab's kernel end is looked at.
         timeline: where it is recorded.
         tracer: the process's; None where tracepoints are not wanted.
     """
 
-    def __init__(self, lab: Lab, timeline: Timeline, tracer: Tracer | None = None) -> None:
-        self.missing: dict[str, str] = {}
-        self._lab = lab
+    def __init__(self, bench: Bench, timeline: Timeline, tracer: Tracer | None = None) -> None:
+        self.missing: dict[str, str] = dict(bench.missing)
+        self._lab = bench.lab
         self._timeline = timeline
         self._tracer = tracer
-        self._stack = ExitStack()
-        self._diag: Diag | None = None
+        self._diag = bench.diag
         self._before: dict[str, int] = {}
         self._grown: dict[str, int] | None = None
         self._states: dict[int, SocketState | None] = {}
@@ -53,16 +51,11 @@ class Insight:
             self._tracer = None
         else:
             self._tracer.begin()
-        try:
-            self._diag = self._stack.enter_context(sockets.open_diag(self._lab.kernel))
-        except Unsupported as error:
-            self.missing["sock_diag"] = str(error)
         self._before = counters.read(self._lab.kernel)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._grown = self.growth()
-        self._stack.close()
 
     def look(self, peer: Peer) -> None:
         """Record the state of a connection's socket where it changed."""
@@ -75,6 +68,29 @@ class Insight:
             state = now.state if now else "CLOSED"
             self._timeline.add(Probed(time.time_ns(), "sock_diag", _shown(now), state, peer.connection))
         self._states[peer.connection] = now
+
+    def left_behind(self, peers: Iterable[Peer]) -> str:
+        """The first connection that the kernel still has a socket for, in a few words; empty where it has none.
+
+        Without sock_diag it is taken that something is left: nothing shows the contrary.
+        """
+        if self._diag is None:
+            return self.missing["sock_diag"]
+        for peer in peers:
+            if (found := self.find(peer)) is not None:
+                return f"connection {peer.connection} is left: {_shown(found)}"
+        return ""
+
+    def find(self, peer: Peer, *, listening: bool = False) -> SocketState | None:
+        """The socket of a connection now, or the listener on its port of the kernel; None when there is none.
+
+        Raises:
+            Unsupported: sock_diag shows nothing on this machine.
+        """
+        if self._diag is None:
+            raise Unsupported("no sock_diag, which tells the state of a connection", why=self.missing["sock_diag"])
+        local, remote = self._addresses(peer.flow)
+        return sockets.look(self._diag, peer.flow.version, local, None if listening else remote)
 
     def _addresses(self, flow: Flow) -> tuple[Address, Address]:
         plan = self._lab.plan

@@ -25,3 +25,12 @@ both_families = pytest.mark.parametrize("ip_version", [4, 6], ids=["IPv4", "IPv6
 
 with_and_without_timestamps = pytest.mark.parametrize("timestamps", [True, False], ids=["TS", "noTS"])
 """Run with TCP timestamps and without."""
+
+in_shared_lab = pytest.mark.usefixtures("shared_lab")
+"""Run in a lab that the worker's other scenarios have before and after: for cells that must cost next to nothing."""
+
+owned_and_orphaned = pytest.mark.parametrize("held", ["owned", "orphaned"])
+"""Run with the socket owned by its process, and orphaned by close(2); see ``harness.states``."""
+
+both_sides = pytest.mark.parametrize("opened", ["passively", "actively"])
+"""Run with the kernel under test as server and as client; see ``harness.states``."""

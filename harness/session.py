@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import NamedTuple, Self
 
+from harness.bench import Bench
 from harness.endpoint import Endpoint, open_socket
 from harness.hub import Hub
 from harness.insight import Insight
@@ -16,9 +17,8 @@ from harness.tamper import Tampering
 from harness.timeline import Probed, Timeline, describe
 from harness.timing import TimingProfile, format_ms
 from harness.verdict import Mismatch
-from harness.wire import Flow, Wire
+from harness.wire import Flow
 from netns import processor
-from netns.lab import Lab
 
 SERVICE_PORT = 8080
 """The port that servers of a scenario listen on unless told otherwise."""
@@ -46,6 +46,8 @@ class Session:
         hold_timers: keep the kernel's retransmission and delayed ACK timers out of the scenario.
         tampering: how answers are altered before they are judged, or None.
         tracer: listens to the kernel's tracepoints for the whole process, or None.
+        bench: an open one that other sessions have before and after this one, with its own ``hold_timers``; None for
+            one of the session's own. What the session opens on it is gone when the session ends.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Session:
         hold_timers: bool = True,
         tampering: Tampering | None = None,
         tracer: Tracer | None = None,
+        bench: Bench | None = None,
     ) -> None:
         self.profile = profile
         self.version = version
@@ -64,23 +67,25 @@ class Session:
         self.timeline = Timeline()
         self.stopwatch = Stopwatch()
         self.peers: list[Peer] = []
-        self.lab = Lab(hold_timers=hold_timers, ipv6=version == 6)
+        self.bench = bench or Bench(hold_timers=hold_timers, ipv6=version == 6)
+        self.lab = self.bench.lab
+        self._shared = bench is not None
         self._tampering = tampering
         self._tracer = tracer
         self._endpoints: list[Endpoint] = []
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        with ExitStack() as opening:
-            with self.stopwatch.part("lab"):
-                opening.enter_context(processor.kept())
-                opening.enter_context(self.lab)
-                self.wire = Wire(self.lab.peer)
-                opening.callback(self.wire.close)
-                self.hub = Hub(self.lab.plan, self.wire, self.timeline, self.profile, self._tampering)
-                self.hub.stopwatch = self.stopwatch
-                self.insight = opening.enter_context(Insight(self.lab, self.timeline, self._tracer))
-                self.hub.settled = self._settled
+        with ExitStack() as opening, self.stopwatch.part("lab"):
+            opening.enter_context(processor.kept())
+            if not self._shared:
+                opening.enter_context(self.bench)
+            self.wire = self.bench.wire
+            self.wire.begin()
+            self.hub = Hub(self.lab.plan, self.wire, self.timeline, self.profile, self._tampering)
+            self.hub.stopwatch = self.stopwatch
+            self.insight = opening.enter_context(Insight(self.bench, self.timeline, self._tracer))
+            self.hub.settled = self._settled
             self._stack = opening.pop_all()
         return self
 
@@ -90,6 +95,17 @@ class Session:
                 peer.abandon()
             for endpoint in self._endpoints:
                 endpoint.let_go()
+            if self._shared:
+                self._clear()
+
+    def _clear(self) -> None:
+        """Leave the bench as it was; what cannot be cleared away spends it."""
+        self.bench.spent = "a session did not get as far as to clear it"
+        for endpoint in reversed(self._endpoints):
+            endpoint.restore_sysctls()
+        # the wire keeps its order: when the marker is answered, so are the resets and what closing sent
+        self.hub.flush()
+        self.bench.spent = self.insight.left_behind(self.peers)
 
     def _settled(self) -> None:
         with self.stopwatch.part("probe"):
@@ -123,7 +139,7 @@ class Session:
         Raises:
             FinwaitError: a connection of this lab uses the two ports.
         """
-        own = self.lab.plan.first_port + len(self.peers) if port is None else port
+        own = self.bench.take_port() if port is None else port
         peer = Peer(self.hub, Flow(self.version, own, kernel_port), len(self.peers) + 1, isn)
         self.peers.append(peer)
         return peer

@@ -6,6 +6,7 @@ kernel's own (SO_TIMESTAMPNS), for frames of both directions and in the order of
 
 from __future__ import annotations
 
+import functools
 import select
 import socket
 import struct
@@ -21,6 +22,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Ether
 from scapy.utils import checksum
 
+from harness.dissect import plain
 from harness.options import decode_options, encode_options
 from harness.segment import Segment, check_range
 from harness.timeline import Frame
@@ -42,6 +44,7 @@ _ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
 _BUFFER = 4 << 20
 _TCP = struct.Struct("!HHIIHHHH")
 _ETHERNET = 14
+_ARP = b"\x08\x06"
 
 
 class Flow(NamedTuple):
@@ -52,14 +55,19 @@ class Flow(NamedTuple):
     kernel_port: int
 
 
+@functools.lru_cache(maxsize=4)
+def _headers(plan: Plan, version: int) -> bytes:
+    """A frame of the peer's to the kernel under test, as far as all connections of a lab have it in common."""
+    source, target = plan.peer.address(version), plan.kernel.address(version)
+    network = IP(src=source, dst=target) if version == 4 else IPv6(src=source, dst=target)
+    return bytes(Ether(src=plan.peer.mac, dst=plan.kernel.mac) / network / TCP())
+
+
 class Encoder:
-    """Turns segments with wire numbers into frames. scapy builds the headers of a flow once; the rest is patched in."""
+    """Turns segments with wire numbers into frames. scapy builds the headers of a lab once; the rest is patched in."""
 
     def __init__(self, plan: Plan, flow: Flow) -> None:
-        source, target = plan.peer.address(flow.version), plan.kernel.address(flow.version)
-        network = IP(src=source, dst=target) if flow.version == 4 else IPv6(src=source, dst=target)
-        ports = TCP(sport=flow.peer_port, dport=flow.kernel_port)
-        whole = bytes(Ether(src=plan.peer.mac, dst=plan.kernel.mac) / network / ports)
+        whole = _headers(plan, flow.version)
         self._flow = flow
         self._network_size = 20 if flow.version == 4 else 40
         self._ethernet, self._network = whole[:_ETHERNET], whole[_ETHERNET : _ETHERNET + self._network_size]
@@ -119,6 +127,11 @@ class Decoded(NamedTuple):
 
 def decode(frame: Frame) -> Decoded | None:
     """The segment of a captured frame; None where it is no TCP. A checksum that is wrong stands in the segment."""
+    if usual := plain(frame.data):
+        version, source, target, segment = usual
+        return Decoded(Flow(version, *((source, target) if frame.outgoing else (target, source))), segment)
+    if frame.data[12:14] == _ARP:
+        return None
     packet = Ether(frame.data)
     if TCP not in packet:
         return None
@@ -157,20 +170,21 @@ class Marker:
     """A neighbour request that the kernel always answers, and in order: what it did before shows up before."""
 
     request: bytes
-    _answer_from: str
+    _answer_from: bytes
 
     @classmethod
+    @functools.lru_cache(maxsize=4)
     def of(cls, plan: Plan) -> Marker:
         """The marker of a lab."""
         asked = ARP(op="who-has", hwsrc=plan.peer.mac, psrc=plan.peer.ipv4, pdst=plan.kernel.ipv4)
-        return cls(bytes(Ether(src=plan.peer.mac, dst=plan.kernel.mac) / asked), plan.kernel.ipv4)
+        return cls(bytes(Ether(src=plan.peer.mac, dst=plan.kernel.mac) / asked), socket.inet_aton(plan.kernel.ipv4))
 
     def is_answer(self, frame: Frame) -> bool:
-        """Whether the frame is the kernel's answer."""
-        if frame.outgoing or frame.data[12:14] != b"\x08\x06":
-            return False
-        arp = Ether(frame.data)[ARP]
-        return bool(arp.op == 2 and arp.psrc == self._answer_from)
+        """Whether the frame is the kernel's answer: an ARP reply (RFC 826) from its address."""
+        data = frame.data
+        return (
+            not frame.outgoing and data[12:14] == _ARP and data[20:22] == b"\0\2" and data[28:32] == self._answer_from
+        )
 
 
 class Wire:
@@ -185,6 +199,12 @@ class Wire:
             self._sending = _packet_socket(0)
             self._capture = _packet_socket(_ETH_P_ALL)
         self.frames: list[Frame] = []
+
+    def begin(self) -> None:
+        """Begin a new capture; what nobody has read yet belongs to none."""
+        while self.receive(0) is not None:
+            pass
+        self.frames = []
 
     def send(self, frames: Sequence[bytes]) -> None:
         """Put frames on the wire, one straight after the other."""

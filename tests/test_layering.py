@@ -19,7 +19,7 @@ PURE: Sequence[Sequence[str]] = (
     ("harness.errors",),
     ("harness.options", "harness.timing", "harness.stopwatch"),
     ("harness.segment",),
-    ("harness.pattern", "harness.origin", "harness.tamper"),
+    ("harness.pattern", "harness.origin", "harness.tamper", "harness.dissect"),
     ("harness.verdict",),
     ("harness.timeline",),
     ("harness.baseline", "harness.marks"),
@@ -28,14 +28,15 @@ PURE: Sequence[Sequence[str]] = (
 IMPURE: Sequence[Sequence[str]] = (
     ("harness.runfolder", "harness.craft", "harness.machine"),
     ("harness.wire", "harness.endpoint", "harness.probes", "harness.probes.*"),
-    ("harness.hub", "harness.endings"),
+    ("harness.hub", "harness.endings", "harness.bench"),
     ("harness.peer", "harness.insight"),
     ("harness.session",),
+    ("harness.states",),
     ("harness.calibration",),
     ("harness",),  # the names that scenarios import
     ("harness.recorder", "harness.preconditions", "harness.doctor", "harness.matrix"),
     ("harness.pytest_plugin", "harness.reproduce", "harness.kernel_verbs"),
-    ("harness.fixtures", "harness.cli"),
+    ("harness.fixtures", "harness.state_fixtures", "harness.cells", "harness.cli"),
     ("harness.__main__",),
 )
 LAYERS = (*PURE, *IMPURE)
