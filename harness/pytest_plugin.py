@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness import baseline, preconditions, recorder
+from harness import baseline, catalogue, preconditions, recorder
 from harness.calibration import calibrate
+from harness.catalogue import objections
 from harness.errors import FinwaitError
 from harness.known import Knowledge
 from harness.probes.tracepoints import Tracer
@@ -30,6 +31,7 @@ from reports.runs import load
 
 SCENARIO = pytest.StashKey[Scenario]()
 RUNNER = pytest.StashKey["Runner"]()
+_OBJECTIONS = "finwait_objections"
 _WORDS = {
     Outcome.CONFORMS: ("passed", ".", "CONFORMS"),
     Outcome.DEVIATES: ("failed", "F", "DEVIATES"),
@@ -93,6 +95,26 @@ def knowledge(config: pytest.Config) -> Knowledge:
     return Knowledge(
         fixes=True, tolerated=[baseline.load(path) for path in sorted(folder.glob("*.toml"))], strict=strict
     )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Every requirement that a scenario cites has to exist."""
+    cited = (
+        (item.nodeid, str(one)) for item in items for mark in item.iter_markers("requirement") for one in mark.args
+    )
+    found = objections(cited, catalogue.load())
+    if found and hasattr(config, "workeroutput"):
+        config.workeroutput[_OBJECTIONS] = found  # xdist takes an error of a worker's for a crash
+        items.clear()
+    elif found:
+        raise pytest.UsageError(*found)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object, error: object) -> None:  # noqa: ARG001
+    """Refuse in the process that the user started what a worker of xdist cannot run."""
+    if found := getattr(node, "workeroutput", {}).get(_OBJECTIONS):
+        raise pytest.UsageError(*found)
 
 
 class Runner:

@@ -22,7 +22,7 @@ PURE: Sequence[Sequence[str]] = (
     ("harness.pattern", "harness.origin", "harness.tamper", "harness.dissect"),
     ("harness.verdict",),
     ("harness.timeline",),
-    ("harness.baseline", "harness.marks"),
+    ("harness.baseline", "harness.marks", "harness.catalogue"),
     ("harness.known",),
 )
 IMPURE: Sequence[Sequence[str]] = (

@@ -70,9 +70,7 @@ sys.exit(7)
 def test_clock_starts_at_the_same_second_with_ten_behind_it(kernel: UmlVirtual, output: Path) -> None:
     code = "import json, time; print(json.dumps([time.clock_gettime(time.CLOCK_BOOTTIME), time.time()]))"
     ended = run(kernel, python(code, output))
-    boot, now = next(
-        json.loads(line) for line in ended.console if re.fullmatch(r"\[\d+\.\d+, \d+\.\d+\]", line)
-    )
+    boot, now = next(json.loads(line) for line in ended.console if re.fullmatch(r"\[\d+\.\d+, \d+\.\d+\]", line))
     assert UPTIME <= boot < UPTIME + 0.5
     assert now == pytest.approx(START_NS / 1e9 + boot, abs=0.5)
 
