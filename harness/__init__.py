@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from harness.datagram import BROADCAST_MAC, Envelope, IpHeader
     from harness.endings import ENDINGS, Ending, close, shutdown_rdwr, shutdown_wr, shutdown_wr_then_close
     from harness.endpoint import Endpoint
     from harness.errors import FinwaitError, Unsupported
@@ -24,19 +25,24 @@ if TYPE_CHECKING:
         with_and_without_timestamps,
     )
     from harness.pattern import ANY, Between, Pattern
-    from harness.peer import Peer, Reply
+    from harness.peer import Peer
+    from harness.reply import Reply
     from harness.segment import ACK, CWR, ECE, FIN, NONE, PSH, RST, SYN, URG, Flags, Segment
     from harness.session import Connection, Session
     from harness.states import NUMBERS, STATES, WAYS, Numbers, reach
     from harness.timing import DELACK_MAX, PROMPT, QUIET, RTO_INIT, RTO_MIN, Span
     from harness.verdict import Mismatch
+    from harness.wire import WRONG_CHECKSUM
 
 _HOMES = {
     "harness.endings": ("ENDINGS", "Ending", "close", "shutdown_rdwr", "shutdown_wr", "shutdown_wr_then_close"),
     "harness.endpoint": ("Endpoint",),
     "harness.errors": ("FinwaitError", "Unsupported"),
     "harness.pattern": ("ANY", "Between", "Pattern"),
-    "harness.peer": ("Peer", "Reply"),
+    "harness.datagram": ("BROADCAST_MAC", "Envelope", "IpHeader"),
+    "harness.peer": ("Peer",),
+    "harness.reply": ("Reply",),
+    "harness.wire": ("WRONG_CHECKSUM",),
     "harness.marks": (
         "both_families",
         "both_sides",
@@ -56,6 +62,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "ACK",
     "ANY",
+    "BROADCAST_MAC",
     "CWR",
     "DELACK_MAX",
     "ECE",
@@ -73,12 +80,15 @@ __all__ = [
     "SYN",
     "URG",
     "WAYS",
+    "WRONG_CHECKSUM",
     "Between",
     "Connection",
     "Ending",
     "Endpoint",
+    "Envelope",
     "FinwaitError",
     "Flags",
+    "IpHeader",
     "Mismatch",
     "Numbers",
     "Pattern",

@@ -91,9 +91,10 @@ class Endpoint:
         finally:
             self.socket.settimeout(DEADLINE_SECONDS)
 
-    def send(self, data: bytes) -> int:
-        """send(2): how many bytes the kernel took."""
-        return self._call(f"send({len(data)} bytes)", lambda: self.socket.send(data), str)
+    def send(self, data: bytes, flags: int = 0) -> int:
+        """send(2), with flags such as ``socket.MSG_OOB``: how many bytes the kernel took."""
+        named = f", {socket.MsgFlag(flags).name}" if flags else ""
+        return self._call(f"send({len(data)} bytes{named})", lambda: self.socket.send(data, flags), str)
 
     def receive(self, size: int = 65536) -> bytes:
         """recv(2): at most ``size`` bytes; empty at the end of the stream."""
@@ -116,22 +117,32 @@ class Endpoint:
             lambda: self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, value),
         )
 
-    def set_option(self, name: str, value: int) -> None:
+    def set_option(self, name: str, value: int | bytes) -> None:
         """setsockopt(2) by the option's name as Python's socket module has it, such as TCP_LINGER2 or SO_RCVBUF.
 
         Raises:
             FinwaitError: no socket option of that name.
         """
-        number = getattr(socket, name, None)
-        if not isinstance(number, int) or not name.startswith(("TCP_", "SO_", "IP_", "IPV6_")):
-            raise FinwaitError(
-                f"there is no socket option named {name!r}",
-                why="options are named as in Python's socket module",
-                hint="TCP_NODELAY, TCP_LINGER2, SO_RCVBUF, SO_KEEPALIVE",
-            )
-        levels = {"TCP": socket.IPPROTO_TCP, "SO": socket.SOL_SOCKET, "IP": socket.IPPROTO_IP}
-        level = levels.get(name.partition("_")[0], socket.IPPROTO_IPV6)
-        self._call(f"setsockopt({name}, {value})", lambda: self.socket.setsockopt(level, number, value))
+        level, number = _option(name)
+        shown = value.hex() if isinstance(value, bytes) else value
+        self._call(f"setsockopt({name}, {shown})", lambda: self.socket.setsockopt(level, number, value))
+
+    def option(self, name: str) -> int:
+        """getsockopt(2): the option's number; see ``set_option``."""
+        level, number = _option(name)
+        return self._call(f"getsockopt({name})", lambda: self.socket.getsockopt(level, number), str)
+
+    def error(self) -> int:
+        """SO_ERROR: the pending error's errno, 0 for none; asking takes it away."""
+        return self.option("SO_ERROR")
+
+    def is_urgent(self) -> bool:
+        """poll(2) for urgent data, which the application has not read yet (POLLPRI)."""
+
+        def poll() -> bool:
+            return bool(select.select([], [], [self.socket], 0)[2])
+
+        return self._call("poll(POLLPRI)", poll, str)
 
     def set_sysctl(self, name: str, value: int | str) -> None:
         """Set a sysctl of the kernel under test, in this lab's namespace alone, such as net/ipv4/tcp_fin_timeout."""
@@ -176,6 +187,19 @@ class Endpoint:
         """The local port."""
         port: int = self.socket.getsockname()[1]
         return port
+
+
+def _option(name: str) -> tuple[int, int]:
+    """Level and number of a socket option."""
+    number = getattr(socket, name, None)
+    if not isinstance(number, int) or not name.startswith(("TCP_", "SO_", "IP_", "IPV6_")):
+        raise FinwaitError(
+            f"there is no socket option named {name!r}",
+            why="options are named as in Python's socket module",
+            hint="TCP_NODELAY, TCP_LINGER2, SO_RCVBUF, SO_KEEPALIVE",
+        )
+    levels = {"TCP": socket.IPPROTO_TCP, "SO": socket.SOL_SOCKET, "IP": socket.IPPROTO_IP}
+    return levels.get(name.partition("_")[0], socket.IPPROTO_IPV6), number
 
 
 def _errno_name(error: OSError) -> str:

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass
-from typing import NamedTuple, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 import msgspec
 
+from harness import icmp
 from harness.craft import Craft, HeaderFields
+from harness.datagram import Envelope, IpHeader, header_of
+from harness.errors import FinwaitError
 from harness.hub import Hub
 from harness.origin import Origin
 from harness.pattern import Number, Pattern
+from harness.reply import Arrival, Cause, Reply
 from harness.segment import ACK, RST, SYN, Flags, Segment, check_range
-from harness.timeline import Called, Received, Sent
+from harness.timeline import Called, Probed, Received, Sent
 from harness.timing import PROMPT, QUIET, Span, format_ms
 from harness.verdict import Expectation, Mismatch
 from harness.wire import Encoder, Flow
@@ -34,52 +37,6 @@ class PatternFields(TypedDict, total=False):
     length: Number
     options: str
     without: str
-
-
-class Arrival(NamedTuple):
-    """A segment of the kernel's that no expectation has taken yet, and its frame's number in the capture.
-
-    ``number`` counts what the kernel sent on all connections of the lab, from 1 in the order of the wire.
-    """
-
-    event: Received
-    frame: int
-    at: int
-    number: int
-
-
-class Cause(NamedTuple):
-    """What an answer's time is counted from: upper bounds from ``end``, lower bounds from ``start``, both in ns."""
-
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """Which of the declared alternatives the kernel chose."""
-
-    name: str
-    segment: Segment
-    elapsed_ns: int
-    expectation: Expectation
-
-    def is_(self, name: str) -> bool:
-        """Whether it was this one."""
-        return self.name == name
-
-    def require(self, name: str) -> None:
-        """Judge: conform only if it was this one.
-
-        Raises:
-            Mismatch: it was another.
-        """
-        if self.name == name:
-            return
-        wanted = Expectation({"": self.expectation.alternatives[name]}, self.expectation.within)
-        observed = f"> {self.segment}   at +{format_ms(self.elapsed_ns)}   ({self.name})"
-        differences = self.expectation.alternatives[name].differences(self.segment)
-        raise Mismatch(wanted.describe(), observed, differences)
 
 
 class Peer:
@@ -106,6 +63,7 @@ class Peer:
         self._allowed: list[Pattern] = []
         self._last_sent = 0
         self._last_judged = 0
+        self._judged_frame: int | None = None
         self._last_ack: int | None = None
         hub.register(flow, self)
 
@@ -142,6 +100,27 @@ class Peer:
             self._waiting.append(self._hub.timeline.step(f"send {segment}"))
         with self._hub.stopwatch.part("kernel"):
             self._hub.wire.send(frames)
+        self._hub.settled()
+
+    def send_as(self, envelope: Envelope, *segments: Segment) -> None:
+        """Put segments on the wire in an IP header that is not the usual one; see ``send_together``."""
+        frames = [
+            icmp.enveloped(self._hub.plan, self.flow, envelope, self.origin.to_wire(segment)) for segment in segments
+        ]
+        for segment in segments:
+            self._waiting.append(self._hub.timeline.step(f"send {segment} as {envelope}"))
+        self._hub.wire.send(frames)
+        self._hub.settled()
+
+    def send_icmp(self, kind: str, quoting: Segment, *, mtu: int = 0, quoted: int = icmp.WHOLE_HEADER) -> None:
+        """Send an ICMP error about a segment of the kernel's, in relative numbers; see ``harness.icmp.error``."""
+        about = self.origin.to_kernels_wire(quoting)
+        frame = icmp.error(self._hub.plan, self.flow, kind, about, mtu=mtu, quoted=quoted)
+        text = f"{kind}{f' {mtu}' if mtu else ''} about {quoting}"
+        self._last_sent = time.time_ns()
+        self._hub.timeline.step(f"send ICMP {text}")
+        self._hub.timeline.add(Probed(self._last_sent, "sent ICMP", text, connection=self.connection))
+        self._hub.wire.send([frame])
         self._hub.settled()
 
     # -- what the hub hands over
@@ -245,6 +224,7 @@ class Peer:
 
     def _settle(self, arrival: Arrival, step: str) -> None:
         self._last_judged = max(self._last_judged, arrival.at)
+        self._judged_frame = arrival.frame
         self.judged = max(self.judged, arrival.number)
         self._hub.timeline.replace(arrival.event, msgspec.structs.replace(arrival.event, step=step))
         self._hub.wire.explain(arrival.frame, step)
@@ -259,6 +239,17 @@ class Peer:
             Cause(call.at, call.end) for call in self._hub.timeline if isinstance(call, Called) and call.at <= at
         ]
         return max(causes, default=Cause(at, at))
+
+    @property
+    def judged_header(self) -> IpHeader:
+        """The IP header of the segment that an expectation took last.
+
+        Raises:
+            FinwaitError: none did yet.
+        """
+        if self._judged_frame is None:
+            raise FinwaitError("no segment was judged yet", hint="expect one first")
+        return header_of(self._hub.wire.frames[self._judged_frame].data)
 
     def expect_silence(self, for_: Span = QUIET) -> None:
         """Wait ``for_`` this long; the kernel must not send anything on this connection.

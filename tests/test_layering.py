@@ -19,15 +19,17 @@ PURE: Sequence[Sequence[str]] = (
     ("harness.errors",),
     ("harness.options", "harness.timing", "harness.stopwatch"),
     ("harness.segment",),
-    ("harness.pattern", "harness.origin", "harness.tamper", "harness.dissect"),
+    ("harness.pattern", "harness.origin", "harness.tamper", "harness.dissect", "harness.datagram"),
     ("harness.verdict",),
     ("harness.timeline",),
+    ("harness.reply",),
     ("harness.baseline", "harness.marks", "harness.catalogue"),
     ("harness.known",),
 )
 IMPURE: Sequence[Sequence[str]] = (
     ("harness.runfolder", "harness.craft", "harness.machine"),
     ("harness.wire", "harness.endpoint", "harness.probes", "harness.probes.*"),
+    ("harness.icmp",),
     ("harness.hub", "harness.endings", "harness.bench"),
     ("harness.peer", "harness.insight"),
     ("harness.session",),
