@@ -149,21 +149,30 @@ class Session:
         """The options of the peer's SYN or SYN,ACK."""
         return SYN_OPTIONS if self.timestamps else SYN_OPTIONS_WITHOUT_TIMESTAMPS
 
-    def establish(self, listener: Endpoint, peer: Peer | None = None) -> Connection:
+    def establish(self, listener: Endpoint, peer: Peer | None = None, *, options: str | None = None) -> Connection:
         """The peer opens a connection to a listening socket (RFC 9293 3.5, figure 6), which accepts it.
+
+        Args:
+            listener: who accepts.
+            peer: who opens; a new one by default.
+            options: of its SYN, in packetdrill's notation; ``syn_options`` by default.
 
         Raises:
             Mismatch: the kernel does not shake hands.
         """
         peer = peer or self.new_peer(listener.port)
-        peer.send(SYN, seq=0, options=self.syn_options)
+        offered = peer.send(SYN, seq=0, options=self.syn_options if options is None else options)
         peer.expect(SYN, seq=0, ack=1)
-        peer.craft.timestamps = self.timestamps
+        peer.craft.timestamps = offered.option("TS") is not None
         peer.send(ACK, seq=1, ack=1)
         return Connection(listener.accept(peer.connection), peer)
 
-    def connect(self, port: int | None = None) -> Connection:
+    def connect(self, port: int | None = None, *, options: str | None = None) -> Connection:
         """The kernel under test opens a connection to the peer. The kernel's end is the first of the two.
+
+        Args:
+            port: the peer's; the next one by default.
+            options: of the peer's SYN,ACK, in packetdrill's notation; ``syn_options`` by default.
 
         Raises:
             Mismatch: the kernel does not shake hands.
@@ -172,8 +181,8 @@ class Session:
         peer = self.new_peer(client.port, port=port)
         client.connect((self.lab.plan.peer.address(self.version), peer.flow.peer_port), wait=False)
         peer.expect(SYN, seq=0)
-        peer.send(SYN, seq=0, ack=1, options=self.syn_options)
-        peer.craft.timestamps = self.timestamps
+        taken = peer.send(SYN, seq=0, ack=1, options=self.syn_options if options is None else options)
+        peer.craft.timestamps = taken.option("TS") is not None
         peer.expect(ACK, seq=1, ack=1)
         client.wait_connected()
         return Connection(client, peer)
