@@ -114,20 +114,20 @@ class Session:
 
     # -- what scenarios open
 
-    def socket(self, port: int = 0, connection: int = 1) -> Endpoint:
-        """A bound TCP socket of the kernel under test; port 0 for any.
+    def socket(self, port: int = 0, connection: int = 1, *, address: str | None = None) -> Endpoint:
+        """A bound TCP socket of the kernel under test; port 0 for any, ``address`` its only one unless given.
 
         Raises:
             FinwaitError: the port is in use.
         """
-        address = self.lab.plan.kernel.address(self.version)
-        made = open_socket(self.lab.kernel, self.version, address, port)
+        own = self.lab.plan.kernel.address(self.version) if address is None else address
+        made = open_socket(self.lab.kernel, self.version, own, port)
         self._endpoints.append(Endpoint(made, self.lab.kernel, self.timeline, self._settled, connection))
         return self._endpoints[-1]
 
-    def listen(self, port: int = SERVICE_PORT, backlog: int = 16) -> Endpoint:
-        """A listening socket of the kernel under test."""
-        listener = self.socket(port)
+    def listen(self, port: int = SERVICE_PORT, backlog: int = 16, *, address: str | None = None) -> Endpoint:
+        """A listening socket of the kernel under test; see ``socket``."""
+        listener = self.socket(port, address=address)
         listener.listen(backlog)
         return listener
 

@@ -33,7 +33,7 @@ IMPURE: Sequence[Sequence[str]] = (
     ("harness.hub", "harness.endings", "harness.bench"),
     ("harness.peer", "harness.insight"),
     ("harness.session",),
-    ("harness.states",),
+    ("harness.states", "harness.flights"),
     ("harness.calibration",),
     ("harness",),  # the names that scenarios import
     ("harness.recorder", "harness.preconditions", "harness.doctor", "harness.matrix"),
