@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import BROADCAST_MAC, SYN, Envelope, Session, requirement
+from harness import BROADCAST_MAC, SYN, Envelope, Session, both_families, requirement
 from harness.marks import in_shared_lab
 from harness.probes import sockets
 
@@ -42,8 +42,8 @@ def test_syn_to_many_is_dropped(session: Session, ip_version: int, target: str, 
 
 
 @requirement("RFC9293-MUST-57")
-@pytest.mark.parametrize("ip_version", [4, 6], ids=["IPv4", "IPv6"])
-def test_syn_in_a_broadcast_frame_is_dropped(session: Session, ip_version: int) -> None:
+@both_families
+def test_syn_in_a_broadcast_frame_is_dropped(session: Session) -> None:
     """The address is the kernel's own, but the frame went to everybody (RFC 1122 3.3.6)."""
     listener = session.listen(address="")
     peer = session.new_peer(listener.port)
@@ -67,7 +67,7 @@ def test_syn_in_a_broadcast_frame_is_dropped(session: Session, ip_version: int) 
         (6, "::ffff:198.18.0.1"),
     ],
 )
-def test_syn_from_an_invalid_address_is_ignored(session: Session, ip_version: int, source: str) -> None:
+def test_syn_from_an_invalid_address_is_ignored(session: Session, source: str) -> None:
     listener = session.listen(address="")
     peer = session.new_peer(listener.port)
     peer.send_as(Envelope(source=source), peer.make(SYN, options="mss 1460"))

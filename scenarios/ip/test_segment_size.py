@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, Endpoint, Session, requirement
+from harness import ACK, Endpoint, Session, both_families, requirement
 from harness.flights import TIMESTAMPS, expect_flight
 from harness.marks import in_shared_lab
 
@@ -16,7 +16,7 @@ FITS = {4: 1460, 6: 1440}  # an MTU of 1500 less the fixed headers
 
 
 @requirement("RFC9293-MUST-16", "RFC9293-SHLD-28", "RFC6691-2-3")
-@pytest.mark.parametrize("ip_version", [4, 6], ids=["IPv4", "IPv6"])
+@both_families
 @pytest.mark.parametrize("mss", [LESS, MORE])
 @pytest.mark.parametrize("stamped", [False, True], ids=["noTS", "TS"])
 def test_segments_are_as_large_as_mss_mtu_and_options_allow(
@@ -30,7 +30,7 @@ def test_segments_are_as_large_as_mss_mtu_and_options_allow(
 
 
 @requirement("RFC9293-MUST-16")
-@pytest.mark.parametrize("ip_version", [4, 6], ids=["IPv4", "IPv6"])
+@both_families
 def test_client_honours_the_mss_of_the_syn_and_ack(session: Session) -> None:
     client, peer = session.connect(options=f"mss {LESS}")
     client.send(bytes(2 * LESS))
