@@ -48,3 +48,13 @@ def test_second_full_segment_is_acknowledged_at_once(established: Connection) ->
     peer.allow(ACK, seq=1, ack=1449)
     peer.send_together(first, second)
     peer.expect(ACK, seq=1, ack=2897)
+
+
+@requirement("RFC9293-SHLD-19")
+def test_second_full_segment_is_acknowledged_as_soon_as_it_is_read(established: Connection) -> None:
+    server, peer = wait_with_acks(established)
+    peer.allow(ACK, seq=1, ack=1449)
+    peer.send(ACK, seq=1, ack=1, data=FULL)
+    peer.send(ACK, seq=1449, ack=1, data=FULL)
+    assert server.receive() == FULL + FULL
+    peer.expect(ACK, seq=1, ack=2897)

@@ -36,12 +36,14 @@ def test_data_without_an_answer_end_the_connection(session: Session, established
 def test_closed_window_without_an_answer_ends_the_connection(session: Session, established: Connection) -> None:
     server, peer = established
     server.set_option("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)
-    peer.send(ACK, seq=1, ack=1, window=0)
+    server.send(b"taken")
+    peer.expect(ACK, seq=1, ack=1, data=b"taken")
+    peer.send(ACK, seq=1, ack=6, window=0)
     server.send(b"waiting")
-    peer.allow(ACK, seq=0, ack=1)
+    peer.allow(ACK, seq=5, ack=1)
     session.expect_error(server, "ETIMEDOUT", at_least=USER_TIMEOUT, within=2 * USER_TIMEOUT)
-    peer.send(ACK, seq=1, ack=1)
-    peer.expect(RST, seq=1)
+    peer.send(ACK, seq=1, ack=6)
+    peer.expect(RST, seq=6)
 
 
 @requirement("RFC9293-E-19", "RFC9293-MUST-22")
