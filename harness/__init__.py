@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         in_shared_lab,
         owned_and_orphaned,
         requirement,
+        takes,
         with_and_without_timestamps,
     )
     from harness.pattern import ANY, Between, Pattern
@@ -49,6 +50,7 @@ _HOMES = {
         "in_shared_lab",
         "owned_and_orphaned",
         "requirement",
+        "takes",
         "with_and_without_timestamps",
     ),
     "harness.segment": ("ACK", "CWR", "ECE", "FIN", "NONE", "PSH", "RST", "SYN", "URG", "Flags", "Segment"),
@@ -108,6 +110,7 @@ __all__ = [
     "shutdown_rdwr",
     "shutdown_wr",
     "shutdown_wr_then_close",
+    "takes",
     "with_and_without_timestamps",
 ]
 

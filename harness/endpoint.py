@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from harness.errors import FinwaitError
+from harness.errors import FinwaitError, Unsupported
 from harness.timeline import Called, Timeline
+from harness.timing import MS, Span
 from netns import sysctls
 from netns.enter import Namespace
 
@@ -145,11 +146,18 @@ class Endpoint:
         return self._call("poll(POLLPRI)", poll, str)
 
     def set_sysctl(self, name: str, value: int | str) -> None:
-        """Set a sysctl of the kernel under test, in this lab's namespace alone, such as net/ipv4/tcp_fin_timeout."""
+        """Set a sysctl of the kernel under test, in this lab's namespace alone, such as net/ipv4/tcp_fin_timeout.
+
+        Raises:
+            Unsupported: this kernel has it not.
+        """
 
         def write() -> None:
             with self._namespace.entered():
-                before = sysctls.write(name, str(value))
+                try:
+                    before = sysctls.write(name, str(value))
+                except FileNotFoundError as error:
+                    raise Unsupported(f"this kernel has no sysctl {name}") from error
             self._sysctls_before.setdefault(name, before or "")
 
         self._call(f"sysctl {name.rpartition('/')[2]}={value}", write)
@@ -175,6 +183,22 @@ class Endpoint:
                 raise OSError(number, errno.errorcode.get(number, str(number)))
 
         self._call("poll() for connect", finish)
+
+    def await_error(self, limit: Span) -> str:
+        """poll(2) and SO_ERROR: the name of the error that the kernel has for the process, empty for none in time.
+
+        Args:
+            limit: how long to wait at most.
+        """
+
+        def wait() -> str:
+            waiting = select.poll()
+            waiting.register(self.socket, 0)  # errors are always reported
+            waiting.poll(limit.ns / MS)
+            number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            return errno.errorcode.get(number, str(number)) if number else ""
+
+        return self._call("poll() for an error", wait, lambda name: name or "none in time")
 
     def let_go(self) -> None:
         """Close it and what it accepted, at the end of a scenario; not on the timeline."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from harness.bench import SharedBenches
 from harness.endpoint import Endpoint
+from harness.errors import Unsupported
 from harness.pytest_plugin import RUNNER, SCENARIO
 from harness.session import Connection, Session
+from harness.timing import REAL_WAIT, TimingProfile, format_ms, to_phase
 
 
 @pytest.fixture
@@ -53,6 +56,9 @@ def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, h
     runner = request.config.stash[RUNNER]
     scenario = request.node.stash[SCENARIO]
     shared = "shared_lab" in request.fixturenames
+    _take_time(request.node, runner.profile)
+    if runner.profile.virtual and not shared:
+        time.sleep(to_phase(time.monotonic_ns()) / 1e9)  # free there, and timers are rounded alike in every run
     opened = Session(
         runner.profile,
         version=ip_version,
@@ -66,6 +72,20 @@ def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, h
         scenario.sessions.append(opened)
         runner.opened(opened)
         yield opened
+
+
+def _take_time(item: pytest.Item, profile: TimingProfile) -> None:
+    """Refuse what waits for too long in real time; see ``harness.marks.takes``.
+
+    Raises:
+        Unsupported: it does.
+    """
+    wait = sum(span.ns for mark in item.iter_markers("takes") for span in mark.args)
+    if wait > REAL_WAIT.ns and not profile.virtual:
+        raise Unsupported(
+            f"waits {format_ms(wait)} for the kernel's timers, and real time is not spent on more than {REAL_WAIT}",
+            hint="finwait matrix --kernel uml-virtual:7.2, where waiting is free",
+        )
 
 
 @pytest.fixture

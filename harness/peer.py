@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 import msgspec
 
@@ -17,7 +17,7 @@ from harness.datagram import Envelope, IpHeader, header_of
 from harness.errors import FinwaitError
 from harness.hub import Hub
 from harness.origin import Origin
-from harness.pattern import Number, Pattern
+from harness.pattern import Number, Pattern, PatternFields
 from harness.reply import Arrival, Cause, Reply
 from harness.segment import ACK, RST, SYN, Flags, Segment, check_range
 from harness.timeline import Called, Probed, Received, Sent
@@ -27,16 +27,6 @@ from harness.wire import Encoder, Flow
 
 INITIAL_SEQUENCE_NUMBER = 1_000_000_000
 """Where a peer's sequence numbers start unless a scenario says otherwise."""
-
-
-class PatternFields(TypedDict, total=False):
-    """What else may be expected of a segment; see ``Pattern``."""
-
-    window: Number
-    data: bytes
-    length: Number
-    options: str
-    without: str
 
 
 class Peer:
@@ -55,6 +45,7 @@ class Peer:
         self.origin = Origin(check_range("isn", isn, 32))
         self.craft = Craft()
         self.judged = 0  # the number of the last arrival that an expectation took
+        self.last_elapsed = 0  # ns, of the last answer
         self.last_reply: Reply | None = None  # the last choice between alternatives, else the last answer
         self._hub = hub
         self._encoder = Encoder(hub.plan, flow)
@@ -158,6 +149,7 @@ class Peer:
         ack: Number | None = None,
         within: Span | None = PROMPT,
         at_least: Span | None = None,
+        after: Span | None = None,
         **fields: Unpack[PatternFields],
     ) -> Segment:
         """Wait for the kernel's next segment and judge it; see ``Pattern`` for the fields.
@@ -168,21 +160,29 @@ class Peer:
             ack: relative acknowledgment number or a range; None for any.
             within: how long after its cause it may come; None for any time up to the profile's patience.
             at_least: how long after its cause it must not come yet.
+            after: both, for what a timer of that length sends.
             fields: window, data, length, options, without.
 
         Raises:
             Mismatch: another segment, none, or one at the wrong time.
         """
         pattern = Pattern(flags, seq=seq, ack=ack, **fields)
-        return self._await(Expectation({"": pattern}, within, at_least)).segment
+        return self._await(Expectation({"": pattern}, after or within, after or at_least)).segment
 
-    def expect_one_of(self, *, within: Span | None = PROMPT, **alternatives: Pattern) -> Reply:
+    @property
+    def elapsed(self) -> Span:
+        """How long after its cause the last answer came."""
+        return Span(self.last_elapsed, "MEASURED", "what this kernel took before")
+
+    def expect_one_of(
+        self, *, within: Span | None = PROMPT, at_least: Span | None = None, **alternatives: Pattern
+    ) -> Reply:
         """Wait for the kernel's next segment, which must be one of the declared alternatives; the reply says which.
 
         Raises:
             Mismatch: none of them, none at all, or too late.
         """
-        return self._await(Expectation(alternatives, within))
+        return self._await(Expectation(alternatives, within, at_least))
 
     def _await(self, expectation: Expectation) -> Reply:
         step = self._hub.timeline.step("expect " + " or ".join(map(str, expectation.alternatives.values())))
@@ -218,6 +218,7 @@ class Peer:
             self._settle(arrival, f"{step}: {name}" if name else step)
         self._hub.settled()
         reply = Reply(name, arrival.event.segment, max(0, arrival.at - cause.end), expectation)
+        self.last_elapsed = reply.elapsed_ns
         if name or self.last_reply is None or not self.last_reply.name:
             self.last_reply = reply
         return reply

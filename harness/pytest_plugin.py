@@ -71,6 +71,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Get the right to make namespaces, and a run folder."""
     config.addinivalue_line("markers", "requirement(*ids, fixed_by='', reason=''): the clauses a scenario checks")
+    config.addinivalue_line("markers", "takes(*spans): how long a scenario waits for timers in all")
     if config.option.help or config.option.collectonly:
         return
     try:
@@ -225,6 +226,9 @@ class Runner:
         scenario.outcome, scenario.message = recorder.classify(error)
         if scenario.outcome is Outcome.DEVIATES or (error is not None and isinstance(error, FinwaitError)):
             report.longrepr = f"{item.nodeid}\n\n{scenario.message}" if report.outcome == "failed" else report.longrepr
+        if scenario.outcome is Outcome.UNSUPPORTED and report.outcome == "failed":  # a reason, and no error of pytest's
+            report.outcome = "skipped"
+            report.longrepr = (str(item.path), item.location[1] or 0, f"Skipped: {scenario.message}")
         keep = item.config.option.captures == "all"
         result = recorder.record(scenario, self.folder, call.duration, keep_capture=keep)
         if excuse := self.knowledge.excuse(result):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from typing import NamedTuple, Self
 
@@ -14,8 +15,8 @@ from harness.probes.tracepoints import Tracer
 from harness.segment import ACK, SYN
 from harness.stopwatch import Stopwatch
 from harness.tamper import Tampering
-from harness.timeline import Probed, Timeline, describe
-from harness.timing import TimingProfile, format_ms
+from harness.timeline import Called, Probed, Timeline, describe
+from harness.timing import PROMPT, Span, TimingProfile, format_ms
 from harness.verdict import Mismatch
 from harness.wire import Flow
 from netns import processor
@@ -186,6 +187,39 @@ class Session:
         peer.expect(ACK, seq=1, ack=1)
         client.wait_connected()
         return Connection(client, peer)
+
+    def expect_error(
+        self,
+        endpoint: Endpoint,
+        name: str,
+        *,
+        after: Span | None = None,
+        at_least: Span = PROMPT,
+        within: Span | None = None,
+    ) -> None:
+        """Wait until the kernel tells a process of an error, counted from the last segment or call.
+
+        Args:
+            endpoint: whose process.
+            name: of the error, such as ``ETIMEDOUT``.
+            after: not earlier, and not later than the timer wheel and the waking of a process allow.
+            at_least: not earlier.
+            within: not later; by default four times the least.
+
+        Raises:
+            Mismatch: another error, none, or one at the wrong time.
+        """
+        step = self.timeline.step(f"expect {name}")
+        *_, last = (event for event in self.timeline if not isinstance(event, Probed))
+        began, over = (last.at, last.end) if isinstance(last, Called) else (last.at, last.at)
+        earliest = after or at_least
+        latest = self.profile.upper(after or within or 4 * earliest) + self.profile.wakeup_ns
+        seen = endpoint.await_error(Span(latest + self.profile.patience_ns, "LIMIT"))
+        now = time.time_ns()
+        self.hub.flush()
+        if seen != name or now - began < earliest.ns or now - over > latest:
+            expected = f"  {name}   not before {earliest}, by {format_ms(latest)}   ({step})"
+            raise Mismatch([expected], f"  {seen or 'no error'}   at +{format_ms(now - over)}")
 
     # -- the end of a scenario
 
