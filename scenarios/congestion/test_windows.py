@@ -163,7 +163,7 @@ def test_flight_after_a_timeout_is_one_segment_and_then_two(session: Session, es
     server.set_sysctl("net/ipv4/tcp_frto", 0)  # else it looks first whether the timeout was spurious (RFC 5682)
     send_all(server, 3 * FLIGHT)
     expect_flight(peer, FLIGHT, seq=1)
-    peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, within=None)
+    peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, within=RTO_INIT)
     assert_no_more(session, peer)
     peer.send(ACK, seq=1, ack=number(1))
     expect_flight(peer, 2, seq=number(1))
@@ -182,7 +182,7 @@ def test_flight_after_timeouts_doubles_up_to_half_of_what_was_in_flight(
     send_all(server, 4 * FLIGHT)
     expect_flight(peer, FLIGHT, seq=1)
     for _ in range(timeouts):
-        peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, within=None)
+        peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, within=RTO_INIT)
     acknowledged = 1
     for segments in (2, 4):
         peer.send(ACK, seq=1, ack=number(acknowledged))

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from harness import ACK, PSH, Connection, both_families, requirement
+from harness import ACK, PSH, RTO_INIT, Connection, both_families, requirement
 from harness.flights import IPV4_MSS, TIMESTAMPS, expect_flight
 from harness.marks import in_shared_lab
 
@@ -104,7 +104,7 @@ def test_data_that_are_not_pushed_are_collected(established: Connection) -> None
 def test_data_that_are_not_pushed_are_sent_in_the_end(established: Connection) -> None:
     server, peer = established
     server.send(b"one and no other", socket.MSG_MORE)
-    peer.expect(ACK, seq=1, ack=1, data=b"one and no other", within=None)
+    peer.expect(ACK, seq=1, ack=1, data=b"one and no other", within=RTO_INIT)
 
 
 @requirement("RFC9293-SHLD-28")
