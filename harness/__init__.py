@@ -27,13 +27,11 @@ if TYPE_CHECKING:
     )
     from harness.pattern import ANY, Between, Pattern
     from harness.peer import Peer
-    from harness.reply import Reply
-    from harness.segment import ACK, CWR, ECE, FIN, NONE, PSH, RST, SYN, URG, Flags, Segment
+    from harness.segment import ACK, CWR, ECE, FIN, NONE, PSH, RST, SYN, URG, WRONG_CHECKSUM, Flags, Segment
     from harness.session import Connection, Session
     from harness.states import NUMBERS, STATES, WAYS, Numbers, reach
     from harness.timing import DELACK_MAX, PROMPT, QUIET, RTO_INIT, RTO_MIN, Span
-    from harness.verdict import Mismatch
-    from harness.wire import WRONG_CHECKSUM
+    from harness.verdict import Mismatch, Reply
 
 _HOMES = {
     "harness.endings": ("ENDINGS", "Ending", "close", "shutdown_rdwr", "shutdown_wr", "shutdown_wr_then_close"),
@@ -42,8 +40,6 @@ _HOMES = {
     "harness.pattern": ("ANY", "Between", "Pattern"),
     "harness.datagram": ("BROADCAST_MAC", "Envelope", "IpHeader"),
     "harness.peer": ("Peer",),
-    "harness.reply": ("Reply",),
-    "harness.wire": ("WRONG_CHECKSUM",),
     "harness.marks": (
         "both_families",
         "both_sides",
@@ -53,11 +49,24 @@ _HOMES = {
         "takes",
         "with_and_without_timestamps",
     ),
-    "harness.segment": ("ACK", "CWR", "ECE", "FIN", "NONE", "PSH", "RST", "SYN", "URG", "Flags", "Segment"),
+    "harness.segment": (
+        "ACK",
+        "CWR",
+        "ECE",
+        "FIN",
+        "NONE",
+        "PSH",
+        "RST",
+        "SYN",
+        "URG",
+        "WRONG_CHECKSUM",
+        "Flags",
+        "Segment",
+    ),
     "harness.session": ("Connection", "Session"),
     "harness.states": ("NUMBERS", "STATES", "WAYS", "Numbers", "reach"),
     "harness.timing": ("DELACK_MAX", "PROMPT", "QUIET", "RTO_INIT", "RTO_MIN", "Span"),
-    "harness.verdict": ("Mismatch",),
+    "harness.verdict": ("Mismatch", "Reply"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -78,6 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("after", type=Path, metavar="RUN_B")
     compare.set_defaults(call=_compare, passes_on=False)
 
+    coverage = verbs.add_parser("coverage", help="what of the RFCs was tried, and what came of it")
+    coverage.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="one a kernel [the latest]")
+    coverage.add_argument("--write", action="store_true", help="write docs/coverage.md instead of printing")
+    coverage.set_defaults(call=_coverage, passes_on=False)
+
     baseline = verbs.add_parser("baseline", help="write what deviated in a run as a baseline, for --baseline")
     baseline.add_argument("run", type=Path, metavar="RUN")
     baseline.set_defaults(call=_baseline, passes_on=False)
@@ -189,6 +194,24 @@ def _compare(options: argparse.Namespace, console: Console) -> int:
     comparison = compare(load(options.before), load(options.after))
     render(comparison, console)
     return comparison.exit_status
+
+
+def _coverage(options: argparse.Namespace, console: Console) -> int:
+    from harness import catalogue
+    from harness.runfolder import write_whole
+    from reports import coverage
+    from reports.lines import show, width_of
+    from reports.runs import latest, load
+
+    known = catalogue.load()
+    folders = options.runs or [latest(CHECKOUT / "reports" / "runs")]
+    why_not = coverage.reasons(CHECKOUT / "scenarios" / "untested.toml", known)
+    found = coverage.coverage([load(folder) for folder in folders], known, why_not)
+    if options.write:
+        write_whole(CHECKOUT / "docs" / "coverage.md", coverage.markdown(found).encode())
+    else:
+        show(console, coverage.table(found, width_of(console)))
+    return 0
 
 
 def _baseline(options: argparse.Namespace, _: Console) -> int:

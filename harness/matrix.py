@@ -115,11 +115,13 @@ class Found:
         folder: where the run folders lie together.
         runs: of the kernels that got as far as a run folder; what they did not finish is lost in it.
         failures: why others, or parts of them, are missing: a line each.
+        unlike: names of the kernels that do not do what the baseline says, where one was given.
     """
 
     folder: Path
     runs: tuple[LoadedRun, ...]
     failures: tuple[str, ...]
+    unlike: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -163,7 +165,8 @@ def run_on(
                 specs,
             )
         )
-    return _collect(output, ended)
+    strict = any(argument.startswith("--baseline") for argument in arguments)
+    return _collect(output, ended, strict=strict)
 
 
 def _room() -> int:
@@ -172,7 +175,7 @@ def _room() -> int:
     return max(1, min(len(os.sched_getaffinity(0)), free // MEMORY_EACH))
 
 
-def _collect(output: Path, ended: Sequence[KernelRun]) -> Found:
+def _collect(output: Path, ended: Sequence[KernelRun], *, strict: bool) -> Found:
     runs, failures = [], []
     for one in ended:
         try:
@@ -181,7 +184,9 @@ def _collect(output: Path, ended: Sequence[KernelRun]) -> Found:
             failures.append(f"{one.spec.name}: {one.lost or _said(one) or error}")
         else:
             failures += [f"{one.spec.name}: {one.lost}"] if one.lost else []
-    return Found(output, tuple(runs), tuple(failures))
+    # a deviation alone is a result and no failure; against a baseline pytest's own status says whether it holds
+    unlike = tuple(one.spec.name for one in ended if strict and one.run and one.run.status not in (0, None))
+    return Found(output, tuple(runs), tuple(failures), unlike)
 
 
 def _said(one: KernelRun) -> str:
@@ -194,7 +199,8 @@ def present(found: Found, console: Console) -> int:
     """Print the joined matrix and write it beside the run folders; the exit status.
 
     Returns:
-        0 when every verdict was reached, whatever it was, else 1.
+        0 when every verdict was reached, whatever it was, and every kernel does what the baseline says, where one was
+        given; else 1.
     """
     if found.runs:
         joined = join(found.runs)
@@ -202,7 +208,12 @@ def present(found: Found, console: Console) -> int:
         write_whole(found.folder / "matrix.json", joined.json())
     show_failures(found, console)
     console.print(f"run folders and matrix.json in {found.folder}", soft_wrap=True)
-    return 0 if found.complete else 1
+    for name in found.unlike:
+        console.print(
+            f"{name} does not do what the baseline says: console.txt in its run folder names the scenarios",
+            soft_wrap=True,
+        )
+    return 0 if found.complete and not found.unlike else 1
 
 
 def show_failures(found: Found, console: Console) -> None:

@@ -11,26 +11,23 @@ from typing import Unpack
 
 import msgspec
 
-from harness import icmp
-from harness.craft import Craft, HeaderFields
-from harness.datagram import Envelope, IpHeader, header_of
+from harness.arrival import Arrival, Cause
+from harness.datagram import IpHeader, header_of
 from harness.errors import FinwaitError
 from harness.hub import Hub
-from harness.origin import Origin
+from harness.offer import Offer
 from harness.pattern import Number, Pattern, PatternFields
-from harness.reply import Arrival, Cause, Reply
-from harness.segment import ACK, RST, SYN, Flags, Segment, check_range
-from harness.timeline import Called, Probed, Received, Sent
+from harness.segment import ACK, NONE, RST, SYN, Flags, Segment
+from harness.sender import INITIAL_SEQUENCE_NUMBER as INITIAL_SEQUENCE_NUMBER  # noqa: PLC0414  (scenarios import it from here)
+from harness.sender import Sender
+from harness.timeline import Called, Received
 from harness.timing import PROMPT, QUIET, Span, format_ms
-from harness.verdict import Expectation, Mismatch
-from harness.wire import Encoder, Flow
-
-INITIAL_SEQUENCE_NUMBER = 1_000_000_000
-"""Where a peer's sequence numbers start unless a scenario says otherwise."""
+from harness.verdict import Expectation, Mismatch, Reply
+from harness.wire import Flow
 
 
-class Peer:
-    """One connection of the peer's.
+class Peer(Sender):
+    """One connection of the peer's: what it sends, and what is expected of the kernel.
 
     Args:
         hub: the lab's wire and what hangs on it.
@@ -40,88 +37,19 @@ class Peer:
     """
 
     def __init__(self, hub: Hub, flow: Flow, connection: int = 1, isn: int = INITIAL_SEQUENCE_NUMBER) -> None:
-        self.flow = flow
-        self.connection = connection
-        self.origin = Origin(check_range("isn", isn, 32))
-        self.craft = Craft()
+        super().__init__(hub, flow, connection, isn)
+        self.offer = Offer()
         self.judged = 0  # the number of the last arrival that an expectation took
         self.last_elapsed = 0  # ns, of the last answer
         self.last_reply: Reply | None = None  # the last choice between alternatives, else the last answer
-        self._hub = hub
-        self._encoder = Encoder(hub.plan, flow)
-        self._waiting: deque[str] = deque()
         self._inbox: deque[Arrival] = deque()
         self._allowed: list[Pattern] = []
-        self._last_sent = 0
         self._last_judged = 0
         self._judged_frame: int | None = None
         self._last_ack: int | None = None
         hub.register(flow, self)
 
-    # -- sending
-
-    def make(self, flags: Flags, *, seq: int = 0, ack: int | None = None, **fields: Unpack[HeaderFields]) -> Segment:
-        """A segment as the peer would send it now, to be sent later: what is overtaken on its way was made earlier.
-
-        Args:
-            flags: control bits; ACK comes by itself with ``ack``.
-            seq: relative sequence number, -2**31 to 2**32 - 1.
-            ack: relative acknowledgment number, likewise.
-            fields: any other field of ``Segment``. The window is the peer's usual one by default; options are in
-                packetdrill's notation, by default the timestamps where they were negotiated.
-
-        Raises:
-            FinwaitError: a number does not fit its field, or an unknown option.
-        """
-        made = self.craft.make(flags, seq, ack, fields)
-        self._encoder.encode(self.origin.to_wire(made))  # what cannot be sent is told where it is made
-        return made
-
-    def send(self, flags: Flags, *, seq: int = 0, ack: int | None = None, **fields: Unpack[HeaderFields]) -> Segment:
-        """Make a segment and put it on the wire; see ``make`` for the arguments."""
-        made = self.make(flags, seq=seq, ack=ack, **fields)
-        self.send_together(made)
-        return made
-
-    def send_together(self, *segments: Segment) -> None:
-        """Put segments on the wire straight one after the other; all are encoded before the first is sent."""
-        with self._hub.stopwatch.part("craft"):
-            frames = [self._encoder.encode(self.origin.to_wire(segment)) for segment in segments]
-        for segment in segments:
-            self._waiting.append(self._hub.timeline.step(f"send {segment}"))
-        with self._hub.stopwatch.part("kernel"):
-            self._hub.wire.send(frames)
-        self._hub.settled()
-
-    def send_as(self, envelope: Envelope, *segments: Segment) -> None:
-        """Put segments on the wire in an IP header that is not the usual one; see ``send_together``."""
-        frames = [
-            icmp.enveloped(self._hub.plan, self.flow, envelope, self.origin.to_wire(segment)) for segment in segments
-        ]
-        for segment in segments:
-            self._waiting.append(self._hub.timeline.step(f"send {segment} as {envelope}"))
-        self._hub.wire.send(frames)
-        self._hub.settled()
-
-    def send_icmp(self, kind: str, quoting: Segment, *, mtu: int = 0, quoted: int = icmp.WHOLE_HEADER) -> None:
-        """Send an ICMP error about a segment of the kernel's, in relative numbers; see ``harness.icmp.error``."""
-        about = self.origin.to_kernels_wire(quoting)
-        frame = icmp.error(self._hub.plan, self.flow, kind, about, mtu=mtu, quoted=quoted)
-        text = f"{kind}{f' {mtu}' if mtu else ''} about {quoting}"
-        self._last_sent = time.time_ns()
-        self._hub.timeline.step(f"send ICMP {text}")
-        self._hub.timeline.add(Probed(self._last_sent, "sent ICMP", text, connection=self.connection))
-        self._hub.wire.send([frame])
-        self._hub.settled()
-
     # -- what the hub hands over
-
-    def note_sent(self, at: int, segment: Segment, frame: int) -> None:
-        """An own segment passed the capture: now its time is known."""
-        step = self._waiting.popleft() if self._waiting else ""
-        self._hub.wire.explain(frame, step)
-        self._hub.timeline.add(Sent(at, self.origin.from_peer(segment), step, self.connection))
-        self._last_sent = at
 
     def note_received(self, at: int, segment: Segment, frame: int) -> None:
         """A segment of the kernel's arrived, with wire numbers."""
@@ -134,7 +62,9 @@ class Peer:
             self.craft.echo = (stamp.values[0] - self.origin.kernel_ts) % 2**32
         if segment.flags & ACK:
             self._last_ack = segment.ack
-        for seen_at, seen in self._hub.alter(at, self.origin.from_kernel(segment)):
+        relative = self.origin.from_kernel(segment)
+        self.offer.note(relative)
+        for seen_at, seen in self._hub.alter(at, relative):
             event = Received(seen_at, seen, "", self.connection)
             self._hub.timeline.add(event)
             self._inbox.append(Arrival(event, frame, seen_at, self._hub.answers))
@@ -181,8 +111,44 @@ class Peer:
 
         Raises:
             Mismatch: none of them, none at all, or too late.
+            FinwaitError: none was declared.
         """
+        if not alternatives:
+            raise FinwaitError(
+                "no alternative is declared", hint="expect_one_of(name=Pattern(...)), or expect_silence()"
+            )
         return self._await(Expectation(alternatives, within, at_least))
+
+    def expect_at_once(self, *, silence: str = "", **alternatives: Pattern) -> str:
+        """Judge what the kernel sent by the time that it had taken in all it was sent; no wait is needed to know.
+
+        Args:
+            silence: the name of the alternative that nothing comes; empty where something has to.
+            alternatives: as of ``expect_one_of``.
+
+        Returns:
+            The alternative's name; see ``last_reply`` for the segment, which is an empty one for silence.
+
+        Raises:
+            Mismatch: none of them.
+        """
+        expectation = Expectation(alternatives or {"": Pattern(NONE)}, PROMPT)
+        offered = [*map(str, alternatives.values())] + [f"silence ({silence})"] * bool(silence)
+        step = self._hub.timeline.step("expect at once " + " or ".join(offered))
+        with self._hub.stopwatch.part("kernel"):
+            self._hub.flush()
+        arrival = self._next(expectation)
+        if arrival is None and not silence:
+            raise Mismatch(expectation.describe(), "nothing, and the kernel has taken in all it was sent")
+        if arrival is None:
+            self._hub.settled()
+            self.last_reply = Reply(silence, Segment(flags=NONE), 0, expectation)
+        elif not alternatives:
+            self._settle(arrival, f"{step}: broken")
+            raise Mismatch([f"> nothing   ({silence})"], f"> {arrival.event.segment}")
+        else:
+            self._judge(expectation, arrival, step)
+        return self.last_reply.name if self.last_reply else ""
 
     def _await(self, expectation: Expectation) -> Reply:
         step = self._hub.timeline.step("expect " + " or ".join(map(str, expectation.alternatives.values())))
@@ -260,9 +226,9 @@ class Peer:
         """
         step = self._hub.timeline.step(f"expect silence for {for_}")
         end = time.monotonic_ns() + for_.ns
-        while not self._inbox and self._hub.pump(end - time.monotonic_ns()):
+        # what is allowed neither breaks the silence nor ends it
+        while (arrival := self._next(Expectation({}, None))) is None and self._hub.pump(end - time.monotonic_ns()):
             pass
-        arrival = self._next(Expectation({}, None))
         if arrival is not None:
             elapsed = arrival.at - self._cause(arrival.at).end
             self._settle(arrival, f"{step}: broken")

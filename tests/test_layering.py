@@ -19,18 +19,27 @@ PURE: Sequence[Sequence[str]] = (
     ("harness.errors",),
     ("harness.options", "harness.timing", "harness.stopwatch"),
     ("harness.segment",),
-    ("harness.pattern", "harness.origin", "harness.tamper", "harness.dissect", "harness.datagram"),
+    (
+        "harness.pattern",
+        "harness.origin",
+        "harness.tamper",
+        "harness.dissect",
+        "harness.offer",
+        "harness.standing",
+        "harness.datagram",
+    ),
     ("harness.verdict",),
     ("harness.timeline",),
-    ("harness.reply",),
-    ("harness.baseline", "harness.marks", "harness.catalogue"),
-    ("harness.known",),
+    ("harness.arrival",),
+    ("harness.baseline", "harness.marks", "harness.catalogue", "harness.derive"),
+    ("harness.known", "harness.statetable"),
 )
 IMPURE: Sequence[Sequence[str]] = (
     ("harness.runfolder", "harness.craft", "harness.machine"),
-    ("harness.wire", "harness.endpoint", "harness.probes", "harness.probes.*"),
+    ("harness.wire", "harness.marker", "harness.endpoint", "harness.probes", "harness.probes.*"),
     ("harness.icmp",),
     ("harness.hub", "harness.endings", "harness.bench"),
+    ("harness.sender",),
     ("harness.peer", "harness.insight"),
     ("harness.session",),
     ("harness.states", "harness.flights"),
@@ -51,7 +60,7 @@ BESIDE = {
     "harness.kernels": {"harness.kernels"} | PURE_MODULES,
     "reports": {"reports"} | PURE_MODULES,
 }
-MAY_USE_SCAPY = {"harness.wire", "harness.craft", "reports.pcapng"}
+MAY_USE_SCAPY = {"harness.wire", "harness.marker", "harness.craft", "reports.pcapng"}
 PURE_THIRD_PARTY = {"msgspec"}
 THIRD_PARTY_OF = {"harness.marks": {"pytest"}}
 # harness.errors is the name by which the harness knows the errors of the lowest layer

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 
 from harness import ACK, RTO_INIT, Connection, Endpoint, Peer, Session, requirement
-from harness.flights import FLIGHT, IPV4_MSS, expect_flight
+from harness.flights import FLIGHT, IPV4_MSS, expect_flight, write_segments
 from harness.marks import in_shared_lab
 
 pytestmark = in_shared_lab
@@ -22,21 +20,8 @@ real_timers = pytest.mark.parametrize("hold_timers", [False])
 
 @pytest.fixture
 def established(session: Session, listener: Endpoint) -> Connection:
-    """Opened by the peer, without window scaling, SACK and timestamps, to a server that has a lot to send."""
-    connection = session.establish(listener, options=PLAIN)
-    size = 6 * FLIGHT * IPV4_MSS
-    connection.server.set_option("SO_SNDBUF", size)
-    return connection
-
-
-def send_all(server: Endpoint, segments: int) -> None:
-    """Write full segments one by one, each a record of its own.
-
-    So none is held back to make a larger piece of work for a network card (tcp_tso_should_defer,
-    net/ipv4/tcp_output.c), which would go by the clock.
-    """
-    for _ in range(segments):
-        assert server.send(bytes(IPV4_MSS), socket.MSG_EOR) == IPV4_MSS
+    """Opened by the peer, without window scaling, SACK and timestamps."""
+    return session.establish(listener, options=PLAIN)
 
 
 def assert_no_more(session: Session, peer: Peer) -> None:
@@ -56,7 +41,7 @@ def number(segments: int) -> int:
 @requirement("RFC5681-3.1-1")
 def test_first_flight_is_at_most_three_segments(session: Session, established: Connection) -> None:
     server, peer = established
-    send_all(server, 2 * FLIGHT)
+    write_segments(server, 2 * FLIGHT)
     expect_flight(peer, STANDARD_FLIGHT, seq=1)
     assert_no_more(session, peer)
 
@@ -65,7 +50,7 @@ def test_first_flight_is_at_most_three_segments(session: Session, established: C
 def test_handshake_does_not_enlarge_the_first_flight(session: Session, established: Connection) -> None:
     """RFC 6928 2 allows ten segments; the ACK of the SYN,ACK must not make eleven of them (RFC 5681 3.1)."""
     server, peer = established
-    send_all(server, 2 * FLIGHT)
+    write_segments(server, 2 * FLIGHT)
     expect_flight(peer, FLIGHT, seq=1)
     assert_no_more(session, peer)
 
@@ -76,7 +61,7 @@ def test_handshake_does_not_enlarge_the_first_flight(session: Session, establish
 @requirement("RFC5681-3.1-5", "RFC9293-MUST-19")
 def test_slow_start_adds_one_segment_for_each_that_is_acknowledged(session: Session, established: Connection) -> None:
     server, peer = established
-    send_all(server, 3 * FLIGHT)
+    write_segments(server, 3 * FLIGHT)
     behind = expect_flight(peer, FLIGHT, seq=1)
     for segments in (1, 2, 3):
         peer.send(ACK, seq=1, ack=number(segments))
@@ -88,7 +73,7 @@ def test_slow_start_adds_one_segment_for_each_that_is_acknowledged(session: Sess
 def test_ack_of_a_part_of_a_segment_adds_less_than_a_segment(session: Session, established: Connection) -> None:
     """Ten ACKs of 146 bytes each acknowledge one segment: they may add as much as one ACK of it (RFC 5681 3.1)."""
     server, peer = established
-    send_all(server, 3 * FLIGHT)
+    write_segments(server, 3 * FLIGHT)
     behind = expect_flight(peer, FLIGHT, seq=1)
     part = IPV4_MSS // 10
     for acknowledged in range(1 + part, number(1), part):
@@ -105,7 +90,7 @@ def test_ack_of_a_part_of_a_segment_adds_less_than_a_segment(session: Session, e
 @requirement("RFC5681-3.2-3")
 def test_first_two_duplicate_acks_let_a_new_segment_out_each(session: Session, established: Connection) -> None:
     server, peer = established
-    send_all(server, 2 * FLIGHT)
+    write_segments(server, 2 * FLIGHT)
     behind = expect_flight(peer, FLIGHT, seq=1)
     for _ in range(2):
         peer.send(ACK, seq=1, ack=1)
@@ -116,7 +101,7 @@ def test_first_two_duplicate_acks_let_a_new_segment_out_each(session: Session, e
 @requirement("RFC5681-3.2-4", "RFC9293-MUST-19")
 def test_third_duplicate_ack_has_the_lost_segment_sent_again(session: Session, established: Connection) -> None:
     server, peer = established
-    send_all(server, FLIGHT)
+    write_segments(server, FLIGHT)
     expect_flight(peer, FLIGHT, seq=1)
     for _ in range(DUPLICATES - 1):
         peer.send(ACK, seq=1, ack=1)
@@ -129,7 +114,7 @@ def test_third_duplicate_ack_has_the_lost_segment_sent_again(session: Session, e
 def test_duplicate_that_carries_data_does_not_count(established: Connection) -> None:
     """A duplicate ACK has no data, and the window of the last one (RFC 5681 2)."""
     server, peer = established
-    send_all(server, FLIGHT)
+    write_segments(server, FLIGHT)
     expect_flight(peer, FLIGHT, seq=1)
     sent = 1
     for _ in range(DUPLICATES):
@@ -141,7 +126,7 @@ def test_duplicate_that_carries_data_does_not_count(established: Connection) -> 
 @requirement("RFC5681-3.2-5")
 def test_flight_after_recovery_is_half_of_the_one_before(session: Session, established: Connection) -> None:
     server, peer = established
-    send_all(server, 4 * FLIGHT)
+    write_segments(server, 4 * FLIGHT)
     behind = expect_flight(peer, FLIGHT, seq=1)
     for _ in range(2):  # limited transmit
         peer.send(ACK, seq=1, ack=1)
@@ -161,7 +146,7 @@ def test_flight_after_recovery_is_half_of_the_one_before(session: Session, estab
 def test_flight_after_a_timeout_is_one_segment_and_then_two(session: Session, established: Connection) -> None:
     server, peer = established
     server.set_sysctl("net/ipv4/tcp_frto", 0)  # else it looks first whether the timeout was spurious (RFC 5682)
-    send_all(server, 3 * FLIGHT)
+    write_segments(server, 3 * FLIGHT)
     expect_flight(peer, FLIGHT, seq=1)
     peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, within=RTO_INIT)
     assert_no_more(session, peer)
@@ -179,7 +164,7 @@ def test_flight_after_timeouts_doubles_up_to_half_of_what_was_in_flight(
     """Ten were in flight, so slow start ends at five: two, four, and then one more for each flight (RFC 5681 3.1)."""
     server, peer = established
     server.set_sysctl("net/ipv4/tcp_frto", 0)
-    send_all(server, 4 * FLIGHT)
+    write_segments(server, 4 * FLIGHT)
     expect_flight(peer, FLIGHT, seq=1)
     for _ in range(timeouts):
         peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, within=RTO_INIT)
@@ -199,12 +184,12 @@ def test_flight_after_timeouts_doubles_up_to_half_of_what_was_in_flight(
 @real_timers
 def test_flight_after_an_idle_time_is_no_more_than_the_first(session: Session, established: Connection) -> None:
     server, peer = established
-    send_all(server, 3 * FLIGHT)
+    write_segments(server, 3 * FLIGHT)
     behind = expect_flight(peer, FLIGHT, seq=1)
     peer.send(ACK, seq=1, ack=behind)
     behind = expect_flight(peer, 2 * FLIGHT, seq=behind)
     peer.send(ACK, seq=1, ack=behind)  # now twice as many would be allowed
     peer.expect_silence(for_=RTO_INIT)
-    send_all(server, 2 * FLIGHT)
+    write_segments(server, 2 * FLIGHT)
     expect_flight(peer, FLIGHT, seq=behind)
     assert_no_more(session, peer)

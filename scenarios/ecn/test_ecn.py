@@ -23,7 +23,7 @@ from harness import (
     both_families,
     requirement,
 )
-from harness.flights import FLIGHT, IPV4_MSS, expect_flight
+from harness.flights import FLIGHT, IPV4_MSS, expect_flight, write_segments
 from harness.marks import in_shared_lab
 
 pytestmark = in_shared_lab
@@ -68,9 +68,7 @@ def asking(session: Session) -> Connection:
 def flight(connection: Connection, written: int = 4 * FLIGHT) -> int:
     """Ten full segments of the server's, and perhaps more to come; the number behind them."""
     server, peer = connection
-    size = written * IPV4_MSS
-    server.set_option("SO_SNDBUF", size)
-    assert server.send(bytes(size)) == size
+    write_segments(server, written)
     return expect_flight(peer, FLIGHT, seq=1)
 
 
