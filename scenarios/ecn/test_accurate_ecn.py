@@ -12,6 +12,7 @@ pytestmark = in_shared_lab
 
 AE = Flags.AE
 ASKING = 3  # tcp_ecn: ask for Accurate ECN, and agree to it (ip-sysctl.rst)
+NO_OPTION = 0  # tcp_ecn_option: the three flags alone
 PLAIN = "mss 1460"
 NOT_ECT, ECT_1, ECT_0, CE = range(4)  # the two bits of the IP header (RFC 3168 5)
 FIRST_COUNT = AE | ECE  # five: what the counter of marked packets starts with (RFC 9768 3.2.1)
@@ -28,8 +29,9 @@ def ask(endpoint: Endpoint) -> None:
     """Switch Accurate ECN on.
 
     Raises:
-        Unsupported: the kernel has it not.
+        Unsupported: the kernel has it not, or only parts of it; old ones take any number for tcp_ecn.
     """
+    endpoint.set_sysctl("net/ipv4/tcp_ecn_option", NO_OPTION)
     try:
         endpoint.set_sysctl("net/ipv4/tcp_ecn", ASKING)
     except OSError as error:

@@ -196,7 +196,10 @@ def test_retransmission_is_neither_ect_nor_cwr(established: Connection) -> None:
 @pytest.mark.parametrize("hold_timers", [False])
 def test_window_probe_is_neither_ect_nor_cwr(established: Connection) -> None:
     server, peer = established
-    peer.send(ACK, seq=1, ack=1, window=0)
+    peer.send(ACK, seq=1, ack=1, data=b"!")
+    peer.expect(ACK, seq=1, ack=2)
+    peer.send(ACK, seq=2, ack=1, data=b"!", window=0)
+    peer.expect(ACK, seq=1, ack=3)
     server.send(b"waits")
-    peer.expect(ACK, seq=0, ack=1, within=RTO_INIT)
+    peer.expect(ACK, seq=0, ack=3, within=RTO_INIT)
     assert peer.judged_header.ecn == NOT_ECT
