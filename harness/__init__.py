@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from harness.datagram import BROADCAST_MAC, Envelope, IpHeader
     from harness.duo import Closing, Duo, PathSession
     from harness.endings import ENDINGS, Ending, close, shutdown_rdwr, shutdown_wr, shutdown_wr_then_close
     from harness.endpoint import Endpoint
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
         in_shared_lab,
         owned_and_orphaned,
         requirement,
+        takes,
         with_and_without_timestamps,
     )
     from harness.path.path import BadRules, Path
     from harness.pattern import ANY, Between, Pattern
     from harness.peer import Peer
-    from harness.segment import ACK, CWR, ECE, FIN, NONE, PSH, RST, SYN, URG, Flags, Segment
+    from harness.segment import ACK, CWR, ECE, FIN, NONE, PSH, RST, SYN, URG, WRONG_CHECKSUM, Flags, Segment
     from harness.session import Connection, Session
     from harness.states import NUMBERS, STATES, WAYS, Numbers, reach
     from harness.timing import DELACK_MAX, PROMPT, QUIET, RTO_INIT, RTO_MIN, Span
@@ -40,6 +42,7 @@ _HOMES = {
     "harness.endpoint": ("Endpoint",),
     "harness.errors": ("FinwaitError", "Unsupported"),
     "harness.pattern": ("ANY", "Between", "Pattern"),
+    "harness.datagram": ("BROADCAST_MAC", "Envelope", "IpHeader"),
     "harness.peer": ("Peer",),
     "harness.marks": (
         "both_families",
@@ -47,9 +50,23 @@ _HOMES = {
         "in_shared_lab",
         "owned_and_orphaned",
         "requirement",
+        "takes",
         "with_and_without_timestamps",
     ),
-    "harness.segment": ("ACK", "CWR", "ECE", "FIN", "NONE", "PSH", "RST", "SYN", "URG", "Flags", "Segment"),
+    "harness.segment": (
+        "ACK",
+        "CWR",
+        "ECE",
+        "FIN",
+        "NONE",
+        "PSH",
+        "RST",
+        "SYN",
+        "URG",
+        "WRONG_CHECKSUM",
+        "Flags",
+        "Segment",
+    ),
     "harness.session": ("Connection", "Session"),
     "harness.states": ("NUMBERS", "STATES", "WAYS", "Numbers", "reach"),
     "harness.timing": ("DELACK_MAX", "PROMPT", "QUIET", "RTO_INIT", "RTO_MIN", "Span"),
@@ -60,6 +77,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "ACK",
     "ANY",
+    "BROADCAST_MAC",
     "CWR",
     "DELACK_MAX",
     "ECE",
@@ -77,6 +95,7 @@ __all__ = [
     "SYN",
     "URG",
     "WAYS",
+    "WRONG_CHECKSUM",
     "BadRules",
     "Between",
     "Closing",
@@ -84,8 +103,10 @@ __all__ = [
     "Duo",
     "Ending",
     "Endpoint",
+    "Envelope",
     "FinwaitError",
     "Flags",
+    "IpHeader",
     "Mismatch",
     "Numbers",
     "Path",
@@ -107,6 +128,7 @@ __all__ = [
     "shutdown_rdwr",
     "shutdown_wr",
     "shutdown_wr_then_close",
+    "takes",
     "with_and_without_timestamps",
 ]
 

@@ -76,7 +76,7 @@ def answers_as(session: Session, peer: Peer, follows: Arrival) -> None:
         expected = [f"> {pattern}   ({follows.clause})" for pattern in follows.answers.values()]
         raise Mismatch(expected, "nothing before a marker's answer")
     if follows.answers and seen:
-        peer.expect_one_of(within=PROMPT, **follows.answers)
+        peer.expect_one_of(within=PROMPT, at_least=None, **follows.answers)
 
 
 def in_states(

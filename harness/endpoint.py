@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import os
 import select
 import socket
 import struct
@@ -13,14 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from harness.errors import FinwaitError
+from harness.errors import FinwaitError, Unsupported
+from harness.syscalls import connect_to_nobody, errno_name, socket_option
 from harness.timeline import Called, Timeline
+from harness.timing import MS, Span
 from netns import sysctls
 from netns.enter import Namespace
 
 T = TypeVar("T")
 
-_libc = ctypes.CDLL(None, use_errno=True)
 
 DEADLINE_SECONDS = 2.0
 """How long a blocking call may take before it fails with EAGAIN; real seconds of the kernel's clock."""
@@ -67,7 +66,7 @@ class Endpoint:
         try:
             result = function()
         except OSError as error:
-            self._record(at, name, _errno_name(error))
+            self._record(at, name, errno_name(error))
             raise
         self._record(at, name, show(result))
         return result
@@ -103,9 +102,10 @@ class Endpoint:
         finally:
             self.socket.settimeout(DEADLINE_SECONDS)
 
-    def send(self, data: bytes) -> int:
-        """send(2): how many bytes the kernel took."""
-        return self._call(f"send({len(data)} bytes)", lambda: self.socket.send(data), str)
+    def send(self, data: bytes, flags: int = 0) -> int:
+        """send(2), with flags such as ``socket.MSG_OOB``: how many bytes the kernel took."""
+        named = f", {socket.MsgFlag(flags).name}" if flags else ""
+        return self._call(f"send({len(data)} bytes{named})", lambda: self.socket.send(data, flags), str)
 
     def receive(self, size: int = 65536) -> bytes:
         """recv(2): at most ``size`` bytes; empty at the end of the stream."""
@@ -122,7 +122,7 @@ class Endpoint:
 
     def disconnect(self) -> None:
         """connect(2) to AF_UNSPEC: Linux's ABORT, which leaves the process a socket that is as good as new."""
-        self._call("connect(AF_UNSPEC)", lambda: _connect_to_nobody(self.socket))
+        self._call("connect(AF_UNSPEC)", lambda: connect_to_nobody(self.socket))
 
     def linger(self, seconds: int) -> None:
         """SO_LINGER: with 0 s close() sends a RST."""
@@ -132,32 +132,49 @@ class Endpoint:
             lambda: self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, value),
         )
 
-    def set_option(self, name: str, value: int) -> None:
+    def set_option(self, name: str, value: int | bytes) -> None:
         """setsockopt(2) by the option's name as Python's socket module has it, such as TCP_LINGER2 or SO_RCVBUF.
 
         Raises:
             FinwaitError: no socket option of that name.
         """
-        number = getattr(socket, name, None)
-        if not isinstance(number, int) or not name.startswith(("TCP_", "SO_", "IP_", "IPV6_")):
-            raise FinwaitError(
-                f"there is no socket option named {name!r}",
-                why="options are named as in Python's socket module",
-                hint="TCP_NODELAY, TCP_LINGER2, SO_RCVBUF, SO_KEEPALIVE",
-            )
-        levels = {"TCP": socket.IPPROTO_TCP, "SO": socket.SOL_SOCKET, "IP": socket.IPPROTO_IP}
-        level = levels.get(name.partition("_")[0], socket.IPPROTO_IPV6)
-        self._call(f"setsockopt({name}, {value})", lambda: self.socket.setsockopt(level, number, value))
+        level, number = socket_option(name)
+        shown = value.hex() if isinstance(value, bytes) else value
+        self._call(f"setsockopt({name}, {shown})", lambda: self.socket.setsockopt(level, number, value))
+
+    def option(self, name: str) -> int:
+        """getsockopt(2): the option's number; see ``set_option``."""
+        level, number = socket_option(name)
+        return self._call(f"getsockopt({name})", lambda: self.socket.getsockopt(level, number), str)
+
+    def error(self) -> int:
+        """SO_ERROR: the pending error's errno, 0 for none; asking takes it away."""
+        return self.option("SO_ERROR")
+
+    def is_urgent(self) -> bool:
+        """poll(2) for urgent data, which the application has not read yet (POLLPRI)."""
+
+        def poll() -> bool:
+            return bool(select.select([], [], [self.socket], 0)[2])
+
+        return self._call("poll(POLLPRI)", poll, str)
 
     def set_sysctl(self, name: str, value: int | str) -> None:
-        """Set a sysctl of the kernel under test, in this lab's namespace alone, such as net/ipv4/tcp_fin_timeout."""
+        """Set a sysctl of the kernel under test, in this lab's namespace alone, such as net/ipv4/tcp_fin_timeout.
+
+        Raises:
+            Unsupported: this kernel has it not.
+        """
 
         def write() -> None:
             with self._namespace.entered():
                 before = sysctls.write(name, str(value))
             self._sysctls_before.setdefault(name, before or "")
 
-        self._call(f"sysctl {name.rpartition('/')[2]}={value}", write)
+        try:
+            self._call(f"sysctl {name.rpartition('/')[2]}={value}", write)
+        except FileNotFoundError as error:
+            raise Unsupported(f"this kernel has no sysctl {name}") from error
 
     def restore_sysctls(self) -> None:
         """Undo ``set_sysctl``, of this endpoint and of those that it accepted; not on the timeline."""
@@ -201,6 +218,22 @@ class Endpoint:
             if self.socket.fileno() != -1:
                 self.socket.settimeout(DEADLINE_SECONDS)
 
+    def await_error(self, limit: Span) -> str:
+        """poll(2) and SO_ERROR: the name of the error that the kernel has for the process, empty for none in time.
+
+        Args:
+            limit: how long to wait at most.
+        """
+
+        def wait() -> str:
+            waiting = select.poll()
+            waiting.register(self.socket, 0)  # errors are always reported
+            waiting.poll(limit.ns / MS)
+            number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            return errno.errorcode.get(number, str(number)) if number else ""
+
+        return self._call("poll() for an error", wait, lambda name: name or "none in time")
+
     def let_go(self) -> None:
         """Close it and what it accepted, at the end of a scenario; not on the timeline."""
         for endpoint in self.accepted:
@@ -212,29 +245,6 @@ class Endpoint:
         """The local port."""
         port: int = self.socket.getsockname()[1]
         return port
-
-
-def errno_of(call: Callable[[], object]) -> str:
-    """Make a system call: the errno that it ends with by its name, or an empty text where it succeeds."""
-    try:
-        call()
-    except OSError as error:
-        return _errno_name(error)
-    return ""
-
-
-def _errno_name(error: OSError) -> str:
-    if error.errno is None:
-        return "EAGAIN" if isinstance(error, TimeoutError) else type(error).__name__
-    return errno.errorcode.get(error.errno, str(error.errno))
-
-
-def _connect_to_nobody(sock: socket.socket) -> None:
-    # Python's connect() has no way to name an address of no family
-    nobody = struct.pack("=H14x", socket.AF_UNSPEC)
-    if _libc.connect(sock.fileno(), nobody, len(nobody)) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
 
 
 def open_unbound(namespace: Namespace, version: int, *, reuse: bool = True) -> socket.socket:
@@ -258,7 +268,7 @@ def open_socket(namespace: Namespace, version: int, address: str, port: int, *, 
     except OSError as error:
         made.close()
         raise FinwaitError(
-            f"port {port} of the kernel under test cannot be bound ({_errno_name(error)})",
+            f"port {port} of the kernel under test cannot be bound ({errno_name(error)})",
             why="another socket of this lab has it" if error.errno == errno.EADDRINUSE else "the kernel refuses it",
             hint="another port, or port=0 for any",
         ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import shutil
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,12 +12,14 @@ import pytest
 from harness.bench import SharedBenches
 from harness.duo import Duo, PathSession
 from harness.endpoint import Endpoint
+from harness.errors import Unsupported
 from harness.nginx import Curl, Nginx
 from harness.path.path import Path
 from harness.pytest_plugin import RUNNER
 from harness.recorder import SCENARIO
 from harness.runfolder import file_name
 from harness.session import SERVICE_PORT, Connection, Session
+from harness.timing import REAL_WAIT, TimingProfile, format_ms, to_phase
 
 
 @pytest.fixture
@@ -60,6 +63,9 @@ def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, h
     runner = request.config.stash[RUNNER]
     scenario = request.node.stash[SCENARIO]
     shared = "shared_lab" in request.fixturenames
+    _take_time(request.node, runner.profile)
+    if runner.profile.virtual and not shared:
+        time.sleep(to_phase(time.monotonic_ns()) / 1e9)  # free there, and timers are rounded alike in every run
     opened = Session(
         runner.profile,
         version=ip_version,
@@ -73,6 +79,20 @@ def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, h
         scenario.sessions.append(opened)
         runner.opened(opened)
         yield opened
+
+
+def _take_time(item: pytest.Item, profile: TimingProfile) -> None:
+    """Refuse what waits for too long in real time; see ``harness.marks.takes``.
+
+    Raises:
+        Unsupported: it does.
+    """
+    wait = sum(span.ns for mark in item.iter_markers("takes") for span in mark.args)
+    if wait > REAL_WAIT.ns and not profile.virtual:
+        raise Unsupported(
+            f"waits {format_ms(wait)} for the kernel's timers, and real time is not spent on more than {REAL_WAIT}",
+            hint="finwait matrix --kernel uml-virtual:7.2, where waiting is free",
+        )
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from harness.timing import Span
+
 
 def requirement(*ids: str, fixed_by: str = "") -> pytest.MarkDecorator:
     """Tie a scenario to what it checks.
@@ -16,6 +18,16 @@ def requirement(*ids: str, fixed_by: str = "") -> pytest.MarkDecorator:
             deviation of such a scenario is reported and passes.
     """
     mark: Any = pytest.mark.requirement(*ids, fixed_by=fixed_by)
+    decorated: pytest.MarkDecorator = mark
+    return decorated
+
+
+def takes(*spans: Span) -> pytest.MarkDecorator:
+    """Say how long a scenario waits for timers in all.
+
+    In real time one that waits for longer than ``harness.timing.REAL_WAIT`` is unsupported, with that reason.
+    """
+    mark: Any = pytest.mark.takes(*spans)
     decorated: pytest.MarkDecorator = mark
     return decorated
 

@@ -33,6 +33,12 @@ MEMORY_EACH = 1280 << 20
 REAL_LIMIT = 900.0
 """Seconds of real time that one kernel gets for all its scenarios."""
 
+VIRTUAL_LIMIT = 20 * 86400.0
+"""Seconds of a virtual clock that it gets: each scenario waits for the next phase of the timer wheel, some for hours.
+
+Below 24.8 days, where millisecond timestamps of a long-lived lab would turn around (RFC 7323 5.5).
+"""
+
 Progress = Callable[[KernelSpec, str], None]
 """Called with what became of a kernel last; from several threads."""
 
@@ -99,7 +105,7 @@ def pytest_job(spec: KernelSpec, checkout: Path, output: Path, arguments: Sequen
     # the checkout may not be this user's, or not writable in a guest
     env = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(checkout)}
     env |= {name: os.environ[name] for name in ("SUDO_UID", "SUDO_GID") if name in os.environ}
-    return Job(argv, checkout, output, env, reads=selection.outside, real_limit=REAL_LIMIT)
+    return Job(argv, checkout, output, env, selection.outside, real_limit=REAL_LIMIT, virtual_limit=VIRTUAL_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)

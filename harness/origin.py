@@ -31,6 +31,10 @@ class Origin:
         """A captured segment of the peer's, in relative numbers."""
         return self._shift(segment, relative, self.peer_isn, self.kernel_isn, sack_isn=self.kernel_isn, peers=True)
 
+    def to_kernels_wire(self, segment: Segment) -> Segment:
+        """A segment of the kernel's, as it stood on the wire."""
+        return self._shift(segment, absolute, self.kernel_isn, self.peer_isn, sack_isn=self.peer_isn, peers=False)
+
     def from_kernel(self, segment: Segment) -> Segment:
         """A captured segment of the kernel's, in relative numbers."""
         return self._shift(segment, relative, self.kernel_isn, self.peer_isn, sack_isn=self.peer_isn, peers=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from harness.errors import FinwaitError
 from harness.options import Option, format_options, parse_options
@@ -54,6 +54,16 @@ def fits(expected: Number | None, seen: int) -> bool:
     if isinstance(expected, Between):
         return expected.low <= seen <= expected.high
     return expected == seen
+
+
+class PatternFields(TypedDict, total=False):
+    """What else may be expected of a segment; see ``Pattern``."""
+
+    window: Number
+    data: bytes
+    length: Number
+    options: str
+    without: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,39 +7,27 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 import msgspec
 
 from harness.arrival import Arrival, Cause
-from harness.craft import Craft, HeaderFields
+from harness.datagram import IpHeader, header_of
 from harness.errors import FinwaitError
 from harness.hub import Hub
 from harness.offer import Offer
-from harness.origin import Origin
-from harness.pattern import Number, Pattern
-from harness.segment import ACK, NONE, RST, SYN, Flags, Segment, check_range
-from harness.timeline import Called, Received, Sent
+from harness.pattern import Number, Pattern, PatternFields
+from harness.segment import ACK, NONE, RST, SYN, Flags, Segment
+from harness.sender import INITIAL_SEQUENCE_NUMBER as INITIAL_SEQUENCE_NUMBER  # noqa: PLC0414  (scenarios import it from here)
+from harness.sender import Sender
+from harness.timeline import Called, Received
 from harness.timing import PROMPT, QUIET, Span, format_ms
 from harness.verdict import Expectation, Mismatch, Reply
-from harness.wire import Encoder, Flow
-
-INITIAL_SEQUENCE_NUMBER = 1_000_000_000
-"""Where a peer's sequence numbers start unless a scenario says otherwise."""
+from harness.wire import Flow
 
 
-class PatternFields(TypedDict, total=False):
-    """What else may be expected of a segment; see ``Pattern``."""
-
-    window: Number
-    data: bytes
-    length: Number
-    options: str
-    without: str
-
-
-class Peer:
-    """One connection of the peer's.
+class Peer(Sender):
+    """One connection of the peer's: what it sends, and what is expected of the kernel.
 
     Args:
         hub: the lab's wire and what hangs on it.
@@ -49,66 +37,19 @@ class Peer:
     """
 
     def __init__(self, hub: Hub, flow: Flow, connection: int = 1, isn: int = INITIAL_SEQUENCE_NUMBER) -> None:
-        self.flow = flow
-        self.connection = connection
-        self.origin = Origin(check_range("isn", isn, 32))
-        self.craft = Craft()
+        super().__init__(hub, flow, connection, isn)
         self.offer = Offer()
         self.judged = 0  # the number of the last arrival that an expectation took
+        self.last_elapsed = 0  # ns, of the last answer
         self.last_reply: Reply | None = None  # the last choice between alternatives, else the last answer
-        self._hub = hub
-        self._encoder = Encoder(hub.plan, flow)
-        self._waiting: deque[str] = deque()
         self._inbox: deque[Arrival] = deque()
         self._allowed: list[Pattern] = []
-        self._last_sent = 0
         self._last_judged = 0
+        self._judged_frame: int | None = None
         self._last_ack: int | None = None
         hub.register(flow, self)
 
-    # -- sending
-
-    def make(self, flags: Flags, *, seq: int = 0, ack: int | None = None, **fields: Unpack[HeaderFields]) -> Segment:
-        """A segment as the peer would send it now, to be sent later: what is overtaken on its way was made earlier.
-
-        Args:
-            flags: control bits; ACK comes by itself with ``ack``.
-            seq: relative sequence number, -2**31 to 2**32 - 1.
-            ack: relative acknowledgment number, likewise.
-            fields: any other field of ``Segment``. The window is the peer's usual one by default; options are in
-                packetdrill's notation, by default the timestamps where they were negotiated.
-
-        Raises:
-            FinwaitError: a number does not fit its field, or an unknown option.
-        """
-        made = self.craft.make(flags, seq, ack, fields)
-        self._encoder.encode(self.origin.to_wire(made))  # what cannot be sent is told where it is made
-        return made
-
-    def send(self, flags: Flags, *, seq: int = 0, ack: int | None = None, **fields: Unpack[HeaderFields]) -> Segment:
-        """Make a segment and put it on the wire; see ``make`` for the arguments."""
-        made = self.make(flags, seq=seq, ack=ack, **fields)
-        self.send_together(made)
-        return made
-
-    def send_together(self, *segments: Segment) -> None:
-        """Put segments on the wire straight one after the other; all are encoded before the first is sent."""
-        with self._hub.stopwatch.part("craft"):
-            frames = [self._encoder.encode(self.origin.to_wire(segment)) for segment in segments]
-        for segment in segments:
-            self._waiting.append(self._hub.timeline.step(f"send {segment}"))
-        with self._hub.stopwatch.part("kernel"):
-            self._hub.wire.send(frames)
-        self._hub.settled()
-
     # -- what the hub hands over
-
-    def note_sent(self, at: int, segment: Segment, frame: int) -> None:
-        """An own segment passed the capture: now its time is known."""
-        step = self._waiting.popleft() if self._waiting else ""
-        self._hub.wire.explain(frame, step)
-        self._hub.timeline.add(Sent(at, self.origin.from_peer(segment), step, self.connection))
-        self._last_sent = at
 
     def note_received(self, at: int, segment: Segment, frame: int) -> None:
         """A segment of the kernel's arrived, with wire numbers."""
@@ -138,6 +79,7 @@ class Peer:
         ack: Number | None = None,
         within: Span | None = PROMPT,
         at_least: Span | None = None,
+        after: Span | None = None,
         **fields: Unpack[PatternFields],
     ) -> Segment:
         """Wait for the kernel's next segment and judge it; see ``Pattern`` for the fields.
@@ -148,15 +90,23 @@ class Peer:
             ack: relative acknowledgment number or a range; None for any.
             within: how long after its cause it may come; None for any time up to the profile's patience.
             at_least: how long after its cause it must not come yet.
+            after: both, for what a timer of that length sends.
             fields: window, data, length, options, without.
 
         Raises:
             Mismatch: another segment, none, or one at the wrong time.
         """
         pattern = Pattern(flags, seq=seq, ack=ack, **fields)
-        return self._await(Expectation({"": pattern}, within, at_least)).segment
+        return self._await(Expectation({"": pattern}, after or within, after or at_least)).segment
 
-    def expect_one_of(self, *, within: Span | None = PROMPT, **alternatives: Pattern) -> Reply:
+    @property
+    def elapsed(self) -> Span:
+        """How long after its cause the last answer came."""
+        return Span(self.last_elapsed, "MEASURED", "what this kernel took before")
+
+    def expect_one_of(
+        self, *, within: Span | None = PROMPT, at_least: Span | None = None, **alternatives: Pattern
+    ) -> Reply:
         """Wait for the kernel's next segment, which must be one of the declared alternatives; the reply says which.
 
         Raises:
@@ -167,7 +117,7 @@ class Peer:
             raise FinwaitError(
                 "no alternative is declared", hint="expect_one_of(name=Pattern(...)), or expect_silence()"
             )
-        return self._await(Expectation(alternatives, within))
+        return self._await(Expectation(alternatives, within, at_least))
 
     def expect_at_once(self, *, silence: str = "", **alternatives: Pattern) -> str:
         """Judge what the kernel sent by the time that it had taken in all it was sent; no wait is needed to know.
@@ -234,12 +184,14 @@ class Peer:
             self._settle(arrival, f"{step}: {name}" if name else step)
         self._hub.settled()
         reply = Reply(name, arrival.event.segment, max(0, arrival.at - cause.end), expectation)
+        self.last_elapsed = reply.elapsed_ns
         if name or self.last_reply is None or not self.last_reply.name:
             self.last_reply = reply
         return reply
 
     def _settle(self, arrival: Arrival, step: str) -> None:
         self._last_judged = max(self._last_judged, arrival.at)
+        self._judged_frame = arrival.frame
         self.judged = max(self.judged, arrival.number)
         self._hub.timeline.replace(arrival.event, msgspec.structs.replace(arrival.event, step=step))
         self._hub.wire.explain(arrival.frame, step)
@@ -254,6 +206,17 @@ class Peer:
             Cause(call.at, call.end) for call in self._hub.timeline if isinstance(call, Called) and call.at <= at
         ]
         return max(causes, default=Cause(at, at))
+
+    @property
+    def judged_header(self) -> IpHeader:
+        """The IP header of the segment that an expectation took last.
+
+        Raises:
+            FinwaitError: none did yet.
+        """
+        if self._judged_frame is None:
+            raise FinwaitError("no segment was judged yet", hint="expect one first")
+        return header_of(self._hub.wire.frames[self._judged_frame].data)
 
     def expect_silence(self, for_: Span = QUIET) -> None:
         """Wait ``for_`` this long; the kernel must not send anything on this connection.

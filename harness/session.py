@@ -16,7 +16,7 @@ from harness.segment import ACK, SYN, check_range
 from harness.stopwatch import Stopwatch
 from harness.tamper import Tampering
 from harness.timeline import Called, Frame, Probed, Timeline, describe
-from harness.timing import TimingProfile, format_ms
+from harness.timing import PROMPT, Span, TimingProfile, format_ms
 from harness.verdict import Mismatch, Reply
 from harness.wire import Flow
 from netns import processor
@@ -133,14 +133,14 @@ class Session:
 
     # -- what scenarios open
 
-    def socket(self, port: int = 0, connection: int = 1) -> Endpoint:
-        """A bound TCP socket of the kernel under test; port 0 for any.
+    def socket(self, port: int = 0, connection: int = 1, *, address: str | None = None) -> Endpoint:
+        """A bound TCP socket of the kernel under test; port 0 for any, ``address`` its only one unless given.
 
         Raises:
             FinwaitError: the port is in use, or none.
         """
-        address = self.lab.plan.kernel.address(self.version)
-        made = open_socket(self.lab.kernel, self.version, address, check_range("port", port, 16))
+        own = self.lab.plan.kernel.address(self.version) if address is None else address
+        made = open_socket(self.lab.kernel, self.version, own, check_range("port", port, 16))
         self._endpoints.append(Endpoint(made, self.lab.kernel, self.timeline, self._settled, connection))
         return self._endpoints[-1]
 
@@ -153,9 +153,9 @@ class Session:
         self._endpoints.append(Endpoint(made, self.lab.kernel, self.timeline, self._settled, connection))
         return self._endpoints[-1]
 
-    def listen(self, port: int = SERVICE_PORT, backlog: int = 16) -> Endpoint:
-        """A listening socket of the kernel under test."""
-        listener = self.socket(port)
+    def listen(self, port: int = SERVICE_PORT, backlog: int = 16, *, address: str | None = None) -> Endpoint:
+        """A listening socket of the kernel under test; see ``socket``."""
+        listener = self.socket(port, address=address)
         listener.listen(backlog)
         return listener
 
@@ -179,21 +179,30 @@ class Session:
         """The options of the peer's SYN or SYN,ACK."""
         return SYN_OPTIONS if self.timestamps else SYN_OPTIONS_WITHOUT_TIMESTAMPS
 
-    def establish(self, listener: Endpoint, peer: Peer | None = None) -> Connection:
+    def establish(self, listener: Endpoint, peer: Peer | None = None, *, options: str | None = None) -> Connection:
         """The peer opens a connection to a listening socket (RFC 9293 3.5, figure 6), which accepts it.
+
+        Args:
+            listener: who accepts.
+            peer: who opens; a new one by default.
+            options: of its SYN, in packetdrill's notation; ``syn_options`` by default.
 
         Raises:
             Mismatch: the kernel does not shake hands.
         """
         peer = peer or self.new_peer(listener.port)
-        peer.send(SYN, seq=0, options=self.syn_options)
+        offered = peer.send(SYN, seq=0, options=self.syn_options if options is None else options)
         peer.expect(SYN, seq=0, ack=1)
-        peer.craft.timestamps = self.timestamps
+        peer.craft.timestamps = offered.option("TS") is not None
         peer.send(ACK, seq=1, ack=1)
         return Connection(listener.accept(peer.connection), peer)
 
-    def connect(self, port: int | None = None) -> Connection:
+    def connect(self, port: int | None = None, *, options: str | None = None) -> Connection:
         """The kernel under test opens a connection to the peer. The kernel's end is the first of the two.
+
+        Args:
+            port: the peer's; the next one by default.
+            options: of the peer's SYN,ACK, in packetdrill's notation; ``syn_options`` by default.
 
         Raises:
             Mismatch: the kernel does not shake hands.
@@ -202,11 +211,44 @@ class Session:
         peer = self.new_peer(client.port, port=port)
         client.connect((self.lab.plan.peer.address(self.version), peer.flow.peer_port), wait=False)
         peer.expect(SYN, seq=0)
-        peer.send(SYN, seq=0, ack=1, options=self.syn_options)
-        peer.craft.timestamps = self.timestamps
+        taken = peer.send(SYN, seq=0, ack=1, options=self.syn_options if options is None else options)
+        peer.craft.timestamps = taken.option("TS") is not None
         peer.expect(ACK, seq=1, ack=1)
         client.wait_connected()
         return Connection(client, peer)
+
+    def expect_error(
+        self,
+        endpoint: Endpoint,
+        name: str,
+        *,
+        after: Span | None = None,
+        at_least: Span = PROMPT,
+        within: Span | None = None,
+    ) -> None:
+        """Wait until the kernel tells a process of an error, counted from the last segment or call.
+
+        Args:
+            endpoint: whose process.
+            name: of the error, such as ``ETIMEDOUT``.
+            after: not earlier, and not later than the timer wheel and the waking of a process allow.
+            at_least: not earlier.
+            within: not later; by default four times the least.
+
+        Raises:
+            Mismatch: another error, none, or one at the wrong time.
+        """
+        step = self.timeline.step(f"expect {name}")
+        *_, last = (event for event in self.timeline if not isinstance(event, Probed))
+        began, over = (last.at, last.end) if isinstance(last, Called) else (last.at, last.at)
+        earliest = after or at_least
+        latest = self.profile.upper(after or within or 4 * earliest) + self.profile.wakeup_ns
+        seen = endpoint.await_error(Span(latest + self.profile.patience_ns, "LIMIT"))
+        now = time.time_ns()
+        self.hub.flush()
+        if seen != name or now - began < earliest.ns or now - over > latest:
+            expected = f"  {name}   not before {earliest}, by {format_ms(latest)}   ({step})"
+            raise Mismatch([expected], f"  {seen or 'no error'}   at +{format_ms(now - over)}")
 
     # -- the end of a scenario
 

@@ -5,6 +5,7 @@ Times are nanoseconds. Lower bounds are exact; upper bounds take the profile's s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -26,6 +27,17 @@ class Span:
 
     __rmul__ = __mul__
 
+    def __add__(self, other: Span) -> Span:
+        return Span(self.ns + other.ns, f"{self.name} + {other.name}", self.ground)
+
+    def minus(self, other: Span) -> Span:
+        """What is left of this when that has passed."""
+        return Span(self.ns - other.ns, f"{self.name} - {other.name}", self.ground)
+
+    def unrounded(self) -> Span:
+        """The shortest timer that the wheel can have rounded up to this: by 1/8 at most (kernel/time/timer.c)."""
+        return Span(self.ns * 8 // 9, f"{self.name} unrounded", self.ground)
+
     def __str__(self) -> str:
         return f"{format_ms(self.ns)} ({self.name})"
 
@@ -34,6 +46,30 @@ PROMPT = Span(40 * MS, "PROMPT", "below TCP_DELACK_MIN (HZ/25, include/net/tcp.h
 RTO_MIN = Span(200 * MS, "RTO_MIN", "TCP_RTO_MIN (HZ/5, include/net/tcp.h); RFC 6298 2.4 says 1 s")
 RTO_INIT = Span(1000 * MS, "RTO_INIT", "RFC 6298 2.1: 1 s; TCP_TIMEOUT_INIT (include/net/tcp.h)")
 DELACK_MAX = Span(200 * MS, "DELACK_MAX", "TCP_DELACK_MAX (HZ/5); RFC 9293 3.8.6.3 allows 0.5 s")
+SECOND = Span(1000 * MS, "SECOND")
+MINUTE = Span(60_000 * MS, "MINUTE")
+HOUR = Span(3_600_000 * MS, "HOUR")
+
+MSL = Span(120_000 * MS, "MSL", "RFC 9293 3.4.2: two minutes, an engineering choice that may be changed")
+TIMEWAIT_LEN = Span(60_000 * MS, "TIMEWAIT_LEN", "TCP_TIMEWAIT_LEN (include/net/tcp.h)")
+FIN_TIMEOUT = Span(60_000 * MS, "FIN_TIMEOUT", "tcp_fin_timeout (ip-sysctl.rst); no RFC ends FIN-WAIT-2")
+DELACK_LIMIT = Span(500 * MS, "DELACK_LIMIT", "RFC 9293 3.8.6.3 (MUST-40): less than half a second")
+RTO_FLOOR = Span(1000 * MS, "RTO_FLOOR", "RFC 6298 2.4 (SHOULD): no less than a second")
+RTO_MOST = Span(120_000 * MS, "RTO_MOST", "TCP_RTO_MAX (include/net/tcp.h); RFC 6298 2.5 allows 60 s or more")
+SYN_R2 = Span(180_000 * MS, "SYN_R2", "RFC 9293 3.8.3 (MUST-23): a SYN is sent again for three minutes at least")
+DATA_R2 = Span(100_000 * MS, "DATA_R2", "RFC 9293 3.8.3 (SHLD-11): data are sent again for 100 s at least")
+KEEPALIVE_IDLE = Span(7_200_000 * MS, "KEEPALIVE_IDLE", "RFC 9293 3.8.4 (MUST-28): two hours at least by default")
+KEEPALIVE_INTERVAL = Span(75_000 * MS, "KEEPALIVE_INTERVAL", "tcp_keepalive_intvl (ip-sysctl.rst); no RFC says")
+
+REAL_WAIT = Span(3000 * MS, "REAL_WAIT", "longer waits have to be free: only in virtual time")
+
+PHASE_NS = 131_072 * MS
+"""A period of all levels of the kernel's timer wheel that reach up to two hours, at 250 and at 1000 ticks a second.
+
+Level n counts in 8**n ticks (kernel/time/timer.c), so 8**5 ticks at 250 a second; how far a timer is rounded up
+depends on where in the period it was set.
+"""
+
 QUIET = Span(60 * MS, "QUIET", "longer than PROMPT: what no timer delays would have come")
 
 
@@ -45,6 +81,7 @@ class TimingProfile(msgspec.Struct, frozen=True):
         slack_ns: added to every upper bound.
         wheel: the part by which the kernel's timer wheel may round a timer up (kernel/time/timer.c: 1/8).
         patience_ns: how long past its bound a segment is waited for, so that a late one is told from a missing one.
+        wakeup_ns: added to the upper bound of what nothing stamps but a process that has to be woken for it.
         worst_ns: the slowest kernel-to-kernel answer that the calibration saw.
         rounds: how many answers the calibration measured.
     """
@@ -53,12 +90,18 @@ class TimingProfile(msgspec.Struct, frozen=True):
     slack_ns: int = 20 * MS
     wheel: float = 0.125
     patience_ns: int = 1000 * MS
+    wakeup_ns: int = 500 * MS
     worst_ns: int = 0
     rounds: int = 0
 
     def impatient(self) -> TimingProfile:
         """The same without patience: what is missing counts as missing at its bound, late or not."""
         return msgspec.structs.replace(self, patience_ns=0)
+
+    @property
+    def virtual(self) -> bool:
+        """Whether waiting is free."""
+        return self.name == "virtual"
 
     def upper(self, span: Span) -> int:
         """The latest moment, in ns after the cause, that still counts as within ``span``."""
@@ -80,8 +123,19 @@ def calibrated(answers_ns: list[int]) -> TimingProfile:
     return TimingProfile(slack_ns=max(20 * MS, 4 * worst), worst_ns=worst, rounds=len(answers_ns))
 
 
-VIRTUAL = TimingProfile(name="virtual", slack_ns=0, patience_ns=0)
+VIRTUAL = TimingProfile(name="virtual", slack_ns=0, patience_ns=0, wakeup_ns=0)
 """For a kernel whose time stands still while code runs: nothing is added but the timer wheel's rounding."""
+
+
+def backoff(first: Span, count: int, most: Span = RTO_MOST) -> Iterator[Span]:
+    """A timer that doubles each time it expires: ``first``, 2, 4, 8 times of it, but never above ``most``."""
+    for number in range(count):
+        yield min(2**number * first, most)
+
+
+def to_phase(now_ns: int) -> int:
+    """How many ns from ``now_ns`` on the monotonic clock to the next beginning of ``PHASE_NS``."""
+    return -now_ns % PHASE_NS
 
 
 def format_ms(ns: int) -> str:

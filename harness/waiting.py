@@ -6,9 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from harness.endpoint import DEADLINE_SECONDS, Endpoint, errno_of
+from harness.endpoint import DEADLINE_SECONDS, Endpoint
 from harness.errors import FinwaitError
 from harness.session import Session
+from harness.syscalls import errno_of
 from harness.timeline import Called
 
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness import endpoint as endpoint_module
-from harness.errors import FinwaitError
+from harness.errors import FinwaitError, Unsupported
 from harness.segment import ACK, FIN, RST, SYN
 from harness.session import Connection, Session
 from harness.timeline import Called
@@ -171,7 +171,7 @@ def test_sysctl_is_set_in_the_labs_namespace_alone(opened: Session) -> None:
 
 
 def test_sysctl_that_the_kernel_has_not_is_recorded_by_errno(opened: Session) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(Unsupported):
         opened.listen().set_sysctl("net/ipv4/tcp_no_such_thing", 1)
     assert calls(opened)[-1] == ("sysctl tcp_no_such_thing=1", "ENOENT")
 

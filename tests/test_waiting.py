@@ -9,7 +9,7 @@ import pytest
 
 from harness import ACK, FIN, RST, Connection, FinwaitError, Session, reach
 from harness import waiting as module
-from harness.endpoint import errno_of
+from harness.syscalls import errno_of
 from harness.timeline import Called
 from harness.timing import TimingProfile
 from harness.waiting import Waiting

@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 from harness import ACK, RST, SYN, Connection, Session, in_shared_lab, requirement
 from harness.cells import Cell, in_states
-from harness.endpoint import Endpoint, errno_of
+from harness.endpoint import Endpoint
 from harness.probes import states
+from harness.syscalls import errno_of
 from harness.waiting import Waiting
 
 pytestmark = in_shared_lab

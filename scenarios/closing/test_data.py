@@ -74,7 +74,7 @@ def test_half_closed_server_takes_data_with_the_fin(established: Connection, ack
     assert server.receive() == b"more"
 
 
-@requirement("RFC9293-3.6.1", "RFC1122-4.2.2.13-2")
+@requirement("RFC9293-3.6.1", "RFC1122-4.2.2.13-1", "RFC1122-4.2.2.13-2")
 @old_and_new_ack
 @both_families
 @pytest.mark.parametrize("end", READS_NO_MORE)

@@ -44,7 +44,7 @@ def test_server_closes_first_in_three_segments(established: Connection, end: End
     peer.expect(ACK, seq=2, ack=2)
 
 
-@requirement("RFC9293-3.6", "FSM-013", "FSM-018", "FSM-019")
+@requirement("RFC9293-3.6", "RFC1122-4.2.2.20-1", "FSM-013", "FSM-018", "FSM-019")
 @with_and_without_timestamps
 @both_families
 @over_all_endings

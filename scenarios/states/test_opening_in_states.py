@@ -20,8 +20,8 @@ from harness import (
     shutdown_wr,
 )
 from harness.cells import Cell, in_states
-from harness.endpoint import errno_of
 from harness.states import confirm, new_listener
+from harness.syscalls import errno_of
 
 pytestmark = in_shared_lab
 

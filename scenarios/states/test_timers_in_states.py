@@ -25,8 +25,8 @@ from harness import (
     requirement,
 )
 from harness.cells import Cell, in_states
-from harness.endpoint import errno_of
 from harness.states import confirm
+from harness.syscalls import errno_of
 from harness.timing import MS
 
 pytestmark = in_shared_lab

@@ -1,0 +1,60 @@
+"""System calls by name: errnos, socket options, and the one call that Python has no way to make."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable
+
+from harness.errors import FinwaitError
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def errno_of(call: Callable[[], object]) -> str:
+    """Make a system call: the errno that it ends with by its name, or an empty text where it succeeds."""
+    try:
+        call()
+    except OSError as error:
+        return errno_name(error)
+    return ""
+
+
+def socket_option(name: str) -> tuple[int, int]:
+    """Level and number of a socket option by its name in Python's socket module.
+
+    Raises:
+        FinwaitError: no option of that name.
+    """
+    number = getattr(socket, name, None)
+    if not isinstance(number, int) or not name.startswith(("TCP_", "SO_", "IP_", "IPV6_")):
+        raise FinwaitError(
+            f"there is no socket option named {name!r}",
+            why="options are named as in Python's socket module",
+            hint="TCP_NODELAY, TCP_LINGER2, SO_RCVBUF, SO_KEEPALIVE",
+        )
+    levels = {"TCP": socket.IPPROTO_TCP, "SO": socket.SOL_SOCKET, "IP": socket.IPPROTO_IP}
+    return levels.get(name.partition("_")[0], socket.IPPROTO_IPV6), number
+
+
+def errno_name(error: OSError) -> str:
+    """The errno of an error by its name; EAGAIN for a call that ran into its deadline."""
+    if error.errno is None:
+        return "EAGAIN" if isinstance(error, TimeoutError) else type(error).__name__
+    return errno.errorcode.get(error.errno, str(error.errno))
+
+
+def connect_to_nobody(sock: socket.socket) -> None:
+    """connect(2) to an address of family AF_UNSPEC, which undoes a connection.
+
+    Raises:
+        OSError: as the kernel gives it.
+    """
+    # Python's connect() has no way to name an address of no family
+    nobody = struct.pack("=H14x", socket.AF_UNSPEC)
+    if _libc.connect(sock.fileno(), nobody, len(nobody)) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

@@ -1,0 +1,75 @@
+"""What a sender makes of selective acknowledgments, and of a receiver that takes them back (RFC 2018 5, 8)."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import ACK, RTO_INIT, SYN, Connection, Endpoint, Session, requirement
+from harness.flights import IPV4_MSS, expect_flight
+from harness.marks import in_shared_lab
+
+pytestmark = in_shared_lab
+
+SEGMENTS = 4
+SECOND, THIRD, FOURTH, BEHIND = (1 + number * IPV4_MSS for number in range(1, SEGMENTS + 1))
+
+real_timers = pytest.mark.parametrize("hold_timers", [False])
+
+
+@pytest.fixture
+def established(session: Session, listener: Endpoint) -> Connection:
+    """Opened by the peer, with SACK and without timestamps; four segments are on their way to it."""
+    connection = session.establish(listener, options="mss 1460,nop,nop,sackOK")
+    size = SEGMENTS * IPV4_MSS
+    connection.server.set_option("SO_SNDBUF", size)
+    assert connection.server.send(bytes(size)) == size
+    expect_flight(connection.peer, SEGMENTS, seq=1)
+    return connection
+
+
+@requirement("RFC2018-5-2", "RFC2018-8-1")
+@real_timers
+def test_left_edge_is_sent_again_though_it_was_sacked(established: Connection) -> None:
+    """The receiver has taken its word back: the ACK has reached the block, and says no more of it (RFC 2018 8)."""
+    _, peer = established
+    peer.send(ACK, seq=1, ack=1, options=f"nop,nop,sack {SECOND}:{THIRD}")
+    peer.send(ACK, seq=1, ack=SECOND)
+    peer.expect(ACK, seq=SECOND, ack=1, length=IPV4_MSS, within=RTO_INIT)
+
+
+@requirement("RFC2018-5-1", "RFC2018-5.1-1", "RFC2018-8-1")
+@real_timers
+def test_everything_is_sent_again_after_a_receiver_took_its_word_back(established: Connection) -> None:
+    server, peer = established
+    server.set_sysctl("net/ipv4/tcp_frto", 0)
+    peer.send(ACK, seq=1, ack=1, options=f"nop,nop,sack {SECOND}:{THIRD}")
+    peer.send(ACK, seq=1, ack=SECOND)
+    peer.expect(ACK, seq=SECOND, ack=1, length=IPV4_MSS, within=RTO_INIT)
+    peer.send(ACK, seq=1, ack=THIRD)
+    peer.expect(ACK, seq=THIRD, ack=1, length=IPV4_MSS)
+    peer.expect(ACK, seq=FOURTH, ack=1, length=IPV4_MSS)
+    peer.send(ACK, seq=1, ack=BEHIND)
+
+
+@requirement("RFC5681-3.2-4")
+def test_sacked_segments_are_not_sent_again(established: Connection) -> None:
+    """Three duplicates with SACK blocks: what is sent again is the hole alone (RFC 6675 5)."""
+    _, peer = established
+    for edge in (THIRD, FOURTH, BEHIND):
+        peer.send(ACK, seq=1, ack=1, options=f"nop,nop,sack {SECOND}:{edge}")
+    peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS)
+    peer.expect_silence()
+
+
+@requirement("RFC5681-3.1-2")
+@real_timers
+def test_first_flight_is_one_segment_after_the_syn_and_ack_was_lost(session: Session, listener: Endpoint) -> None:
+    peer = session.new_peer(listener.port)
+    peer.send(SYN, seq=0, options="mss 1460")
+    peer.expect(SYN, seq=0, ack=1)
+    peer.expect(SYN, seq=0, ack=1, within=2 * RTO_INIT)
+    peer.send(ACK, seq=1, ack=1)
+    server = listener.accept()
+    server.send(bytes(SEGMENTS * IPV4_MSS))
+    peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS)
+    peer.expect_silence()

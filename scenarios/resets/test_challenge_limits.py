@@ -1,0 +1,67 @@
+"""Limits on the ACKs that an attacker can draw (RFC 5961 7): by sysctl, for the machine and for each connection.
+
+Labs have both switched off, since an answer that is swallowed looks like a deviation; here they are switched on.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import ACK, RST, SYN, Connection, Flags, both_families, requirement
+from harness.marks import in_shared_lab
+
+pytestmark = in_shared_lab
+
+INSIDE = 1000  # of the window, and not at its left edge
+FLOOD = 50
+LONG_MS = 60_000  # longer than any scenario
+
+
+@requirement("RFC5961-7-1")
+@both_families
+@pytest.mark.parametrize("flags", [RST, SYN], ids=["RST", "SYN"])
+def test_flood_on_one_connection_draws_one_challenge(established: Connection, flags: Flags) -> None:
+    server, peer = established
+    server.set_sysctl("net/ipv4/tcp_invalid_ratelimit", LONG_MS)
+    flood = [peer.make(flags, seq=INSIDE + number) for number in range(FLOOD)]
+    peer.send_together(*flood)
+    peer.expect(ACK, seq=1, ack=1)
+    peer.expect_silence()
+
+    peer.send(ACK, seq=1, ack=1, data=b"data have no limit")
+    peer.expect(ACK, seq=1, ack=19)
+
+
+@requirement("RFC5961-7-1")
+@both_families
+def test_flood_of_old_segments_draws_one_ack(established: Connection) -> None:
+    server, peer = established
+    server.set_sysctl("net/ipv4/tcp_invalid_ratelimit", LONG_MS)
+    flood = [peer.make(ACK, seq=-number, ack=1) for number in range(1, FLOOD)]
+    peer.send_together(*flood)
+    peer.expect(ACK, seq=1, ack=1)
+    peer.expect_silence()
+
+
+@requirement("RFC5961-7-2")
+@both_families
+def test_every_challenge_is_sent_when_the_limits_are_off(established: Connection) -> None:
+    _, peer = established
+    flood = [peer.make(RST, seq=INSIDE + number) for number in range(FLOOD)]
+    peer.send_together(*flood)
+    for _ in flood:
+        peer.expect(ACK, seq=1, ack=1)
+
+
+@requirement("RFC5961-7-2")
+@both_families
+def test_administrator_sets_how_often_a_connection_challenges(established: Connection) -> None:
+    server, peer = established
+    server.set_sysctl("net/ipv4/tcp_invalid_ratelimit", LONG_MS)
+    peer.send(RST, seq=INSIDE)
+    peer.expect(ACK, seq=1, ack=1)
+    peer.send(RST, seq=INSIDE)
+    peer.expect_silence()
+    server.set_sysctl("net/ipv4/tcp_invalid_ratelimit", 0)
+    peer.send(RST, seq=INSIDE)
+    peer.expect(ACK, seq=1, ack=1)

@@ -1,0 +1,83 @@
+"""FIN-WAIT-2 without end, and with the end that Linux gives it.
+
+RFC 9293 knows no timer there: a half-closed connection may stay for ever (3.6). A socket that nobody holds any more
+cannot be of use to anybody, and Linux lets it go after tcp_fin_timeout or TCP_LINGER2 (ip-sysctl.rst, tcp(7)).
+"""
+
+from __future__ import annotations
+
+from harness import ACK, FIN, RST, Connection, close, requirement, shutdown_wr, takes
+from harness.timing import FIN_TIMEOUT, HOUR, QUIET, SECOND, Span
+
+SHORT_SECONDS = 1  # of TCP_LINGER2; more than 3.5 times the retransmission timer
+SHORT = Span(2 * SECOND.ns, "SHORT", "TCP_LINGER2, the wheel's rounding and a slow machine")
+NEARLY = Span(59 * SECOND.ns, "NEARLY", "a second less than tcp_fin_timeout")
+LONG = Span(FIN_TIMEOUT.ns + FIN_TIMEOUT.ns // 8, "LONG", "tcp_fin_timeout and the wheel's rounding")
+WATCHED_SECONDS = 70
+
+
+def reach_fin_wait_2(connection: Connection) -> None:
+    """The kernel has ended its side, and the peer has acknowledged that."""
+    connection.peer.expect(FIN, seq=1, ack=1)
+    connection.peer.send(ACK, seq=1, ack=2)
+
+
+@requirement("RFC9293-3.6", "RFC9293-E-2")
+@takes(SHORT)
+def test_orphan_is_let_go_after_its_own_timeout(established: Connection) -> None:
+    server, peer = established
+    server.set_option("TCP_LINGER2", SHORT_SECONDS)
+    close(server)
+    reach_fin_wait_2(established)
+    peer.expect_silence(SHORT)
+    peer.send(FIN, seq=1, ack=2)
+    peer.expect(RST, seq=2)
+
+
+@requirement("RFC9293-3.6", "RFC9293-E-17")
+@takes(QUIET)
+def test_orphan_still_takes_the_fin_within_its_own_timeout(established: Connection) -> None:
+    server, peer = established
+    server.set_option("TCP_LINGER2", SHORT_SECONDS)
+    close(server)
+    reach_fin_wait_2(established)
+    peer.expect_silence(QUIET)
+    peer.send(FIN, seq=1, ack=2)
+    peer.expect(ACK, seq=2, ack=2)
+
+
+@requirement("RFC9293-3.6", "RFC9293-E-17")
+@takes(NEARLY)
+def test_orphan_takes_the_fin_for_a_minute(established: Connection) -> None:
+    server, peer = established
+    close(server)
+    reach_fin_wait_2(established)
+    peer.expect_silence(NEARLY)
+    peer.send(FIN, seq=1, ack=2)
+    peer.expect(ACK, seq=2, ack=2)
+
+
+@requirement("RFC9293-3.6", "RFC9293-E-2")
+@takes(WATCHED_SECONDS * SECOND)
+def test_orphan_is_let_go_after_a_minute(established: Connection) -> None:
+    server, peer = established
+    close(server)
+    reach_fin_wait_2(established)
+    for _ in range(WATCHED_SECONDS):  # the state is looked at each second
+        peer.expect_silence(SECOND)
+    peer.send(FIN, seq=1, ack=2)
+    peer.expect(RST, seq=2)
+
+
+@requirement("RFC9293-3.6", "RFC9293-E-17")
+@takes(HOUR)
+def test_half_closed_connection_stays_for_ever(established: Connection) -> None:
+    server, peer = established
+    shutdown_wr(server)
+    reach_fin_wait_2(established)
+    peer.expect_silence(HOUR)
+    peer.send(ACK, seq=1, ack=2, data=b"late")
+    peer.expect(ACK, seq=2, ack=5)
+    peer.send(FIN, seq=5, ack=2)
+    peer.expect(ACK, seq=2, ack=6)
+    assert server.receive() == b"late"

@@ -1,0 +1,106 @@
+"""Keep-alive (RFC 9293 3.8.4): off unless asked for, after two hours by default, and one lost answer proves nothing."""
+
+from __future__ import annotations
+
+from harness import ACK, RST, Connection, requirement, takes
+from harness.timing import HOUR, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, QUIET, SECOND, Span
+
+PROBES = 9  # tcp_keepalive_probes by default (ip-sysctl.rst)
+HALF = Span(SECOND.ns // 2, "HALF", "half of the shortest idle time")
+
+
+def keep_alive(connection: Connection, *, probes: int = PROBES) -> Connection:
+    """Ask for keep-alive after a second, and each second."""
+    server, _ = connection
+    server.set_option("TCP_KEEPIDLE", 1)
+    server.set_option("TCP_KEEPINTVL", 1)
+    server.set_option("TCP_KEEPCNT", probes)
+    server.set_option("SO_KEEPALIVE", 1)
+    return connection
+
+
+@requirement("RFC9293-MUST-25", "RFC1122-4.2.3.6-1")
+@takes(3 * HOUR)
+def test_keep_alive_is_off_unless_asked_for(established: Connection) -> None:
+    server, peer = established
+    peer.expect_silence(3 * HOUR)
+    server.send(b"still here")
+    peer.expect(ACK, seq=1, ack=1, data=b"still here")
+    peer.send(ACK, seq=1, ack=11)
+
+
+@requirement("RFC9293-MUST-28", "RFC9293-MUST-24", "RFC9293-SHLD-12", "RFC1122-4.2.3.6-2")
+@takes(KEEPALIVE_IDLE)
+def test_keep_alive_waits_for_two_hours(established: Connection) -> None:
+    server, peer = established
+    server.set_option("SO_KEEPALIVE", 1)
+    peer.expect(ACK, seq=0, ack=1, after=KEEPALIVE_IDLE)
+    peer.send(ACK, seq=1, ack=1)
+    peer.expect(ACK, seq=0, ack=1, after=KEEPALIVE_IDLE)
+
+
+@requirement("RFC9293-MUST-29", "RFC1122-4.2.3.6-3")
+@takes(KEEPALIVE_IDLE, PROBES * KEEPALIVE_INTERVAL)
+def test_connection_is_given_up_after_nine_probes_without_an_answer(established: Connection) -> None:
+    server, peer = established
+    server.set_option("SO_KEEPALIVE", 1)
+    peer.expect(ACK, seq=0, ack=1, after=KEEPALIVE_IDLE)
+    for _ in range(PROBES - 1):
+        peer.expect(ACK, seq=0, ack=1, after=KEEPALIVE_INTERVAL)
+    peer.expect(RST, seq=1, ack=1, after=KEEPALIVE_INTERVAL)
+    assert server.await_error(SECOND) == "ETIMEDOUT"
+
+
+@requirement("RFC9293-MUST-27", "RFC9293-MUST-24", "RFC9293-SHLD-12")
+@takes(2 * SECOND)
+def test_idle_time_can_be_set_and_a_probe_carries_no_data(established: Connection) -> None:
+    _, peer = keep_alive(established)
+    peer.expect(ACK, seq=0, ack=1, after=SECOND)
+    peer.send(ACK, seq=1, ack=1)
+    peer.expect(ACK, seq=0, ack=1, after=SECOND)
+    peer.send(ACK, seq=1, ack=1)
+
+
+@requirement("RFC9293-MUST-29", "RFC1122-4.2.3.6-3")
+@takes(2 * SECOND)
+def test_one_probe_without_an_answer_proves_nothing(established: Connection) -> None:
+    server, peer = keep_alive(established)
+    peer.expect(ACK, seq=0, ack=1, after=SECOND)
+    peer.expect(ACK, seq=0, ack=1, after=SECOND)
+    peer.send(ACK, seq=1, ack=1)
+    server.send(b"still here")
+    peer.expect(ACK, seq=1, ack=1, data=b"still here")
+    peer.send(ACK, seq=1, ack=11)
+
+
+@requirement("RFC9293-MUST-29", "RFC9293-3.8.4")
+@takes(3 * SECOND)
+def test_dead_peer_is_found(established: Connection) -> None:
+    server, peer = keep_alive(established, probes=2)
+    peer.expect(ACK, seq=0, ack=1, after=SECOND)
+    peer.expect(ACK, seq=0, ack=1, after=SECOND)
+    peer.expect(RST, seq=1, ack=1, after=SECOND)
+    assert server.await_error(SECOND) == "ETIMEDOUT"
+
+
+@requirement("RFC9293-MUST-26")
+@takes(2 * SECOND)
+def test_data_received_put_the_probe_off(established: Connection) -> None:
+    _, peer = keep_alive(established)
+    peer.expect_silence(HALF)
+    peer.send(ACK, seq=1, ack=1, data=b"alive")
+    peer.expect(ACK, seq=1, ack=6, within=HALF)
+    peer.expect(ACK, seq=0, ack=6, at_least=HALF, within=SECOND)
+    peer.send(ACK, seq=6, ack=1)
+
+
+@requirement("RFC9293-MUST-26")
+@takes(2 * SECOND)
+def test_nothing_is_probed_while_data_are_outstanding(established: Connection) -> None:
+    server, peer = keep_alive(established)
+    server.send(b"lost")
+    peer.expect(ACK, seq=1, ack=1, data=b"lost")
+    peer.allow(ACK, seq=1, ack=1, data=b"lost")
+    peer.expect_silence(2 * SECOND)
+    peer.send(ACK, seq=1, ack=5)
+    peer.expect_silence(QUIET)

@@ -1,0 +1,101 @@
+"""The persist timer (RFC 9293 3.8.6.1): a window of zero is probed, ever more rarely, as long as the peer answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import ACK, Connection, Peer, Reply, Session, requirement, takes
+from harness.pattern import Pattern
+from harness.timing import HOUR, RTO_MIN, RTO_MOST, SECOND, Span, backoff
+
+RTO_ROUND_TRIPS = Span(2 * SECOND.ns, "RTO_ROUND_TRIPS", "the first timer, where the peer answered slowly")
+MORE_THAN_R2 = 20  # more than tcp_retries2, after which a segment that nobody answers is given up
+
+
+def close_window(connection: Connection) -> Peer:
+    """Let the peer close its window as it acknowledges the first data, number 1 to 5, while others wait."""
+    server, peer = connection
+    server.send(b"taken")
+    peer.expect(ACK, seq=1, ack=1, data=b"taken")
+    peer.send(ACK, seq=1, ack=6, window=0)
+    server.send(b"waiting")
+    peer.expect_silence()
+    return peer
+
+
+def expect_probe(peer: Peer, *, after: Span | None = None, within: Span | None = None) -> Reply:
+    """A probe: an octet of the data that wait, or an empty segment left of the window that asks for an ACK."""
+    return peer.expect_one_of(
+        within=after or within,
+        at_least=after,
+        octet=Pattern(ACK, seq=6, ack=1, data=b"w"),
+        empty=Pattern(ACK, seq=5, ack=1),
+    )
+
+
+@requirement("RFC9293-MUST-36", "RFC9293-SHLD-29", "RFC1122-4.2.2.17-1")
+@takes(RTO_MIN)
+def test_closed_window_is_probed(established: Connection) -> None:
+    peer = close_window(established)
+    expect_probe(peer, within=RTO_ROUND_TRIPS)
+
+
+@requirement("RFC9293-SHLD-30")
+@takes(7 * RTO_MIN)
+def test_each_probe_without_an_answer_doubles_the_timer(established: Connection) -> None:
+    peer = close_window(established)
+    expect_probe(peer, within=RTO_ROUND_TRIPS)
+    for rto in backoff(2 * RTO_MIN, 2):
+        expect_probe(peer, after=rto)
+
+
+@requirement("RFC9293-3.8.6.1", "RFC9293-MUST-36")
+@takes(RTO_MIN)
+def test_probe_carries_an_octet_of_the_data_that_wait(established: Connection) -> None:
+    peer = close_window(established)
+    expect_probe(peer, within=RTO_ROUND_TRIPS).require("octet")
+
+
+@requirement("RFC9293-MUST-37", "RFC1122-4.2.2.17-1", "RFC9293-MAY-8")
+@takes(HOUR)
+def test_connection_stays_open_while_probes_are_answered(established: Connection) -> None:
+    peer = close_window(established)
+    for _ in range(MORE_THAN_R2):
+        expect_probe(peer, within=RTO_MOST)
+        peer.send(ACK, seq=1, ack=6, window=0)
+    peer.send(ACK, seq=1, ack=6)
+    peer.expect(ACK, seq=6, ack=1, data=b"waiting")
+
+
+@requirement("RFC9293-3.8.6.1")
+@takes(HOUR)
+def test_probes_that_nobody_answers_are_given_up(session: Session, established: Connection) -> None:
+    peer = close_window(established)
+    peer.allow(ACK, seq=5, ack=1)
+    peer.allow(ACK, seq=6, ack=1, data=b"w")
+    session.expect_error(established.server, "ETIMEDOUT", at_least=RTO_MOST, within=HOUR)
+
+
+@requirement("RFC9293-MUST-35", "RFC9293-MUST-34", "RFC9293-E-14", "RFC9293-SHLD-15", "RFC7323-2.4-1")
+@takes(RTO_MIN)
+def test_window_that_collapses_without_new_data_is_taken_as_closed(established: Connection) -> None:
+    server, peer = established
+    peer.send(ACK, seq=1, ack=1, window=0)
+    server.send(b"waiting")
+    peer.expect_one_of(
+        within=RTO_ROUND_TRIPS,
+        octet=Pattern(ACK, seq=1, ack=1, data=b"w"),
+        empty=Pattern(ACK, seq=0, ack=1),
+    )
+
+
+@requirement("RFC9293-MUST-36", "RFC9293-E-14")
+@takes(RTO_MIN)
+@pytest.mark.parametrize("answers", [0, 2])
+def test_opened_window_lets_the_data_out_at_once(established: Connection, answers: int) -> None:
+    peer = close_window(established)
+    for _ in range(answers):
+        expect_probe(peer, within=RTO_ROUND_TRIPS)
+        peer.send(ACK, seq=1, ack=6, window=0)
+    peer.send(ACK, seq=1, ack=6)
+    peer.expect(ACK, seq=6, ack=1, data=b"waiting")
