@@ -108,4 +108,5 @@ def state() -> str:
 def cell(session: Session, state: str, held: str) -> Cell:
     """A connection in ``state``, held as ``held``."""
     server, peer = reach(session, None, state, held)
+    session.finish()  # what was sent twice on the way must not pass for an answer to what follows
     return Cell(session, server, peer, state, held, NUMBERS.get(state, Numbers(0, 0, 0)))
