@@ -25,19 +25,19 @@ if TYPE_CHECKING:
         with_and_without_timestamps,
     )
     from harness.pattern import ANY, Between, Pattern
-    from harness.peer import Peer, Reply
+    from harness.peer import Peer
     from harness.segment import ACK, CWR, ECE, FIN, NONE, PSH, RST, SYN, URG, Flags, Segment
     from harness.session import Connection, Session
     from harness.states import NUMBERS, STATES, WAYS, Numbers, reach
     from harness.timing import DELACK_MAX, PROMPT, QUIET, RTO_INIT, RTO_MIN, Span
-    from harness.verdict import Mismatch
+    from harness.verdict import Mismatch, Reply
 
 _HOMES = {
     "harness.endings": ("ENDINGS", "Ending", "close", "shutdown_rdwr", "shutdown_wr", "shutdown_wr_then_close"),
     "harness.endpoint": ("Endpoint",),
     "harness.errors": ("FinwaitError", "Unsupported"),
     "harness.pattern": ("ANY", "Between", "Pattern"),
-    "harness.peer": ("Peer", "Reply"),
+    "harness.peer": ("Peer",),
     "harness.marks": (
         "both_families",
         "both_sides",
@@ -51,7 +51,7 @@ _HOMES = {
     "harness.session": ("Connection", "Session"),
     "harness.states": ("NUMBERS", "STATES", "WAYS", "Numbers", "reach"),
     "harness.timing": ("DELACK_MAX", "PROMPT", "QUIET", "RTO_INIT", "RTO_MIN", "Span"),
-    "harness.verdict": ("Mismatch",),
+    "harness.verdict": ("Mismatch", "Reply"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -20,7 +20,7 @@ class Bench:
 
     Args:
         hold_timers: keep the kernel's retransmission and delayed ACK timers out.
-        ipv6: give it IPv6 addresses beside the IPv4 ones.
+        ipv6: whether IPv6 will be used beside IPv4.
 
     ``spent`` says why no other session may have it; empty where one may.
     """

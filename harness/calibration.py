@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import socket
 import time
 
@@ -23,7 +24,9 @@ def calibrate() -> TimingProfile:
     Raises:
         FinwaitError: the kernel's stamps are not its own.
     """
-    _held[:] = [keep_stamping()]
+    if not _held:
+        _held.append(keep_stamping())
+        atexit.register(_held[0].close)
     with Lab() as lab:
         wire = Wire(lab.peer)
         try:

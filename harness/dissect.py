@@ -51,7 +51,9 @@ def plain(data: bytes) -> Dissected | None:
     if not usual or len(raw) != size or size < _TCP.size:
         return None
     source, target, seq, ack, bits, window, checksum, urgent = _TCP.unpack_from(raw)
-    header = 4 * (bits >> 12 or 5)
+    header = 4 * (bits >> 12)
+    if not _TCP.size <= header <= size:
+        return None
     segment = Segment(
         flags=bits & 0x1FF,
         seq=seq,

@@ -121,7 +121,7 @@ def encode_options(options: Iterable[Option]) -> bytes:
     """The bytes of the options, padded with end-of-list to whole words of 32 bits (RFC 9293 3.1).
 
     Raises:
-        FinwaitError: more than the 40 bytes that a header has room for.
+        FinwaitError: more than the 40 bytes that a header has room for, or a name without the values it needs.
     """
     encoded = b"".join(map(_encode_one, options))
     encoded += bytes(-len(encoded) % 4)
@@ -140,6 +140,12 @@ def _encode_one(option: Option) -> bytes:
     row = BY_NAME[option.name]
     if row.kind < 2:
         return bytes((row.kind,))
+    if row.widths and not option.values:
+        raise FinwaitError(
+            f"the option {option} has no value to send",
+            why="a name alone stands for any value, and only where it is expected",
+            hint=f"{Option(option.name, (1,) * len(row.widths))}, or opt {row.kind} for an option without a body",
+        )
     widths = row.widths * (len(option.values) // max(1, len(row.widths)))
     body = b"".join(value.to_bytes(width) for value, width in zip(option.values, widths, strict=True))
     return bytes((row.kind, 2 + len(body))) + body

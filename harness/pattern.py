@@ -6,16 +6,25 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import NamedTuple, TypedDict
 
+from harness.errors import FinwaitError
 from harness.options import Option, format_options, parse_options
 from harness.segment import ACK, PSH, Flags, Segment, check_range, format_flags
 
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """A range for a number, both ends included."""
+    """A range for a number, both ends included.
+
+    Raises:
+        FinwaitError: nothing lies in it.
+    """
 
     low: int
     high: int
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise FinwaitError(f"no number lies in {self}", hint=f"Between({self.high}, {self.low})")
 
     def __str__(self) -> str:
         return f"{self.low}..{self.high}"
@@ -75,7 +84,7 @@ class Pattern:
         without: names of options that must not be there.
 
     Raises:
-        FinwaitError: a number outside its field, or an unknown option name.
+        FinwaitError: a number outside its field, an unknown option name, or a length that the data do not have.
     """
 
     flags: Flags
@@ -101,7 +110,11 @@ class Pattern:
         if self.ack is not None:
             put("flags", self.flags | ACK)
         if self.data is not None:
+            if not fits(self.length or None, len(self.data)):
+                raise FinwaitError(f"length={self.length} does not fit data of {len(self.data)} bytes", hint="either")
             put("length", len(self.data))
+        elif isinstance(self.length, int):
+            check_range("length", self.length, 16)
 
     def differences(self, segment: Segment) -> tuple[Difference, ...]:
         """Every field in which the segment is not as expected; empty where it matches."""

@@ -7,69 +7,25 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass
-from typing import NamedTuple, Unpack
+from typing import Unpack
 
 import msgspec
 
+from harness.arrival import Arrival, Cause
 from harness.craft import Craft, HeaderFields
+from harness.errors import FinwaitError
 from harness.hub import Hub
+from harness.offer import Offer
 from harness.origin import Origin
 from harness.pattern import Number, Pattern, PatternFields
-from harness.segment import ACK, RST, SYN, Flags, Segment, check_range
+from harness.segment import ACK, NONE, RST, SYN, Flags, Segment, check_range
 from harness.timeline import Called, Received, Sent
 from harness.timing import PROMPT, QUIET, Span, format_ms
-from harness.verdict import Expectation, Mismatch
+from harness.verdict import Expectation, Mismatch, Reply
 from harness.wire import Encoder, Flow
 
 INITIAL_SEQUENCE_NUMBER = 1_000_000_000
 """Where a peer's sequence numbers start unless a scenario says otherwise."""
-
-
-class Arrival(NamedTuple):
-    """A segment of the kernel's that no expectation has taken yet, and its frame's number in the capture.
-
-    ``number`` counts what the kernel sent on all connections of the lab, from 1 in the order of the wire.
-    """
-
-    event: Received
-    frame: int
-    at: int
-    number: int
-
-
-class Cause(NamedTuple):
-    """What an answer's time is counted from: upper bounds from ``end``, lower bounds from ``start``, both in ns."""
-
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """Which of the declared alternatives the kernel chose."""
-
-    name: str
-    segment: Segment
-    elapsed_ns: int
-    expectation: Expectation
-
-    def is_(self, name: str) -> bool:
-        """Whether it was this one."""
-        return self.name == name
-
-    def require(self, name: str) -> None:
-        """Judge: conform only if it was this one.
-
-        Raises:
-            Mismatch: it was another.
-        """
-        if self.name == name:
-            return
-        wanted = Expectation({"": self.expectation.alternatives[name]}, self.expectation.within)
-        observed = f"> {self.segment}   at +{format_ms(self.elapsed_ns)}   ({self.name})"
-        differences = self.expectation.alternatives[name].differences(self.segment)
-        raise Mismatch(wanted.describe(), observed, differences)
 
 
 class Peer:
@@ -87,6 +43,7 @@ class Peer:
         self.connection = connection
         self.origin = Origin(check_range("isn", isn, 32))
         self.craft = Craft()
+        self.offer = Offer()
         self.judged = 0  # the number of the last arrival that an expectation took
         self.last_elapsed = 0  # ns, of the last answer
         self.last_reply: Reply | None = None  # the last choice between alternatives, else the last answer
@@ -155,7 +112,9 @@ class Peer:
             self.craft.echo = (stamp.values[0] - self.origin.kernel_ts) % 2**32
         if segment.flags & ACK:
             self._last_ack = segment.ack
-        for seen_at, seen in self._hub.alter(at, self.origin.from_kernel(segment)):
+        relative = self.origin.from_kernel(segment)
+        self.offer.note(relative)
+        for seen_at, seen in self._hub.alter(at, relative):
             event = Received(seen_at, seen, "", self.connection)
             self._hub.timeline.add(event)
             self._inbox.append(Arrival(event, frame, seen_at, self._hub.answers))
@@ -202,8 +161,44 @@ class Peer:
 
         Raises:
             Mismatch: none of them, none at all, or too late.
+            FinwaitError: none was declared.
         """
+        if not alternatives:
+            raise FinwaitError(
+                "no alternative is declared", hint="expect_one_of(name=Pattern(...)), or expect_silence()"
+            )
         return self._await(Expectation(alternatives, within, at_least))
+
+    def expect_at_once(self, *, silence: str = "", **alternatives: Pattern) -> str:
+        """Judge what the kernel sent by the time that it had taken in all it was sent; no wait is needed to know.
+
+        Args:
+            silence: the name of the alternative that nothing comes; empty where something has to.
+            alternatives: as of ``expect_one_of``.
+
+        Returns:
+            The alternative's name; see ``last_reply`` for the segment, which is an empty one for silence.
+
+        Raises:
+            Mismatch: none of them.
+        """
+        expectation = Expectation(alternatives or {"": Pattern(NONE)}, PROMPT)
+        offered = [*map(str, alternatives.values())] + [f"silence ({silence})"] * bool(silence)
+        step = self._hub.timeline.step("expect at once " + " or ".join(offered))
+        with self._hub.stopwatch.part("kernel"):
+            self._hub.flush()
+        arrival = self._next(expectation)
+        if arrival is None and not silence:
+            raise Mismatch(expectation.describe(), "nothing, and the kernel has taken in all it was sent")
+        if arrival is None:
+            self._hub.settled()
+            self.last_reply = Reply(silence, Segment(flags=NONE), 0, expectation)
+        elif not alternatives:
+            self._settle(arrival, f"{step}: broken")
+            raise Mismatch([f"> nothing   ({silence})"], f"> {arrival.event.segment}")
+        else:
+            self._judge(expectation, arrival, step)
+        return self.last_reply.name if self.last_reply else ""
 
     def _await(self, expectation: Expectation) -> Reply:
         step = self._hub.timeline.step("expect " + " or ".join(map(str, expectation.alternatives.values())))
@@ -269,9 +264,9 @@ class Peer:
         """
         step = self._hub.timeline.step(f"expect silence for {for_}")
         end = time.monotonic_ns() + for_.ns
-        while not self._inbox and self._hub.pump(end - time.monotonic_ns()):
+        # what is allowed neither breaks the silence nor ends it
+        while (arrival := self._next(Expectation({}, None))) is None and self._hub.pump(end - time.monotonic_ns()):
             pass
-        arrival = self._next(Expectation({}, None))
         if arrival is not None:
             elapsed = arrival.at - self._cause(arrival.at).end
             self._settle(arrival, f"{step}: broken")

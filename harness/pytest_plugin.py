@@ -20,7 +20,7 @@ from harness.errors import FinwaitError
 from harness.known import Knowledge
 from harness.probes.tracepoints import Tracer
 from harness.recorder import Scenario
-from harness.runfolder import RUN, RunFolder, hand_back
+from harness.runfolder import RUN, RunFolder, hand_back_caches
 from harness.session import Session
 from harness.tamper import TamperPlan
 from harness.timeline import Result, RunRecord
@@ -28,6 +28,8 @@ from harness.timing import VIRTUAL, TimingProfile
 from harness.verdict import Outcome
 from netns import privilege
 from reports.runs import load
+
+pytest_plugins = ["harness.fixtures"]  # for scenarios in a folder of their own, which have no conftest of ours
 
 SCENARIO = pytest.StashKey[Scenario]()
 RUNNER = pytest.StashKey["Runner"]()
@@ -130,16 +132,17 @@ class Runner:
         self._planned: tuple[str, ...] = ()
         self._described = False
         option = config.option
+        after = load(option.tamper_after).results if option.tamper_after else {}
+        self.tampering = TamperPlan(option.tamper, {name: result.received for name, result in after.items()})
+        self.knowledge = knowledge(config)
+        self._tracer: Tracer | None = None
+        # last, so that a wrong option leaves none behind
         if self.worker:
             self.folder = RunFolder(Path(config.workerinput["finwait_folder"]))  # type: ignore[attr-defined]
         else:
             self.folder = RunFolder.create(
                 option.run_dir or recorder.default_parent(config.rootpath), name=option.run_name
             )
-        after = load(option.tamper_after).results if option.tamper_after else {}
-        self.tampering = TamperPlan(option.tamper, {name: result.received for name, result in after.items()})
-        self.knowledge = knowledge(config)
-        self._tracer: Tracer | None = None
 
     @property
     def profile(self) -> TimingProfile:
@@ -269,10 +272,7 @@ class Runner:
             session.exitstatus = 2
         if not (self.folder.path / RUN).exists():
             shutil.rmtree(self.folder.path)
-        elif cache := getattr(self.config, "cache", None):  # under sudo it would stay root's
-            for path in (cache._cachedir, *cache._cachedir.rglob("*")):
-                if path.exists():
-                    hand_back(path)
+        hand_back_caches(self.config.rootpath)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say how the kernel did, and where the evidence is."""

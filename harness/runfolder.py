@@ -12,6 +12,7 @@ import msgspec
 
 from harness.errors import FinwaitError
 from harness.timeline import Result, RunRecord, TimelineRecord
+from netns.enter import in_user_namespace
 
 RESULTS = "results.jsonl"
 RUN = "run.json"
@@ -20,8 +21,18 @@ RUN = "run.json"
 def hand_back(path: Path) -> None:
     """Under sudo, give what was just made to the user who called it."""
     user, group = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
-    if os.geteuid() == 0 and user and group:
+    if os.geteuid() == 0 and user and group and not in_user_namespace():
         os.chown(path, int(user), int(group), follow_symlinks=False)
+
+
+def hand_back_caches(root: Path) -> None:
+    """The same for what Python and pytest keep below the folder that pytest was started for."""
+    if not os.environ.get("SUDO_UID"):
+        return
+    for cache in (*root.glob(".pytest_cache"), *root.glob("[!.]*/**/__pycache__")):
+        for path in (cache, *cache.rglob("*")):
+            if path.exists():  # another process may renew a file
+                hand_back(path)
 
 
 def new_name(prefix: str = "") -> str:

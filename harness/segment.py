@@ -16,6 +16,9 @@ from harness.options import Option, format_options
 SPACE = 2**32
 """How many sequence numbers there are."""
 
+WRONG_CHECKSUM = -1
+"""A checksum that is certain to be wrong: the right one, plus one."""
+
 
 class Flags(enum.IntFlag):
     """The control bits of RFC 9293 3.1, with the values they have on the wire."""
@@ -117,7 +120,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         data: the payload.
         options: in the order of the wire, padding included.
         urgent: the urgent pointer, 0 to 65535.
-        checksum: None for the right one; a number is put into the field as it is.
+        checksum: None for the right one, ``WRONG_CHECKSUM`` for a wrong one; a number is put into the field as it is.
         data_offset: None for the right one; otherwise 0 to 15 words of 32 bits.
         reserved: the four reserved bits of RFC 9293 3.1 less the one that RFC 9768 took, 0 to 7.
         raw_options: bytes to stand in place of ``options``, up to 40; padded to whole words when data_offset is None.
@@ -162,5 +165,5 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             text += f" <{format_options(self.options)}>"
         for name, value in (("checksum", self.checksum), ("offset", self.data_offset)):
             if value is not None:
-                text += f" {name} {value:#x}"
+                text += f" {name} {'wrong' if value == WRONG_CHECKSUM else f'{value:#x}'}"
         return text + (f" reserved {self.reserved:#x}" if self.reserved else "")

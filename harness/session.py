@@ -12,7 +12,7 @@ from harness.hub import Hub
 from harness.insight import Insight
 from harness.peer import INITIAL_SEQUENCE_NUMBER, Peer
 from harness.probes.tracepoints import Tracer
-from harness.segment import ACK, SYN
+from harness.segment import ACK, SYN, check_range
 from harness.stopwatch import Stopwatch
 from harness.tamper import Tampering
 from harness.timeline import Called, Probed, Timeline, describe
@@ -119,10 +119,10 @@ class Session:
         """A bound TCP socket of the kernel under test; port 0 for any.
 
         Raises:
-            FinwaitError: the port is in use.
+            FinwaitError: the port is in use, or none.
         """
         address = self.lab.plan.kernel.address(self.version)
-        made = open_socket(self.lab.kernel, self.version, address, port)
+        made = open_socket(self.lab.kernel, self.version, address, check_range("port", port, 16))
         self._endpoints.append(Endpoint(made, self.lab.kernel, self.timeline, self._settled, connection))
         return self._endpoints[-1]
 
@@ -135,13 +135,15 @@ class Session:
     def new_peer(
         self, kernel_port: int = SERVICE_PORT, *, port: int | None = None, isn: int = INITIAL_SEQUENCE_NUMBER
     ) -> Peer:
-        """A peer that talks to a port of the kernel under test, from the lab's next port unless one is given.
+        """A peer that talks to a port of the kernel under test, from the lab's next free port unless one is given.
 
         Raises:
-            FinwaitError: a connection of this lab uses the two ports.
+            FinwaitError: a connection of this lab uses the two ports, or a port is none.
         """
-        own = self.bench.take_port() if port is None else port
-        peer = Peer(self.hub, Flow(self.version, own, kernel_port), len(self.peers) + 1, isn)
+        taken = {peer.flow.peer_port for peer in self.peers}
+        own = port if port is not None else next(p for p in iter(self.bench.take_port, None) if p not in taken)
+        flow = Flow(self.version, check_range("port", own, 16), kernel_port)
+        peer = Peer(self.hub, flow, len(self.peers) + 1, isn)
         self.peers.append(peer)
         return peer
 

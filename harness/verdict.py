@@ -9,6 +9,7 @@ import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from harness.errors import FinwaitError
 from harness.pattern import Difference, Pattern
 from harness.segment import Segment
 from harness.timing import Span, TimingProfile, format_ms
@@ -102,10 +103,52 @@ class Expectation:
             late = Difference("time", f"by {format_ms(profile.upper(self.within))}", format_ms(since_end))
             raise Mismatch(self.describe(), observed, [late])
         if self.at_least and since_start < self.at_least.ns:
-            early = Difference("time", f"not before {format_ms(self.at_least.ns)}", format_ms(since_start))
+            early = Difference("time", f"from {format_ms(self.at_least.ns)} on", format_ms(since_start))
             raise Mismatch(self.describe(), observed, [early])
         return match
 
     def missing(self, waited_ns: int) -> Mismatch:
         """What to raise when nothing came."""
         return Mismatch(self.describe(), f"nothing in {format_ms(waited_ns)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Which of the declared alternatives the kernel chose, and how many ns after its cause."""
+
+    name: str
+    segment: Segment
+    elapsed_ns: int
+    expectation: Expectation
+
+    def is_(self, name: str) -> bool:
+        """Whether it was this one.
+
+        Raises:
+            FinwaitError: none of that name was declared.
+        """
+        self._declared(name)
+        return self.name == name
+
+    def require(self, name: str) -> None:
+        """Judge: conform only if it was this one.
+
+        Raises:
+            Mismatch: it was another.
+            FinwaitError: none of that name was declared.
+        """
+        pattern = self._declared(name)
+        if self.name == name:
+            return
+        wanted = Expectation({"": pattern}, self.expectation.within)
+        observed = f"> {self.segment}   at +{format_ms(self.elapsed_ns)}   ({self.name})"
+        raise Mismatch(wanted.describe(), observed, pattern.differences(self.segment))
+
+    def _declared(self, name: str) -> Pattern:
+        if name not in self.expectation.alternatives:
+            raise FinwaitError(
+                f"no alternative is named {name!r}",
+                why="a reply is one of those that expect_one_of() declared",
+                hint=" or ".join(self.expectation.alternatives),
+            )
+        return self.expectation.alternatives[name]

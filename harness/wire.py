@@ -6,6 +6,7 @@ kernel's own (SO_TIMESTAMPNS), for frames of both directions and in the order of
 
 from __future__ import annotations
 
+import errno
 import functools
 import select
 import socket
@@ -23,8 +24,9 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.utils import checksum
 
 from harness.dissect import plain
+from harness.errors import FinwaitError
 from harness.options import decode_options, encode_options
-from harness.segment import Segment, check_range
+from harness.segment import WRONG_CHECKSUM, Segment, check_range
 from harness.timeline import Frame
 from netns.enter import Namespace
 from netns.lab import closer
@@ -33,9 +35,6 @@ from netns.plan import Plan
 
 # scapy reads the machine's routes and interfaces for the addresses that a layer leaves open; ours leaves none open.
 conf.route = conf.route6 = None
-
-WRONG_CHECKSUM = -1
-"""A checksum that is certain to be wrong: the right one, plus one."""
 
 _SO_TIMESTAMPNS = 35  # asm-generic/socket.h: the variant with the libc's own struct timespec
 _ETH_P_ALL = 3
@@ -81,12 +80,13 @@ class Encoder:
         Raises:
             FinwaitError: a number that does not fit its field.
         """
+        check_range("length of data", len(segment.data), 16)
         header = self._tcp_header(segment) + segment.data
+        check_range("length of the segment", len(header) + 20, 16)
         return self._ethernet + self._network_header(len(header)) + header
 
     def _tcp_header(self, segment: Segment) -> bytes:
-        raw = segment.raw_options
-        options = encode_options(segment.options) if raw is None else raw + bytes(-len(raw) % 4)
+        options = _option_bytes(segment)
         offset = 5 + len(options) // 4 if segment.data_offset is None else segment.data_offset
         fields = (
             self._flow.peer_port,
@@ -110,6 +110,20 @@ class Encoder:
         return bare[:10] + struct.pack("!H", checksum(bare)) + bare[12:]
 
 
+def _option_bytes(segment: Segment) -> bytes:
+    raw = segment.raw_options
+    if raw is None:
+        return encode_options(segment.options)
+    if len(raw) > 40:
+        raise FinwaitError(
+            f"raw_options of {len(raw)} bytes do not fit",
+            why="a TCP header has 40 bytes for options",
+            hint="what is to stand behind the header as data",
+        )
+    # beside a data offset of the scenario's own nothing is added either
+    return raw if segment.data_offset is not None else raw + bytes(-len(raw) % 4)
+
+
 def _chosen_checksum(chosen: int | None, right: int) -> int:
     if chosen is None:
         return right
@@ -125,25 +139,35 @@ class Decoded(NamedTuple):
     segment: Segment
 
 
+class _Packet(NamedTuple):
+    """What a frame carries: IP version, both addresses as they count for the checksum, and the TCP segment."""
+
+    version: int
+    addresses: bytes
+    tcp: bytes
+
+
 def decode(frame: Frame) -> Decoded | None:
-    """The segment of a captured frame; None where it is no TCP. A checksum that is wrong stands in the segment."""
+    """The segment of a captured frame; None where it is no TCP.
+
+    What is wrong about it stands in the segment: a checksum, and a data offset that the header cannot have.
+    """
     if usual := plain(frame.data):
         version, source, target, segment = usual
         return Decoded(Flow(version, *((source, target) if frame.outgoing else (target, source))), segment)
-    if frame.data[12:14] == _ARP:
+    packet = _tcp_packet(frame.data)
+    if packet is None:
         return None
-    packet = Ether(frame.data)
-    if TCP not in packet:
-        return None
-    tcp = packet[TCP]
-    version = 4 if IP in packet else 6
+    raw = packet.tcp
+    tcp = TCP(raw[: _TCP.size])
     ports = (tcp.sport, tcp.dport) if frame.outgoing else (tcp.dport, tcp.sport)
-    size = packet[IP].len - 4 * packet[IP].ihl if version == 4 else packet[IPv6].plen
-    start = _ETHERNET + (4 * packet[IP].ihl if version == 4 else 40)
-    raw = frame.data[start : start + size]
-    header = 4 * (tcp.dataofs or 5)
+    size = 4 * tcp.dataofs
+    possible = _TCP.size <= size <= len(raw)
+    if not possible:
+        size = max(_TCP.size, min(size, len(raw)))
+    pseudo = packet.addresses + struct.pack("!xxxBI", socket.IPPROTO_TCP, len(raw))
     return Decoded(
-        Flow(version, *ports),
+        Flow(packet.version, *ports),
         Segment(
             flags=int(tcp.flags),
             seq=tcp.seq,
@@ -151,18 +175,28 @@ def decode(frame: Frame) -> Decoded | None:
             window=tcp.window,
             urgent=tcp.urgptr,
             reserved=tcp.reserved,
-            options=decode_options(raw[20:header]),
-            data=raw[header:],
-            checksum=None if _checksum_right(packet, version, raw) else tcp.chksum,
+            options=decode_options(raw[_TCP.size : size]),
+            data=raw[size:],
+            checksum=None if checksum(pseudo + raw) == 0 else tcp.chksum,
+            data_offset=None if possible else tcp.dataofs,
         ),
     )
 
 
-def _checksum_right(packet: Ether, version: int, raw: bytes) -> bool:
-    network = packet[IP] if version == 4 else packet[IPv6]
-    family = socket.AF_INET if version == 4 else socket.AF_INET6
-    addresses = socket.inet_pton(family, network.src) + socket.inet_pton(family, network.dst)
-    return bool(checksum(addresses + struct.pack("!xxxBI", socket.IPPROTO_TCP, len(raw)) + raw) == 0)
+def _tcp_packet(data: bytes) -> _Packet | None:
+    """Find TCP in a frame; None where there is none, or a fragment or a header that is cut short."""
+    ether_type, network = data[12:_ETHERNET], data[_ETHERNET:]
+    if ether_type == b"\x08\x00" and len(network) >= 20:
+        header, length = 4 * (network[0] & 15), int.from_bytes(network[2:4])
+        whole = int.from_bytes(network[6:8]) & 0x3FFF == 0  # neither more fragments nor an offset, RFC 791 3.1
+        found = network[9] == socket.IPPROTO_TCP and header >= 20 and whole
+        packet = _Packet(4, network[12:20], network[header:length])
+    elif ether_type == b"\x86\xdd" and len(network) >= 40:
+        found = network[6] == socket.IPPROTO_TCP
+        packet = _Packet(6, network[8:40], network[40 : 40 + int.from_bytes(network[4:6])])
+    else:
+        return None
+    return packet if found and len(packet.tcp) >= _TCP.size else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +241,22 @@ class Wire:
         self.frames = []
 
     def send(self, frames: Sequence[bytes]) -> None:
-        """Put frames on the wire, one straight after the other."""
-        for frame in frames:
-            self._sending.send(frame)
+        """Put frames on the wire, one straight after the other.
+
+        Raises:
+            FinwaitError: a frame is longer than the wire takes; those before it were sent.
+        """
+        try:
+            for frame in frames:
+                self._sending.send(frame)
+        except OSError as error:
+            if error.errno != errno.EMSGSIZE:
+                raise
+            raise FinwaitError(
+                f"a frame of {max(map(len, frames))} bytes cannot be sent",
+                why="it is longer than the MTU of the lab and a link-layer header",
+                hint="less data in a segment",
+            ) from error
 
     def receive(self, wait_ns: int) -> Frame | None:
         """The next captured frame, of either direction; None when none came within ``wait_ns``."""

@@ -10,6 +10,7 @@ import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
@@ -85,3 +86,8 @@ class Namespace:
     def close(self) -> None:
         """Let go; the kernel removes the namespace when its last socket is closed, in its own time."""
         os.close(self.descriptor)
+
+
+def in_user_namespace() -> bool:
+    """Whether root here is root of a part of the machine only; the initial user namespace maps every id to itself."""
+    return Path("/proc/self/uid_map").read_text().split() != ["0", "0", "4294967295"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import select
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,6 +44,8 @@ _IFA_F_NOPREFIXROUTE = 0x200
 _SCOPE_LINK = 253
 _LOCK_RTO_MIN = 1 << 13  # RTAX_RTO_MIN: unlocked, the metric does nothing
 _READY_SECONDS = 5.0
+_SIOCSIFFLAGS = 0x8914
+_IFF_UP = 0x1
 
 RTO_MIN_MS = 10_000
 """What the route holds the retransmission timer off for, so that it stays out of scenarios about other things.
@@ -59,6 +63,18 @@ def netlink(namespace: Namespace) -> Iterator[IPRoute]:
         route = IPRoute()
     with route:
         yield route
+
+
+def raise_loopback() -> None:
+    """Bring the loopback device of the calling thread's namespace up; a new namespace has it down.
+
+    Raises:
+        OSError: the process may not.
+    """
+    # SIOCSIFFLAGS and not netlink, whose refusal by AppArmor is to be told apart from this one
+    request = struct.pack("16sH14x", b"lo", _IFF_UP)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
+        fcntl.ioctl(device, _SIOCSIFFLAGS, request)
 
 
 def try_veth(namespace: Namespace) -> None:

@@ -8,17 +8,21 @@ import threading
 from pathlib import Path
 
 from netns import link
-from netns.enter import CLONE_NEWNET, CLONE_NEWUSER, Namespace, unshare
+from netns.enter import CLONE_NEWNET, CLONE_NEWUSER, Namespace, in_user_namespace, unshare
 from netns.errors import FinwaitError
 
 _CAP_NET_ADMIN = 12
 _CAP_NET_RAW = 13
 _CAP_SYS_ADMIN = 21
 
+_NAMES_OF_THE_USER = ("LOGNAME", "USER", "LNAME", "USERNAME")  # where getpass.getuser looks first
+
 # a setting, the value that closes the way, and what it means
-_USER_SETTINGS = (
+_FORBIDDING = (
     ("kernel/apparmor_restrict_unprivileged_userns", "1", "AppArmor restricts user namespaces"),
     ("kernel/unprivileged_userns_clone", "0", "user namespaces are for root only"),
+)
+_LIMITING = (
     ("user/max_user_namespaces", "0", "user namespaces are switched off"),
     ("user/max_net_namespaces", "0", "network namespaces are switched off"),
 )
@@ -46,19 +50,24 @@ def ensure() -> str:
     return "user namespace"
 
 
-def in_user_namespace() -> bool:
-    """Whether root here is root of a part of the machine only; the initial user namespace maps every id to itself."""
-    return Path("/proc/self/uid_map").read_text().split() != ["0", "0", "4294967295"]
+def is_root() -> bool:
+    """Whether this is root of the whole machine, and not of a user namespace."""
+    return os.geteuid() == 0 and not in_user_namespace()
 
 
 def _enter_user_namespace() -> None:
     user, group = os.getuid(), os.getgid()
+    if not any(os.environ.get(name) for name in _NAMES_OF_THE_USER):
+        # else who asks by id is told "root" from here on, and pytest falls over root's folder below /tmp
+        os.environ["LOGNAME"] = f"uid{user}"
     try:
-        # a network namespace with it: the right to netlink there is what is wanted, and AppArmor may say no to it only
+        # a network namespace with it, as a home: setns(2) back into the machine's takes rights over the machine, so who
+        # stayed there could enter a lab but never leave it. The price: no network from here on but an own loopback
         unshare(CLONE_NEWUSER | CLONE_NEWNET)
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"0 {user} 1")
         Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+        link.raise_loopback()
         namespace = Namespace.create()
     except OSError as error:
         raise FinwaitError(
@@ -87,7 +96,8 @@ def refusal(error: OSError) -> str:
     Args:
         error: what unshare(2) or the write to ``uid_map`` ended with.
     """
-    for name, value, meaning in _USER_SETTINGS:
+    # unshare(2): a limit that is reached is ENOSPC, whatever forbids says EPERM or EACCES
+    for name, value, meaning in _LIMITING if error.errno == errno.ENOSPC else _FORBIDDING:
         try:
             seen = (Path("/proc/sys") / name).read_text().strip()
         except OSError:
@@ -100,4 +110,4 @@ def refusal(error: OSError) -> str:
         return "the process has as many open files as it may have (ulimit -n)"
     if error.errno == errno.EINVAL and threading.active_count() > 1:
         return "the process has several threads already, and then a user namespace cannot be entered"
-    return "a container or a security module forbids it"
+    return "a container, a chroot or a security module forbids it"

@@ -57,7 +57,7 @@ def test_what_a_session_did_not_take_does_not_reach_the_next(benches: SharedBenc
         _, peer = after.establish(after.listen())
         after.finish()
         assert len(after.wire.frames) == 3 + 2  # the handshake, and the drain's question and answer
-        assert peer.received == 1
+        assert peer.judged == 1
     assert after.bench is session.bench
 
 

@@ -19,11 +19,12 @@ PURE: Sequence[Sequence[str]] = (
     ("harness.errors",),
     ("harness.options", "harness.timing", "harness.stopwatch"),
     ("harness.segment",),
-    ("harness.pattern", "harness.origin", "harness.tamper", "harness.dissect"),
+    ("harness.pattern", "harness.origin", "harness.tamper", "harness.dissect", "harness.offer"),
     ("harness.verdict",),
     ("harness.timeline",),
-    ("harness.baseline", "harness.marks", "harness.catalogue"),
-    ("harness.known",),
+    ("harness.arrival",),
+    ("harness.baseline", "harness.marks", "harness.catalogue", "harness.derive"),
+    ("harness.known", "harness.statetable"),
 )
 IMPURE: Sequence[Sequence[str]] = (
     ("harness.runfolder", "harness.craft", "harness.machine"),

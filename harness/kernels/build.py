@@ -69,7 +69,7 @@ def build(
     progress: Progress | None = None,
     options: tuple[Option, ...] = VIRTUAL_UML,
 ) -> Built:
-    """Build a user's own tree. Its objects stay in the cache, so that the next build of it takes seconds.
+    """Build a user's own tree. Its objects stay in the cache, so that the next build makes only what changed.
 
     Args:
         tree: a kernel source tree, 5.10 or newer, not configured in place; only read.
@@ -216,6 +216,8 @@ def _compile(
 
 def _make(tree: Path, objects: Path, progress: Progress | None, *arguments: str) -> float:
     """Run make in an environment of our own, so that no outer make and no setting of a user leaks in."""
+    temporary = objects / "tmp"
+    temporary.mkdir(exist_ok=True)
     ended = run_to_end(
         (
             *("make", "-C", str(tree), f"O={objects}", "ARCH=um"),
@@ -226,6 +228,7 @@ def _make(tree: Path, objects: Path, progress: Progress | None, *arguments: str)
         env={
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(objects),
+            "TMPDIR": str(temporary),  # a compiler that is killed leaves files behind
             "LC_ALL": "C",
             "KBUILD_BUILD_USER": "finwait",
             "KBUILD_BUILD_HOST": "finwait",

@@ -24,6 +24,7 @@ from harness.kernels import provide
 from harness.kernels.cache import Cache
 from harness.kernels.fetch import Package, Source, fetch_deb, find, parse_index, unpack
 from harness.kernels.spec import KernelSpec, Kind
+from netns import privilege
 
 _NEEDED = ("apt-get", "dpkg-deb", "gpg", "gpgv")
 _GONE = [name for name in _NEEDED if shutil.which(name) is None]
@@ -336,7 +337,7 @@ def test_what_is_no_package(cache: Cache, tmp_path: Path) -> None:
         unpack(tmp_path / "none.deb", cache)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a file system without room")
+@pytest.mark.skipif(not privilege.is_root(), reason="needs root, to mount a file system without room")
 def test_no_space(mirror: Mirror, tmp_path: Path) -> None:
     mirror.add("1", "x" * 40_000_000)
     small = tmp_path / "small"

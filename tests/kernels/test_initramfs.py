@@ -15,6 +15,7 @@ import pytest
 from harness.errors import FinwaitError
 from harness.kernels.cache import Cache
 from harness.kernels.initramfs import Archive, package_files, python_root, shared_libraries, without
+from netns import privilege
 
 
 def records(data: bytes) -> Iterator[tuple[str, int, int, bytes]]:
@@ -143,7 +144,7 @@ def test_shared_root_is_made_once_and_runs_python(tmp_path: Path) -> None:
     before = root.stat().st_mtime_ns
     assert python_root(Cache(tmp_path)) == root
     assert root.stat().st_mtime_ns == before
-    if os.geteuid() != 0:
+    if not privilege.is_root():
         pytest.skip("only root can change its root folder")
     if subprocess.run(["busybox", "--help"], capture_output=True, check=False).returncode:
         pytest.skip("there is no busybox to unpack the archive with")

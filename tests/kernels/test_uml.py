@@ -18,6 +18,7 @@ from harness.kernels.backend import Backend, Job
 from harness.kernels.cache import Cache
 from harness.kernels.spec import KernelSpec, Kind, parse
 from harness.kernels.uml import Uml, memory_folder
+from netns import privilege
 
 CACHE = Cache.of_user()
 UML = Uml(parse("uml:5.10"), CACHE)
@@ -256,7 +257,7 @@ def test_memory_goes_where_there_is_room_and_leave(tmp_path: Path) -> None:
     assert memory_folder(1, (tmp_path / "nowhere", Path("/proc"), tmp_path)) == tmp_path
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount file systems that will not do")
+@pytest.mark.skipif(not privilege.is_root(), reason="needs root, to mount file systems that will not do")
 @pytest.mark.parametrize("options", ["size=64m", "size=512m,noexec"])
 def test_memory_does_not_go_where_the_guest_would_die(tmp_path: Path, options: str) -> None:
     place = tmp_path / "shm"

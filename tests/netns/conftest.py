@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from netns import privilege
+from netns.enter import in_user_namespace
 
 CHECKOUT = Path(__file__).parents[2]
 NOBODY = 65534
@@ -36,6 +37,17 @@ def _run(argv: list[str], environment: dict[str, str], user: int | None = None) 
     )
 
 
+def _skip_without_user_namespaces(tried: subprocess.CompletedProcess[str]) -> None:
+    """Asks unshare(1), which knows nothing of what is tested here."""
+    if tried.returncode != 0:
+        pytest.skip(f"this machine has no user namespaces without root: {tried.stderr.strip()}")
+
+
+@pytest.fixture
+def own_user_namespace(environment: dict[str, str]) -> None:
+    _skip_without_user_namespaces(_run(["unshare", "--user", "--map-root-user", "true"], environment))
+
+
 @pytest.fixture
 def python_without_rights(environment: dict[str, str]) -> Python:
     """Runs code without the capabilities that namespaces take."""
@@ -43,14 +55,17 @@ def python_without_rights(environment: dict[str, str]) -> Python:
     if setpriv is None:
         pytest.skip("setpriv (util-linux) is missing")
     lost = "-sys_admin,-net_admin,-net_raw"
-    command = [setpriv, "--bounding-set", lost, "--inh-caps", lost, "--", sys.executable, "-c"]
-    return lambda code: _run([*command, code], environment)
+    command = [setpriv, "--bounding-set", lost, "--inh-caps", lost, "--"]
+    _skip_without_user_namespaces(
+        _run([*command, "unshare", "--user", "--map-root-user", "--net", "true"], environment)
+    )
+    return lambda code: _run([*command, sys.executable, "-c", code], environment)
 
 
 @pytest.fixture
 def python_of_nobody(environment: dict[str, str]) -> Python:
     """Runs code as an ordinary user of the machine."""
-    if os.geteuid() != 0 or privilege.in_user_namespace():
+    if os.geteuid() != 0 or in_user_namespace():
         pytest.skip("only root can become somebody else")
     try:
         reachable = _run([sys.executable, "-c", "import netns.lab"], environment, NOBODY).returncode == 0
@@ -58,4 +73,5 @@ def python_of_nobody(environment: dict[str, str]) -> Python:
         reachable = False
     if not reachable:
         pytest.skip(f"user {NOBODY} may not read {sys.executable} or {CHECKOUT}")
+    _skip_without_user_namespaces(_run(["unshare", "--user", "--map-root-user", "--net", "true"], environment, NOBODY))
     return lambda code: _run([sys.executable, "-c", code], environment, NOBODY)

@@ -37,7 +37,7 @@ enter.unshare(enter.CLONE_NEWUSER)
 Path("/proc/self/setgroups").write_text("deny")
 Path("/proc/self/uid_map").write_text(f"0 {user} 1")
 Path("/proc/self/gid_map").write_text(f"0 {group} 1")
-assert privilege.in_user_namespace()
+assert enter.in_user_namespace()
 Path("/proc/sys/user/SETTING").write_text("0")
 lost = "-sys_admin,-net_admin,-net_raw"
 code = '''
@@ -58,6 +58,22 @@ def test_a_process_without_rights_gets_them_in_a_user_namespace(python_without_r
     assert done.stdout.splitlines()[0] == "user namespace"
 
 
+def test_the_user_does_not_pass_for_root_afterwards(python_without_rights: Python) -> None:
+    done = python_without_rights(
+        "import getpass, os\n"
+        "from netns import privilege\n"
+        "for name in ('LOGNAME', 'USER', 'LNAME', 'USERNAME'):\n"
+        "    os.environ.pop(name, None)\n"
+        "user = os.getuid()\n"
+        "privilege.ensure()\n"
+        "print(getpass.getuser() == f'uid{user}')\n"
+        "os.environ['USER'] = 'somebody'\n"
+        "os.environ.pop('LOGNAME')\n"
+        "print(getpass.getuser())\n"
+    )
+    assert done.stdout.split() == ["True", "somebody"], done.stderr
+
+
 def test_an_ordinary_user_gets_a_lab_with_every_sysctl_pinned(python_of_nobody: Python) -> None:
     done = python_of_nobody(MAKE_A_LAB)
     assert done.returncode == 0, done.stderr
@@ -65,6 +81,7 @@ def test_an_ordinary_user_gets_a_lab_with_every_sysctl_pinned(python_of_nobody: 
     assert done.stdout.rstrip().endswith("{}")
 
 
+@pytest.mark.usefixtures("own_user_namespace")
 @pytest.mark.parametrize("setting", ["max_user_namespaces", "max_net_namespaces"])
 def test_a_refusal_names_the_setting_in_one_line(environment: dict[str, str], setting: str) -> None:
     before = Path("/proc/sys/user", setting).read_text()
@@ -122,7 +139,7 @@ def test_what_is_allowed_is_tried_up_to_a_veth(python_without_rights: Python) ->
     [
         (errno.ENOSPC, "user.max_net_namespaces"),
         (errno.EMFILE, "ulimit -n"),
-        (errno.EPERM, "a container or a security module"),
+        (errno.EPERM, "a container, a chroot or a security module"),
     ],
 )
 def test_a_refusal_without_a_setting_is_explained_by_its_errno(number: int, text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import struct
@@ -17,6 +16,7 @@ import pytest
 from harness.probes import perf, records
 from harness.probes.tracefs import Tracefs
 from harness.probes.tracepoints import Tracer
+from netns import privilege
 from netns.enter import Namespace
 from netns.lab import Lab
 from tests.probes.conftest import Pair
@@ -195,7 +195,7 @@ with Tracer() as tracer:
 
 @pytest.mark.parametrize("inside", [False, True], ids=["plain", "user namespace"])
 def test_an_ordinary_user_is_told_why_there_are_none(inside: bool) -> None:
-    if os.getuid() != 0 or Path("/proc/self/uid_map").read_text().split()[2] == "1":
+    if not privilege.is_root():
         pytest.skip("becoming another user needs root, outside a user namespace of one user")
     command = [sys.executable, "-c", AS_NOBODY.format(namespace=inside)]
     ran = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from harness.errors import FinwaitError
 from harness.timeline import Event, Result
+from netns.enter import in_user_namespace
 from reports import runs
 
 OK = Result(scenario="a.py::test_one", outcome="conforms", answer="accepted", answer_ns=140_000)
@@ -130,6 +131,8 @@ def test_what_is_no_run_folder_says_which_are(make_run: Callable[..., Path]) -> 
 @contextmanager
 def _somebody_else() -> Iterator[None]:
     """Root may read everything: be nobody for a while. Who is not root stays who it is."""
+    if in_user_namespace():
+        pytest.skip("root of a user namespace reads its own files whatever their mode, and can be nobody else")
     mine = os.geteuid()
     if mine == 0:
         os.seteuid(65534)

@@ -1,0 +1,303 @@
+"""What RFC 9293 3.10.7 has a TCP answer to a segment, in any state: its text as a function. Pure.
+
+Where the text leaves a choice all of it is given: what is recommended first. RFC 5961's protections are taken to be
+there, as 3.10.7.4 describes them. A segment has to fit into the window: nothing is trimmed at its right edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from harness.segment import ACK, FIN, RST, SYN, Flags, Segment, add, distance
+
+_BEFORE_THE_PEERS_FIN = ("ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a connection of the kernel's is (RFC 9293 3.3.1).
+
+    Args:
+        state: one of the eleven.
+        snd_una: oldest number that is not acknowledged.
+        snd_nxt: next number to send.
+        rcv_nxt: next number to receive.
+        rcv_wnd: size of the receive window.
+        iss: initial send sequence number.
+        actively: it was opened by the kernel and not by the peer.
+        max_snd_wnd: the largest window that the peer has offered (RFC 5961 5.2).
+    """
+
+    state: str
+    snd_una: int = 0
+    snd_nxt: int = 0
+    rcv_nxt: int = 0
+    rcv_wnd: int = 0
+    iss: int = 0
+    actively: bool = False
+    max_snd_wnd: int = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One thing that may be answered, and where the connection then is.
+
+    Args:
+        name: of the choice.
+        clause: where the RFC says so: ids to cite, and which step of a section.
+        after: the connection afterwards.
+        flags: of the segment that is sent; None where none is.
+        seq: its sequence number.
+        ack: its acknowledgment number; None where it has none.
+    """
+
+    name: str
+    clause: str
+    after: Standing
+    flags: Flags | None = None
+    seq: int = 0
+    ack: int | None = None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids in the clause."""
+        return tuple(word for word in self.clause.split() if word.startswith("RFC"))
+
+
+def answers(at: Standing, segment: Segment) -> tuple[Answer, ...]:
+    """All that may be answered to a segment (RFC 9293 3.10.7)."""
+    if at.state == "CLOSED":
+        return (_in_closed(at, segment),)
+    if at.state == "LISTEN":
+        return (_in_listen(at, segment),)
+    return tuple(_in_syn_sent(at, segment) if at.state == "SYN-SENT" else _in_other_states(at, segment))
+
+
+def acceptable(at: Standing, segment: Segment) -> bool:
+    """Whether the segment has something of the receive window (RFC 9293 3.10.7.4, table 6)."""
+    length = distance(segment.seq, segment.next_seq)
+    if at.rcv_wnd == 0:
+        return length == 0 and segment.seq == at.rcv_nxt
+    return _in_window(at, segment.seq) or (length > 0 and _in_window(at, add(segment.seq, length - 1)))
+
+
+def _in_window(at: Standing, number: int) -> bool:
+    return 0 <= distance(at.rcv_nxt, number) < at.rcv_wnd
+
+
+# -- what is sent, as the RFC writes it
+
+
+def _silence(name: str, clause: str, after: Standing) -> Answer:
+    return Answer(name, clause, after)
+
+
+def _ack(name: str, clause: str, after: Standing) -> Answer:
+    """<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>."""
+    return Answer(name, clause, after, ACK, after.snd_nxt, after.rcv_nxt)
+
+
+def _reset(name: str, clause: str, after: Standing, segment: Segment) -> Answer:
+    """<SEQ=SEG.ACK><CTL=RST>."""
+    return Answer(name, clause, after, RST, segment.ack)
+
+
+def _syn_ack(name: str, clause: str, after: Standing) -> Answer:
+    """<SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>."""
+    return Answer(name, clause, after, SYN | ACK, after.iss, after.rcv_nxt)
+
+
+def _gone(at: Standing) -> Standing:
+    """The TCB is deleted; after a passive open the listener is still there (RFC 9293 3.10.7.4, second)."""
+    return replace(at, state="LISTEN" if at.state == "SYN-RECEIVED" and not at.actively else "CLOSED")
+
+
+def _half_open(at: Standing, segment: Segment) -> Standing:
+    iss = at.iss if at.state == "SYN-SENT" else 0  # of a new incarnation the number is not known: 0 stands for it
+    numbers = {"iss": iss, "snd_una": iss, "snd_nxt": add(iss, 1), "rcv_nxt": add(segment.seq, 1)}
+    return replace(at, state="SYN-RECEIVED", actively=at.state == "SYN-SENT", **numbers)
+
+
+# -- state by state
+
+
+def _in_closed(at: Standing, segment: Segment) -> Answer:
+    clause = "RFC9293-3.10.7.1"
+    if segment.flags & RST:
+        return _silence("silent", f"{clause} RFC9293-E-3", at)
+    if segment.flags & ACK:
+        return _reset("reset", f"{clause} RFC9293-E-2", at, segment)
+    return Answer(
+        "reset", f"{clause} RFC9293-E-1", at, RST | ACK, 0, segment.next_seq
+    )  # <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>
+
+
+def _in_listen(at: Standing, segment: Segment) -> Answer:
+    clause = "RFC9293-3.10.7.2"
+    if segment.flags & RST:
+        return _silence("silent", f"{clause} first RFC9293-E-4", at)
+    if segment.flags & ACK:
+        return _reset("reset", f"{clause} second RFC9293-E-5", at, segment)
+    if segment.flags & SYN:
+        return _syn_ack("opened", f"{clause} third", _half_open(at, segment))
+    return _silence("silent", f"{clause} fourth RFC9293-E-6", at)
+
+
+def _in_syn_sent(at: Standing, segment: Segment) -> Iterator[Answer]:
+    clause = "RFC9293-3.10.7.3"
+    acknowledged = bool(segment.flags & ACK)
+    if acknowledged and not 0 < distance(at.iss, segment.ack) <= distance(at.iss, at.snd_nxt):
+        first = f"{clause} first RFC9293-E-7"
+        yield _silence("silent", first, at) if segment.flags & RST else _reset("reset", first, at, segment)
+    elif segment.flags & RST:
+        if acknowledged:
+            yield _silence("ended", f"{clause} second RFC5961-3.2-4", replace(at, state="CLOSED"))
+        # RFC 5961 stacks SHOULD first compare the sequence number with RCV.NXT, which nothing has set yet
+        yield _silence("ignored", f"{clause} second RFC9293-U-2 RFC9293-E-8", at)
+    elif segment.flags & SYN:
+        after = _half_open(at, segment)
+        if acknowledged:
+            yield _ack("established", f"{clause} fourth", replace(after, state="ESTABLISHED", snd_una=segment.ack))
+        else:
+            yield _syn_ack("crossed", f"{clause} fourth RFC9293-MUST-10", after)
+    else:
+        yield _silence("silent", f"{clause} fifth", at)
+
+
+def _in_other_states(at: Standing, segment: Segment) -> Iterator[Answer]:
+    flags = segment.flags
+    if at.state == "TIME-WAIT" and flags & (SYN | RST | ACK) == SYN:
+        yield from _syn_in_time_wait(at, segment)
+    elif not acceptable(at, segment):
+        yield from _unacceptable(at, segment)
+    elif flags & RST:
+        yield from _rst(at, segment)
+    elif flags & SYN:
+        yield from _syn(at, segment)
+    elif not flags & ACK:
+        yield _silence("silent", "RFC9293-3.10.7.4 fifth RFC9293-E-12", at)
+    elif distance(at.rcv_nxt, segment.seq) > 0:
+        yield from _held(at, segment)
+    else:
+        yield from _ack_field(at, segment)
+
+
+def _unacceptable(at: Standing, segment: Segment) -> Iterator[Answer]:
+    first = "RFC9293-3.10.7.4 first RFC9293-E-9 RFC9293-E-10"
+    if segment.flags & RST:
+        if at.rcv_wnd == 0 and segment.seq == at.rcv_nxt:
+            # the SYN or FIN with it makes it longer than a zero window, and RST counts all the same
+            yield _silence("ended", "RFC9293-MUST-66", _gone(at))
+        yield _silence("silent", first, at)
+        return
+    yield _ack("acknowledged", first, at)
+    if at.state == "SYN-RECEIVED" and _unacceptable_ack(at, segment):
+        yield _reset("reset", "RFC9293-3.5.2 group 2", at, segment)
+    if at.state == "LAST-ACK" and at.rcv_wnd == 0 and segment.seq == at.rcv_nxt and _acknowledges_all(at, segment):
+        # special allowance should be made to accept valid ACKs
+        yield _silence("ended", first, _gone(at))
+        yield _ack("ended_and_acknowledged", first, _gone(at))
+
+
+def _unacceptable_ack(at: Standing, segment: Segment) -> bool:
+    return bool(segment.flags & ACK) and not 0 < distance(at.snd_una, segment.ack) <= distance(at.snd_una, at.snd_nxt)
+
+
+def _acknowledges_all(at: Standing, segment: Segment) -> bool:
+    return bool(segment.flags & ACK) and segment.ack == at.snd_nxt
+
+
+def _rst(at: Standing, segment: Segment) -> Iterator[Answer]:
+    """The three checks of RFC 5961 3.2."""
+    clause = "RFC9293-3.10.7.4 second"
+    if segment.seq == at.rcv_nxt:
+        yield _silence("ended", f"{clause} RFC9293-U-4 RFC5961-3.2-2", _gone(at))
+    elif _in_window(at, segment.seq):
+        yield _ack("challenged", f"{clause} RFC9293-U-5 RFC9293-U-6 RFC5961-3.2-3", at)
+    else:
+        yield _silence("silent", f"{clause} RFC5961-3.2-1", at)
+
+
+def _syn(at: Standing, segment: Segment) -> Iterator[Answer]:
+    clause = "RFC9293-3.10.7.4 fourth"
+    if at.state == "SYN-RECEIVED" and not at.actively:
+        yield _silence("ended", clause, _gone(at))
+        if distance(segment.seq, at.rcv_nxt) > 0 and not segment.flags & ACK:
+            # trimmed to what lies in the window it has neither SYN nor ACK
+            yield _silence("silent", "RFC9293-3.10.7.4 fifth", at)
+        if _unacceptable_ack(at, segment):
+            yield _reset("reset", "RFC9293-3.5.2 group 2", at, segment)
+    else:
+        yield _ack("challenged", f"{clause} RFC9293-U-7 RFC9293-U-8 RFC5961-4.2-1 RFC5961-4.2-2", at)
+
+
+def _syn_in_time_wait(at: Standing, segment: Segment) -> Iterator[Answer]:
+    yield _ack("challenged", "RFC9293-3.10.7.4 fourth", at)
+    if distance(at.rcv_nxt, segment.seq) >= 0:
+        yield _syn_ack("reopened", "RFC9293-MAY-2 RFC6191-2-6 RFC6191-2-7", _half_open(at, segment))
+    else:
+        yield _silence("silent", "RFC6191-2-6", at)
+
+
+def _held(at: Standing, segment: Segment) -> Iterator[Answer]:
+    """In the window and not at its left edge: held for later, text and FIN at least (RFC 9293 SHLD-31)."""
+    ahead = msgspec.structs.replace(segment, data=b"", flags=segment.flags & ~FIN)
+    now = list(_ack_field(at, ahead))
+    yield from now
+    seen = {(answer.flags, answer.after.state in ("CLOSED", "LISTEN")) for answer in now}
+    later = (
+        _silence("held", "RFC9293-SHLD-31", at),
+        _ack("held_and_acknowledged", "RFC9293-MAY-13", at),
+    )
+    yield from (answer for answer in later if (answer.flags, False) not in seen)
+
+
+def _ack_field(at: Standing, segment: Segment) -> Iterator[Answer]:
+    """From the fifth step on, for a segment that begins at RCV.NXT."""
+    fifth = "RFC9293-3.10.7.4 fifth"
+    behind, ahead = distance(at.snd_una, segment.ack), distance(at.snd_nxt, segment.ack)
+    if ahead > 0 or behind < -at.max_snd_wnd:
+        yield _ack("acknowledged", f"{fifth} RFC9293-U-9 RFC9293-U-10 RFC5961-5.2-3", at)
+        if at.state == "SYN-RECEIVED":
+            yield _reset("reset", f"{fifth} RFC9293-E-13", at, segment)
+    elif at.state == "SYN-RECEIVED" and behind <= 0:
+        yield _reset("reset", f"{fifth} RFC9293-E-13", at, segment)
+    elif at.state == "LAST-ACK" and ahead == 0:
+        yield _silence("ended", fifth, _gone(at))
+    elif at.state == "CLOSING" and ahead != 0:
+        yield _silence("silent", fifth, at)
+    else:
+        una = segment.ack if behind > 0 else at.snd_una
+        yield from _text(replace(at, state=_after_ack(at, ahead), snd_una=una), segment)
+
+
+def _after_ack(at: Standing, ahead: int) -> str:
+    if at.state == "SYN-RECEIVED":
+        return "ESTABLISHED"
+    if ahead == 0 and at.state in ("FIN-WAIT-1", "CLOSING"):
+        return {"FIN-WAIT-1": "FIN-WAIT-2", "CLOSING": "TIME-WAIT"}[at.state]
+    return at.state
+
+
+def _text(at: Standing, segment: Segment) -> Iterator[Answer]:
+    """The seventh and eighth step."""
+    if segment.flags & FIN:
+        eighth = "RFC9293-3.10.7.4 eighth RFC9293-E-17"
+        state = {
+            "ESTABLISHED": "CLOSE-WAIT",
+            "FIN-WAIT-1": "CLOSING",
+            "FIN-WAIT-2": "TIME-WAIT",
+        }.get(at.state, at.state)
+        yield _ack("acknowledged", eighth, replace(at, state=state, rcv_nxt=segment.next_seq))
+        if at.state not in _BEFORE_THE_PEERS_FIN:
+            # the state remains, and of a FIN that came before nothing is left to be numbered
+            yield _ack("acknowledged_again", eighth, at)
+    elif segment.data and at.state in _BEFORE_THE_PEERS_FIN:
+        yield _ack("acknowledged", "RFC9293-3.10.7.4 seventh", replace(at, rcv_nxt=segment.next_seq))
+    elif segment.data:
+        yield _silence("silent", "RFC9293-3.10.7.4 seventh RFC9293-E-16", at)
+    else:
+        yield _silence("silent", "RFC9293-3.10.7.4 fifth", at)

@@ -1,0 +1,117 @@
+"""The state x segment table: what each segment is answered with in each state, as RFC 9293 3.10.7 and RFC 5961 say.
+
+What is expected is derived from the RFC's text (``harness.derive``). Where the text leaves a choice, each is taken.
+That the connection is then where the clause puts it shows in what a probe outside of the window is answered with.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Sequence
+
+import pytest
+
+from harness import ACK, FIN, NUMBERS, RST, STATES, SYN, WAYS, Pattern, Peer, Session, in_shared_lab, reach, requirement
+from harness.derive import Answer, Standing, answers
+from harness.statetable import HAVE_A_ZERO_WINDOW, NOMINAL_WINDOW, WITH_A_WINDOW, WITH_A_ZERO_WINDOW, TableCell, cells
+
+pytestmark = [in_shared_lab, requirement("RFC9293-3.10.7")]
+
+UNOPENED = ("CLOSED", "LISTEN")
+FAR = 2**20  # further than the window is wide
+SMALL_BUFFER = 1024  # one segment fills it
+
+
+def rows(states: Iterable[str], places: Sequence[str]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("cell", [pytest.param(cell, id=str(cell)) for cell in cells(states, places)])
+
+
+@pytest.fixture
+def timestamps() -> bool:
+    """None, so that sequence numbers alone decide."""
+    return False
+
+
+@rows(STATES, WITH_A_WINDOW)
+def test_answer(session: Session, cell: TableCell) -> None:
+    _, peer = reach(session, None, cell.state, WAYS[cell.state][0])
+    judge(peer, cell, standing(peer, cell.state))
+
+
+@rows(HAVE_A_ZERO_WINDOW, WITH_A_ZERO_WINDOW)
+def test_answer_with_a_zero_window(session: Session, cell: TableCell) -> None:
+    peer, at = reach_with_a_zero_window(session, cell.state)
+    judge(peer, cell, at)
+
+
+def judge(peer: Peer, cell: TableCell, at: Standing) -> None:
+    """Send the cell's segment; both its answer and where it left the connection have to be the RFC's."""
+    segment = cell.segment(at)
+    allowed = answers(at, segment)
+    allow_retransmissions(peer, at)
+    peer.send_together(segment)
+    silent = next((answer.name for answer in allowed if answer.flags is None), "")
+    name = peer.expect_at_once(silence=silent, **{one.name: sent(one) for one in allowed if one.flags is not None})
+    chosen = next(answer for answer in allowed if answer.name == name)
+    if chosen.after.state not in UNOPENED or at.state not in UNOPENED:
+        probe(peer, [one for one in allowed if (one.flags, one.seq, one.ack) == (chosen.flags, chosen.seq, chosen.ack)])
+
+
+def allow_retransmissions(peer: Peer, at: Standing) -> None:
+    """Of a SYN, whose timer nothing holds off: a second is not much on a machine that does something else."""
+    if at.state == "SYN-SENT":
+        peer.allow(SYN, seq=0)
+    if at.state == "SYN-RECEIVED":
+        peer.allow(SYN, seq=0, ack=1)
+
+
+def sent(answer: Answer) -> Pattern:
+    assert answer.flags is not None
+    return Pattern(answer.flags, seq=answer.seq, ack=answer.ack)
+
+
+def probe(peer: Peer, possible: Sequence[Answer]) -> None:
+    """Show where the connection is: outside of the window all but a RST is answered with both numbers (3.5.2)."""
+    at = possible[0].after
+    peer.send(ACK, seq=at.rcv_nxt - FAR, ack=at.snd_nxt)
+    shown = {}
+    for answer in possible:
+        if answer.after.state in UNOPENED:
+            shown[answer.name] = Pattern(RST, seq=at.snd_nxt)
+        elif answer.after.state != "SYN-SENT":
+            shown[answer.name] = Pattern(ACK, seq=answer.after.snd_nxt, ack=answer.after.rcv_nxt)
+    # in SYN-SENT there is no window yet, and an acceptable ACK without a SYN is dropped (3.10.7.3, fifth)
+    asking = next((answer.name for answer in possible if answer.after.state == "SYN-SENT"), "")
+    peer.expect_at_once(silence=asking, **shown)
+
+
+def standing(peer: Peer, state: str) -> Standing:
+    """Where ``reach`` has brought the connection; the window is what the kernel offered."""
+    if state in UNOPENED:
+        return Standing(state, snd_una=1, snd_nxt=1, rcv_nxt=1, rcv_wnd=NOMINAL_WINDOW)
+    at = NUMBERS[state]
+    if state == "SYN-SENT":
+        return Standing(state, at.snd_una, at.snd_nxt, rcv_nxt=1, rcv_wnd=NOMINAL_WINDOW, actively=True)
+    return Standing(state, *at, rcv_wnd=peer.offer.window(at.rcv_nxt))
+
+
+def reach_with_a_zero_window(session: Session, state: str) -> tuple[Peer, Standing]:
+    """A connection in a state, with a receive buffer that the peer's data, and its FIN if it sent one, have filled."""
+    listener = session.listen()
+    listener.set_option("SO_RCVBUF", SMALL_BUFFER)
+    server, peer = session.establish(listener)
+    window = peer.offer.window(1)
+    after = NUMBERS[state]
+    full = 1 + window
+    own_fin_first = state in ("FIN-WAIT-1", "FIN-WAIT-2", "CLOSING", "TIME-WAIT")
+    with_fin = after.rcv_nxt == 2
+    if own_fin_first:
+        server.shutdown(socket.SHUT_WR)
+        peer.expect(FIN, seq=1, ack=1)
+    filling = b"x" * (window - with_fin)
+    peer.send(FIN if with_fin else ACK, seq=1, ack=after.snd_una, data=filling)
+    peer.expect(ACK, seq=1 + own_fin_first, ack=full, window=0)
+    if state == "LAST-ACK":
+        server.shutdown(socket.SHUT_WR)
+        peer.expect(FIN, seq=1, ack=full, window=0)
+    return peer, Standing(state, after.snd_una, after.snd_nxt, rcv_nxt=full, rcv_wnd=0)

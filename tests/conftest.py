@@ -1,0 +1,50 @@
+"""Real labs for the harness's own tests.
+
+Not the fixtures that scenarios use: what takes those is a scenario, is recorded, and counts as one.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from harness.calibration import calibrate
+from harness.session import Connection, Session
+from harness.timing import TimingProfile
+
+# How long an example takes says how busy the machine is, and nothing about the code.
+settings.register_profile("finwait", deadline=None)
+settings.load_profile("finwait")
+
+
+@pytest.fixture(scope="session")
+def profile() -> TimingProfile:
+    """The tolerances of this machine."""
+    return calibrate()
+
+
+@pytest.fixture(params=[4, 6], ids=["IPv4", "IPv6"])
+def version(request: pytest.FixtureRequest) -> int:
+    chosen: int = request.param
+    if chosen == 6:
+        try:
+            socket.socket(socket.AF_INET6, socket.SOCK_STREAM).close()
+        except OSError as error:
+            pytest.skip(f"this kernel has no IPv6 ({error.strerror})")
+    return chosen
+
+
+@pytest.fixture
+def opened(profile: TimingProfile) -> Iterator[Session]:
+    """A lab over IPv4 with nothing in it yet."""
+    with Session(profile) as session:
+        yield session
+
+
+@pytest.fixture
+def conversation(opened: Session) -> Connection:
+    """A server of the kernel's and the peer that has connected to it."""
+    return opened.establish(opened.listen())

@@ -1,0 +1,69 @@
+"""No scenario of the checkout conforms when its decisive answer is dropped, delayed or altered on its way.
+
+Each kind of lie is a pytest run of its own over all scenarios, and all kinds run at once: what drops an answer waits,
+and what alters one computes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.tamper import KINDS
+
+CHECKOUT = Path(__file__).parents[1]
+SECONDS = 1200
+
+Results = Mapping[str, Mapping[str, Any]]
+
+
+def start(folder: Path, name: str, *options: str) -> subprocess.Popen[bytes]:
+    """Run all scenarios; their tracebacks are nobody's business, the results are."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    command = [sys.executable, "-m", "pytest", "scenarios", "-q", "-rN", "--tb=no", "-p", "no:cacheprovider"]
+    with (folder / f"{name}.txt").open("wb") as output:
+        return subprocess.Popen(
+            [*command, f"--run-dir={folder}", f"--run-name={name}", *options],
+            cwd=CHECKOUT,
+            env=environment | {"PYTHONPATH": str(CHECKOUT)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def end(process: subprocess.Popen[bytes], folder: Path, name: str, status: int) -> Results:
+    """Wait for a run and read its results."""
+    assert process.wait(SECONDS) == status, (folder / f"{name}.txt").read_text()[-3000:]
+    lines = (folder / name / "results.jsonl").read_text().splitlines()
+    return {result["scenario"]: result for result in map(json.loads, lines)}
+
+
+def test_no_scenario_conforms_when_its_last_answer_is_a_lie(tmp_path: Path) -> None:
+    ordinary = end(start(tmp_path, "ordinary", "--known-deviations"), tmp_path, "ordinary", 0)
+    judged = {name: result for name, result in ordinary.items() if result["outcome"] != "unsupported"}
+    assert judged
+    # one that judges no answer cannot be lied to, and says nothing about the kernel
+    assert [name for name, result in judged.items() if not result.get("received")] == []
+
+    started = {
+        kind: start(tmp_path, kind, f"--tamper={kind}:last", f"--tamper-after={tmp_path / 'ordinary'}")
+        for kind in KINDS
+    }
+    try:
+        lied = {kind: end(process, tmp_path, kind, 1) for kind, process in started.items()}
+    finally:
+        for process in started.values():
+            process.kill()
+            process.wait()
+
+    for kind, results in lied.items():
+        assert results.keys() == ordinary.keys(), kind
+        untold = [name for name in judged if not results[name].get("tampered")]
+        assert untold == [], f"{kind}: the last answer never came"
+        unnoticed = [name for name in judged if results[name]["outcome"] != "deviates"]
+        assert unnoticed == [], kind
