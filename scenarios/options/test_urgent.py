@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 
-from harness import ACK, FIN, URG, Connection, Endpoint, both_families, requirement
+from harness import ACK, FIN, URG, Connection, Endpoint, Session, both_families, requirement
 
 
 def has_urgent_data(server: Endpoint) -> bool:
@@ -61,10 +61,11 @@ def test_pointer_without_the_flag_means_nothing(established: Connection) -> None
 
 @requirement("RFC9293-E-15")
 @both_families
-def test_urgent_pointer_behind_a_fin_is_ignored(established: Connection) -> None:
+def test_urgent_pointer_behind_a_fin_is_ignored(session: Session, established: Connection) -> None:
     server, peer = established
     peer.send(FIN, seq=1, ack=1)
     peer.expect(ACK, seq=1, ack=2)
     peer.send(URG, seq=2, ack=1, urgent=1)
+    session.hub.flush()
     assert not has_urgent_data(server)
     assert server.receive() == b""

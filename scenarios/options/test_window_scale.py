@@ -72,10 +72,12 @@ def test_window_is_not_scaled_where_only_the_client_offered_it(session: Session)
     peer.expect(SYN, seq=0, options="wscale")
     peer.send(SYN, seq=0, ack=1, options=BASE)
     peer.expect(ACK, seq=1, ack=1)
-    peer.send(ACK, seq=1, ack=1, window=SIZE)
     client.wait_connected()
+    client.send(bytes(SIZE))
+    peer.expect(ACK, seq=1, ack=1, length=SIZE)
+    peer.send(ACK, seq=1, ack=1 + SIZE, window=SIZE)
     client.send(bytes(2 * SCALED))
-    assert highest(session, Connection(client, peer)) == 1 + SIZE
+    assert highest(session, Connection(client, peer)) == 1 + SIZE + SIZE
 
 
 @requirement("RFC7323-2.2-2")
