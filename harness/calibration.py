@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import atexit
-import os
+import ctypes
 import socket
 import time
-from contextlib import suppress
 
 from harness.errors import FinwaitError
 from harness.hub import Hub
@@ -17,6 +16,7 @@ from netns.lab import Lab
 
 ROUNDS = 50
 _STAMPING_SECONDS = 5.0
+_PR_SET_TIMERSLACK = 29  # include/uapi/linux/prctl.h
 _held: list[socket.socket] = []
 
 
@@ -40,13 +40,12 @@ def calibrate() -> TimingProfile:
 
 
 def virtual() -> TimingProfile:
-    """The profile for virtual time, in which this process from now on ends its waits on the nanosecond.
+    """The profile for virtual time, in which this process's sleeps from now on end on the nanosecond.
 
-    The kernel lets other processes' select(2) sleep longer by up to 1/1000 (select_estimate_accuracy, fs/select.c), so
-    that what the peer sends after a wait would come at another time in every run.
+    By default the kernel ends them up to 50 us late (prctl(2), PR_SET_TIMERSLACK), so that what the peer sends after
+    one would come at another time in every run.
     """
-    with suppress(PermissionError):  # a virtual clock is one's own kernel's, where one is root
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(1))
     return VIRTUAL
 
 
