@@ -99,6 +99,13 @@ class TimingProfile(msgspec.Struct, frozen=True):
         """Whether waiting is free."""
         return self.name == "virtual"
 
+    def first_rto(self) -> Span:
+        """The longest that a connection's first retransmission timer may be here.
+
+        Round trips add to it (RFC 6298 2.2). The first one is the peer's own slowness, and in virtual time it has none.
+        """
+        return RTO_MIN if self.virtual else Span(2 * SECOND.ns, "FIRST_RTO", "where the peer answers slowly")
+
     def upper(self, span: Span) -> int:
         """The latest moment, in ns after the cause, that still counts as within ``span``."""
         rounding = int(span.ns * self.wheel) if span.ns > PROMPT.ns else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import socket
 
 from harness import ACK, FIN, URG, Connection, Endpoint, Session, both_families, requirement
 
@@ -11,7 +10,7 @@ from harness import ACK, FIN, URG, Connection, Endpoint, Session, both_families,
 def has_urgent_data(server: Endpoint) -> bool:
     """Whether the application is told of any: recv(2) with MSG_OOB refuses where it is not (EINVAL)."""
     try:
-        server.socket.recv(1, socket.MSG_OOB)
+        server.receive_urgent()
     except OSError as error:
         return error.errno != errno.EINVAL
     return True
@@ -23,7 +22,7 @@ def test_urgent_octet_is_the_one_before_the_pointer(established: Connection) -> 
     server, peer = established
     peer.send(URG, seq=1, ack=1, urgent=3, data=b"abcd")
     peer.expect(ACK, seq=1, ack=5)
-    assert server.socket.recv(1, socket.MSG_OOB) == b"c"
+    assert server.receive_urgent() == b"c"
     assert server.receive() == b"ab"
     assert server.receive() == b"d"
 
@@ -36,7 +35,7 @@ def test_pointer_beyond_the_segment_names_an_octet_to_come(established: Connecti
     peer.expect(ACK, seq=1, ack=4)
     peer.send(URG, seq=4, ack=1, urgent=3, data=b"def")
     peer.expect(ACK, seq=1, ack=7)
-    assert server.socket.recv(1, socket.MSG_OOB) == b"f"
+    assert server.receive_urgent() == b"f"
     assert server.receive() == b"abcde"
 
 
@@ -44,7 +43,7 @@ def test_pointer_beyond_the_segment_names_an_octet_to_come(established: Connecti
 @both_families
 def test_pointer_sent_names_the_octet_behind_the_urgent_one(established: Connection) -> None:
     server, peer = established
-    server.socket.send(b"abc", socket.MSG_OOB)
+    server.send_urgent(b"abc")
     assert peer.expect(URG, seq=1, ack=1, data=b"abc").urgent == len(b"abc")
     peer.send(ACK, seq=1, ack=4)
 
