@@ -67,8 +67,8 @@ def shortened(steps: Sequence[int]) -> str:
 
 
 def probed(events: Sequence[Event]) -> str:
-    """How a closed window is probed after the peer's last segment, and when that is given up."""
-    since = max(event.at for event in events if isinstance(event, Sent))
+    """How a closed window is probed once there is something to send, and when that is given up."""
+    since = max(event.at for event in events if isinstance(event, Called) and event.call.startswith("send("))
     at = [since, *(event.at for event in events if isinstance(event, Received) and event.at > since)]
     return f"{shortened([later - earlier for earlier, later in pairwise(at)])} s" + _end(events, since)
 

@@ -47,10 +47,11 @@ def test_many_steps_are_shortened_to_the_first_three_and_the_last() -> None:
     assert timers.shortened([SECOND // 5] * 5) == "0.200, 0.200, 0.200, 0.200, 0.200"
 
 
-def test_probes_count_from_the_peers_last_segment() -> None:
+def test_probes_count_from_the_call_that_finds_the_window_closed() -> None:
     events: list[Event] = [
         received(0, ACK, seq=1, data=b"taken"),
-        Sent(at(1), Segment(flags=ACK, seq=1, ack=6, window=0), "close"),
+        Sent(at(0.5), Segment(flags=ACK, seq=1, ack=6, window=0), "close"),
+        Called(at(1), at(1.01), "send(7 bytes)", "7"),
         received(1.2, ACK, seq=5),
         received(1.6, ACK, seq=5),
         told(1, 4),
