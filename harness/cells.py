@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
+from harness.closing import Arrival
 from harness.endpoint import Endpoint
+from harness.marks import requirement
 from harness.peer import Peer
 from harness.segment import ACK, RST
 from harness.session import Session
 from harness.states import NUMBERS, WAYS, Numbers, confirm, reach
+from harness.timing import PROMPT
+from harness.verdict import Mismatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,10 @@ class Cell:
         self.session.hub.flush()
         confirm(self.session, self.peer, state)
 
+    def answers(self, follows: Arrival) -> None:
+        """Judge what the kernel has answered; see ``answers_as``."""
+        answers_as(self.session, self.peer, follows)
+
     def is_gone(self) -> None:
         """Nobody knows the connection any more, so its next segment is answered with a RST (RFC 9293 3.10.7.1).
 
@@ -55,29 +62,40 @@ class Cell:
         confirm(self.session, self.peer, "CLOSED")
 
 
+def answers_as(session: Session, peer: Peer, follows: Arrival) -> None:
+    """Judge what the kernel has answered by the time that all which was sent is taken in; see ``harness.closing``.
+
+    Raises:
+        Mismatch: it is not what follows.
+    """
+    session.hub.flush()
+    seen = peer.leftover()
+    if not follows.answers and seen:
+        raise Mismatch([f"> nothing   ({follows.clause})"], f"> {seen[0].event.segment}")
+    if follows.answers and not seen and not follows.optional:
+        expected = [f"> {pattern}   ({follows.clause})" for pattern in follows.answers.values()]
+        raise Mismatch(expected, "nothing before a marker's answer")
+    if follows.answers and seen:
+        peer.expect_one_of(within=PROMPT, at_least=None, **follows.answers)
+
+
 def in_states(
-    ids: Mapping[str, str], *, held: Iterable[str] = (), ways: Mapping[str, Iterable[str]] = WAYS
+    ids: Mapping[str, str | tuple[str, ...]], *, held: Iterable[str] = (), ways: Mapping[str, Iterable[str]] = WAYS
 ) -> pytest.MarkDecorator:
     """Run a scenario that asks for ``cell`` in each of these states, in every way in which they can be held.
 
     Args:
-        ids: of the transition that each state stands for, by state.
+        ids: of the transition, or transitions, that each state stands for, by state.
         held: in these ways only.
         ways: of each state, where not all of ``harness.states.WAYS`` are meant.
     """
     cells = [
-        pytest.param(state, way, id=f"{state}-{way}", marks=_requirement(transition))
-        for state, transition in ids.items()
+        pytest.param(state, way, id=f"{state}-{way}", marks=requirement(*([one] if isinstance(one, str) else one)))
+        for state, one in ids.items()
         for way in ways[state]
         if not held or way in held
     ]
     return pytest.mark.parametrize(("state", "held"), cells)
-
-
-def _requirement(transition: str) -> pytest.MarkDecorator:
-    mark: Any = pytest.mark.requirement(transition)
-    made: pytest.MarkDecorator = mark
-    return made
 
 
 @pytest.fixture

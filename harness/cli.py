@@ -78,6 +78,17 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("after", type=Path, metavar="RUN_B")
     compare.set_defaults(call=_compare, passes_on=False)
 
+    coverage = verbs.add_parser("coverage", help="what of the RFCs was tried, and what came of it")
+    coverage.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="one a kernel [the latest]")
+    coverage.add_argument("--write", action="store_true", help="write docs/coverage.md instead of printing")
+    coverage.set_defaults(call=_coverage, passes_on=False)
+
+    mutate = verbs.add_parser("mutate", help="show that scenarios can fail; further arguments are pytest's")
+    mutate.add_argument("--run-dir", type=Path, metavar="DIR", help="where the run folders are made [reports/runs]")
+    mutate.add_argument("--sample", type=int, metavar="N", help="so many alterations, chosen at random [all]")
+    mutate.add_argument("--seed", type=int, default=0, metavar="S", help="of the choice [0]")
+    mutate.set_defaults(call=_mutate, passes_on=True)
+
     baseline = verbs.add_parser("baseline", help="write what deviated in a run as a baseline, for --baseline")
     baseline.add_argument("run", type=Path, metavar="RUN")
     baseline.set_defaults(call=_baseline, passes_on=False)
@@ -113,10 +124,9 @@ def _add_kernels(kernels: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace, _: Console) -> int:
     import pytest
 
-    arguments = list(options.rest)
-    if all(argument.startswith("-") for argument in arguments):
-        arguments.append(str(CHECKOUT / "scenarios"))
-    status = int(pytest.main([f"--rootdir={CHECKOUT}", f"--config-file={CHECKOUT / 'pyproject.toml'}", *arguments]))
+    from harness.selection import select
+
+    status = int(pytest.main([*select(options.rest, CHECKOUT).arguments]))
     # pytest's own number for a usage error is 4
     return 2 if status == pytest.ExitCode.USAGE_ERROR else status
 
@@ -189,6 +199,34 @@ def _compare(options: argparse.Namespace, console: Console) -> int:
     comparison = compare(load(options.before), load(options.after))
     render(comparison, console)
     return comparison.exit_status
+
+
+def _coverage(options: argparse.Namespace, console: Console) -> int:
+    from harness import catalogue
+    from harness.runfolder import write_whole
+    from reports import coverage
+    from reports.lines import show, width_of
+    from reports.runs import latest, load
+
+    known = catalogue.load()
+    folders = options.runs or [latest(CHECKOUT / "reports" / "runs")]
+    why_not = coverage.reasons(CHECKOUT / "scenarios" / "untested.toml", known)
+    found = coverage.coverage([load(folder) for folder in folders], known, why_not)
+    if options.write:
+        write_whole(CHECKOUT / "docs" / "coverage.md", coverage.markdown(found).encode())
+    else:
+        show(console, coverage.table(found, width_of(console)))
+    return 0
+
+
+def _mutate(options: argparse.Namespace, console: Console) -> int:
+    from harness import mutate
+
+    parent = options.run_dir or CHECKOUT / "reports" / "runs"
+    arguments = options.rest or [str(CHECKOUT / "scenarios")]
+    found = mutate.mutate(arguments, CHECKOUT, parent, sample=options.sample, seed=options.seed)
+    mutate.present(found, console)
+    return found.exit_status
 
 
 def _baseline(options: argparse.Namespace, _: Console) -> int:

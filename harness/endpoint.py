@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import os
 import select
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from harness.errors import FinwaitError, Unsupported
@@ -17,6 +20,8 @@ from netns import sysctls
 from netns.enter import Namespace
 
 T = TypeVar("T")
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 DEADLINE_SECONDS = 2.0
 """How long a blocking call may take before it fails with EAGAIN; real seconds of the kernel's clock."""
@@ -70,6 +75,10 @@ class Endpoint:
         self._timeline.add(Called(at, time.time_ns(), name, result, step, self.connection))
         self._settled()
 
+    def bind(self, host: str, port: int) -> None:
+        """bind(2)."""
+        self._call(f"bind({host} port {port})", lambda: self.socket.bind((host, port)))
+
     def listen(self, backlog: int = 16) -> None:
         """listen(2)."""
         self._call(f"listen({backlog})", lambda: self.socket.listen(backlog))
@@ -117,6 +126,10 @@ class Endpoint:
         """close(2): the socket is an orphan from now on, if it is still there at all."""
         # the file descriptor is closed by hand: Python's own close() hides the kernel's errno
         self._call("close()", lambda: socket.close(self.socket.detach()))
+
+    def disconnect(self) -> None:
+        """connect(2) to AF_UNSPEC: Linux's ABORT, which leaves the process a socket that is as good as new."""
+        self._call("connect(AF_UNSPEC)", lambda: _connect_to_nobody(self.socket))
 
     def linger(self, seconds: int) -> None:
         """SO_LINGER: with 0 s close() sends a RST."""
@@ -169,6 +182,16 @@ class Endpoint:
             with self._namespace.entered():
                 sysctls.write(name, before)
 
+    def raise_error(self) -> None:
+        """SO_ERROR: raise the error that the kernel has to tell of, once; do nothing where it has none."""
+
+        def ask() -> None:
+            number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number:
+                raise OSError(number, errno.errorcode.get(number, str(number)))
+
+        self._call("getsockopt(SO_ERROR)", ask)
+
     def wait_connected(self) -> None:
         """Wait until a ``connect(wait=False)`` is through, and raise what became of it."""
         self.socket.settimeout(DEADLINE_SECONDS)
@@ -198,6 +221,16 @@ class Endpoint:
 
         return self._call("poll() for an error", wait, lambda name: name or "none in time")
 
+    @contextmanager
+    def without_waiting(self) -> Iterator[None]:
+        """Calls inside fail with EAGAIN where they would wait."""
+        self.socket.settimeout(0)
+        try:
+            yield
+        finally:
+            if self.socket.fileno() != -1:
+                self.socket.settimeout(DEADLINE_SECONDS)
+
     def let_go(self) -> None:
         """Close it and what it accepted, at the end of a scenario; not on the timeline."""
         for endpoint in self.accepted:
@@ -211,10 +244,36 @@ class Endpoint:
         return port
 
 
+def errno_of(call: Callable[[], object]) -> str:
+    """Make a system call: the errno that it ends with by its name, or an empty text where it succeeds."""
+    try:
+        call()
+    except OSError as error:
+        return _errno_name(error)
+    return ""
+
+
 def _errno_name(error: OSError) -> str:
     if error.errno is None:
         return "EAGAIN" if isinstance(error, TimeoutError) else type(error).__name__
     return errno.errorcode.get(error.errno, str(error.errno))
+
+
+def _connect_to_nobody(sock: socket.socket) -> None:
+    # Python's connect() has no way to name an address of no family
+    nobody = struct.pack("=H14x", socket.AF_UNSPEC)
+    if _libc.connect(sock.fileno(), nobody, len(nobody)) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def open_unbound(namespace: Namespace, version: int) -> socket.socket:
+    """A TCP socket in the namespace."""
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    with namespace.entered():
+        made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return made
 
 
 def open_socket(namespace: Namespace, version: int, address: str, port: int) -> socket.socket:
@@ -223,10 +282,7 @@ def open_socket(namespace: Namespace, version: int, address: str, port: int) -> 
     Raises:
         FinwaitError: the port is in use, or the kernel has no such protocol.
     """
-    family = socket.AF_INET if version == 4 else socket.AF_INET6
-    with namespace.entered():
-        made = socket.socket(family, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made = open_unbound(namespace, version)
     try:
         made.bind((address, port))
     except OSError as error:

@@ -10,7 +10,8 @@ import pytest
 from harness.bench import SharedBenches
 from harness.endpoint import Endpoint
 from harness.errors import Unsupported
-from harness.pytest_plugin import RUNNER, SCENARIO
+from harness.pytest_plugin import RUNNER
+from harness.recorder import SCENARIO
 from harness.session import Connection, Session
 from harness.timing import REAL_WAIT, Span, TimingProfile, format_ms, to_phase
 

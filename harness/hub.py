@@ -8,12 +8,13 @@ from typing import Protocol
 import msgspec
 
 from harness.errors import FinwaitError
+from harness.marker import Marker
 from harness.segment import Segment
 from harness.stopwatch import Stopwatch
 from harness.tamper import Seen, Tampering
 from harness.timeline import Received, Timeline
 from harness.timing import MS, TimingProfile
-from harness.wire import Flow, Marker, Wire, decode
+from harness.wire import Flow, Wire, decode
 from netns.plan import Plan
 
 _MARKER_PATIENCE_NS = 5000 * MS

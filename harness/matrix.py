@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from rich.console import Console
 
@@ -21,7 +19,9 @@ from harness.kernels.qemu import Qemu
 from harness.kernels.spec import KernelSpec, Kind
 from harness.kernels.uml import Uml
 from harness.kernels.uml_virtual import UmlVirtual
+from harness.progress import Display, Watch
 from harness.runfolder import RESULTS, make_folder, write_whole
+from harness.selection import select
 from harness.verdict import Outcome
 from reports.lines import show, width_of
 from reports.matrix import join
@@ -94,17 +94,26 @@ def pytest_job(spec: KernelSpec, checkout: Path, output: Path, arguments: Sequen
         arguments: further ones for pytest; by default it runs all scenarios.
     """
     timing = "virtual" if spec.kind is Kind.UML_VIRTUAL else "calibrated"
+    selection = select(arguments, checkout)
     argv = (
         sys.executable,
         *("-m", "pytest", "-p", "no:cacheprovider", "--color=no"),
         *("--run-dir", str(output), "--run-name", folder_name(spec)),
         *("--kernel-name", spec.name, "--timing", timing),
-        *(arguments or ("scenarios",)),
+        *selection.arguments,
     )
     # the checkout may not be this user's, or not writable in a guest
     env = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(checkout)}
     env |= {name: os.environ[name] for name in ("SUDO_UID", "SUDO_GID") if name in os.environ}
-    return Job(argv, checkout, output, env, real_limit=REAL_LIMIT, virtual_limit=VIRTUAL_LIMIT)
+    return Job(
+        argv,
+        checkout,
+        output,
+        env,
+        reads=selection.outside,
+        real_limit=REAL_LIMIT,
+        virtual_limit=VIRTUAL_LIMIT,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +124,13 @@ class Found:
         folder: where the run folders lie together.
         runs: of the kernels that got as far as a run folder; what they did not finish is lost in it.
         failures: why others, or parts of them, are missing: a line each.
+        unlike: names of the kernels that do not do what the baseline says, where one was given.
     """
 
     folder: Path
     runs: tuple[LoadedRun, ...]
     failures: tuple[str, ...]
+    unlike: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -154,7 +165,7 @@ def run_on(
     """
     output = make_folder(folder).absolute()
     workers = max(1, min(len(specs), at_once or _room()))
-    with _Display(console) as display, ThreadPoolExecutor(workers) as pool:
+    with Display(console) as display, ThreadPoolExecutor(workers) as pool:
         ended = list(
             pool.map(
                 lambda spec: _run_one(
@@ -163,7 +174,8 @@ def run_on(
                 specs,
             )
         )
-    return _collect(output, ended)
+    strict = any(argument.startswith("--baseline") for argument in arguments)
+    return _collect(output, ended, strict=strict)
 
 
 def _room() -> int:
@@ -172,7 +184,7 @@ def _room() -> int:
     return max(1, min(len(os.sched_getaffinity(0)), free // MEMORY_EACH))
 
 
-def _collect(output: Path, ended: Sequence[KernelRun]) -> Found:
+def _collect(output: Path, ended: Sequence[KernelRun], *, strict: bool) -> Found:
     runs, failures = [], []
     for one in ended:
         try:
@@ -181,7 +193,9 @@ def _collect(output: Path, ended: Sequence[KernelRun]) -> Found:
             failures.append(f"{one.spec.name}: {one.lost or _said(one) or error}")
         else:
             failures += [f"{one.spec.name}: {one.lost}"] if one.lost else []
-    return Found(output, tuple(runs), tuple(failures))
+    # a deviation alone is a result and no failure; against a baseline pytest's own status says whether it holds
+    unlike = tuple(one.spec.name for one in ended if strict and one.run and one.run.status not in (0, None))
+    return Found(output, tuple(runs), tuple(failures), unlike)
 
 
 def _said(one: KernelRun) -> str:
@@ -194,7 +208,8 @@ def present(found: Found, console: Console) -> int:
     """Print the joined matrix and write it beside the run folders; the exit status.
 
     Returns:
-        0 when every verdict was reached, whatever it was, else 1.
+        0 when every verdict was reached, whatever it was, and every kernel does what the baseline says, where one was
+        given; else 1.
     """
     if found.runs:
         joined = join(found.runs)
@@ -202,7 +217,12 @@ def present(found: Found, console: Console) -> int:
         write_whole(found.folder / "matrix.json", joined.json())
     show_failures(found, console)
     console.print(f"run folders and matrix.json in {found.folder}", soft_wrap=True)
-    return 0 if found.complete else 1
+    for name in found.unlike:
+        console.print(
+            f"{name} does not do what the baseline says: console.txt in its run folder names the scenarios",
+            soft_wrap=True,
+        )
+    return 0 if found.complete and not found.unlike else 1
 
 
 def show_failures(found: Found, console: Console) -> None:
@@ -213,7 +233,7 @@ def show_failures(found: Found, console: Console) -> None:
 
 def _run_one(spec: KernelSpec, job: Job, backend: Backend, progress: Progress) -> KernelRun:
     folder = job.output / folder_name(spec)
-    watch = _Watch(folder / RESULTS, lambda text: progress(spec, text))
+    watch = Watch(folder / RESULTS, lambda text: progress(spec, text))
     progress(spec, "booting" if spec.kind is not Kind.HOST else "starting")
     try:
         with watch:
@@ -225,59 +245,3 @@ def _run_one(spec: KernelSpec, job: Job, backend: Backend, progress: Progress) -
         (folder / "console.txt").write_text("\n".join(run.console) + "\n")
     progress(spec, run.lost or f"done in {run.seconds:.1f} s")
     return KernelRun(spec, folder, run)
-
-
-class _Display:
-    """Shows how the kernels get on: one changing line on a terminal, nothing elsewhere."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._status = console.status("") if console.is_terminal else None
-        self._last: dict[str, str] = {}
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> Self:
-        if self._status:
-            self._status.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._status:
-            self._status.stop()
-
-    def tell(self, spec: KernelSpec, text: str) -> None:
-        """Take note of what became of a kernel last; called from several threads."""
-        with self._lock:
-            self._last[spec.name] = text
-            if self._status:
-                self._status.update("   ".join(f"{name}: {last}" for name, last in self._last.items()))
-
-
-class _Watch:
-    """Counts the results of a run while it goes on, for the eye only."""
-
-    _EVERY_SECONDS = 0.2
-
-    def __init__(self, results: Path, tell: Callable[[str], None]) -> None:
-        self._results = results
-        self._tell = tell
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        seen = 0
-        while not self._over.wait(self._EVERY_SECONDS):
-            try:
-                count = self._results.read_bytes().count(b"\n")
-            except OSError:
-                continue
-            if count != seen:
-                seen = count
-                self._tell(f"{count} scenarios judged")

@@ -15,10 +15,11 @@ import pytest
 
 from harness import baseline, calibration, catalogue, preconditions, recorder
 from harness.catalogue import objections
-from harness.errors import FinwaitError
+from harness.errors import FinwaitError, Unsupported
 from harness.known import Knowledge
 from harness.probes.tracepoints import Tracer
-from harness.recorder import Scenario
+from harness.recorder import SCENARIO, Scenario
+from harness.rounds import Rounds, read_plan
 from harness.runfolder import RUN, RunFolder, hand_back_caches
 from harness.session import Session
 from harness.tamper import TamperPlan
@@ -30,7 +31,6 @@ from reports.runs import load
 
 pytest_plugins = ["harness.fixtures"]  # for scenarios in a folder of their own, which have no conftest of ours
 
-SCENARIO = pytest.StashKey[Scenario]()
 RUNNER = pytest.StashKey["Runner"]()
 _OBJECTIONS = "finwait_objections"
 _WORDS = {
@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("finwait", "finwait: TCP conformance")
     group.addoption("--run-dir", type=Path, metavar="DIR", help="where the run folder is made [reports/runs]")
     group.addoption("--run-name", metavar="NAME", help="its name [the time in UTC]")
-    group.addoption("--captures", choices=("deviating", "all"), default="deviating", help="which captures are kept")
+    group.addoption("--captures", choices=("none", "deviating", "all"), default="deviating", help="which are kept")
     group.addoption(
         "--known-deviations",
         action="store_true",
@@ -66,6 +66,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="KIND:NUMBER",
         help="alter that answer of the kernel in every scenario, to show that it is noticed; NUMBER may be 'last'",
     )
+    group.addoption("--mutations", type=Path, metavar="FILE", help="a plan of many alterations; see finwait mutate")
     group.addoption("--tamper-after", type=Path, metavar="RUN", help="the run that tells which answer is the last")
 
 
@@ -132,16 +133,18 @@ class Runner:
         self._described = False
         option = config.option
         after = load(option.tamper_after).results if option.tamper_after else {}
-        self.tampering = TamperPlan(option.tamper, {name: result.received for name, result in after.items()})
+        last = {name: result.received for name, result in after.items()}
+        self.tampering: TamperPlan | Rounds = TamperPlan(option.tamper, last)
+        if option.mutations:
+            self.tampering = Rounds(read_plan(option.mutations))
+            config.pluginmanager.register(self.tampering, "finwait-rounds")
         self.knowledge = knowledge(config)
         self._tracer: Tracer | None = None
         # last, so that a wrong option leaves none behind
         if self.worker:
             self.folder = RunFolder(Path(config.workerinput["finwait_folder"]))  # type: ignore[attr-defined]
         else:
-            self.folder = RunFolder.create(
-                option.run_dir or recorder.default_parent(config.rootpath), name=option.run_name
-            )
+            self.folder = RunFolder.create(option.run_dir or recorder.default_parent(), name=option.run_name)
 
     @property
     def profile(self) -> TimingProfile:
@@ -149,6 +152,8 @@ class Runner:
         if self._profile is None:
             virtual = self.config.option.timing == "virtual"
             self._profile = calibration.virtual() if virtual else calibration.calibrate()
+            if self.config.option.mutations:
+                self._profile = self._profile.impatient()
         return self._profile
 
     @property
@@ -226,13 +231,16 @@ class Runner:
     ) -> None:
         error = call.excinfo.value if call.excinfo else None
         scenario.outcome, scenario.message = recorder.classify(error)
-        if scenario.outcome is Outcome.DEVIATES or (error is not None and isinstance(error, FinwaitError)):
-            report.longrepr = f"{item.nodeid}\n\n{scenario.message}" if report.outcome == "failed" else report.longrepr
-        if scenario.outcome is Outcome.UNSUPPORTED and report.outcome == "failed":  # a reason, and no error of pytest's
+        if isinstance(error, Unsupported):
+            # pytest knows only its own exception as a skip
             report.outcome = "skipped"
-            report.longrepr = (str(item.path), item.location[1] or 0, f"Skipped: {scenario.message}")
-        keep = item.config.option.captures == "all"
-        result = recorder.record(scenario, self.folder, call.duration, keep_capture=keep)
+            report.longrepr = (str(item.path), item.location[1] or 0, scenario.message)
+        elif scenario.outcome is Outcome.DEVIATES or isinstance(error, FinwaitError):
+            report.longrepr = f"{item.nodeid}\n\n{scenario.message}" if report.outcome == "failed" else report.longrepr
+        keep = item.config.option.captures
+        result = recorder.record(
+            scenario, self.folder, call.duration, keep_capture=keep == "all", keep_evidence=keep != "none"
+        )
         if excuse := self.knowledge.excuse(result):
             report.outcome = "skipped"
             report.wasxfail = excuse

@@ -34,6 +34,10 @@ class Scenario:
     sessions: list[Session] = field(default_factory=list)
 
 
+SCENARIO = pytest.StashKey[Scenario]()
+"""Where a pytest item has its scenario."""
+
+
 def scenario_of(item: pytest.Item) -> Scenario:
     """The scenario behind a pytest item."""
     function = getattr(item, "function", None)
@@ -67,10 +71,12 @@ def classify(error: BaseException | None) -> tuple[Outcome, str]:
     return Outcome.LOST, f"{type(error).__name__}: {error}"
 
 
-def record(scenario: Scenario, folder: RunFolder, seconds: float, *, keep_capture: bool) -> Result:
+def record(
+    scenario: Scenario, folder: RunFolder, seconds: float, *, keep_capture: bool, keep_evidence: bool = True
+) -> Result:
     """Write timeline and capture and give back the line for ``results.jsonl``.
 
-    Captures are always kept for what did not conform.
+    Captures are always kept for what did not conform, unless no evidence is to be kept at all.
     """
     result = Result(
         scenario=scenario.id,
@@ -89,10 +95,11 @@ def record(scenario: Scenario, folder: RunFolder, seconds: float, *, keep_captur
     with session.stopwatch.part("probe"):
         session.insight.collect(session.peers)
     with session.stopwatch.part("write"):
-        events = tuple(session.timeline)
-        timeline = folder.write_timeline(TimelineRecord(scenario=scenario.id, events=events))
-        capture = ""
-        if keep_capture or scenario.outcome is not Outcome.CONFORMS:
+        timeline = capture = ""
+        if keep_evidence:
+            events = tuple(session.timeline)
+            timeline = folder.write_timeline(TimelineRecord(scenario=scenario.id, events=events))
+        if keep_evidence and (keep_capture or scenario.outcome is not Outcome.CONFORMS):
             capture = folder.write_capture(scenario.id, pcapng(session.wire.frames, scenario.id))
     replies = [peer.last_reply for peer in session.peers if peer.last_reply]
     replies = [reply for reply in replies if reply.name] or replies  # a declared choice tells more
@@ -115,6 +122,6 @@ def explain(scenario: Scenario, error: BaseException | None) -> None:
         scenario.sessions[-1].explain(error)
 
 
-def default_parent(root: Path) -> Path:
-    """Where run folders go unless told otherwise."""
-    return root / "reports" / "runs"
+def default_parent() -> Path:
+    """Where run folders go unless told otherwise: beside the harness, also for scenarios that lie elsewhere."""
+    return Path(__file__).resolve().parent.parent / "reports" / "runs"

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import NamedTuple, Self
 
 from harness.bench import Bench
-from harness.endpoint import Endpoint, open_socket
+from harness.endpoint import Endpoint, open_socket, open_unbound
 from harness.hub import Hub
 from harness.insight import Insight
 from harness.peer import INITIAL_SEQUENCE_NUMBER, Peer
@@ -123,6 +123,15 @@ class Session:
         """
         address = self.lab.plan.kernel.address(self.version)
         made = open_socket(self.lab.kernel, self.version, address, check_range("port", port, 16))
+        self._endpoints.append(Endpoint(made, self.lab.kernel, self.timeline, self._settled, connection))
+        return self._endpoints[-1]
+
+    def unbound_socket(self, connection: int = 1) -> Endpoint:
+        """A TCP socket of the kernel under test that is not even bound, with socket(2) itself on the timeline."""
+        at = time.time_ns()
+        made = open_unbound(self.lab.kernel, self.version)
+        step = self.timeline.step("socket()")
+        self.timeline.add(Called(at, time.time_ns(), "socket()", "0", step, connection))
         self._endpoints.append(Endpoint(made, self.lab.kernel, self.timeline, self._settled, connection))
         return self._endpoints[-1]
 

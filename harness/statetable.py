@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from harness.catalogue import STATES
-from harness.derive import Standing
 from harness.segment import ACK, CWR, ECE, FIN, NONE, PSH, RST, SYN, URG, Flags, Segment, add
+from harness.standing import Standing
 
 ALL_FLAGS = SYN | FIN | RST | PSH | ACK | URG | ECE | CWR
 
@@ -30,7 +30,7 @@ KINDS: Mapping[str, tuple[Flags, bytes]] = {
 }
 """Flags and payload by kind. One byte of data: it lies on one side of an edge."""
 
-WITH_A_WINDOW = ("left", "left-edge", "inside", "right-edge", "right")
+WITH_A_WINDOW = ("left", "at-left-edge", "inside", "at-right-edge", "right")
 """Just before the window, its first number, one within, its last number, and just behind."""
 
 WITH_A_ZERO_WINDOW = ("left", "at", "right")
@@ -72,10 +72,10 @@ class TableCell(NamedTuple):
         flags, data = KINDS[self.kind]
         offset = {
             "left": -1,
-            "left-edge": 0,
+            "at-left-edge": 0,
             "at": 0,
             "inside": INSIDE,
-            "right-edge": at.rcv_wnd - 1,
+            "at-right-edge": at.rcv_wnd - 1,
             "right": max(at.rcv_wnd, 1),
         }[self.place]
         ack = add(at.snd_nxt, ACKS[self.ack]) if self.ack else 0

@@ -106,6 +106,10 @@ class TimingProfile(msgspec.Struct, frozen=True):
         """
         return RTO_MIN if self.virtual else Span(2 * SECOND.ns, "FIRST_RTO", "where the peer answers slowly")
 
+    def impatient(self) -> TimingProfile:
+        """The same without patience: what is missing counts as missing at its bound, late or not."""
+        return msgspec.structs.replace(self, patience_ns=0)
+
     def upper(self, span: Span) -> int:
         """The latest moment, in ns after the cause, that still counts as within ``span``."""
         rounding = int(span.ns * self.wheel) if span.ns > PROMPT.ns else 0

@@ -13,14 +13,13 @@ import socket
 import struct
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
 from scapy.config import conf
 from scapy.layers.inet import IP, TCP
 from scapy.layers.inet6 import IPv6
-from scapy.layers.l2 import ARP, Ether
+from scapy.layers.l2 import Ether
 from scapy.utils import checksum
 
 from harness.dissect import plain
@@ -115,11 +114,8 @@ def _option_bytes(segment: Segment) -> bytes:
     if raw is None:
         return encode_options(segment.options)
     if len(raw) > 40:
-        raise FinwaitError(
-            f"raw_options of {len(raw)} bytes do not fit",
-            why="a TCP header has 40 bytes for options",
-            hint="what is to stand behind the header as data",
-        )
+        what, why = f"raw_options of {len(raw)} bytes do not fit", "a TCP header has 40 bytes for options"
+        raise FinwaitError(what, why=why, hint="what is to stand behind the header as data")
     # beside a data offset of the scenario's own nothing is added either
     return raw if segment.data_offset is not None else raw + bytes(-len(raw) % 4)
 
@@ -163,8 +159,7 @@ def decode(frame: Frame) -> Decoded | None:
     ports = (tcp.sport, tcp.dport) if frame.outgoing else (tcp.dport, tcp.sport)
     size = 4 * tcp.dataofs
     possible = _TCP.size <= size <= len(raw)
-    if not possible:
-        size = max(_TCP.size, min(size, len(raw)))
+    size = max(_TCP.size, min(size, len(raw)))
     pseudo = packet.addresses + struct.pack("!xxxBI", socket.IPPROTO_TCP, len(raw))
     return Decoded(
         Flow(packet.version, *ports),
@@ -199,28 +194,6 @@ def _tcp_packet(data: bytes) -> _Packet | None:
     return packet if found and len(packet.tcp) >= _TCP.size else None
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
-    """A neighbour request that the kernel always answers, and in order: what it did before shows up before."""
-
-    request: bytes
-    _answer_from: bytes
-
-    @classmethod
-    @functools.lru_cache(maxsize=4)
-    def of(cls, plan: Plan) -> Marker:
-        """The marker of a lab."""
-        asked = ARP(op="who-has", hwsrc=plan.peer.mac, psrc=plan.peer.ipv4, pdst=plan.kernel.ipv4)
-        return cls(bytes(Ether(src=plan.peer.mac, dst=plan.kernel.mac) / asked), socket.inet_aton(plan.kernel.ipv4))
-
-    def is_answer(self, frame: Frame) -> bool:
-        """Whether the frame is the kernel's answer: an ARP reply (RFC 826) from its address."""
-        data = frame.data
-        return (
-            not frame.outgoing and data[12:14] == _ARP and data[20:22] == b"\0\2" and data[28:32] == self._answer_from
-        )
-
-
 class Wire:
     """The peer's end of the veth pair: puts frames on it, and sees all that pass.
 
@@ -252,11 +225,8 @@ class Wire:
         except OSError as error:
             if error.errno != errno.EMSGSIZE:
                 raise
-            raise FinwaitError(
-                f"a frame of {max(map(len, frames))} bytes cannot be sent",
-                why="it is longer than the MTU of the lab and a link-layer header",
-                hint="less data in a segment",
-            ) from error
+            what, why = f"a frame of {max(map(len, frames))} bytes cannot be sent", "it is longer than the lab's MTU"
+            raise FinwaitError(what, why=why, hint="less data in a segment") from error
 
     def receive(self, wait_ns: int) -> Frame | None:
         """The next captured frame, of either direction; None when none came within ``wait_ns``."""

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.catalogue import STATES
-from harness.derive import Answer, Standing, acceptable, answers
+from harness.derive import acceptable, answers
 from harness.segment import ACK, FIN, NONE, RST, SYN, URG, Flags, Segment
+from harness.standing import Answer, Standing
 
 SYNCHRONIZED = ("ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING", "LAST-ACK", "TIME-WAIT")
 

@@ -19,25 +19,27 @@ PURE: Sequence[Sequence[str]] = (
     ("harness.errors",),
     ("harness.options", "harness.timing", "harness.stopwatch"),
     ("harness.segment",),
-    ("harness.pattern", "harness.origin", "harness.tamper", "harness.dissect", "harness.offer"),
+    ("harness.pattern", "harness.origin", "harness.tamper", "harness.dissect", "harness.offer", "harness.standing"),
     ("harness.verdict",),
     ("harness.timeline",),
     ("harness.arrival",),
-    ("harness.baseline", "harness.marks", "harness.catalogue", "harness.derive"),
+    ("harness.baseline", "harness.marks", "harness.catalogue", "harness.derive", "harness.closing"),
     ("harness.known", "harness.statetable"),
 )
 IMPURE: Sequence[Sequence[str]] = (
-    ("harness.runfolder", "harness.craft", "harness.machine"),
-    ("harness.wire", "harness.endpoint", "harness.probes", "harness.probes.*"),
+    ("harness.runfolder", "harness.craft", "harness.machine", "harness.selection"),
+    ("harness.wire", "harness.marker", "harness.endpoint", "harness.probes", "harness.probes.*"),
     ("harness.hub", "harness.endings", "harness.bench"),
     ("harness.peer", "harness.insight"),
     ("harness.session",),
     ("harness.states",),
     ("harness.calibration",),
     ("harness",),  # the names that scenarios import
-    ("harness.recorder", "harness.preconditions", "harness.doctor", "harness.matrix"),
+    ("harness.recorder", "harness.preconditions", "harness.doctor", "harness.progress", "harness.matrix"),
+    ("harness.rounds",),
+    ("harness.mutate",),
     ("harness.pytest_plugin", "harness.reproduce", "harness.kernel_verbs"),
-    ("harness.fixtures", "harness.state_fixtures", "harness.cells", "harness.cli"),
+    ("harness.fixtures", "harness.state_fixtures", "harness.cells", "harness.waiting", "harness.cli"),
     ("harness.__main__",),
 )
 LAYERS = (*PURE, *IMPURE)
@@ -50,7 +52,7 @@ BESIDE = {
     "harness.kernels": {"harness.kernels"} | PURE_MODULES,
     "reports": {"reports"} | PURE_MODULES,
 }
-MAY_USE_SCAPY = {"harness.wire", "harness.craft", "reports.pcapng"}
+MAY_USE_SCAPY = {"harness.wire", "harness.marker", "harness.craft", "reports.pcapng"}
 PURE_THIRD_PARTY = {"msgspec"}
 THIRD_PARTY_OF = {"harness.marks": {"pytest"}}
 # harness.errors is the name by which the harness knows the errors of the lowest layer

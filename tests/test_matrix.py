@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness import cli, matrix, reproduce
+from harness import cli, matrix, reproduce, selection
 from harness.kernels.cache import Cache
 from harness.kernels.spec import KernelSpec, parse
 from harness.timeline import Result
@@ -102,8 +102,7 @@ def test_kernel_that_panics_loses_what_it_did_not_finish_and_the_matrix_goes_on(
     specs = [needed(AFFECTED), needed("host")]
     scenarios = tmp_path / "test_panic.py"
     scenarios.write_text(SCENARIOS)
-    arguments = ["-p", "harness.pytest_plugin", "-p", "harness.fixtures", f"--rootdir={tmp_path}", str(scenarios)]
-    found = matrix.run_on(specs, CHECKOUT, tmp_path / "out", arguments, Cache.of_user(), console())
+    found = matrix.run_on(specs, CHECKOUT, tmp_path / "out", [str(scenarios)], Cache.of_user(), console())
     dead, alive = found.runs
     outcomes = [result.outcome for result in dead.results.values()]
     assert outcomes == [Outcome.CONFORMS, Outcome.LOST, Outcome.LOST]
@@ -115,6 +114,23 @@ def test_kernel_that_panics_loses_what_it_did_not_finish_and_the_matrix_goes_on(
     assert matrix.present(found, out) == 1
     cells = json.loads((found.folder / "matrix.json").read_text())["scenarios"].values()
     assert [cell[AFFECTED]["outcome"] for cell in cells] == outcomes
+
+
+def test_paths_of_the_user_count_from_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "test_mine.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    chosen = selection.select(["mine/test_mine.py::test_one[a-b]", "-k", "one"], CHECKOUT)
+    assert f"{tmp_path}/mine/test_mine.py::test_one[a-b]" in chosen.arguments
+    assert f"--rootdir={tmp_path}/mine" in chosen.arguments
+    assert chosen.outside == (tmp_path / "mine" / "test_mine.py",)
+
+
+def test_all_scenarios_are_the_default() -> None:
+    chosen = selection.select(["-x"], CHECKOUT)
+    assert chosen.arguments[-1] == str(CHECKOUT / "scenarios")
+    assert f"--rootdir={CHECKOUT}" in chosen.arguments
+    assert chosen.outside == ()
 
 
 def test_unknown_kernel_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,6 +116,13 @@ def test_all_conform_is_status_zero(run: RunScenarios) -> None:
     assert ran.outcomes == {"test_conforms": "conforms"}
 
 
+def test_what_is_unsupported_is_no_failure_and_says_why(run: RunScenarios) -> None:
+    ran = run(FOUR, "-k", "unsupported")
+    assert ran.status == 0
+    assert "this kernel has no such thing; too old; try: a newer one" in ran.output
+    assert ran.outcomes == {"test_unsupported": "unsupported"}
+
+
 def test_deviation_shows_the_failure_text_and_no_traceback(run: RunScenarios) -> None:
     ran = run(FOUR, "-k", "deviates")
     assert ran.status == 1

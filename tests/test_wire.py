@@ -12,10 +12,11 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
 from harness.errors import FinwaitError
+from harness.marker import Marker
 from harness.options import Option, parse_options
 from harness.segment import ACK, FIN, SYN, URG, WRONG_CHECKSUM, Segment
 from harness.timeline import Frame
-from harness.wire import Encoder, Flow, Marker, decode
+from harness.wire import Encoder, Flow, decode
 from netns.plan import plan
 
 PLAN = plan(3, process=77)
@@ -200,6 +201,15 @@ def test_padding_of_a_short_frame_is_no_data() -> None:
     decoded = decode(Frame(0, True, encode(Segment(flags=ACK)) + b"padding"))
     assert decoded is not None
     assert decoded.segment == Segment(flags=ACK)
+
+
+@pytest.mark.parametrize(("place", "byte"), [(14, 0x44), (20, 0x20), (21, 1), (23, 17), (12, 9), (16, 0)])
+def test_network_header_that_is_none_or_that_of_a_fragment_holds_no_segment(place: int, byte: int) -> None:
+    frame = bytearray(encode(Segment(flags=ACK, data=bytes(60))))
+    frame[place] = byte
+    if place == 16:
+        frame[17] = 39  # a packet too short for both headers
+    assert decode(Frame(0, True, bytes(frame))) is None
 
 
 def test_what_is_no_tcp_is_no_segment() -> None:

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from harness.errors import FinwaitError
+from harness.marker import Marker
 from harness.segment import ACK, SYN, WRONG_CHECKSUM, Segment
 from harness.timeline import Frame
-from harness.wire import Encoder, Flow, Marker, Wire, decode
+from harness.wire import Encoder, Flow, Wire, decode
 from netns.lab import Lab
 from netns.plan import plan
 

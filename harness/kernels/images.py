@@ -14,6 +14,9 @@ from pathlib import Path
 from harness.errors import FinwaitError
 from harness.kernels.process import run_to_end
 
+VIRTUAL_TIME = b"time-travel=inf-cpu"
+"""What a User Mode Linux with CONFIG_UML_TIME_TRAVEL_SUPPORT has in its help text."""
+
 
 class ImageKind(StrEnum):
     """The kinds of file that can be booted, or hold what can."""
@@ -138,3 +141,9 @@ def _bzimage(path: Path, head: bytes, whole: mmap.mmap, machine: str) -> Image:
 
 def _other_architecture(path: Path, found: str, machine: str) -> FinwaitError:
     return FinwaitError(f"{path} is for {found}, and this machine is {machine}", hint="a kernel built for " + machine)
+
+
+def holds(binary: Path, text: bytes) -> bool:
+    """Whether a file has these bytes anywhere in it."""
+    with binary.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+        return whole.find(text) >= 0

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from harness.errors import FinwaitError
-from harness.kernels.images import ImageKind, identify
+from harness.kernels.images import VIRTUAL_TIME, ImageKind, holds, identify
 
 
 class Kind(StrEnum):
@@ -132,10 +132,14 @@ def _own(name: str) -> KernelSpec:
     if image.kind is ImageKind.DEB:
         kind = Kind.UML if image.package == "user-mode-linux" else Kind.DEBIAN
         return KernelSpec(name, kind, path=path)
-    kind = Kind.UML if image.kind is ImageKind.UML else Kind.DEBIAN
+    kind = _kind_of_uml(path) if image.kind is ImageKind.UML else Kind.DEBIAN
     series = ".".join(image.release.split(".")[:2])
     modules = _named(Path(folder).expanduser().absolute(), image.release) if comma else _beside(path, image.release)
     return KernelSpec(name, kind, series, path=path, modules=modules)
+
+
+def _kind_of_uml(binary: Path) -> Kind:
+    return Kind.UML_VIRTUAL if holds(binary, VIRTUAL_TIME) else Kind.UML
 
 
 def _named(folder: Path, release: str) -> Path:

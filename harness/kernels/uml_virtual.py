@@ -7,13 +7,13 @@ no timer.
 
 from __future__ import annotations
 
-import mmap
 from pathlib import Path
 
 from harness.errors import FinwaitError
 from harness.kernels import build
 from harness.kernels.backend import Job
 from harness.kernels.cache import Cache
+from harness.kernels.images import VIRTUAL_TIME, holds
 from harness.kernels.provide import provided
 from harness.kernels.spec import KernelSpec
 from harness.kernels.uml import Files, Uml
@@ -49,7 +49,7 @@ class UmlVirtual(Uml):
             if built is None:
                 raise FinwaitError(f"{self.name} is not built yet", hint=f"finwait kernels build {self.name}")
             binary = built.binary
-        if not _holds(binary, b"time-travel=inf-cpu"):
+        if not holds(binary, VIRTUAL_TIME):
             raise FinwaitError(
                 f"{binary} has no virtual time",
                 why="it was built without CONFIG_UML_TIME_TRAVEL_SUPPORT",
@@ -61,7 +61,7 @@ class UmlVirtual(Uml):
         plain = super()._argv(files, control)
         # The faster way of system calls keeps the same time; where the host forbids it the kernel takes the
         # other.
-        faster = ("seccomp=auto",) if _holds(files.binary, b"seccomp=<on/auto/off>") else ()
+        faster = ("seccomp=auto",) if holds(files.binary, b"seccomp=<on/auto/off>") else ()
         for_init = plain.index("--")
         return (
             *plain[:for_init],
@@ -84,8 +84,3 @@ def source_tarball(spec: KernelSpec, cache: Cache) -> Path:
     if not tarballs:
         raise FinwaitError(f"{spec.name} holds no usr/src/linux-source-*", hint="a linux-source package")
     return tarballs[0]
-
-
-def _holds(binary: Path, text: bytes) -> bool:
-    with binary.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
-        return whole.find(text) >= 0

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, FIN, NONE, RST, SYN, both_families, requirement
+from harness import ACK, FIN, NONE, RST, SYN, both_families, in_shared_lab, requirement
 from harness.cells import Cell, in_states
 from harness.states import NUMBERS
+
+pytestmark = in_shared_lab
 
 FAR = 1_000_000  # beyond any window here: the kernel offers 64 KiB at first
 WITHIN = 100  # inside the window, and not at its left edge

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import FinwaitError
+from harness.kernels.cache import Cache
 from harness.kernels.spec import Kind, known, parse
 
 
@@ -107,3 +108,12 @@ def test_own_binary_with_named_modules(tmp_path: Path) -> None:
     assert parse(f"{binary},modules={tmp_path}/elsewhere/6.5.1").modules == tmp_path / "elsewhere/6.5.1"
     with pytest.raises(FinwaitError, match="there is no folder"):
         parse(f"{binary},modules={tmp_path}/nowhere")
+
+
+def test_own_binary_with_virtual_time_is_run_in_it(tmp_path: Path) -> None:
+    virtual = next(iter(Cache.of_user().root.glob("kernel/*/content/linux")), None)
+    if virtual is None:
+        pytest.skip("no kernel with virtual time in the cache; finwait kernels build uml-virtual:7.2")
+    binary = tmp_path / "of my own"
+    binary.symlink_to(virtual)
+    assert parse(str(binary)).kind is Kind.UML_VIRTUAL

@@ -1,0 +1,58 @@
+"""Where a connection of the kernel's is, and what it may answer to a segment there. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.segment import Flags
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a connection of the kernel's is (RFC 9293 3.3.1).
+
+    Args:
+        state: one of the eleven.
+        snd_una: oldest number that is not acknowledged.
+        snd_nxt: next number to send.
+        rcv_nxt: next number to receive.
+        rcv_wnd: size of the receive window.
+        iss: initial send sequence number.
+        actively: it was opened by the kernel and not by the peer.
+        max_snd_wnd: the largest window that the peer has offered (RFC 5961 5.2).
+    """
+
+    state: str
+    snd_una: int = 0
+    snd_nxt: int = 0
+    rcv_nxt: int = 0
+    rcv_wnd: int = 0
+    iss: int = 0
+    actively: bool = False
+    max_snd_wnd: int = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One thing that may be answered, and where the connection then is.
+
+    Args:
+        name: of the choice.
+        clause: where the RFC says so: ids to cite, and which step of a section.
+        after: the connection afterwards.
+        flags: of the segment that is sent; None where none is.
+        seq: its sequence number.
+        ack: its acknowledgment number; None where it has none.
+    """
+
+    name: str
+    clause: str
+    after: Standing
+    flags: Flags | None = None
+    seq: int = 0
+    ack: int | None = None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids in the clause."""
+        return tuple(word for word in self.clause.split() if word.startswith("RFC"))

@@ -1,0 +1,200 @@
+"""What of TCP was tried, and what came of it: each requirement and transition on each kernel."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.catalogue import Catalogue
+from harness.errors import FinwaitError
+from harness.verdict import Outcome
+from reports.grid import Cell, Grid, Section
+from reports.lines import OUTCOME_STYLES, WIDTH, Line
+from reports.names import in_words
+from reports.runs import LoadedRun, titles
+
+UNTESTED = "untested"
+_NOT_YET = "no scenario yet"
+# What one scenario found wrong no other makes right; what was not seen says less than what was.
+_WORST_FIRST = (Outcome.DEVIATES, Outcome.LOST, Outcome.CONFORMS, Outcome.UNSUPPORTED)
+_STYLES: Mapping[str, str] = {**{str(one): style for one, style in OUTCOME_STYLES.items()}, UNTESTED: "dim"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One requirement or transition.
+
+    Args:
+        id: of the catalogue.
+        group: the RFC it is of, or the state machine.
+        text: what it asks for.
+        level: MUST, SHOULD and so on; empty for a transition.
+        outcomes: one a kernel: one of the four, or ``UNTESTED``.
+        scenarios: the tests that cite it, and how many cases of each were run.
+        reason: why nothing was tried; empty where something was.
+    """
+
+    id: str
+    group: str
+    text: str
+    level: str
+    outcomes: tuple[str, ...]
+    scenarios: Mapping[str, int]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The whole catalogue, on the kernels of some runs."""
+
+    kernels: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def without_reason(self) -> tuple[Row, ...]:
+        """What nothing was tried of and nobody said why."""
+        return tuple(row for row in self.rows if row.reason == _NOT_YET)
+
+
+def reasons(path: Path, catalogue: Catalogue) -> dict[str, str]:
+    """Why things are not tested, by id.
+
+    The file is TOML: ``[[untested]]`` with ``ids`` and ``reason``. What the catalogue itself says not to show on the
+    wire needs no entry.
+
+    Raises:
+        FinwaitError: the file cannot be read, an entry is not whole, or an id is unknown or comes twice.
+    """
+    try:
+        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("untested", [])
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise FinwaitError(f"{path} cannot be read ({error})") from error
+    found = {one.id: one.how for one in catalogue.requirements.values() if one.testable == "no"}
+    named: set[str] = set()
+    for entry in entries:
+        ids, reason = entry.get("ids"), entry.get("reason", "")
+        if set(entry) != {"ids", "reason"} or not isinstance(ids, list) or not str(reason).strip():
+            raise FinwaitError(f"{path}: an entry is ids and a reason, not {', '.join(entry) or 'nothing'}")
+        for one in ids:
+            if one not in catalogue.ids:
+                raise FinwaitError(f"{path}: {catalogue.objection(one) or f'{one!r} is a section and no requirement'}")
+            if one in named:
+                raise FinwaitError(f"{path} names {one} again")
+            named.add(one)
+            found[one] = str(reason).strip()
+    return found
+
+
+def coverage(runs: Sequence[LoadedRun], catalogue: Catalogue, why_not: Mapping[str, str]) -> Coverage:
+    """What the runs say of each entry of the catalogue.
+
+    Args:
+        runs: one a kernel.
+        catalogue: the requirements and transitions.
+        why_not: see ``reasons``.
+    """
+    cited = [_cited(run) for run in runs]
+    rows = []
+    for one in catalogue.requirements.values():
+        rows.append(_row(one.id, f"RFC {one.rfc}", one.summary, one.level, cited, why_not))
+    for arrow in catalogue.transitions.values():
+        text = f"{arrow.from_state}: {arrow.event} -> {arrow.action}, {arrow.to_state}"
+        rows.append(_row(arrow.id, "State machine", text, "", cited, why_not))
+    return Coverage(tuple(titles(runs)), tuple(rows))
+
+
+def _cited(run: LoadedRun) -> dict[str, dict[str, list[Outcome]]]:
+    """Outcomes by id and test."""
+    found: dict[str, dict[str, list[Outcome]]] = {}
+    for scenario, result in run.results.items():
+        for one in result.requirements:
+            test = scenario.partition("[")[0]
+            found.setdefault(one, {}).setdefault(test, []).append(Outcome(result.outcome))
+    return found
+
+
+def _row(
+    one: str,
+    group: str,
+    text: str,
+    level: str,
+    cited: Sequence[Mapping[str, Mapping[str, Sequence[Outcome]]]],
+    why_not: Mapping[str, str],
+) -> Row:
+    outcomes, scenarios = [], Counter[str]()
+    for of_run in cited:
+        tests = of_run.get(one, {})
+        seen = {outcome for several in tests.values() for outcome in several}
+        outcomes.append(next((str(outcome) for outcome in _WORST_FIRST if outcome in seen), UNTESTED))
+        for test, several in tests.items():
+            scenarios[test] = max(scenarios[test], len(several))
+    reason = "" if scenarios else why_not.get(one, _NOT_YET)
+    return Row(one, group, text, level, tuple(outcomes), dict(scenarios), reason)
+
+
+# -- to be read
+
+
+def summary(found: Coverage) -> list[tuple[str, dict[str, int]]]:
+    """By kernel, how many entries came out how."""
+    return [
+        (kernel, dict(Counter(row.outcomes[number] for row in found.rows)))
+        for number, kernel in enumerate(found.kernels)
+    ]
+
+
+def table(found: Coverage, width: int = WIDTH) -> list[Line]:
+    """For a terminal: one line an entry, and the sums."""
+    room = max(24, width - 20 - 14 * len(found.kernels))
+    sections = []
+    for group in dict.fromkeys(row.group for row in found.rows):
+        rows = tuple(_cells(row, room) for row in found.rows if row.group == group)
+        sections.append(Section(group, rows))
+    lines = Grid(("requirement", *found.kernels, "scenarios, or why there are none"), tuple(sections)).lines()
+    for kernel, counts in summary(found):
+        said = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+        lines.append([(f"{kernel}: {said}", "")])
+    lines.append([(f"{len(found.without_reason)} of {len(found.rows)} have neither a scenario nor a reason", "")])
+    return lines
+
+
+def _cells(row: Row, room: int) -> tuple[Cell, ...]:
+    said = ", ".join(_short(test) for test in row.scenarios) or row.reason
+    if len(said) > room:
+        said = f"{said[: room - 1]}…"
+    return ((row.id, ""), *((outcome, _STYLES[outcome]) for outcome in row.outcomes), (said, "dim"))
+
+
+def _short(test: str) -> str:
+    return in_words(test.rpartition("::")[2])
+
+
+def markdown(found: Coverage) -> str:
+    """The same as a document, with what each entry asks for and every scenario."""
+    parts = [
+        "# What is covered",
+        "Generated by `finwait coverage --write`. An entry deviates where one scenario that cites it does; what Linux "
+        "does otherwise by design stands with its reason in `scenarios/baselines/linux.toml`.",
+    ]
+    for kernel, counts in summary(found):
+        parts.append(f"{kernel}: " + ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())) + ".")
+    for group in dict.fromkeys(row.group for row in found.rows):
+        rows = [row for row in found.rows if row.group == group]
+        parts.append(f"## {group}")
+        head = ["id", "level", "what", *found.kernels, "scenarios, or why there are none"]
+        lines = [_joined(head), _joined(["---"] * len(head))]
+        lines += [_joined([row.id, row.level, row.text, *row.outcomes, _told(row)]) for row in rows]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def _told(row: Row) -> str:
+    tests = (f"`{test}`" + (f" ({count})" if count > 1 else "") for test, count in row.scenarios.items())
+    return "<br>".join(tests) or row.reason
+
+
+def _joined(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
