@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import socket
 import time
 
@@ -10,12 +11,13 @@ from harness.errors import FinwaitError
 from harness.hub import Hub
 from harness.packets import keep_stamping
 from harness.timeline import Timeline
-from harness.timing import MS, TimingProfile, calibrated
+from harness.timing import MS, VIRTUAL, TimingProfile, calibrated
 from harness.wire import Wire
 from netns.lab import Lab
 
 ROUNDS = 50
 _STAMPING_SECONDS = 5.0
+_PR_SET_TIMERSLACK = 29  # include/uapi/linux/prctl.h
 _held: list[socket.socket] = []
 
 
@@ -36,6 +38,16 @@ def calibrate() -> TimingProfile:
             return calibrated([hub.flush() for _ in range(ROUNDS)])
         finally:
             wire.close()
+
+
+def virtual() -> TimingProfile:
+    """The profile for virtual time, in which this process's sleeps from now on end on the nanosecond.
+
+    By default the kernel ends them up to 50 us late (prctl(2), PR_SET_TIMERSLACK), so that what the peer sends after
+    one would come at another time in every run.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(1))
+    return VIRTUAL
 
 
 def _wait_for_stamps(hub: Hub, wire: Wire) -> None:

@@ -111,6 +111,15 @@ class Endpoint:
         """recv(2): at most ``size`` bytes; empty at the end of the stream."""
         return self._call(f"recv({size})", lambda: self.socket.recv(size), lambda data: f"{len(data)} bytes")
 
+    def send_urgent(self, data: bytes) -> int:
+        """send(2) with MSG_OOB: the last octet is urgent."""
+        return self._call(f"send({len(data)} bytes, MSG_OOB)", lambda: self.socket.send(data, socket.MSG_OOB), str)
+
+    def receive_urgent(self) -> bytes:
+        """recv(2) with MSG_OOB: the urgent octet; EINVAL where there is none."""
+        show = bytes.__repr__
+        return self._call("recv(1, MSG_OOB)", lambda: self.socket.recv(1, socket.MSG_OOB), show)
+
     def shutdown(self, how: int) -> None:
         """shutdown(2) with SHUT_RD, SHUT_WR or SHUT_RDWR: the socket stays owned by its process."""
         self._call(f"shutdown({SHUT_NAMES[how]})", lambda: self.socket.shutdown(how))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -19,7 +19,7 @@ from harness.pytest_plugin import RUNNER
 from harness.recorder import SCENARIO
 from harness.runfolder import file_name
 from harness.session import SERVICE_PORT, Connection, Session
-from harness.timing import REAL_WAIT, TimingProfile, format_ms, to_phase
+from harness.timing import REAL_WAIT, Span, TimingProfile, format_ms, to_phase
 
 
 @pytest.fixture
@@ -63,9 +63,8 @@ def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, h
     runner = request.config.stash[RUNNER]
     scenario = request.node.stash[SCENARIO]
     shared = "shared_lab" in request.fixturenames
-    _take_time(request.node, runner.profile)
-    if runner.profile.virtual and not shared:
-        time.sleep(to_phase(time.monotonic_ns()) / 1e9)  # free there, and timers are rounded alike in every run
+    waits = [span for mark in request.node.iter_markers("takes") for span in mark.args]
+    refuse_long_wait(waits, runner.profile)
     opened = Session(
         runner.profile,
         version=ip_version,
@@ -78,16 +77,19 @@ def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, h
     with opened:
         scenario.sessions.append(opened)
         runner.opened(opened)
+        if runner.profile.virtual and not shared:
+            # free there; timers are rounded alike in every run only if the wheel stands alike at the first segment
+            time.sleep(to_phase(time.monotonic_ns()) / 1e9)
         yield opened
 
 
-def _take_time(item: pytest.Item, profile: TimingProfile) -> None:
-    """Refuse what waits for too long in real time; see ``harness.marks.takes``.
+def refuse_long_wait(waits: Iterable[Span], profile: TimingProfile) -> None:
+    """Refuse a scenario that waits for longer than ``REAL_WAIT`` in real time; see ``harness.marks.takes``.
 
     Raises:
         Unsupported: it does.
     """
-    wait = sum(span.ns for mark in item.iter_markers("takes") for span in mark.args)
+    wait = sum(span.ns for span in waits)
     if wait > REAL_WAIT.ns and not profile.virtual:
         raise Unsupported(
             f"waits {format_ms(wait)} for the kernel's timers, and real time is not spent on more than {REAL_WAIT}",

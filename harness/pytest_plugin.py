@@ -13,8 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness import baseline, catalogue, preconditions, recorder
-from harness.calibration import calibrate
+from harness import baseline, calibration, catalogue, preconditions, recorder
 from harness.catalogue import objections
 from harness.errors import FinwaitError, Unsupported
 from harness.known import Knowledge
@@ -24,7 +23,7 @@ from harness.rounds import Rounds, read_plan
 from harness.runfolder import RUN, RunFolder, hand_back_caches
 from harness.tamper import TamperPlan
 from harness.timeline import Result, RunRecord
-from harness.timing import VIRTUAL, TimingProfile
+from harness.timing import TimingProfile
 from harness.verdict import Mismatch, Outcome
 from netns import privilege
 from reports.runs import load
@@ -153,7 +152,7 @@ class Runner:
         """The tolerances; calibrated when first asked for."""
         if self._profile is None:
             virtual = self.config.option.timing == "virtual"
-            self._profile = VIRTUAL if virtual else calibrate()
+            self._profile = calibration.virtual() if virtual else calibration.calibrate()
             if self.config.option.mutations:
                 self._profile = self._profile.impatient()
         return self._profile

@@ -94,14 +94,21 @@ class TimingProfile(msgspec.Struct, frozen=True):
     worst_ns: int = 0
     rounds: int = 0
 
-    def impatient(self) -> TimingProfile:
-        """The same without patience: what is missing counts as missing at its bound, late or not."""
-        return msgspec.structs.replace(self, patience_ns=0)
-
     @property
     def virtual(self) -> bool:
         """Whether waiting is free."""
         return self.name == "virtual"
+
+    def first_rto(self) -> Span:
+        """The longest that a connection's first retransmission timer may be here.
+
+        Round trips add to it (RFC 6298 2.2). The first one is the peer's own slowness, and in virtual time it has none.
+        """
+        return RTO_MIN if self.virtual else Span(2 * SECOND.ns, "FIRST_RTO", "where the peer answers slowly")
+
+    def impatient(self) -> TimingProfile:
+        """The same without patience: what is missing counts as missing at its bound, late or not."""
+        return msgspec.structs.replace(self, patience_ns=0)
 
     def upper(self, span: Span) -> int:
         """The latest moment, in ns after the cause, that still counts as within ``span``."""

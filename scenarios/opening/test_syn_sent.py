@@ -11,6 +11,7 @@ def complete(session: Session, connection: Connection) -> None:
     """The client is still waiting, and the right answer opens the connection."""
     client, peer = connection
     peer.allow(SYN, seq=0)  # Linux hurries to send its SYN again when somebody answers amiss
+    peer.expect_silence()
     peer.send(SYN, seq=0, ack=1, options=session.syn_options)
     peer.craft.timestamps = session.timestamps
     peer.expect(ACK, seq=1, ack=1)

@@ -54,6 +54,7 @@ def test_client_is_told_when_nobody_answers(session: Session) -> None:
     client.set_option("TCP_SYNCNT", 1)
     peer = begin(session, client)
     peer.expect(SYN, seq=0, after=RTO_INIT)
+    peer.expect_silence()
     peer.allow(SYN, seq=0)
     session.expect_error(client, "ETIMEDOUT", at_least=RTO_INIT)
     assert session.insight.find(peer) is None
@@ -64,6 +65,7 @@ def test_client_is_told_when_nobody_answers(session: Session) -> None:
 def test_syn_is_sent_again_for_three_minutes(session: Session) -> None:
     client = session.socket()
     peer = begin(session, client)
+    peer.expect_silence()
     peer.allow(SYN, seq=0)
     session.expect_error(client, "ETIMEDOUT", at_least=SYN_R2)
 
@@ -74,6 +76,7 @@ def test_syn_is_sent_again_for_three_minutes_where_that_is_asked_for(session: Se
     client = session.socket()
     client.set_option("TCP_SYNCNT", 7)
     peer = begin(session, client)
+    peer.expect_silence()
     peer.allow(SYN, seq=0)
     session.expect_error(client, "ETIMEDOUT", at_least=SYN_R2)
 

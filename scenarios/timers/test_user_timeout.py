@@ -39,6 +39,7 @@ def test_closed_window_without_an_answer_ends_the_connection(session: Session, e
     server.send(b"taken")
     peer.expect(ACK, seq=1, ack=1, data=b"taken")
     peer.send(ACK, seq=1, ack=6, window=0)
+    peer.expect_silence()  # the window is closed before there is more to send
     server.send(b"waiting")
     peer.allow(ACK, seq=5, ack=1)
     session.expect_error(server, "ETIMEDOUT", at_least=USER_TIMEOUT, within=2 * USER_TIMEOUT)
