@@ -48,7 +48,7 @@ def test_simultaneous_close_goes_through_closing_on_both_sides(path_session: Pat
     assert path_session.states() == ("TIME-WAIT", "TIME-WAIT")
 
 
-@requirement("RFC9293-3.6", "RFC9293-E-17", "FSM-023")
+@requirement("RFC9293-3.6", "RFC9293-E-17", "FSM-019", "FSM-167")
 @both_families
 def test_time_wait_answers_a_retransmitted_fin_and_begins_anew(path_session: PathSession, duo: Duo) -> None:
     client, server, path = duo
@@ -102,7 +102,7 @@ def test_close_with_zero_linger_resets_the_other_side(path_session: PathSession,
     assert path_session.states() == ("CLOSED", "CLOSED")
 
 
-@requirement("RFC9293-3.10.7.4", "RFC1337-2")
+@requirement("RFC9293-3.10.7.4", "FSM-113", "RFC1337-2.1-1")
 @with_and_without_timestamps
 @both_families
 def test_reset_deletes_a_time_wait_socket(path_session: PathSession, duo: Duo) -> None:
@@ -110,7 +110,7 @@ def test_reset_deletes_a_time_wait_socket(path_session: PathSession, duo: Duo) -
     server.close()
     path.expect(FIN, from_="server", seq=1, ack=1)
     path.expect(ACK, from_="client", seq=1, ack=2)
-    path.duplicate(FIN, from_="client")  # the second answer finds the client gone (RFC 1337 2, figure 1)
+    path.duplicate(FIN, from_="client")  # the second answer finds the client gone (RFC 1337 2.1, figure 1)
     client.close()
     path.expect(FIN, from_="client", seq=1, ack=2)
     path.expect(ACK, from_="server", seq=2, ack=2)
