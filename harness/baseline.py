@@ -12,6 +12,7 @@ that conforms, answers otherwise or does not exist any more: a list of excuses t
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 import re
 import tomllib
@@ -25,6 +26,13 @@ from harness.verdict import Outcome
 
 _KEYS = ("scenario", "outcome", "answer", "reason")
 _HEADER = re.compile(r"^\s*\[\[\s*known\s*\]\]")
+
+
+@functools.cache
+def _pattern(text: str) -> re.Pattern[str]:
+    """Made once: a long baseline is asked about each of thousands of scenarios."""
+    pattern = "".join({"*": ".*", "?": "."}.get(letter, re.escape(letter)) for letter in text)
+    return re.compile(pattern, re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +53,7 @@ class Known:
 
     def names(self, scenario: str) -> bool:
         """Whether the entry is about that scenario."""
-        pattern = "".join({"*": ".*", "?": "."}.get(letter, re.escape(letter)) for letter in self.scenario)
-        return re.fullmatch(pattern, scenario, re.DOTALL) is not None
+        return _pattern(self.scenario).fullmatch(scenario) is not None
 
 
 @dataclass(frozen=True, slots=True)

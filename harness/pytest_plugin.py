@@ -25,7 +25,7 @@ from harness.runfolder import RUN, RunFolder, hand_back_caches
 from harness.tamper import TamperPlan
 from harness.timeline import Result, RunRecord
 from harness.timing import VIRTUAL, TimingProfile
-from harness.verdict import Outcome
+from harness.verdict import Mismatch, Outcome
 from netns import privilege
 from reports.runs import load
 
@@ -220,6 +220,10 @@ class Runner:
         error = call.excinfo.value if call.excinfo else None
         if scenario:
             recorder.explain(scenario, error)
+        vars(item).pop("repr_failure", None)
+        if scenario and isinstance(error, Mismatch | FinwaitError):
+            # the text is the error's own: pytest need not look for the source, which takes it longer than the scenario
+            vars(item)["repr_failure"] = lambda *_: str(error)
         report: pytest.TestReport = yield  # type: ignore[assignment]
         if scenario and (
             call.when == "call" or (call.when == "setup" and error) or (error and call.when == "teardown")

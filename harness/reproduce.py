@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from harness.matrix import Found, run_on, show_failures
 from harness.runfolder import new_name
 from harness.timeline import Called, Event, Sent
 from harness.verdict import Outcome
+from reports import incident
 from reports.ladder import ladder
 from reports.lines import show, width_of
 from reports.runs import LoadedRun
@@ -31,8 +33,10 @@ ENDINGS = (
 )
 DISORDER = "scenarios/closing/test_disorder.py::test_fin_overtaken_by_its_ack_is_acknowledged"
 ORDER = "scenarios/closing/test_orders.py::test_fin_that_crosses_the_servers_is_acknowledged"
-SELECTION = tuple(f"{test}[{ending}-IPv4-TS]" for test in (DISORDER, ORDER) for ending in ENDINGS)
-"""The scenarios that are shown: all endings, the disorder and the order in which the segments were sent."""
+FORGED = tuple(f"{test}[{ending}-IPv4-TS]" for test in (DISORDER, ORDER) for ending in ENDINGS)
+SELECTION = (*FORGED, *incident.SELECTION)
+"""The scenarios that are shown over all endings: the disorder, the order in which the segments were sent, and the
+incident between two real kernels."""
 
 
 def reproduce(specs: Sequence[KernelSpec], checkout: Path, parent: Path, cache: Cache, console: Console) -> Found:
@@ -45,21 +49,25 @@ def reproduce(specs: Sequence[KernelSpec], checkout: Path, parent: Path, cache: 
 
 
 def present(found: Found, console: Console) -> int:
-    """Print the table, and the ladder of one disorder: the first that deviates, else the first that conforms.
+    """Print what a crafted peer sees, then what it costs a real one: a table and a ladder of each.
+
+    The ladder is of the first scenario that deviates, else of one that conforms.
 
     Returns:
         The exit status: 0 when every verdict was reached, whatever it was, else 1.
     """
+    width = width_of(console)
     if found.runs:
-        show(console, table(found.runs, width=width_of(console)))
-    chosen = _telling(found.runs)
-    if chosen:
-        run, scenario = chosen
+        show(console, table([_forged(run) for run in found.runs], width=width))
+    if chosen := _telling(found.runs, DISORDER):
+        run, events = _title(*chosen, console)
+        events, zero = _from_the_ending(events)
+        show(console, ladder(events, zero=zero, width=width, kernel=run.name).lines(width))
+    if chosen := _telling(found.runs, incident.SCENARIO):
         console.print()
-        title = f"[bold]{scenario.rpartition('::')[2]}[/bold] on {run.name}, in ms since the server's call:"
-        console.print(title, soft_wrap=True)
-        events, zero = _from_the_ending(run.timeline(run.results[scenario]))
-        console.print(ladder(events, zero=zero, width=width_of(console), kernel=run.name))
+        show(console, incident.incident_table(found.runs))
+        run, events = _title(*chosen, console)
+        show(console, incident.incident_ladder(events, width=width).lines(width))
     console.print()
     for run in found.runs:
         show(console, [summary(run)])
@@ -67,12 +75,24 @@ def present(found: Found, console: Console) -> int:
     return 0 if found.complete else 1
 
 
-def _telling(runs: Sequence[LoadedRun]) -> tuple[LoadedRun, str] | None:
+def _forged(run: LoadedRun) -> LoadedRun:
+    """A run as if it had been of the crafted peer's scenarios alone."""
+    return replace(run, results={name: run.results[name] for name in run.results if name.startswith((DISORDER, ORDER))})
+
+
+def _title(run: LoadedRun, scenario: str, console: Console) -> tuple[LoadedRun, Sequence[Event]]:
+    """Say which scenario comes, and give its events."""
+    console.print()
+    show(console, [[(scenario.rpartition("::")[2], "bold"), (f" on {run.name}, times in ms", "")]])
+    return run, run.timeline(run.results[scenario])
+
+
+def _telling(runs: Sequence[LoadedRun], test: str) -> tuple[LoadedRun, str] | None:
     disorders = [
         (run, scenario, result.outcome)
         for run in runs
         for scenario, result in run.results.items()
-        if scenario.startswith(DISORDER) and result.timeline
+        if scenario.startswith(test) and result.timeline
     ]
     deviating = [(run, scenario) for run, scenario, outcome in disorders if outcome == Outcome.DEVIATES]
     conforming = [(run, scenario) for run, scenario, _ in disorders if "[shutdown_rdwr" in scenario]

@@ -50,7 +50,10 @@ def judge(peer: Peer, cell: TableCell, at: Standing) -> None:
     segment = cell.segment(at)
     allowed = answers(at, segment)
     if at.state == "SYN-SENT":
-        peer.allow(SYN, seq=0)  # nothing holds off its retransmission, and Linux hastens it after a bad ACK
+        peer.expect_at_once(silence="waits")
+        peer.allow(
+            SYN, seq=0
+        )  # from now on: nothing holds off its retransmission, and Linux hastens it after a bad ACK
     peer.send_together(segment)
     silent = next((answer.name for answer in allowed if answer.flags is None), "")
     name = peer.expect_at_once(silence=silent, **{one.name: sent(one) for one in allowed if one.flags is not None})
