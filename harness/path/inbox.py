@@ -71,6 +71,11 @@ class Inbox:
         """Segments like this one need not be expected."""
         self._allowed.append((side, pattern))
 
+    def allow_nothing(self) -> None:
+        """Everything has to be expected again."""
+        self._allowed.clear()
+        self.rest_allowed = False
+
     def _is_allowed(self, arrival: Arrival) -> bool:
         side = arrival.passage.side
         return any(side is own and pattern.matches(arrival.segment) for own, pattern in self._allowed)

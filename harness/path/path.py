@@ -210,6 +210,10 @@ class Path(Ruling):
         """From now on segments like this one may come from a side and need not be expected; see ``Pattern``."""
         self.inbox.allow(side_of(from_), pattern_of(flags, fields))
 
+    def allow_nothing(self) -> None:
+        """From now on every segment has to be expected again."""
+        self.inbox.allow_nothing()
+
     def allow_rest(self) -> None:
         """What no expectation mentions may come: the applications decide in how many segments their bytes travel."""
         self.inbox.rest_allowed = True

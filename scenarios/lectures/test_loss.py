@@ -7,7 +7,7 @@ from harness import ACK, DELACK_MAX, RTO_MIN, Duo, both_families, requirement
 DATA = bytes(100)
 
 
-@requirement("RFC6298-5", "RFC9293-3.8.1")
+@requirement("RFC6298-5-1", "RFC6298-5-4", "RFC9293-MUST-19")
 @both_families
 def test_lost_data_is_sent_again_with_a_doubled_timer(duo: Duo) -> None:
     client, server, path = duo

@@ -6,7 +6,7 @@ from harness import ACK, FIN, SYN, Duo, PathSession, both_families, requirement,
 from harness.session import SERVICE_PORT
 
 
-@requirement("RFC9293-3.5", "FSM-005", "FSM-007")
+@requirement("RFC9293-3.5", "FSM-007", "FSM-009")
 @with_and_without_timestamps
 @both_families
 def test_simultaneous_open_takes_four_segments(path_session: PathSession) -> None:
@@ -31,7 +31,7 @@ def test_simultaneous_open_takes_four_segments(path_session: PathSession) -> Non
     assert path_session.states() == ("ESTABLISHED", "ESTABLISHED")
 
 
-@requirement("RFC6191-2", "RFC9293-MAY-2", "RFC9293-3.6.1")
+@requirement("RFC9293-MAY-2", "RFC9293-SHLD-4", "FSM-134")
 @with_and_without_timestamps
 @both_families
 def test_new_connection_over_the_ports_of_one_in_time_wait(path_session: PathSession) -> None:
