@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness.bench import SharedBenches
+from harness.pattern import Pattern
 from harness.segment import ACK, FIN, SYN
 from harness.session import Session
 from harness.timing import TimingProfile
@@ -129,3 +130,16 @@ def test_without_sock_diag_a_bench_serves_one_session(benches: SharedBenches) ->
     assert session.bench is bench
     assert bench.spent == "sock_diag does not show TCP sockets"
     assert benches.get() is not bench
+
+
+def test_what_came_is_judged_without_waiting_and_so_is_silence(benches: SharedBenches) -> None:
+    with open_session(benches) as session:
+        _, peer = session.establish(session.listen())
+        assert peer.expect_at_once(silence="silent") == "silent"
+        peer.send(ACK, seq=1, ack=1, data=b"x")
+        assert peer.expect_at_once(taken=Pattern(ACK, ack=2), left=Pattern(ACK, ack=1)) == "taken"
+        with pytest.raises(Mismatch, match="nothing, and the kernel has taken in"):
+            peer.expect_at_once(taken=Pattern(ACK, ack=2))
+        peer.send(ACK, seq=2, ack=1, data=b"x")
+        with pytest.raises(Mismatch, match="nothing   \\(silent\\)"):
+            peer.expect_at_once(silence="silent")
