@@ -15,11 +15,11 @@ from harness.path.rules import Side
 from harness.probes.sockets import SocketState
 from harness.probes.tracepoints import Tracer
 from harness.segment import RST, Segment
-from harness.session import SERVICE_PORT, Account, so_far
+from harness.session import SERVICE_PORT, Account
 from harness.sides import Link, SideInsight
 from harness.stopwatch import Stopwatch
 from harness.tamper import Tampering
-from harness.timeline import Probed, Timeline
+from harness.timeline import Probed, Timeline, so_far
 from harness.timing import RTO_INIT, Span, TimingProfile, format_ms
 from harness.verdict import Mismatch
 from harness.wire import Encoder, Flow
@@ -276,6 +276,7 @@ class PathSession:
         return Account(
             frames=self.path.passages.frames,
             replies=[reply] if reply else [],
+            choices=[reply.name] if reply and reply.name else [],
             judged=self.path.inbox.judged,
             tampered=self.path.inbox.tampered,
             counters=dict(grown),

@@ -93,7 +93,10 @@ def judge(plan: Plan, before: Mapping[str, Result], after: Mapping[str, Result])
             result = after.get(altered)
             if result is None or not result.tampered:
                 missing.append(altered)
-            elif result.outcome == Outcome.CONFORMS and result.answer == before[scenario].answer:
+            elif result.outcome == Outcome.CONFORMS and (result.answer, result.choices) == (
+                before[scenario].answer,
+                before[scenario].choices,
+            ):
                 unnoticed.append(altered)
     left_out = sum(result.outcome != Outcome.CONFORMS for result in before.values())
     return Mutations(sum(map(len, plan.values())), tuple(unnoticed), tuple(missing), left_out)
@@ -153,3 +156,7 @@ def present(found: Mutations, console: Console) -> None:
         f"{noticed} of {found.planned} alterations noticed; "
         f"{found.left_out} scenarios left out that do not conform by themselves"
     )
+
+
+def _choices(result: Result) -> tuple[str, ...]:
+    return (result.answer, *result.choices)

@@ -41,6 +41,7 @@ class Peer(Sender):
         self.offer = Offer()
         self.judged = 0  # the number of the last arrival that an expectation took
         self.last_elapsed = 0  # ns, of the last answer
+        self.choices: list[str] = []  # what the kernel chose between alternatives, in order
         self.last_reply: Reply | None = None  # the last choice between alternatives, else the last answer
         self._inbox: deque[Arrival] = deque()
         self._allowed: list[Pattern] = []
@@ -143,6 +144,7 @@ class Peer(Sender):
         if arrival is None:
             self._hub.settled()
             self.last_reply = Reply(silence, Segment(flags=NONE), 0, expectation)
+            self.choices.append(silence)
         elif not alternatives:
             self._settle(arrival, f"{step}: broken")
             raise Mismatch([f"> nothing   ({silence})"], f"> {arrival.event.segment}")
@@ -185,6 +187,8 @@ class Peer(Sender):
         self._hub.settled()
         reply = Reply(name, arrival.event.segment, max(0, arrival.at - cause.end), expectation)
         self.last_elapsed = reply.elapsed_ns
+        if name:
+            self.choices.append(name)
         if name or self.last_reply is None or not self.last_reply.name:
             self.last_reply = reply
         return reply

@@ -109,6 +109,7 @@ def record(
         result,
         answer=replies[-1].name if replies else "",
         answer_ns=replies[-1].elapsed_ns if replies else -1,
+        choices=tuple(account.choices),
         costs=dict(session.stopwatch.spent),
         received=account.judged,
         tampered=account.tampered,

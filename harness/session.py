@@ -15,7 +15,7 @@ from harness.probes.tracepoints import Tracer
 from harness.segment import ACK, SYN, check_range
 from harness.stopwatch import Stopwatch
 from harness.tamper import Tampering
-from harness.timeline import Called, Frame, Probed, Timeline, describe
+from harness.timeline import Called, Frame, Timeline, so_far
 from harness.timing import PROMPT, Span, TimingProfile, format_ms
 from harness.verdict import Mismatch, Reply
 from harness.wire import Flow
@@ -43,6 +43,7 @@ class Account(NamedTuple):
     Args:
         frames: for a capture, in the order of their time.
         replies: the last of each peer's that tells something.
+        choices: what the kernel chose where alternatives were declared, a peer after the other.
         judged: the number of the last segment that an expectation took.
         tampered: whether one was altered before it was judged.
         counters: what the kernel's TCP counters grew by; over both kernels where there are two.
@@ -50,6 +51,7 @@ class Account(NamedTuple):
 
     frames: list[Frame]
     replies: list[Reply]
+    choices: list[str]
     judged: int
     tampered: bool
     counters: dict[str, int]
@@ -285,16 +287,8 @@ class Session:
         return Account(
             frames=self.wire.frames,
             replies=[peer.last_reply for peer in self.peers if peer.last_reply],
+            choices=[name for peer in self.peers for name in peer.choices],
             judged=max((peer.judged for peer in self.peers), default=0),
             tampered=self.hub.tampered,
             counters=self.insight.growth(),
         )
-
-
-def so_far(timeline: Timeline) -> list[str]:
-    """What happened, one line each with its time, without what the probes saw."""
-    events = [event for event in timeline if not isinstance(event, Probed)]
-    start = events[0].at if events else 0
-    lines = [(describe(event), format_ms(event.at - start)) for event in events]
-    width = max((len(text) for text, _ in lines), default=0)
-    return [f"{text:<{width}}  +{when}" for text, when in lines]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from harness.segment import Segment
-from harness.timing import TimingProfile
+from harness.timing import TimingProfile, format_ms
 
 FORMAT = 1
 """Version of the records below; it grows when a reader of the old one would misread the new one."""
@@ -138,6 +138,15 @@ def _of(side: str) -> str:
     return f"{side}: " if side else ""
 
 
+def so_far(timeline: Timeline) -> list[str]:
+    """What happened, one line each with its time, without what the probes saw."""
+    events = [event for event in timeline if not isinstance(event, Probed)]
+    start = events[0].at if events else 0
+    lines = [(describe(event), format_ms(event.at - start)) for event in events]
+    width = max((len(text) for text, _ in lines), default=0)
+    return [f"{text:<{width}}  +{when}" for text, when in lines]
+
+
 class Frame(msgspec.Struct, frozen=True):
     """One frame as captured at the peer's end of the pair; ``at`` is the kernel's stamp, ns since the epoch.
 
@@ -166,6 +175,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         outcome: one of the four.
         answer: what the kernel answered where alternatives were declared, else empty.
         answer_ns: how long after its cause the decisive answer came.
+        choices: all that the kernel answered where alternatives were declared, in order; silence by its clause.
         message: the failure, the reason of a skip, or empty.
         params: the scenario's parameters by name.
         requirements: ids of the requirements the scenario is tied to.
@@ -183,6 +193,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     answer: str = ""
     answer_ns: int = -1
+    choices: tuple[str, ...] = ()
     message: str = ""
     params: dict[str, str] = {}
     requirements: tuple[str, ...] = ()

@@ -1,7 +1,8 @@
-"""No scenario of the checkout conforms when its decisive answer is dropped, delayed or altered on its way.
+"""No scenario conforms when its decisive answer is dropped, delayed or altered on its way.
 
-Each kind of lie is a pytest run of its own over all scenarios, and all kinds run at once: what drops an answer waits,
-and what alters one computes.
+Over the scenarios of the main case each kind of lie is a pytest run of its own, and all kinds run at once: what drops
+an answer waits, and what alters one computes. Of all that can be done to all answers in all scenarios, a sample is
+tried; `finwait mutate` without --sample tries all of it.
 """
 
 from __future__ import annotations
@@ -18,14 +19,23 @@ from harness.tamper import KINDS
 
 CHECKOUT = Path(__file__).parents[1]
 SECONDS = 1200
+MAIN_CASE = (
+    "scenarios/closing/test_disorder.py",
+    "scenarios/closing/test_orders.py",
+    "scenarios/closing/test_data.py",
+    "scenarios/closing/test_teardown.py",
+    "scenarios/opening/test_handshake.py",
+    "scenarios/resets/test_aborts.py",
+)
+SAMPLE = 500
 
 Results = Mapping[str, Mapping[str, Any]]
 
 
 def start(folder: Path, name: str, *options: str) -> subprocess.Popen[bytes]:
-    """Run all scenarios; their tracebacks are nobody's business, the results are."""
+    """Run the main case; their tracebacks are nobody's business, the results are."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
-    command = [sys.executable, "-m", "pytest", "scenarios", "-q", "-rN", "--tb=no", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *MAIN_CASE, "-q", "-rN", "--tb=no", "-p", "no:cacheprovider"]
     with (folder / f"{name}.txt").open("wb") as output:
         return subprocess.Popen(
             [*command, f"--run-dir={folder}", f"--run-name={name}", *options],
@@ -67,3 +77,19 @@ def test_no_scenario_conforms_when_its_last_answer_is_a_lie(tmp_path: Path) -> N
         assert untold == [], f"{kind}: the last answer never came"
         unnoticed = [name for name in judged if results[name]["outcome"] != "deviates"]
         assert unnoticed == [], kind
+
+
+def test_no_alteration_of_a_sample_from_all_scenarios_goes_unnoticed(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "harness", "mutate", f"--run-dir={tmp_path}", f"--sample={SAMPLE}", "-n", "2"]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    ended = subprocess.run(
+        [*command, "scenarios"],
+        cwd=CHECKOUT,
+        env=environment | {"PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert f"{SAMPLE} of {SAMPLE} alterations noticed" in ended.stdout

@@ -43,13 +43,13 @@ def timestamps() -> bool:
     return False
 
 
-def take(session: Session, connection: Connection, segments: list[Segment]) -> Tcb:
+def take(connection: Connection, segments: list[Segment]) -> Tcb:
     """Send the segments one after the other and judge each answer."""
     tcb = Tcb("ESTABLISHED", snd_una=1, snd_nxt=1, rcv_nxt=1)
     for segment in segments:
         follows = arrives(tcb, segment)
         connection.peer.send_together(segment)
-        answers_as(session, connection.peer, follows)
+        answers_as(connection.peer, follows)
         tcb = follows.tcb
     return tcb
 
@@ -63,7 +63,7 @@ def test_five_segments_are_read_in_sequence_in_whatever_order_they_arrive(
     connection = reach(session, None, "ESTABLISHED")
     flags = [FIN if fin and number == 4 else NONE for number in range(5)]
     made = [connection.peer.make(flags[number], seq=STARTS[number], ack=1, data=FIVE[number]) for number in range(5)]
-    take(session, connection, [made[number] for number in order])
+    take(connection, [made[number] for number in order])
     assert connection.server.receive() == WHOLE
     assert not fin or connection.server.receive() == b""
 
@@ -74,7 +74,7 @@ def test_five_segments_are_read_in_sequence_in_whatever_order_they_arrive(
 def test_of_overlapping_segments_the_new_part_is_taken(session: Session, pieces: list[tuple[int, int]]) -> None:
     connection = reach(session, None, "ESTABLISHED")
     made = [connection.peer.make(ACK, seq=left, ack=1, data=STREAM[left - 1 : right - 1]) for left, right in pieces]
-    tcb = take(session, connection, made)
+    tcb = take(connection, made)
     received = connection.server.receive()
     assert received == STREAM[: len(received)]
     assert len(received) == tcb.rcv_nxt - 1
@@ -86,5 +86,5 @@ def test_what_was_acknowledged_is_not_replaced_by_what_comes_later(session: Sess
     connection = reach(session, None, "ESTABLISHED")
     first = connection.peer.make(ACK, seq=1, ack=1, data=b"right")
     other = connection.peer.make(ACK, seq=1, ack=1, data=b"WRONG and more")
-    take(session, connection, [first, other])
+    take(connection, [first, other])
     assert connection.server.receive() == b"right and more"
