@@ -15,7 +15,7 @@ from harness.probes.tracepoints import Tracer
 from harness.segment import ACK, SYN, check_range
 from harness.stopwatch import Stopwatch
 from harness.tamper import Tampering
-from harness.timeline import Called, Frame, Timeline, so_far
+from harness.timeline import Called, Frame, Probed, Timeline, so_far
 from harness.timing import PROMPT, Span, TimingProfile, format_ms
 from harness.verdict import Mismatch, Reply
 from harness.wire import Flow
