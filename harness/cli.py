@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if rest and not options.passes_on:
         parser.error(f"unknown argument {rest[0]!r}; finwait {options.verb} --help lists what there is")
     options.rest = rest
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     try:
         status: int = options.call(options, console)
     except FinwaitError as error:
