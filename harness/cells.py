@@ -14,6 +14,7 @@ from harness.peer import Peer
 from harness.segment import ACK, RST
 from harness.session import Session
 from harness.states import NUMBERS, WAYS, Numbers, confirm, reach
+from harness.verdict import Mismatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,12 @@ def answers_as(peer: Peer, follows: Arrival) -> None:
         Mismatch: it is not what follows.
     """
     silence = follows.clause if follows.optional or not follows.answers else ""
-    peer.expect_at_once(silence=silence, **follows.answers)
+    try:
+        peer.expect_at_once(silence=silence, **follows.answers)
+    except Mismatch as mismatch:
+        if follows.answers:  # of silence the clause is told already
+            mismatch.expected = tuple(f"{line}   ({follows.clause})" for line in mismatch.expected)
+        raise
 
 
 def in_states(

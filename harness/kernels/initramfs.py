@@ -99,9 +99,18 @@ class Archive:
         _write_record(out, "TRAILER!!!", 0, _Entry(0), b"")
 
     def key(self) -> str:
-        """A key that changes with any name, size, mode or modification time in the archive."""
+        """A key that changes with any name, size, mode or modification time in the archive.
+
+        What Python compiled does not count: any process that imports something may add to it, and it follows from the
+        sources. Nor does a folder's time, which changes with it.
+        """
         digest = hashlib.sha256()
         for name, entry in sorted(self.entries.items()):
+            if "/__pycache__" in name:
+                continue
+            if stat.S_ISDIR(entry.mode):
+                digest.update(f"{name}\0{entry.mode}\0".encode(errors="surrogateescape"))
+                continue
             digest.update(f"{name}\0{entry.mode}\0{entry.size}\0{entry.mtime}\0".encode(errors="surrogateescape"))
             if isinstance(entry.data, bytes):
                 digest.update(entry.data)

@@ -139,6 +139,22 @@ def test_libraries_of_this_python_include_the_loader() -> None:
     assert any(name.startswith("ld-linux") for name in found)
 
 
+def test_what_python_compiles_in_between_makes_no_new_archive(tmp_path: Path) -> None:
+    def key() -> str:
+        archive = Archive()
+        archive.add(tmp_path / "package")
+        return archive.key()
+
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "module.py").write_text("a = 1\n")
+    before = key()
+    (tmp_path / "package" / "__pycache__").mkdir()
+    (tmp_path / "package" / "__pycache__" / "module.cpython-311.pyc").write_bytes(b"compiled")
+    assert key() == before
+    (tmp_path / "package" / "module.py").write_text("a = 22\n")
+    assert key() != before
+
+
 def test_shared_root_is_made_once_and_runs_python(tmp_path: Path) -> None:
     root = python_root(Cache(tmp_path))
     before = root.stat().st_mtime_ns
