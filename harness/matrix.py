@@ -20,7 +20,7 @@ from harness.kernels.spec import KernelSpec, Kind
 from harness.kernels.uml import Uml
 from harness.kernels.uml_virtual import UmlVirtual
 from harness.progress import Display, Watch
-from harness.runfolder import RESULTS, make_folder, write_whole
+from harness.runfolder import RESULTS, default_parent, make_folder, write_whole
 from harness.selection import select
 from harness.verdict import Outcome
 from reports.lines import show, width_of
@@ -29,6 +29,9 @@ from reports.runs import LoadedRun, load
 
 MEMORY_EACH = 1280 << 20
 """Bytes of memory that one kernel may take, with what boots it: 1 GiB for an emulated machine and its own needs."""
+
+# What a guest has no use for: hypothesis and xdist alone take half a second of imports, more where they are emulated.
+_WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:xdist.looponfail")
 
 REAL_LIMIT = 900.0
 """Seconds of real time that one kernel gets for all its scenarios."""
@@ -97,7 +100,7 @@ def pytest_job(spec: KernelSpec, checkout: Path, output: Path, arguments: Sequen
     selection = select(arguments, checkout)
     argv = (
         sys.executable,
-        *("-m", "pytest", "-p", "no:cacheprovider", "--color=no"),
+        *("-m", "pytest", *_WITHOUT, "--color=no"),
         *("--run-dir", str(output), "--run-name", folder_name(spec)),
         *("--kernel-name", spec.name, "--timing", timing),
         *selection.arguments,
@@ -105,7 +108,16 @@ def pytest_job(spec: KernelSpec, checkout: Path, output: Path, arguments: Sequen
     # the checkout may not be this user's, or not writable in a guest
     env = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(checkout)}
     env |= {name: os.environ[name] for name in ("SUDO_UID", "SUDO_GID") if name in os.environ}
-    return Job(argv, checkout, output, env, selection.outside, real_limit=REAL_LIMIT, virtual_limit=VIRTUAL_LIMIT)
+    return Job(
+        argv,
+        checkout,
+        output,
+        env,
+        reads=selection.outside,
+        unneeded=(default_parent().resolve(),),
+        real_limit=REAL_LIMIT,
+        virtual_limit=VIRTUAL_LIMIT,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from harness.known import Knowledge
 from harness.probes.tracepoints import Tracer
 from harness.recorder import SCENARIO, AnySession, Scenario
 from harness.rounds import Rounds, read_plan
-from harness.runfolder import RUN, RunFolder, hand_back_caches
+from harness.runfolder import RUN, RunFolder, default_parent, hand_back_caches
 from harness.tamper import TamperPlan
 from harness.timeline import Result, RunRecord
 from harness.timing import TimingProfile
@@ -145,7 +145,7 @@ class Runner:
         if self.worker:
             self.folder = RunFolder(Path(config.workerinput["finwait_folder"]))  # type: ignore[attr-defined]
         else:
-            self.folder = RunFolder.create(option.run_dir or recorder.default_parent(), name=option.run_name)
+            self.folder = RunFolder.create(option.run_dir or default_parent(), name=option.run_name)
 
     @property
     def profile(self) -> TimingProfile:

@@ -6,7 +6,6 @@ import hashlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -123,8 +122,3 @@ def explain(scenario: Scenario, error: BaseException | None) -> None:
     """Let a mismatch say what the kernel knew, while the session is still there to ask."""
     if isinstance(error, Mismatch) and scenario.sessions:
         scenario.sessions[-1].explain(error)
-
-
-def default_parent() -> Path:
-    """Where run folders go unless told otherwise: beside the harness, also for scenarios that lie elsewhere."""
-    return Path(__file__).resolve().parent.parent / "reports" / "runs"

@@ -125,3 +125,8 @@ class RunFolder:
         name = f"captures/{file_name(scenario)}.pcapng"
         write_whole(self.path / name, content)
         return name
+
+
+def default_parent() -> Path:
+    """Where run folders go unless told otherwise: beside the harness, also for scenarios that lie elsewhere."""
+    return Path(__file__).resolve().parent.parent / "reports" / "runs"

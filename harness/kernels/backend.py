@@ -19,6 +19,8 @@ class Job:
             whatever becomes of the kernel: a file is there once the command closed it.
         env: added to a minimal environment (PATH, HOME, LANG).
         reads: further host files and folders the command reads, for backends that do not show the host's whole tree.
+        unneeded: folders below ``cwd`` that the command does not read, for the same backends: what was recorded there
+            before can be larger than the guest's memory.
         real_limit: seconds of real time after which the kernel is ended and called hung.
         virtual_limit: seconds of the kernel's own clock with the same effect, where that clock runs apart.
     """
@@ -28,6 +30,7 @@ class Job:
     output: Path
     env: Mapping[str, str] = field(default_factory=dict)
     reads: tuple[Path, ...] = ()
+    unneeded: tuple[Path, ...] = ()
     real_limit: float = 120.0
     virtual_limit: float | None = None
 

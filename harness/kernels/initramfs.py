@@ -236,14 +236,14 @@ def package_files(names: Iterable[str] = GUEST_PACKAGES) -> Iterator[Path]:
                 waiting.append(match[0])
 
 
-def without(folder: Path) -> Keep:
-    """Leave out a folder, everything hidden, and virtual environments: those are no part of a checkout."""
-    left_out = os.path.realpath(folder)
+def without(*folders: Path) -> Keep:
+    """Leave out these folders, everything hidden, and virtual environments: those are no part of a checkout."""
+    left_out = {os.path.realpath(folder) for folder in folders}
 
     def keep(entry: os.DirEntry[str]) -> bool:
         if entry.name.startswith(".") or entry.name == "node_modules":
             return False
-        if entry.is_dir() and (entry.path == left_out or os.path.exists(f"{entry.path}/pyvenv.cfg")):  # noqa: PTH110
+        if entry.is_dir() and (entry.path in left_out or os.path.exists(f"{entry.path}/pyvenv.cfg")):  # noqa: PTH110
             return False
         return _no_optimised(entry)
 

@@ -209,7 +209,7 @@ def _job_archive(job: Job, loading: list[str]) -> initramfs.Archive:
         for path in (Path(job.argv[0]), *initramfs.shared_libraries([Path(job.argv[0])])):
             archive.add(path)
     for path in (job.cwd, *job.reads):
-        archive.add(path, initramfs.without(job.output))
+        archive.add(path, initramfs.without(job.output, *job.unneeded))
     archive.link("/finwait/python", os.path.realpath(sys.executable))
     for source in (guest_init.__file__, qemu_init.__file__, stream.__file__):
         archive.put(f"/finwait/harness/kernels/{Path(source or '').name}", Path(source or "").read_bytes())
