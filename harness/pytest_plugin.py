@@ -225,10 +225,10 @@ class Runner:
             # the text is the error's own: pytest need not look for the source, which takes it longer than the scenario
             vars(item)["repr_failure"] = lambda *_: str(error)
         report: pytest.TestReport = yield  # type: ignore[assignment]
-        if scenario and (
-            call.when == "call" or (call.when == "setup" and error) or (error and call.when == "teardown")
-        ):
+        if scenario and (error or call.when == "call"):
             self._judge(item, scenario, call, report)
+        if scenario and call.when == "teardown":
+            scenario.sessions.clear()  # their frames and timelines are recorded; pytest keeps the item to the end
         return report  # type: ignore[return-value]
 
     def _judge(
