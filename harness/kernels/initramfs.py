@@ -179,11 +179,8 @@ def _write_record(out: BinaryIO, name: str, number: int, entry: _Entry, data: by
     out.write(data + bytes(-len(data) % 4))
 
 
-def python_root(cache: Cache) -> Path:
-    """The archive that every guest of this Python environment shares, kept under its content's key.
-
-    It holds the running Python with its standard library, GUEST_PACKAGES with what they require, the shared
-    libraries all of these are linked to, and the few files of /etc that the C library reads.
+def environment() -> Archive:
+    """This Python environment as it is now; see ``python_root``.
 
     Raises:
         FinwaitError: a file may not be read, or ``ldd`` is missing.
@@ -200,6 +197,19 @@ def python_root(cache: Cache) -> Path:
     for path in shared_libraries(_linked(archive)):
         archive.add(path)
     _skeleton(archive)
+    return archive
+
+
+def python_root(cache: Cache) -> Path:
+    """The archive that every guest of this Python environment shares, kept under its content's key.
+
+    It holds the running Python with its standard library, GUEST_PACKAGES with what they require, the shared
+    libraries all of these are linked to, and the few files of /etc that the C library reads.
+
+    Raises:
+        FinwaitError: a file may not be read, or ``ldd`` is missing.
+    """
+    archive = environment()
 
     def make(folder: Path) -> None:
         with (folder / ROOT_FILE).open("wb") as out:
