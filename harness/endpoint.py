@@ -107,6 +107,14 @@ class Endpoint:
         named = f", {socket.MsgFlag(flags).name}" if flags else ""
         return self._call(f"send({len(data)} bytes{named})", lambda: self.socket.send(data, flags), str)
 
+    def send_opening(self, data: bytes, address: tuple[str, int]) -> int:
+        """sendto(2) with MSG_FASTOPEN: how many bytes the SYN took along, 0 where it asks for a cookie (EINPROGRESS)."""
+        call = f"sendto({address[0]} port {address[1]}, {len(data)} bytes, MSG_FASTOPEN)"
+        try:
+            return self._call(call, lambda: self.socket.sendto(data, socket.MSG_FASTOPEN, address), str)
+        except BlockingIOError:
+            return 0
+
     def receive(self, size: int = 65536) -> bytes:
         """recv(2): at most ``size`` bytes; empty at the end of the stream."""
         return self._call(f"recv({size})", lambda: self.socket.recv(size), lambda data: f"{len(data)} bytes")

@@ -4,18 +4,39 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, CWR, ECE, NONE, SYN, Connection, Endpoint, Envelope, Flags, Session, requirement
+from harness import (
+    ACK,
+    CWR,
+    ECE,
+    NONE,
+    SYN,
+    Connection,
+    Endpoint,
+    Envelope,
+    Flags,
+    Pattern,
+    Segment,
+    Session,
+    requirement,
+    takes,
+)
 from harness.errors import Unsupported
 from harness.marks import in_shared_lab
+from harness.timing import RTO_INIT
 
 pytestmark = in_shared_lab
 
 AE = Flags.AE
 ASKING = 3  # tcp_ecn: ask for Accurate ECN, and agree to it (ip-sysctl.rst)
 NO_OPTION = 0  # tcp_ecn_option: the three flags alone
+ALWAYS_OPTION = 2  # wherever it fits
 PLAIN = "mss 1460"
 NOT_ECT, ECT_1, ECT_0, CE = range(4)  # the two bits of the IP header (RFC 3168 5)
 FIRST_COUNT = AE | ECE  # five: what the counter of marked packets starts with (RFC 9768 3.2.1)
+SECOND_COUNT = AE | CWR
+ORDERS = {172: (ECT_0, CE, ECT_1), 174: (ECT_1, CE, ECT_0)}  # whose bytes the fields count (RFC 9768 3.2.3)
+FIRST_BYTES = {ECT_0: 1, CE: 0, ECT_1: 1}  # what the counters of bytes start with (RFC 9768 3.2.1)
+BYTES_OF_NOTHING = "opt 172 000001000000000001"
 
 encodings = pytest.mark.parametrize(
     ("codepoint", "triple"),
@@ -25,13 +46,13 @@ encodings = pytest.mark.parametrize(
 """How the three flags tell what arrived in the IP header (RFC 9768 3.1.1, table 2, and 3.2.2.1, table 3)."""
 
 
-def ask(endpoint: Endpoint) -> None:
-    """Switch Accurate ECN on.
+def ask(endpoint: Endpoint, option: int = NO_OPTION) -> None:
+    """Switch Accurate ECN on, with or without the option that counts bytes.
 
     Raises:
         Unsupported: the kernel has it not, or only parts of it; old ones take any number for tcp_ecn.
     """
-    endpoint.set_sysctl("net/ipv4/tcp_ecn_option", NO_OPTION)
+    endpoint.set_sysctl("net/ipv4/tcp_ecn_option", option)
     try:
         endpoint.set_sysctl("net/ipv4/tcp_ecn", ASKING)
     except OSError as error:
@@ -143,3 +164,99 @@ def test_client_falls_back_to_what_the_server_does(asking: Connection, triple: F
     client.send(b"data")
     peer.expect(ACK, seq=1, ack=1, data=b"data")
     assert peer.judged_header.ecn == codepoint
+
+
+# -- the mode does not change
+
+
+@requirement("RFC9768-3.1.5-1")
+@pytest.mark.parametrize("flags", [NONE, CWR | ECE, AE], ids=["plain", "classic", "reserved"])
+def test_syn_of_another_kind_does_not_change_the_mode_of_a_server(
+    session: Session, listener: Endpoint, flags: Flags
+) -> None:
+    peer = session.new_peer(listener.port)
+    peer.send(SYN | AE | CWR | ECE, seq=0, options=PLAIN)
+    peer.expect(SYN | CWR, seq=0, ack=1)
+    peer.send(SYN | flags, seq=0, options=PLAIN)
+    peer.expect_one_of(accurate=Pattern(SYN | CWR, seq=0, ack=1), without=Pattern(SYN, seq=0, ack=1))
+    peer.send(ACK | CWR, seq=1, ack=1)
+    listener.accept().send(b"data")
+    peer.expect(ACK | FIRST_COUNT, seq=1, ack=1, data=b"data")
+
+
+@requirement("RFC9768-3.1.5-1")
+@pytest.mark.parametrize("flags", [NONE, ECE], ids=["plain", "classic"])
+def test_syn_and_ack_of_another_kind_does_not_change_the_mode_of_a_client(asking: Connection, flags: Flags) -> None:
+    client, peer = asking
+    peer.send(SYN | CWR, seq=0, ack=1, options=PLAIN)
+    peer.expect(ACK | CWR, seq=1, ack=1)
+    peer.send(SYN | flags, seq=0, ack=1, options=PLAIN)
+    peer.expect_one_of(as_before=Pattern(ACK | CWR, seq=1, ack=1), counted=Pattern(ACK | FIRST_COUNT, seq=1, ack=1))
+    client.send(b"data")
+    peer.expect(ACK | FIRST_COUNT, seq=1, ack=1, data=b"data")
+
+
+# -- the option that counts bytes
+
+
+def counted(segment: Segment) -> dict[int, int]:
+    """What the option says of each codepoint, whichever of its two kinds it is of."""
+    option = segment.option("opt 172") or segment.option("opt 174")
+    assert option is not None
+    fields = [int.from_bytes(option.raw[at : at + 3]) for at in range(0, len(option.raw), 3)]
+    return dict(zip(ORDERS[int(option.name[4:])], fields, strict=False))
+
+
+@pytest.fixture
+def counting(session: Session) -> Connection:
+    """Opened by the peer, with Accurate ECN and its option."""
+    listener = session.listen()
+    ask(listener, ALWAYS_OPTION)
+    peer = session.new_peer(listener.port)
+    peer.send(SYN | AE | CWR | ECE, seq=0, options=PLAIN)
+    answer = peer.expect(SYN | CWR, seq=0, ack=1)
+    assert counted(answer) == FIRST_BYTES
+    peer.send(ACK | CWR, seq=1, ack=1, options=BYTES_OF_NOTHING)
+    return Connection(listener.accept(), peer)
+
+
+@requirement("RFC9768-3.2.3-1", "RFC9768-3.2.1-1")
+@pytest.mark.parametrize(
+    ("codepoint", "count"),
+    [(ECT_1, FIRST_COUNT), (ECT_0, FIRST_COUNT), (CE, SECOND_COUNT)],
+    ids=["ECT1", "ECT0", "CE"],
+)
+def test_bytes_are_counted_by_how_they_were_marked(counting: Connection, codepoint: int, count: Flags) -> None:
+    _, peer = counting
+    data = peer.make(ACK | FIRST_COUNT, seq=1, ack=1, data=b"data", options=BYTES_OF_NOTHING)
+    peer.send_as(Envelope(traffic_class=codepoint), data)
+    answer = peer.expect(ACK | count, seq=1, ack=5)
+    seen = counted(answer)
+    assert seen[codepoint] == FIRST_BYTES[codepoint] + len(b"data")
+    assert seen.items() <= (FIRST_BYTES | {codepoint: seen[codepoint]}).items()
+
+
+@requirement("RFC9768-3.2.3.2-1")
+@takes(RTO_INIT, 2 * RTO_INIT)
+@pytest.mark.parametrize("hold_timers", [False])
+def test_syn_and_ack_that_comes_again_does_without_the_option_and_then_without_the_flags(session: Session) -> None:
+    listener = session.listen()
+    ask(listener, ALWAYS_OPTION)
+    peer = session.new_peer(listener.port)
+    peer.send(SYN | AE | CWR | ECE, seq=0, options=PLAIN)
+    counted(peer.expect(SYN | CWR, seq=0, ack=1))
+    peer.expect(SYN | CWR, seq=0, ack=1, after=RTO_INIT, without="opt 172,opt 174")
+    peer.expect(SYN, seq=0, ack=1, after=2 * RTO_INIT, without="opt 172,opt 174")
+
+
+@requirement("RFC9768-5.3-1")
+def test_duplicate_is_reported_where_both_have_sack(session: Session, listener: Endpoint) -> None:
+    peer = session.new_peer(listener.port)
+    peer.send(SYN | AE | CWR | ECE, seq=0, options=f"{PLAIN},nop,nop,sackOK")
+    peer.expect(SYN | CWR, seq=0, ack=1, options="sackOK")
+    peer.send(ACK | CWR, seq=1, ack=1)
+    listener.accept()
+    peer.send(ACK | FIRST_COUNT, seq=1, ack=1, data=b"data")
+    peer.expect(ACK | FIRST_COUNT, seq=1, ack=5, without="sack")
+    peer.send(ACK | FIRST_COUNT, seq=1, ack=1, data=b"data")
+    peer.expect(ACK | FIRST_COUNT, seq=1, ack=5, options="sack 1:5")

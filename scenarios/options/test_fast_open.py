@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import pytest
 
-from harness import ACK, SYN, Endpoint, Peer, Session, both_families, requirement
+from harness import ACK, FIN, SYN, Endpoint, Peer, Session, both_families, close, requirement
+from harness.craft import HeaderFields
+from harness.flights import expect_flight
 from harness.segment import Segment
 
 CLIENT_AND_SERVER = 3  # tcp_fastopen (ip-sysctl.rst)
 PENDING = 5
+NARROW = 1000  # bytes of the peer's window: less than a segment
+HALF = NARROW // 2  # how much a segment has then (tcp_bound_to_half_wnd, include/net/tcp.h)
 EMPTY = "opt 34"
 FORGED = "opt 34 0102030405060708"
 
@@ -80,6 +86,56 @@ def test_data_with_a_forged_cookie_are_not_acknowledged(session: Session, fast: 
     peer.send(ACK, seq=1, ack=1, data=b"early")
     peer.expect(ACK, seq=1, ack=6)
     assert fast.accept(peer.connection).receive() == b"early"
+
+
+def open_early(session: Session, listener: Endpoint, cookie: bytes, **fields: Unpack[HeaderFields]) -> Peer:
+    """Open with a good cookie and data; what is answered is still to be seen."""
+    peer = session.new_peer(listener.port)
+    peer.send(SYN, seq=0, options=f"mss 1460,nop,nop,opt 34 {cookie.hex()}", data=b"early", **fields)
+    return peer
+
+
+@requirement("RFC7413-4.2-2")
+@both_families
+def test_more_than_the_pending_limit_get_a_normal_handshake(session: Session, fast: Endpoint) -> None:
+    fast.set_option("TCP_FASTOPEN", 1)
+    cookie = cookie_of(ask(session, fast, EMPTY)[1])
+    pending = open_early(session, fast, cookie)
+    pending.expect(SYN, seq=0, ack=6)
+    beyond = open_early(session, fast, cookie)
+    beyond.expect(SYN, seq=0, ack=1)
+    beyond.send(ACK, seq=1, ack=1, data=b"early")
+    beyond.expect(ACK, seq=1, ack=6)
+    fast.accept(pending.connection)
+    assert fast.accept(beyond.connection).receive() == b"early"
+
+
+@requirement("RFC7413-4.2-2")
+@both_families
+def test_handshake_that_ends_makes_room_under_the_pending_limit(session: Session, fast: Endpoint) -> None:
+    fast.set_option("TCP_FASTOPEN", 1)
+    cookie = cookie_of(ask(session, fast, EMPTY)[1])
+    for _ in range(2):
+        peer = open_early(session, fast, cookie)
+        peer.expect(SYN, seq=0, ack=6)
+        peer.send(ACK, seq=6, ack=1)
+        session.hub.flush()
+
+
+@requirement("FSM-057")
+@both_families
+def test_fin_waits_for_data_that_the_handshake_holds_up(session: Session, fast: Endpoint) -> None:
+    cookie = cookie_of(ask(session, fast, EMPTY)[1])
+    peer = open_early(session, fast, cookie, window=NARROW)
+    peer.expect(SYN, seq=0, ack=6)
+    server = fast.accept(peer.connection)
+    server.receive()
+    server.send(bytes(NARROW + HALF))
+    behind = expect_flight(peer, 2, seq=1, ack=6, size=HALF)
+    close(server)
+    peer.expect_silence()
+    peer.send(ACK, seq=6, ack=behind)
+    peer.expect(FIN, seq=behind, ack=6, length=HALF)
 
 
 @requirement("RFC7413-4.2-1")

@@ -1,0 +1,130 @@
+"""TCP Fast Open, the client's side (RFC 7413 4.1.3, 4.2): a cookie asked for once, used from then on, and done without."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import ACK, RST, SYN, Connection, Pattern, Session, both_families, requirement, takes
+from harness.timing import RTO_INIT, SECOND
+
+CLIENT = 1  # tcp_fastopen (ip-sysctl.rst)
+EARLY = b"early"
+ASKED = "opt 34"  # empty: it asks for one
+COOKIE = "opt 34 0102030405060708"
+PLAIN = "mss 1460"
+AN_HOUR = 3600  # seconds
+
+
+def open_with(session: Session, data: bytes) -> Connection:
+    """A client that opens a connection and sends in one call; what its SYN carries is still to be seen."""
+    client = session.socket()
+    client.set_sysctl("net/ipv4/tcp_fastopen", CLIENT)
+    # always to the same port, and so on the same path: a cookie and a failure are those of an address and a port
+    port = session.peers[0].flow.peer_port if session.peers else None
+    peer = session.new_peer(client.port, port=port)
+    client.send_opening(data, (session.lab.plan.peer.address(session.version), peer.flow.peer_port))
+    return Connection(client, peer)
+
+
+@pytest.fixture
+def fast(session: Session) -> Session:
+    """A lab whose client has been given a cookie by the peer."""
+    _, peer = open_with(session, EARLY)
+    peer.expect(SYN, seq=0, options=ASKED)
+    peer.send(SYN, seq=0, ack=1, options=f"{PLAIN},nop,nop,{COOKIE}")
+    peer.expect(ACK, seq=1, ack=1)
+    peer.send(RST, seq=1)
+    return session
+
+
+@requirement("RFC7413-4.1.3-1", "RFC7413-4.1.1-2")
+@both_families
+def test_cookie_is_kept_for_the_next_connection(fast: Session) -> None:
+    client, peer = open_with(fast, EARLY)
+    peer.expect(SYN, seq=0, data=EARLY, options=COOKIE)
+    peer.send(SYN, seq=0, ack=6, options=PLAIN)
+    peer.expect(ACK, seq=6, ack=1)
+    client.send(b"later")
+    peer.expect(ACK, seq=6, ack=1, data=b"later")
+
+
+@requirement("RFC7413-4.1.3-1")
+@both_families
+def test_cookie_that_comes_later_replaces_the_one_before(fast: Session) -> None:
+    newer = "opt 34 1112131415161718"
+    _, peer = open_with(fast, EARLY)
+    peer.expect(SYN, seq=0, data=EARLY, options=COOKIE)
+    peer.send(SYN, seq=0, ack=6, options=f"{PLAIN},nop,nop,{newer}")
+    peer.expect(ACK, seq=6, ack=1)
+    peer.send(RST, seq=1)
+    _, peer = open_with(fast, EARLY)
+    peer.expect(SYN, seq=0, data=EARLY, options=newer)
+
+
+@requirement("RFC7413-4.2.2-2")
+@both_families
+def test_data_that_the_server_did_not_take_are_sent_after_the_handshake(fast: Session) -> None:
+    _, peer = open_with(fast, EARLY)
+    peer.expect(SYN, seq=0, data=EARLY, options=COOKIE)
+    peer.send(SYN, seq=0, ack=1, options=PLAIN)
+    peer.expect(ACK, seq=1, ack=1, data=EARLY)
+
+
+@requirement("RFC7413-4-1")
+@takes(RTO_INIT)
+@pytest.mark.parametrize("hold_timers", [False])
+@both_families
+def test_syn_that_is_sent_again_has_neither_data_nor_the_option(fast: Session) -> None:
+    _, peer = open_with(fast, EARLY)
+    peer.expect(SYN, seq=0, data=EARLY, options=COOKIE)
+    peer.expect(SYN, seq=0, after=RTO_INIT, without=ASKED)
+    peer.send(SYN, seq=0, ack=1, options=PLAIN)
+    peer.expect(ACK, seq=1, ack=1, data=EARLY)
+
+
+# -- what went wrong is not tried again
+
+
+def expect_remembered(session: Session) -> None:
+    """The next connection to where Fast Open failed is opened without it (RFC 7413 4.1.3.1)."""
+    _, peer = open_with(session, EARLY)
+    reply = peer.expect_one_of(remembered=Pattern(SYN, seq=0), repeated=Pattern(SYN, seq=0, data=EARLY))
+    reply.require("remembered")
+
+
+@requirement("RFC7413-4.1.3.1-1")
+@both_families
+def test_data_that_were_not_acknowledged_are_remembered(fast: Session) -> None:
+    _, peer = open_with(fast, EARLY)
+    peer.expect(SYN, seq=0, data=EARLY, options=COOKIE)
+    peer.send(SYN, seq=0, ack=1, options=PLAIN)
+    peer.expect(ACK, seq=1, ack=1, data=EARLY)
+    peer.send(RST, seq=1)
+    expect_remembered(fast)
+
+
+def leave_unanswered(session: Session) -> None:
+    """Answer neither the SYN with data nor the one without, until the client gives up."""
+    client, peer = open_with(session, EARLY)
+    client.set_option("TCP_SYNCNT", 1)
+    peer.expect(SYN, seq=0, data=EARLY, options=COOKIE)
+    peer.expect(SYN, seq=0, after=RTO_INIT)
+    peer.allow(SYN, seq=0)  # with tcp_syn_linear_timeouts there is one more
+    session.expect_error(client, "ETIMEDOUT", at_least=RTO_INIT)
+
+
+@requirement("RFC7413-4.1.3.1-1")
+@takes(3 * SECOND)
+@pytest.mark.parametrize("hold_timers", [False])
+def test_silence_is_remembered(fast: Session) -> None:
+    leave_unanswered(fast)
+    expect_remembered(fast)
+
+
+@requirement("RFC7413-4.1.3.1-1")
+@takes(3 * SECOND)
+@pytest.mark.parametrize("hold_timers", [False])
+def test_silence_is_remembered_where_that_is_asked_for(fast: Session) -> None:
+    fast.socket().set_sysctl("net/ipv4/tcp_fastopen_blackhole_timeout_sec", AN_HOUR)
+    leave_unanswered(fast)
+    expect_remembered(fast)
