@@ -157,6 +157,3 @@ def present(found: Mutations, console: Console) -> None:
         f"{found.left_out} scenarios left out that do not conform by themselves"
     )
 
-
-def _choices(result: Result) -> tuple[str, ...]:
-    return (result.answer, *result.choices)
