@@ -108,7 +108,7 @@ class Endpoint:
         return self._call(f"send({len(data)} bytes{named})", lambda: self.socket.send(data, flags), str)
 
     def send_opening(self, data: bytes, address: tuple[str, int]) -> int:
-        """sendto(2) with MSG_FASTOPEN: how many bytes the SYN took along, 0 where it asks for a cookie (EINPROGRESS)."""
+        """sendto(2) with MSG_FASTOPEN: how many bytes the SYN took along, 0 where it could take none (EINPROGRESS)."""
         call = f"sendto({address[0]} port {address[1]}, {len(data)} bytes, MSG_FASTOPEN)"
         try:
             return self._call(call, lambda: self.socket.sendto(data, socket.MSG_FASTOPEN, address), str)

@@ -11,6 +11,9 @@ from collections.abc import Callable
 
 from harness.errors import FinwaitError
 
+_UNNAMED = {"IP_RECVERR": 11, "IPV6_RECVERR": 25}
+"""Options that Python's socket module has no name for (include/uapi/linux/in.h, in6.h)."""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -24,12 +27,12 @@ def errno_of(call: Callable[[], object]) -> str:
 
 
 def socket_option(name: str) -> tuple[int, int]:
-    """Level and number of a socket option by its name in Python's socket module.
+    """Level and number of a socket option by its name in Python's socket module, or in the kernel's headers.
 
     Raises:
         FinwaitError: no option of that name.
     """
-    number = getattr(socket, name, None)
+    number = getattr(socket, name, _UNNAMED.get(name))
     if not isinstance(number, int) or not name.startswith(("TCP_", "SO_", "IP_", "IPV6_")):
         raise FinwaitError(
             f"there is no socket option named {name!r}",

@@ -49,6 +49,7 @@ DELACK_MAX = Span(200 * MS, "DELACK_MAX", "TCP_DELACK_MAX (HZ/5); RFC 9293 3.8.6
 SECOND = Span(1000 * MS, "SECOND")
 MINUTE = Span(60_000 * MS, "MINUTE")
 HOUR = Span(3_600_000 * MS, "HOUR")
+DAY = Span(86_400_000 * MS, "DAY")
 
 MSL = Span(120_000 * MS, "MSL", "RFC 9293 3.4.2: two minutes, an engineering choice that may be changed")
 TIMEWAIT_LEN = Span(60_000 * MS, "TIMEWAIT_LEN", "TCP_TIMEWAIT_LEN (include/net/tcp.h)")

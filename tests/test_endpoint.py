@@ -149,6 +149,31 @@ def test_socket_option_is_set_by_name(
     assert calls(opened)[-1] == (f"setsockopt({name}, {value})", "0")
 
 
+def test_option_that_python_has_no_name_for_is_set_by_the_kernels(opened: Session) -> None:
+    ip_recverr = 11  # include/uapi/linux/in.h
+    listener = opened.listen()
+    for wanted in (1, 0):
+        listener.set_option("IP_RECVERR", wanted)
+        assert listener.socket.getsockopt(socket.IPPROTO_IP, ip_recverr) == wanted
+
+
+def test_data_sent_while_opening_go_with_the_syn_once_there_is_a_cookie(opened: Session) -> None:
+    for answer, taken in ((",nop,nop,opt 34 0102030405060708", 0), ("", 5)):
+        client = opened.socket()
+        client.set_sysctl("net/ipv4/tcp_fastopen", 1)
+        peer = opened.new_peer(client.port)
+        assert client.send_opening(b"early", (opened.lab.plan.peer.ipv4, peer.flow.peer_port)) == taken
+        peer.expect(SYN, seq=0, length=taken)
+        peer.send(SYN, seq=0, ack=taken + 1, options=f"mss 1460{answer}")
+        peer.expect(ACK, seq=taken + 1, ack=1)
+    begun, done = (call for call in calls(opened) if call[0].startswith("sendto"))
+    assert begun == (
+        f"sendto({opened.lab.plan.peer.ipv4} port {opened.peers[0].flow.peer_port}, 5 bytes, MSG_FASTOPEN)",
+        "EINPROGRESS",
+    )
+    assert done[1] == "5"
+
+
 @pytest.mark.parametrize("name", ["TCP_LINGER3", "socket", "AF_INET", "", "TCP_nodelay"])
 def test_unknown_socket_option_is_told_and_nothing_is_called(
     conversation: Connection, opened: Session, name: str

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, FIN, SYN, Connection, Pattern, Session, both_families, reach, requirement
+from harness import ACK, FIN, RST, SYN, Connection, Pattern, Session, both_families, reach, requirement
 from harness.marks import in_shared_lab
+from harness.segment import Segment
 
 pytestmark = in_shared_lab
 
 HIGHER, LOWER = 1_000_000, -1_000_000  # than any number of the incarnation before
 OLD_STAMP = 5_000  # the last that the old incarnation sent
+FAR_AHEAD = 2**31  # from here on a timestamp is one of the past (RFC 7323 5.2)
 STAMPED = f"mss 1460,sackOK,TS val {OLD_STAMP} ecr 0"
 NEWER = f"mss 1460,sackOK,TS val {OLD_STAMP + 1} ecr 0"
 OLDER = f"mss 1460,sackOK,TS val {OLD_STAMP - 1} ecr 0"
@@ -54,11 +56,35 @@ def opens(connection: Connection, seq: int, options: str) -> bool:
     return reply.is_("opened")
 
 
+def stamp_of(segment: Segment) -> int:
+    """Its timestamp, less that of the first segment of these two ports."""
+    option = segment.option("TS")
+    assert option is not None
+    return option.values[0]
+
+
 @requirement("RFC6191-2-1", "RFC6191-2-7", "RFC9293-SHLD-4")
 @both_families
 @pytest.mark.parametrize("seq", [HIGHER, LOWER], ids=["higher", "lower"])
 def test_newer_timestamp_opens(stamped_time_wait: Connection, seq: int) -> None:
     assert opens(stamped_time_wait, seq, NEWER)
+
+
+@requirement("RFC6191-3-1")
+@both_families
+def test_own_timestamps_grow_from_one_incarnation_to_the_next(session: Session) -> None:
+    client = session.socket()
+    peer = session.new_peer(client.port)
+    server = session.lab.plan.peer.address(session.version), peer.flow.peer_port
+    client.connect(server, wait=False)
+    first = peer.expect(SYN, seq=0, options="TS")
+    peer.send(RST, seq=0, ack=1)
+    session.hub.flush()
+    client.close()
+    peer.expect_silence()  # time for the clock to tick
+    session.socket(peer.flow.kernel_port).connect(server, wait=False)
+    second = peer.expect(SYN, seq=0, options="TS")
+    assert 0 < stamp_of(second) - stamp_of(first) < FAR_AHEAD
 
 
 @requirement("RFC6191-2-2", "RFC6191-2-7")

@@ -89,7 +89,7 @@ def test_pushes_that_wait_together_become_one(established: Connection) -> None:
     peer.expect(ACK | PSH, seq=6, ack=1, data=b"ab")
 
 
-@requirement("RFC9293-MAY-16")
+@requirement("RFC9293-MAY-16", "RFC9293-MAY-15")
 @both_families
 def test_data_that_are_not_pushed_are_collected(established: Connection) -> None:
     server, peer = established

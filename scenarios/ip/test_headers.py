@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 
 import pytest
 
@@ -14,6 +15,14 @@ pytestmark = in_shared_lab
 EXPEDITED = 0xB8  # DSCP 46 (RFC 3246), and no ECN
 ASSURED = 0x28  # DSCP 10 (RFC 2597)
 HOPS = 37  # no system's default
+
+RECEIVE = {4: "IP_RECVTOS", 6: "IPV6_RECVTCLASS"}
+PASSED_UP = {
+    4: (socket.IPPROTO_IP, 9, socket.IP_TOS),  # IP_PKTOPTIONS (include/uapi/linux/in.h)
+    6: (socket.IPPROTO_IPV6, 6, socket.IPV6_TCLASS),  # IPV6_2292PKTOPTIONS (include/uapi/linux/in6.h)
+}
+"""Level, option of getsockopt(2), and the message's kind."""
+CONTROL_MESSAGE = struct.Struct("@Niii4x")  # length, level, kind (cmsg(3)), a number, and what fills up
 
 NOP = b"\x01"
 EXPERIMENT = b"\x5e\x04\xbe\xef"  # option 30 of class 2, for experiments (RFC 4727 3.3)
@@ -78,6 +87,27 @@ def test_hop_limit_is_set_by_the_application(established: Connection, ip_version
     server.close()
     peer.expect(FIN, seq=5, ack=1)
     assert peer.judged_header.ttl == HOPS
+
+
+def passed_up(server: Endpoint, version: int) -> int:
+    """The traffic class that the kernel has for an application which asked for it, of the SYN or of what came last."""
+    level, option, kind = PASSED_UP[version]
+    told = server.socket.getsockopt(level, option, CONTROL_MESSAGE.size)
+    _, *said, value = CONTROL_MESSAGE.unpack(told)
+    assert said == [level, kind]
+    return int(value)
+
+
+@requirement("RFC9293-MAY-9")
+@both_families
+def test_received_diffserv_is_passed_up(session: Session, listener: Endpoint, ip_version: int) -> None:
+    listener.set_option(RECEIVE[ip_version], 1)
+    peer = session.new_peer(listener.port)
+    expedited = Envelope(traffic_class=EXPEDITED)
+    peer.send_as(expedited, peer.make(SYN, options="mss 1460"))
+    peer.expect(SYN, seq=0, ack=1)
+    peer.send_as(expedited, peer.make(ACK, seq=1, ack=1))
+    assert passed_up(listener.accept(), ip_version) == EXPEDITED
 
 
 # -- addresses

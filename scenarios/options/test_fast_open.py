@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Unpack
-
 import pytest
 
 from harness import ACK, FIN, SYN, Endpoint, Peer, Session, both_families, close, requirement
-from harness.craft import HeaderFields
 from harness.flights import expect_flight
 from harness.segment import Segment
 
@@ -88,10 +85,10 @@ def test_data_with_a_forged_cookie_are_not_acknowledged(session: Session, fast: 
     assert fast.accept(peer.connection).receive() == b"early"
 
 
-def open_early(session: Session, listener: Endpoint, cookie: bytes, **fields: Unpack[HeaderFields]) -> Peer:
+def open_early(session: Session, listener: Endpoint, cookie: bytes, window: int = 65535) -> Peer:
     """Open with a good cookie and data; what is answered is still to be seen."""
     peer = session.new_peer(listener.port)
-    peer.send(SYN, seq=0, options=f"mss 1460,nop,nop,opt 34 {cookie.hex()}", data=b"early", **fields)
+    peer.send(SYN, seq=0, options=f"mss 1460,nop,nop,opt 34 {cookie.hex()}", data=b"early", window=window)
     return peer
 
 

@@ -1,4 +1,4 @@
-"""TCP Fast Open, the client's side (RFC 7413 4.1.3, 4.2): a cookie asked for once, used from then on, and done without."""
+"""TCP Fast Open, the client's side (RFC 7413 4.1.3): a cookie asked for once, and done without after a failure."""
 
 from __future__ import annotations
 

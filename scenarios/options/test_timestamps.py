@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, FIN, RST, Connection, Pattern, both_families, requirement
+from harness import ACK, FIN, RST, Connection, Pattern, both_families, requirement, takes
 from harness.endings import shutdown_wr
 from harness.segment import Segment
+from harness.timing import DAY, SECOND
 
 FIRST, NEWER, NEWEST = 100_000, 100_100, 100_200
 STALE = 50_000
+OUTDATED = 24 * DAY + SECOND  # RFC 7323 5.5: more than 24 days
 
 
 def stamp(value: int) -> str:
@@ -108,6 +110,29 @@ def test_timestamp_is_checked_on_arrival_only(established: Connection) -> None:
     peer.send(ACK, seq=1, ack=1, data=b"first", options=stamp(NEWEST))
     peer.expect(ACK, seq=1, ack=12)
     assert server.receive() == b"firstqueued"
+
+
+@requirement("RFC7323-5.5-1", "RFC7323-5.3-1")
+@takes(DAY)
+def test_timestamp_counts_after_a_day_of_silence(established: Connection) -> None:
+    _, peer = established
+    peer.send(ACK, seq=1, ack=1, data=b"first", options=stamp(FIRST))
+    peer.expect(ACK, seq=1, ack=6)
+    peer.expect_silence(DAY)
+    peer.send(ACK, seq=6, ack=1, data=b"stale", options=stamp(STALE))
+    peer.expect(ACK, seq=1, ack=6)
+
+
+@requirement("RFC7323-5.5-1")
+@takes(OUTDATED)
+def test_timestamp_counts_no_more_after_24_days_of_silence(established: Connection) -> None:
+    server, peer = established
+    peer.send(ACK, seq=1, ack=1, data=b"first", options=stamp(FIRST))
+    peer.expect(ACK, seq=1, ack=6)
+    peer.expect_silence(OUTDATED)
+    peer.send(ACK, seq=6, ack=1, data=b"stale", options=stamp(STALE))
+    assert echo(peer.expect(ACK, seq=1, ack=11)) == STALE
+    assert server.receive() == b"firststale"
 
 
 @requirement("RFC7323-3.2-3")

@@ -6,6 +6,7 @@ import pytest
 
 from harness import ACK, RST, SYN, Connection, Pattern, Segment, Session, both_families, requirement
 from harness.marks import in_shared_lab
+from harness.syscalls import errno_of
 
 pytestmark = in_shared_lab
 
@@ -79,6 +80,22 @@ def test_soft_error_does_not_end_a_half_open_connection(syn_received: Connection
     peer.send(ACK, seq=1, ack=1, data=b"data")
     reply = peer.expect_one_of(opened=Pattern(ACK, seq=1, ack=5), aborted=Pattern(RST, seq=1))
     reply.require("opened")
+
+
+@requirement("RFC9293-SHLD-20")
+@both_families
+@pytest.mark.parametrize("wanted", [True, False], ids=["wanted", "unwanted"])
+def test_reports_of_soft_errors_are_what_the_application_wants(
+    session: Session, established: Connection, ip_version: int, wanted: bool
+) -> None:
+    server, peer = established
+    server.set_option("IP_RECVERR" if ip_version == 4 else "IPV6_RECVERR", 1)
+    server.set_option("IP_RECVERR" if ip_version == 4 else "IPV6_RECVERR", int(wanted))
+    peer.send_icmp("host unreachable", quoting=sent_data(established))
+    session.hub.flush()
+    with server.without_waiting():
+        assert errno_of(server.receive) == ("EHOSTUNREACH" if wanted else "EAGAIN")
+    assert_alive(established)
 
 
 # -- hard errors

@@ -47,7 +47,7 @@ def test_each_syn_sent_again_doubles_the_timer_where_that_is_asked_for(session: 
     session.expect_error(client, "ETIMEDOUT", after=64 * RTO_INIT)
 
 
-@requirement("RFC9293-MUST-22", "RFC9293-3.8.3")
+@requirement("RFC9293-MUST-22", "RFC9293-3.8.3", "FSM-210")
 @takes(RTO_INIT, 2 * RTO_INIT)
 def test_client_is_told_when_nobody_answers(session: Session) -> None:
     client = session.socket()

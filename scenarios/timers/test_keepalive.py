@@ -53,7 +53,7 @@ def test_connection_is_given_up_after_nine_probes_without_an_answer(established:
     assert server.await_error(SECOND) == "ETIMEDOUT"
 
 
-@requirement("RFC9293-MUST-27", "RFC9293-MUST-24", "RFC9293-SHLD-12")
+@requirement("RFC9293-MUST-27", "RFC9293-MUST-24", "RFC9293-SHLD-12", "RFC9293-MAY-5")
 @takes(2 * SECOND)
 def test_idle_time_can_be_set_and_a_probe_carries_no_data(established: Connection) -> None:
     _, peer = keep_alive(established)

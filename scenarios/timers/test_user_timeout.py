@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, RST, SYN, Connection, Session, requirement, takes
-from harness.timing import RTO_INIT, SECOND, Span
+from harness import ACK, RST, SYN, Connection, Endpoint, Session, requirement, takes
+from harness.timing import RTO_INIT, RTO_MIN, SECOND, Span, backoff
 
 USER_TIMEOUT_MS = 1500
 USER_TIMEOUT = Span(USER_TIMEOUT_MS * SECOND.ns // 1000, "USER_TIMEOUT", "TCP_USER_TIMEOUT (tcp(7))")
 UTO = "opt 28 8001"  # one minute (RFC 5482 2)
+SHORT_UTO = "opt 28 0001"  # one second
 NO_UTO = "opt 28 0000"  # never sent, and ignored (RFC 5482 3.4)
 
 
@@ -70,6 +71,52 @@ def test_keep_alive_without_an_answer_ends_the_connection(established: Connectio
     peer.expect(ACK, seq=0, ack=1, after=SECOND)
     peer.expect(RST, seq=1, ack=1, after=SECOND)
     assert server.await_error(SECOND) == "ETIMEDOUT"
+
+
+@requirement("RFC5482-3.1-4")
+@takes(SECOND)
+@pytest.mark.parametrize("milliseconds", [1, 100])
+def test_timeout_is_longer_than_the_retransmission_timer(
+    session: Session, established: Connection, milliseconds: int
+) -> None:
+    server, peer = established
+    server.set_option("TCP_USER_TIMEOUT", milliseconds)
+    server.send(b"lost")
+    peer.expect(ACK, seq=1, ack=1, data=b"lost")
+    peer.allow(ACK, seq=1, ack=1, data=b"lost")
+    session.expect_error(server, "ETIMEDOUT", at_least=RTO_MIN)
+
+
+# -- the option of RFC 5482
+
+
+@requirement("RFC5482-3.1-1", "RFC5482-3-1")
+@takes(USER_TIMEOUT)
+@pytest.mark.parametrize("timestamps", [False], ids=["noTS"])
+@pytest.mark.parametrize("offered", [SHORT_UTO, UTO], ids=["shorter", "longer"])
+def test_timeout_of_the_application_is_not_changed_by_what_the_peer_offers(
+    session: Session, established: Connection, offered: str
+) -> None:
+    server, peer = established
+    server.set_option("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)
+    peer.send(ACK, seq=1, ack=1, options=offered, data=b"offer")
+    peer.expect(ACK, seq=1, ack=6)
+    server.send(b"lost")
+    peer.expect(ACK, seq=1, ack=6, data=b"lost")
+    peer.allow(ACK, seq=1, ack=6, data=b"lost")
+    session.expect_error(server, "ETIMEDOUT", at_least=USER_TIMEOUT, within=2 * USER_TIMEOUT)
+
+
+@requirement("RFC5482-3.3-1")
+@takes(RTO_INIT, 2 * RTO_INIT)
+def test_timeout_offered_in_a_syn_does_not_end_the_handshake(session: Session, listener: Endpoint) -> None:
+    peer = session.new_peer(listener.port)
+    peer.send(SYN, seq=0, options=f"mss 1460,{SHORT_UTO}")
+    peer.expect(SYN, seq=0, ack=1)
+    for rto in backoff(RTO_INIT, 2):
+        peer.expect(SYN, seq=0, ack=1, after=rto)
+    peer.send(ACK, seq=1, ack=1, data=b"late")
+    peer.expect(ACK, seq=1, ack=5)
 
 
 @pytest.mark.parametrize("timestamps", [False], ids=["noTS"])

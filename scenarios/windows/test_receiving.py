@@ -9,6 +9,7 @@ import pytest
 
 from harness import ACK, RST, URG, Connection, Endpoint, Segment, Session, both_families, requirement
 from harness.marks import in_shared_lab
+from harness.syscalls import errno_of
 
 pytestmark = in_shared_lab
 
@@ -84,10 +85,12 @@ def test_rst_is_taken_while_the_window_is_closed(established: Connection, full: 
 
 @requirement("RFC9293-MUST-66")
 @both_families
-def test_urg_is_taken_while_the_window_is_closed(established: Connection, full: int) -> None:
+def test_urg_is_taken_while_the_window_is_closed(session: Session, established: Connection, full: int) -> None:
     server, peer = established
     peer.send(ACK | URG, seq=full, ack=1, urgent=10)
-    # the pointer is ahead of the data: only what is read up to it is not
+    session.hub.flush()
+    with server.without_waiting():
+        assert errno_of(server.receive_urgent) == "EAGAIN"  # it is still to come; without URG it would be EINVAL
     server.send(b"alive")
     peer.expect(ACK, seq=1, ack=full, data=b"alive")
     assert len(server.receive()) == full - 1

@@ -1,0 +1,47 @@
+"""Data that nobody acknowledges: what happens between R1 and R2, before they are given up (RFC 9293 3.8.3).
+
+R1 is no time of its own on the wire. Where it lies shows by what Linux does from there on: tcp_retries1 is 3, and with
+tcp_mtu_probing=1 smaller segments are tried then, as the path may have become narrower (RFC 4821 7.7).
+"""
+
+from __future__ import annotations
+
+from harness import ACK, Between, Connection, Session, requirement, takes
+from harness.flights import IPV4_MSS, TIMESTAMPS
+from harness.timing import MINUTE, RTO_MIN, Span
+
+FULL = IPV4_MSS - TIMESTAMPS
+R1 = 3  # retransmissions, at least (RFC 9293 3.8.3, SHLD-10)
+WHEN_A_HOLE_IS_FOUND = 1  # tcp_mtu_probing (ip-sysctl.rst)
+R1_TO_R2 = MINUTE  # well behind the one, and well before the other: 15 retransmissions take 15 minutes
+
+
+@requirement("RFC9293-SHLD-10")
+@takes(MINUTE)
+def test_at_least_three_retransmissions_come_before_anything_is_done_about_it(
+    session: Session, first_rto: Span
+) -> None:
+    listener = session.listen()
+    listener.set_sysctl("net/ipv4/tcp_mtu_probing", WHEN_A_HOLE_IS_FOUND)
+    server, peer = session.establish(listener)
+    server.send(bytes(FULL))
+    peer.expect(ACK, seq=1, ack=1, length=FULL)
+    for number in range(R1):
+        peer.expect(ACK, seq=1, ack=1, length=FULL, at_least=RTO_MIN, within=2**number * first_rto)
+    peer.allow(ACK, seq=1, ack=1, length=FULL)
+    peer.expect(ACK, seq=1, ack=1, length=Between(1, FULL - 1), within=MINUTE)
+
+
+@requirement("RFC9293-SHLD-9", "RFC9293-MUST-20")
+@takes(R1_TO_R2)
+def test_application_hears_of_it_before_the_connection_is_given_up(established: Connection) -> None:
+    server, peer = established
+    server.set_option("IP_RECVERR", 1)
+    server.send(b"lost")
+    peer.expect(ACK, seq=1, ack=1, data=b"lost")
+    peer.allow(ACK, seq=1, ack=1, data=b"lost")
+    peer.expect_silence(R1_TO_R2)
+    told = server.error()
+    peer.send(ACK, seq=1, ack=5, data=b"back")
+    peer.expect(ACK, seq=5, ack=5)  # R2 was not reached yet
+    assert told != 0
