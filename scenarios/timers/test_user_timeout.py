@@ -83,6 +83,7 @@ def test_timeout_is_longer_than_the_retransmission_timer(
     server.set_option("TCP_USER_TIMEOUT", milliseconds)
     server.send(b"lost")
     peer.expect(ACK, seq=1, ack=1, data=b"lost")
+    peer.expect_silence()
     peer.allow(ACK, seq=1, ack=1, data=b"lost")
     session.expect_error(server, "ETIMEDOUT", at_least=RTO_MIN)
 
@@ -103,6 +104,7 @@ def test_timeout_of_the_application_is_not_changed_by_what_the_peer_offers(
     peer.expect(ACK, seq=1, ack=6)
     server.send(b"lost")
     peer.expect(ACK, seq=1, ack=6, data=b"lost")
+    peer.expect_silence()
     peer.allow(ACK, seq=1, ack=6, data=b"lost")
     session.expect_error(server, "ETIMEDOUT", at_least=USER_TIMEOUT, within=2 * USER_TIMEOUT)
 
