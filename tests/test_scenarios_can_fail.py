@@ -80,7 +80,7 @@ def test_no_scenario_conforms_when_its_last_answer_is_a_lie(tmp_path: Path) -> N
 
 
 def test_no_alteration_of_a_sample_from_all_scenarios_goes_unnoticed(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "harness", "mutate", f"--run-dir={tmp_path}", f"--sample={SAMPLE}", "-n", "2"]
+    command = [sys.executable, "-m", "harness", "mutate", f"--run-dir={tmp_path}", f"--sample={SAMPLE}"]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
     ended = subprocess.run(
         [*command, "scenarios"],
