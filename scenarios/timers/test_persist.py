@@ -99,3 +99,26 @@ def test_opened_window_lets_the_data_out_at_once(established: Connection, answer
         peer.send(ACK, seq=1, ack=6, window=0)
     peer.send(ACK, seq=1, ack=6)
     peer.expect(ACK, seq=6, ack=1, data=b"waiting")
+
+
+@requirement("RFC9293-SHLD-17", "RFC9293-MUST-37")
+@takes(HOUR)
+def test_connection_outlives_a_window_that_shrank_over_data_on_their_way(established: Connection) -> None:
+    server, peer = established
+    server.set_option("TCP_NODELAY", 1)
+    server.send(b"taken")
+    peer.expect(ACK, seq=1, ack=1, data=b"taken")
+    server.send(b"beyond")
+    peer.expect(ACK, seq=6, ack=1, data=b"beyond")
+    for _ in range(MORE_THAN_R2):
+        peer.send(ACK, seq=1, ack=6, window=0)
+        peer.expect_one_of(
+            within=RTO_MOST,
+            again=Pattern(ACK, seq=6, ack=1, data=b"beyond"),
+            octet=Pattern(ACK, seq=6, ack=1, data=b"b"),
+            empty=Pattern(ACK, seq=5, ack=1),
+        )
+    peer.send(ACK, seq=1, ack=12)
+    server.send(b"waiting")
+    peer.expect(ACK, seq=12, ack=1, data=b"waiting")
+    peer.send(ACK, seq=1, ack=19)

@@ -1,0 +1,39 @@
+"""A peer that is far away: its answers take as long as the scenario says, and the kernel takes that for the path's."""
+
+from __future__ import annotations
+
+from harness.endpoint import Endpoint
+from harness.segment import ACK, SYN
+from harness.session import Connection, Session
+from harness.timing import Span
+
+
+def establish_from_afar(
+    session: Session, listener: Endpoint, round_trip: Span, *, options: str | None = None
+) -> Connection:
+    """The peer opens a connection, and its ACK of the SYN,ACK takes a round trip: the kernel's first sample of it.
+
+    Args:
+        session: the lab.
+        listener: who accepts.
+        round_trip: less than a second, or the SYN,ACK is sent again (RFC 6298 2.1).
+        options: of the SYN, in packetdrill's notation; the session's ``syn_options`` by default.
+
+    Raises:
+        Mismatch: the kernel does not shake hands.
+    """
+    peer = session.new_peer(listener.port)
+    offered = peer.send(SYN, seq=0, options=session.syn_options if options is None else options)
+    peer.expect(SYN, seq=0, ack=1)
+    peer.craft.timestamps = offered.option("TS") is not None
+    peer.expect_silence(round_trip)
+    peer.send(ACK, seq=1, ack=1)
+    return Connection(listener.accept(peer.connection), peer)
+
+
+def longest(session: Session, timer: Span) -> Span:
+    """The longest that a timer may be which follows from round trips: the peer's own slowness adds to each of them.
+
+    In virtual time it has none. On a real clock twice the timer is let pass, and only the least of it is exact.
+    """
+    return timer if session.profile.virtual else 2 * timer
