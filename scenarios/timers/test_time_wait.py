@@ -43,7 +43,7 @@ def test_time_wait_lasts_for_a_minute(established: Connection) -> None:
     peer.expect(ACK, seq=2, ack=2)
 
 
-@requirement("RFC9293-MUST-13", "RFC9293-E-2")
+@requirement("RFC9293-MUST-13", "RFC9293-E-2", "FSM-020")
 @takes(WATCHED_SECONDS * SECOND)
 def test_time_wait_ends(established: Connection) -> None:
     _, peer = established
