@@ -19,7 +19,7 @@ help:
 	@echo 'make reproduce  what the running kernel does when the ACK of its FIN overtakes the FIN of its peer'
 	@echo 'make test       ruff, mypy, the tests of the harness and all scenarios'
 	@echo 'make bench      the figures of speed in the README'
-	@echo 'make soak       all scenarios 20 times on busy processors: no verdict may change'
+	@echo 'make soak       all scenarios 20 times on busy processors: none may end otherwise; ARGS="--kernel NAME"'
 	@echo 'make clean      remove .venv and the caches; results in reports/runs stay'
 	@echo 'Each as an ordinary user or with sudo. PYTHON=... picks an interpreter, ARGS=... adds arguments.'
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from harness.jobs import backend_of
 from harness.kernels.cache import Cache
 from harness.kernels.spec import KernelSpec, parse
-from harness.matrix import Found, backend_of, run_on
+from harness.matrix import Found, run_on
 from harness.reproduce import DISORDER, ORDER
 
 CHECKOUT = Path(__file__).resolve().parent.parent

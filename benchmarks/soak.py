@@ -1,61 +1,103 @@
-"""``python -m benchmarks.soak``: all scenarios many times on busy processors; no verdict may change."""
+"""``python -m benchmarks.soak``: all scenarios many times over; none may end otherwise than before.
+
+On the running kernel with more workers than processors, and every processor busy with something else. On other kernels
+one guest each, as ``finwait matrix`` runs them.
+"""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rich.console import Console
+
 from harness.errors import FinwaitError
-from reports.runs import load
+from harness.kernels.cache import Cache
+from harness.kernels.spec import KernelSpec, parse
+from harness.matrix import run_on
+from reports.runs import LoadedRun, load
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
+Endings = dict[tuple[str, str], dict[str, int]]
+"""How often each way in which a scenario ended was seen, by kernel and scenario."""
+
 
 def main() -> int:
-    """Soak; 0 when every scenario had the same outcome in every round, 1 when not, 2 for a run that never was."""
+    """Soak; 0 when every scenario ended alike in every round, 1 when not, 2 for a run that never was."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--workers", type=int, default=8, help="on the running kernel [8]")
+    parser.add_argument("--kernel", action="append", metavar="NAME", help="may be repeated [the running one]")
     parser.add_argument("scenarios", nargs="*", default=["scenarios"])
     options = parser.parse_args()
-    outcomes: dict[str, set[str]] = defaultdict(set)
+    endings: Endings = defaultdict(lambda: defaultdict(int))
     try:
-        with tempfile.TemporaryDirectory() as scratch, busy():
+        specs = [parse(name) for name in options.kernel or ()]
+        with tempfile.TemporaryDirectory() as scratch, contextlib.nullcontext() if specs else busy():
             for number in range(options.rounds):
-                one_round(Path(scratch), number, options.workers, options.scenarios, outcomes)
-                print(f"round {number + 1} of {options.rounds}: {len(outcomes)} scenarios", flush=True)
+                folder = Path(scratch) / f"round-{number}"
+                for run in guests(folder, specs, options) if specs else [beside_others(folder, options)]:
+                    note(run, endings)
+                shutil.rmtree(folder)
+                print(f"round {number + 1} of {options.rounds}: {len(endings)} scenarios", flush=True)
     except FinwaitError as error:
         print(f"soak: {error}", file=sys.stderr)
         return 2
-    changed = {scenario: seen for scenario, seen in outcomes.items() if len(seen) > 1}
-    for scenario, seen in changed.items():
-        print(f"{scenario}: {', '.join(sorted(seen))}")
-    print(f"{len(outcomes)} scenarios, {options.rounds} rounds: {len(changed)} changed their verdict")
-    return 1 if changed else 0
+    return tell(endings, options.rounds)
 
 
-def one_round(scratch: Path, number: int, workers: int, scenarios: list[str], outcomes: dict[str, set[str]]) -> None:
-    """Run all scenarios once and note how each ended.
+def tell(endings: Endings, rounds: int) -> int:
+    """Print what did not end alike every time; the exit status."""
+    changed = {who: seen for who, seen in endings.items() if len(seen) > 1 or sum(seen.values()) != rounds}
+    for (kernel, scenario), seen in changed.items():
+        counts = ", ".join(f"{count} times {ending}" for ending, count in sorted(seen.items()))
+        print(f"{kernel}: {scenario}: {counts}")
+    print(f"{len(endings)} scenarios, {rounds} rounds: {len(changed)} did not end alike every time")
+    return 1 if changed or not endings else 0
+
+
+def note(run: LoadedRun, endings: Endings) -> None:
+    """Count how each scenario ended: the verdict, and the answers among those that the scenario declares."""
+    for scenario, result in run.results.items():
+        ending = " ".join(filter(None, [str(result.outcome), result.answer, *result.choices]))
+        endings[run.name, scenario][ending] += 1
+
+
+def guests(folder: Path, specs: Sequence[KernelSpec], options: argparse.Namespace) -> tuple[LoadedRun, ...]:
+    """One round on other kernels.
+
+    Raises:
+        FinwaitError: a kernel did not get to its end.
+    """
+    found = run_on(specs, CHECKOUT, folder, options.scenarios, Cache.of_user(), Console(file=io.StringIO()))
+    if found.failures:
+        raise FinwaitError("; ".join(found.failures))
+    return found.runs
+
+
+def beside_others(folder: Path, options: argparse.Namespace) -> LoadedRun:
+    """One round on the running kernel.
 
     Raises:
         FinwaitError: pytest did not get as far as a run folder.
     """
-    name = f"round-{number}"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", str(workers)]
-    command += ["--run-dir", str(scratch), "--run-name", name, *scenarios]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", str(options.workers)]
+    command += ["--run-dir", str(folder.parent), "--run-name", folder.name, *options.scenarios]
     ended = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
-    if not (scratch / name).exists():
+    if not folder.exists():
         raise FinwaitError(f"pytest made no run folder: {(ended.stderr or ended.stdout).strip()}")
-    for scenario, result in load(scratch / name).results.items():
-        outcomes[scenario].add(result.outcome)
+    return load(folder)
 
 
 @contextlib.contextmanager

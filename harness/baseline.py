@@ -6,7 +6,12 @@ that conforms, answers otherwise or does not exist any more: a list of excuses t
     [[known]]
     scenario = "scenarios/closing/test_disorder.py::test_fin_overtaken_by_its_ack_is_acknowledged[shutdown_wr-*]"
     answer = "challenged"
+    kernels = ["5.10"]
     reason = "mended by 795a7dfbc3d9, which 5.10 has not"
+
+``scenarios`` is a list of such where one reason is good for several. An entry with ``kernels`` is about those whose
+release begins so, and says nothing of others; without, it is about all. That tells where a deviation was seen and
+decides nothing else: what a kernel has is found by asking it, never by its version.
 """
 
 from __future__ import annotations
@@ -24,7 +29,9 @@ from harness.errors import FinwaitError
 from harness.timeline import Result
 from harness.verdict import Outcome
 
-_KEYS = ("scenario", "outcome", "answer", "reason")
+_TEXTS = ("scenario", "outcome", "answer", "reason")
+_LISTS = ("scenarios", "kernels")
+_KEYS = (*_TEXTS, *_LISTS)
 _HEADER = re.compile(r"^\s*\[\[\s*known\s*\]\]")
 
 
@@ -43,13 +50,19 @@ class Known:
         scenario: a scenario's id, or a pattern with ``*`` and ``?``; brackets stand for themselves.
         reason: why the kernel deviates there.
         answer: the declared alternative that it answers; empty for any.
+        kernels: the series on which it was seen, such as ``5.10``; none for every kernel.
         line: where the entry begins in its file.
     """
 
     scenario: str
     reason: str
     answer: str = ""
+    kernels: tuple[str, ...] = ()
     line: int = 0
+
+    def on(self, release: str) -> bool:
+        """Whether the entry is about a kernel of that release, as uname(2) gives it."""
+        return not self.kernels or any(re.match(rf"{re.escape(one)}(?!\d)", release) for one in self.kernels)
 
     def names(self, scenario: str) -> bool:
         """Whether the entry is about that scenario."""
@@ -62,6 +75,10 @@ class Baseline:
 
     entries: tuple[Known, ...]
     path: str = ""
+
+    def on(self, release: str) -> Baseline:
+        """What of it is about a kernel of that release, as uname(2) gives it."""
+        return Baseline(tuple(entry for entry in self.entries if entry.on(release)), self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,23 +138,34 @@ def parse(text: str, path: str = "baseline") -> Baseline:
     headers = [number for number, line in enumerate(text.splitlines(), 1) if _HEADER.match(line)]
     # Entries may also be written inline; then the line of the list is as near as one gets.
     lines = headers if len(headers) == len(entries) else [_line_of(text, "known")] * len(entries)
-    known = [_entry(entry, text, path, line) for entry, line in zip(entries, lines, strict=True)]
-    for number, one in enumerate(known):
-        if one.scenario in {other.scenario for other in known[:number]}:
+    known = [one for entry, line in zip(entries, lines, strict=True) for one in _known(entry, text, path, line)]
+    by_scenario: dict[str, list[Known]] = {}
+    for one in known:
+        before = by_scenario.setdefault(one.scenario, [])
+        if any(not (one.kernels and other.kernels) or {*one.kernels} & {*other.kernels} for other in before):
             raise FinwaitError(f"{path}:{one.line} names {one.scenario} again", hint="one entry for each scenario")
+        before.append(one)
     return Baseline(tuple(known), path)
 
 
-def _entry(entry: dict[str, object], text: str, path: str, line: int) -> Known:
+def _known(entry: dict[str, object], text: str, path: str, line: int) -> list[Known]:
+    """What an entry says, by scenario."""
     for key, value in entry.items():
         place = f"{path}:{_line_of(text, key, line)}"
         if key not in _KEYS:
             raise _unknown(place, key, _KEYS)
-        if not isinstance(value, str):
+        if key in _TEXTS and not isinstance(value, str):
             raise FinwaitError(f"{place}: {key} is not a text in quotes")
-    scenario, outcome, answer, reason = (str(entry.get(key, "")) for key in _KEYS)
-    if not scenario:
-        raise FinwaitError(f"{path}:{line} names no scenario", hint='scenario = "an id, or a pattern with * and ?"')
+        if key in _LISTS and not _is_list_of_texts(value):
+            raise FinwaitError(f"{place}: {key} is no list of texts in quotes")
+    scenario, outcome, answer, reason = (str(entry.get(key, "")) for key in _TEXTS)
+    several, kernels = ([str(one) for one in entry.get(key, [])] for key in _LISTS)  # type: ignore[attr-defined]
+    if bool(scenario) == bool(several):
+        raise FinwaitError(
+            f"{path}:{line} names " + ("its scenarios twice" if scenario else "no scenario"),
+            hint='scenario = "an id, or a pattern with * and ?", or scenarios, a list of such',
+        )
+    scenarios = [scenario] if scenario else several
     if "outcome" in entry and outcome != Outcome.DEVIATES:
         raise FinwaitError(
             f"{path}:{_line_of(text, 'outcome', line)}: outcome {outcome!r} cannot be in a baseline",
@@ -146,11 +174,15 @@ def _entry(entry: dict[str, object], text: str, path: str, line: int) -> Known:
         )
     if not reason.strip():
         raise FinwaitError(
-            f"{path}:{_line_of(text, 'reason', line)}: {scenario} has no reason",
+            f"{path}:{_line_of(text, 'reason', line)}: {scenarios[0]} has no reason",
             why="what nobody can say why to accept is not accepted",
             hint='reason = "the commit that mends it, the report, or why it is right here"',
         )
-    return Known(scenario, reason.strip(), answer, line)
+    return [Known(one, reason.strip(), answer, tuple(kernels), line) for one in scenarios]
+
+
+def _is_list_of_texts(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, str) and one for one in value)
 
 
 def _unknown(place: str, key: str, known: Sequence[str]) -> FinwaitError:

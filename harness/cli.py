@@ -84,9 +84,11 @@ def _parser() -> argparse.ArgumentParser:
     coverage.set_defaults(call=_coverage, passes_on=False)
 
     mutate = verbs.add_parser("mutate", help="show that scenarios can fail; further arguments are pytest's")
+    mutate.add_argument("--kernel", default="host", metavar="NAME", help="whose answers [host]")
     mutate.add_argument("--run-dir", type=Path, metavar="DIR", help="where the run folders are made [reports/runs]")
     mutate.add_argument("--sample", type=int, metavar="N", help="so many alterations, chosen at random [all]")
     mutate.add_argument("--seed", type=int, default=0, metavar="S", help="of the choice [0]")
+    _add_source(mutate)
     mutate.set_defaults(call=_mutate, passes_on=True)
 
     baseline = verbs.add_parser("baseline", help="write what deviated in a run as a baseline, for --baseline")
@@ -221,10 +223,12 @@ def _coverage(options: argparse.Namespace, console: Console) -> int:
 
 def _mutate(options: argparse.Namespace, console: Console) -> int:
     from harness import mutate
+    from harness.kernels.cache import Cache
 
+    (spec,) = _had([options.kernel], options, console)
     parent = options.run_dir or CHECKOUT / "reports" / "runs"
-    arguments = options.rest or [str(CHECKOUT / "scenarios")]
-    found = mutate.mutate(arguments, CHECKOUT, parent, sample=options.sample, seed=options.seed)
+    mutator = mutate.Mutator(spec, CHECKOUT, Cache.of_user(), console)
+    found = mutator.mutate(options.rest, parent, sample=options.sample, seed=options.seed)
     mutate.present(found, console)
     return found.exit_status
 

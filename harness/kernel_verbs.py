@@ -10,13 +10,13 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.errors import FinwaitError
+from harness.jobs import backend_of
 from harness.kernels import build
 from harness.kernels.apt import Source
 from harness.kernels.cache import Cache
 from harness.kernels.provide import pinned, provide
 from harness.kernels.spec import KernelSpec, Kind, known, parse
 from harness.kernels.uml_virtual import source_tarball
-from harness.matrix import backend_of
 from reports.lines import Line, show
 
 _MIB = 1 << 20

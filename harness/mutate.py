@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,15 +12,24 @@ import msgspec
 from rich.console import Console
 
 from harness.errors import FinwaitError
+from harness.jobs import REAL_LIMIT, VIRTUAL_LIMIT, Task, room, run_all
+from harness.kernels.cache import Cache
+from harness.kernels.spec import KernelSpec
 from harness.rounds import ALTERED, Plan
-from harness.runfolder import make_folder, write_whole
+from harness.runfolder import make_folder, new_name, write_whole
 from harness.segment import SYN
 from harness.tamper import KINDS
 from harness.timeline import Event, Received, Result
+from harness.timing import PHASE_NS
 from harness.verdict import Outcome
 from reports.runs import LoadedRun, load
 
 _SHOWN = 50
+
+_ALTERATIONS_EACH = 10_000  # pytest keeps a report of each until its end, and a guest has 256 MB
+_SECONDS_AN_ALTERATION = 0.5  # of real time, where all goes well a tenth of it
+_SECONDS_EACH = 0.8 * VIRTUAL_LIMIT
+_PHASE_SECONDS = PHASE_NS / 1e9  # what a scenario of a timer waits at most before it begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,44 +107,84 @@ def judge(plan: Plan, before: Mapping[str, Result], after: Mapping[str, Result])
     return Mutations(sum(map(len, plan.values())), tuple(unnoticed), tuple(missing), left_out)
 
 
-def mutate(
-    arguments: Sequence[str], checkout: Path, parent: Path, *, sample: int | None = None, seed: int = 0
-) -> Mutations:
-    """Run a selection once as it is and once with all alterations; the run folders lie together below ``parent``.
+def parts_of(plan: Plan, before: Mapping[str, Result], workers: int) -> list[Plan]:
+    """The plan in pieces that one kernel each can go through, of about equal size, in the order of the scenarios.
 
     Args:
-        arguments: of pytest.
-        checkout: where it runs.
-        parent: where the folder is made.
-        sample: see ``plan_of``.
-        seed: see ``plan_of``.
-
-    Raises:
-        FinwaitError: the ordinary run left nothing behind.
+        plan: all of it.
+        before: how the scenarios went as they are: an altered one takes as long.
+        workers: how many kernels run at a time.
     """
-    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    folder = make_folder(parent / f"mutate-{stamp}-{os.getpid()}").absolute()
-    ordinary = _run(arguments, checkout, folder, "ordinary", [])
-    plan = plan_of(ordinary, sample=sample, seed=seed)
-    if not plan:
-        return judge(plan, ordinary.results, {})
-    path = folder / "plan.json"
-    write_whole(path, msgspec.json.encode(plan))
-    altered = _run(arguments, checkout, folder, "altered", ["--mutations", str(path), "--captures", "none"])
-    return judge(plan, ordinary.results, altered.results)
+    most = min(_ALTERATIONS_EACH, max(1, -(-sum(map(len, plan.values())) // workers)))
+    parts: list[dict[str, tuple[str, ...]]] = [{}]
+    count, seconds = 0, 0.0
+    for scenario, several in plan.items():
+        for text in several:
+            takes = before[scenario].seconds + _PHASE_SECONDS * (before[scenario].seconds >= 1)
+            if count == most or (count and seconds + takes > _SECONDS_EACH):
+                parts.append({})
+                count, seconds = 0, 0.0
+            parts[-1][scenario] = (*parts[-1].get(scenario, ()), text)
+            count, seconds = count + 1, seconds + takes
+    return list(filter(None, parts))
 
 
-def _run(arguments: Sequence[str], checkout: Path, folder: Path, name: str, more: Sequence[str]) -> LoadedRun:
-    settings = [f"--rootdir={checkout}", f"--config-file={checkout / 'pyproject.toml'}", "-q", "--no-summary"]
-    command = [sys.executable, "-m", "pytest", *settings, "--run-dir", str(folder), "--run-name", name]
-    said = folder / f"{name}.txt"
-    with said.open("wb") as output:
-        subprocess.run([*command, *more, *arguments], cwd=checkout, stdout=output, stderr=output, check=False)
-    try:
-        return load(folder / name)
-    except FinwaitError as error:
-        last = (said.read_text(errors="replace").splitlines() or [""])[-1]
-        raise FinwaitError(f"the {name} run left nothing behind ({last})", why=str(error)) from error
+@dataclass(frozen=True, slots=True)
+class Mutator:
+    """Alters the answers of one kernel.
+
+    Args:
+        spec: which kernel; its files are in the cache.
+        checkout: the folder with pyproject.toml.
+        cache: where fetched and built kernels are.
+        console: shows how it goes on.
+    """
+
+    spec: KernelSpec
+    checkout: Path
+    cache: Cache
+    console: Console
+
+    def mutate(self, arguments: Sequence[str], parent: Path, *, sample: int | None = None, seed: int = 0) -> Mutations:
+        """Run a selection once as it is and once with all alterations; the run folders lie together below ``parent``.
+
+        Args:
+            arguments: of pytest; none for all scenarios.
+            parent: where the folder is made.
+            sample: see ``plan_of``.
+            seed: see ``plan_of``.
+
+        Raises:
+            FinwaitError: a run left nothing behind.
+        """
+        folder = make_folder(parent / new_name("mutate")).absolute()
+        (ordinary,) = self._run([Task(self.spec, folder / "ordinary", arguments)])
+        plan = plan_of(ordinary, sample=sample, seed=seed)
+        altered = self._run(
+            [
+                self._altered(folder, number, part, arguments)
+                for number, part in enumerate(parts_of(plan, ordinary.results, room()))
+            ]
+        )
+        return judge(plan, ordinary.results, {name: one for run in altered for name, one in run.results.items()})
+
+    def _altered(self, folder: Path, number: int, part: Plan, arguments: Sequence[str]) -> Task:
+        path = folder / f"plan-{number}.json"
+        write_whole(path, msgspec.json.encode(part))
+        more = (f"--mutations={path}", "--captures=none")
+        limit = REAL_LIMIT + _SECONDS_AN_ALTERATION * sum(map(len, part.values()))
+        return Task(self.spec, folder / f"altered-{number}", (*more, *arguments), (path,), limit)
+
+    def _run(self, tasks: Sequence[Task]) -> list[LoadedRun]:
+        runs = []
+        for ended in run_all(tasks, self.checkout, self.cache, self.console):
+            try:
+                runs.append(load(ended.folder))
+            except FinwaitError as error:
+                raise FinwaitError(
+                    f"the {ended.folder.name} run left nothing behind ({ended.lost or ended.said})", why=str(error)
+                ) from error
+        return runs
 
 
 def present(found: Mutations, console: Console) -> None:
@@ -156,7 +201,3 @@ def present(found: Mutations, console: Console) -> None:
         f"{noticed} of {found.planned} alterations noticed; "
         f"{found.left_out} scenarios left out that do not conform by themselves"
     )
-
-
-def _choices(result: Result) -> tuple[str, ...]:
-    return (result.answer, *result.choices)

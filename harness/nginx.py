@@ -19,6 +19,9 @@ from harness.program import Program, find, installed
 from netns.enter import Namespace
 
 READY_SECONDS = 10.0
+HOST = "server"
+"""What a request calls its server: with the address, every lab's would have a length of its own."""
+
 _READY = "event method"  # what nginx notes once it listens
 _STRACE = ("-e", "trace=accept4,shutdown,close", "-e", "signal=none")
 
@@ -149,7 +152,8 @@ class Curl:
 
     def __init__(self, namespace: Namespace, port: int, url: str) -> None:
         self._namespace = namespace
-        self._command = (find("curl"), "-sS", "--local-port", str(port), "--output", "/dev/null", url)
+        named = ("--header", f"Host: {HOST}")
+        self._command = (find("curl"), "-sS", *named, "--local-port", str(port), "--output", "/dev/null", url)
 
     @contextmanager
     def post(self, body: str) -> Iterator[None]:

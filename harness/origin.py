@@ -1,7 +1,9 @@
 """Translates a connection's segments between the numbers of the wire and relative ones. Pure.
 
 Each side's sequence numbers count from its initial one. Timestamps of the kernel count from the first that it sent,
-since it adds an offset of its own to each connection; those of the peer stand as they are.
+since it adds an offset of its own to each connection; those of the peer stand as they are. When the kernel resets what
+acknowledges nothing, <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>, that zero is of no connection (RFC 9293 3.5.2 group 1)
+and stays a zero.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 import msgspec
 
 from harness.options import Option
-from harness.segment import Segment, absolute, relative
+from harness.segment import ACK, RST, Segment, absolute, relative
 
 
 @dataclass(slots=True)
@@ -62,7 +64,11 @@ class Origin:
 
         return msgspec.structs.replace(
             segment,
-            seq=move(segment.seq, own),
+            seq=0 if not peers and _of_no_connection(segment) else move(segment.seq, own),
             ack=move(segment.ack, other),
             options=tuple(map(option, segment.options)),
         )
+
+
+def _of_no_connection(segment: Segment) -> bool:
+    return segment.seq == 0 and segment.flags & (RST | ACK) == RST | ACK

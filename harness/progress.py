@@ -9,8 +9,6 @@ from typing import Self
 
 from rich.console import Console
 
-from harness.kernels.spec import KernelSpec
-
 
 class Display:
     """Shows how the kernels get on: one changing line on a terminal, nothing elsewhere."""
@@ -30,10 +28,10 @@ class Display:
         if self._status:
             self._status.stop()
 
-    def tell(self, spec: KernelSpec, text: str) -> None:
+    def tell(self, name: str, text: str) -> None:
         """Take note of what became of a kernel last; called from several threads."""
         with self._lock:
-            self._last[spec.name] = text
+            self._last[name] = text
             if self._status:
                 self._status.update("   ".join(f"{name}: {last}" for name, last in self._last.items()))
 

@@ -6,6 +6,7 @@ user started makes the run folder and, without root, enters a user namespace bef
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,13 +93,13 @@ def knowledge(config: pytest.Config) -> Knowledge:
     Raises:
         FinwaitError: a baseline cannot be read.
     """
-    strict = baseline.load(config.option.baseline) if config.option.baseline else None
+    release = os.uname().release
+    strict = baseline.load(config.option.baseline).on(release) if config.option.baseline else None
     if not config.option.known_deviations:
         return Knowledge(strict=strict)
     folder = config.rootpath / "scenarios" / "baselines"
-    return Knowledge(
-        fixes=True, tolerated=[baseline.load(path) for path in sorted(folder.glob("*.toml"))], strict=strict
-    )
+    tolerated = [baseline.load(path).on(release) for path in sorted(folder.glob("*.toml"))]
+    return Knowledge(fixes=True, tolerated=tolerated, strict=strict)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

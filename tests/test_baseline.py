@@ -63,6 +63,31 @@ def test_another_answer_than_the_known_one_is_a_violation() -> None:
     ]
 
 
+@pytest.mark.parametrize("release", ["5.10.262", "5.10", "6.1.192"])
+def test_an_entry_is_about_the_kernels_that_it_was_seen_on(release: str) -> None:
+    seen = baseline.parse(_known() + 'kernels = ["5.10", "6.1"]\n')
+    assert seen.on(release) == seen
+
+
+@pytest.mark.parametrize("release", ["6.18.44-fc", "6.12.117", "5.1.3"])
+def test_an_entry_says_nothing_of_other_kernels(release: str) -> None:
+    assert baseline.parse(_known() + 'kernels = ["5.10", "6.1"]\n').on(release).entries == ()
+    assert baseline.parse(_known()).on(release).entries
+
+
+def test_one_reason_is_good_for_several_scenarios() -> None:
+    text = f'[[known]]\nscenarios = ["{WR}", "b.py::*"]\nreason = "old"\n'
+    assert [(one.scenario, one.reason) for one in baseline.parse(text).entries] == [(WR, "old"), ("b.py::*", "old")]
+
+
+def test_what_a_kernel_answers_otherwise_than_another_is_two_entries() -> None:
+    first, second = (_known(answer=answer) + f'kernels = ["{one}"]\n' for answer, one in (("a", "5.10"), ("b", "6.1")))
+    assert [entry.answer for entry in baseline.parse(first + second).on("6.1.192").entries] == ["b"]
+    for other in (first, _known()):
+        with pytest.raises(FinwaitError, match="again"):
+            baseline.parse(first + other)
+
+
 def test_what_the_run_does_not_have_is_a_violation_unless_only_a_part_was_run() -> None:
     text = _known() + _known("a.py::test_gone")
     assert _held(text) == ["a.py::test_gone: known, but the run has no such scenario (line 4 of the baseline)"]
@@ -96,7 +121,7 @@ def test_a_draft_holds_once_somebody_gave_the_reasons(tmp_path: Path) -> None:
         baseline.load(path)
     path.write_text(path.read_text().replace('reason = ""', 'reason = "5.10 has no fix"'))
     loaded = baseline.load(path)
-    assert loaded.entries == (baseline.Known(WR, "5.10 has no fix", "challenged", 3),)
+    assert loaded.entries == (baseline.Known(WR, "5.10 has no fix", "challenged", line=3),)
     assert baseline.hold(loaded, [OK, BAD]) == []
     assert "# Known deviations of 5.10.46." in path.read_text()
     assert "795a7dfbc3d9" in path.read_text()
@@ -151,6 +176,9 @@ def test_a_draft_of_any_run_holds_for_that_run(results: list[Result], kernel: st
             '[[known]]\nscenario = "a"\nreason = "r"\noutcome = "lost"',
             "b.toml:4: outcome 'lost' cannot be in a baseline",
         ),
+        ('[[known]]\nscenario = "a"\nscenarios = ["b"]\nreason = "r"', "b.toml:1 names its scenarios twice"),
+        ('[[known]]\nscenarios = []\nreason = "r"', "b.toml:2: scenarios is no list of texts"),
+        ('[[known]]\nscenario = "a"\nkernels = "6.1"\nreason = "r"', "b.toml:3: kernels is no list of texts"),
         (_known() + "\n" + _known(), "b.toml:5 names a.py::test_fin[shutdown_wr-IPv4] again"),
     ],
 )

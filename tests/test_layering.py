@@ -58,7 +58,9 @@ IMPURE: Sequence[Sequence[str]] = (
     ("harness.calibration",),
     ("harness",),  # the names that scenarios import
     ("harness.program", "harness.nginx"),
-    ("harness.recorder", "harness.preconditions", "harness.doctor", "harness.progress", "harness.matrix"),
+    ("harness.recorder", "harness.preconditions", "harness.doctor", "harness.progress"),
+    ("harness.jobs",),
+    ("harness.matrix",),
     ("harness.rounds",),
     ("harness.mutate",),
     ("harness.pytest_plugin", "harness.reproduce", "harness.kernel_verbs"),

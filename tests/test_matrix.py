@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness import cli, matrix, reproduce, selection
+from harness import cli, jobs, matrix, reproduce, selection
 from harness.kernels.cache import Cache
 from harness.kernels.spec import KernelSpec, parse
 from harness.timeline import Result
@@ -52,7 +52,7 @@ def test_one_that_comes_after(established):
 
 def needed(name: str) -> KernelSpec:
     spec = parse(name)
-    missing = matrix.backend_of(spec, Cache.of_user()).available()
+    missing = jobs.backend_of(spec, Cache.of_user()).available()
     if missing:
         pytest.skip(missing)
     return spec
@@ -85,7 +85,7 @@ def test_reproduce_sets_the_dropped_fin_of_5_10_beside_the_running_kernel(tmp_pa
 
 def test_every_kernel_at_hand_drops_the_fin_or_takes_it_as_it_is_known_to(tmp_path: Path) -> None:
     specs = [parse(name) for name in EVERY_KERNEL]
-    specs = [spec for spec in specs if matrix.backend_of(spec, Cache.of_user()).available() is None]
+    specs = [spec for spec in specs if jobs.backend_of(spec, Cache.of_user()).available() is None]
     if not specs:
         pytest.skip(f"none of {', '.join(EVERY_KERNEL)} is in the cache; finwait kernels fetch NAME")
     arguments = ["-k", "IPv4 and TS and not noTS", reproduce.DISORDER]

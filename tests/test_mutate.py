@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
 
 from harness.errors import FinwaitError
-from harness.mutate import judge, mutate, numbers
+from harness.jobs import VIRTUAL_LIMIT, backend_of
+from harness.kernels.cache import Cache
+from harness.kernels.spec import parse
+from harness.mutate import Mutator, judge, numbers, parts_of
 from harness.rounds import Rounds, read_plan
 from harness.segment import ACK, FIN, SYN, Flags, Segment
 from harness.tamper import KINDS, Tampering
@@ -69,6 +75,26 @@ def test_nothing_to_alter_is_no_success() -> None:
     assert judge({}, {"a": result("deviates")}, {}).exit_status == 1
 
 
+plans = st.dictionaries(
+    st.text("abcdef", min_size=1),
+    st.lists(st.sampled_from(["drop:1", "seq:1", "ack:2", "delay:3"]), min_size=1, unique=True).map(tuple),
+)
+
+
+@given(plan=plans, seconds=st.floats(0, VIRTUAL_LIMIT), workers=st.integers(1, 8))
+def test_the_parts_of_a_plan_are_all_of_it_and_none_too_long(
+    plan: dict[str, tuple[str, ...]], seconds: float, workers: int
+) -> None:
+    before = {scenario: msgspec.structs.replace(result(), seconds=seconds) for scenario in plan}
+    parts = parts_of(plan, before, workers)
+    assert sorted((name, text) for part in parts for name in part for text in part[name]) == sorted(
+        (name, text) for name in plan for text in plan[name]
+    )
+    lengths = [sum(map(len, part.values())) for part in parts]
+    assert all(length * seconds <= VIRTUAL_LIMIT for length in lengths)
+    assert max(lengths, default=0) <= -(-sum(lengths) // workers)
+
+
 def test_the_altered_id_says_how_the_wire_lies() -> None:
     rounds = Rounds({"a": ("drop:2",)})
     assert rounds.of("a ~drop:2") == Tampering("drop", 2)
@@ -100,19 +126,19 @@ def test_careless(established):
 """
 
 
-def test_each_answer_is_altered_in_each_way_and_the_careless_scenario_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("kernel", ["host", "uml-virtual:7.2"])
+def test_each_answer_is_altered_in_each_way_and_the_careless_scenario_is_told(tmp_path: Path, kernel: str) -> None:
     if not privilege.has_capabilities():
         pytest.skip("network namespaces need root or a user namespace")
     folder = tmp_path / "with a space"
     folder.mkdir()
-    monkeypatch.setenv("PYTHONPATH", str(CHECKOUT))
-    for name in ("conftest.py", "pyproject.toml"):
-        shutil.copy(CHECKOUT / name, folder / name)
     (folder / "test_watchful.py").write_text(WATCHFUL)
     (folder / "test_careless.py").write_text(CARELESS)
-    found = mutate([str(folder)], folder, tmp_path / "runs")
+    mutator = Mutator(parse(kernel), CHECKOUT, Cache.of_user(), Console(file=io.StringIO()))
+    missing = backend_of(mutator.spec, mutator.cache).available()
+    if missing:
+        pytest.skip(missing)
+    found = mutator.mutate([str(folder)], tmp_path / "runs")
     assert found.planned == 2 * len(KINDS)
     assert found.missing == ()
     told = [altered.rpartition("::")[2] for altered in found.unnoticed]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from harness.options import Option, parse_options
 from harness.origin import Origin
-from harness.segment import ACK, SYN, Segment
+from harness.segment import ACK, RST, SYN, Segment
 
 numbers = st.integers(0, 2**32 - 1)
 options = st.lists(
@@ -56,3 +56,14 @@ def test_kernels_timestamps_count_from_its_first_and_the_peers_stand_as_they_are
 def test_before_the_kernel_has_sent_anything_an_echo_stands_as_it_is() -> None:
     syn = Segment(flags=SYN, options=parse_options("TS val 1 ecr 0"))
     assert Origin(peer_isn=0).to_wire(syn) == syn
+
+
+def test_zero_of_a_reset_that_acknowledges_is_of_no_connection() -> None:
+    origin = Origin(peer_isn=100, kernel_isn=1000)
+    answer = Segment(flags=RST | ACK, seq=0, ack=109)
+    assert origin.from_kernel(answer) == Segment(flags=RST | ACK, seq=0, ack=9)
+    assert origin.to_kernels_wire(origin.from_kernel(answer)) == answer
+    own = Segment(flags=RST | ACK, seq=1001, ack=101)
+    assert origin.from_kernel(own) == Segment(flags=RST | ACK, seq=1, ack=1)
+    at_its_syn = Segment(flags=RST | ACK, seq=0, ack=1)
+    assert origin.to_wire(at_its_syn) == Segment(flags=RST | ACK, seq=100, ack=1001)

@@ -11,7 +11,7 @@ from http.client import HTTPConnection
 import pytest
 
 from harness import ACK, ANY, FIN, RTO_INIT, Path, PathSession, Pattern, both_families, requirement
-from harness.nginx import Curl, Nginx
+from harness.nginx import HOST, Curl, Nginx
 from harness.path.ruling import Holding
 from harness.session import SERVICE_PORT
 from harness.timing import MS, Span
@@ -72,7 +72,7 @@ def test_nginx_and_a_client_close_at_the_same_moment(path_session: PathSession, 
     http = HTTPConnection(path_session.address("server"))
     http.sock = path_session.open(SERVICE_PORT).socket
     allow_the_exchange(path)
-    http.request("POST" if body else "GET", "/", body)
+    http.request("POST" if body else "GET", "/", body, headers={"Host": HOST})
     assert http.getresponse().read() == b"hello"  # and closes, since the server says that it will
     expect_the_closing(path_session, nginx, crossing)
 

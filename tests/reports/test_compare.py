@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.segment import ACK, PSH, Segment
-from harness.timeline import Event, Received, Result
+from harness.options import parse_options
+from harness.segment import ACK, PSH, SYN, Segment
+from harness.timeline import Event, Forwarded, Received, Result
 from harness.timing import MS, VIRTUAL, TimingProfile
 from reports import behaviour, runs
 from reports.compare import Comparison, compare, lines, render
@@ -119,6 +120,24 @@ def test_windows_times_and_pushes_are_no_other_segment() -> None:
         return [Received(fields.pop("at", 0), segment)]
 
     assert behaviour.segment_changes(received(), received(flags=ACK | PSH, window=9, at=7)) == []
+
+
+def test_cookie_of_another_key_is_no_other_segment() -> None:
+    def answered(cookie: str) -> list[Event]:
+        return [Received(0, Segment(flags=SYN | ACK, ack=1, options=parse_options(f"mss 1460,opt 34 {cookie}")))]
+
+    assert behaviour.segment_changes(answered("0102030405060708"), answered("1112131415161718")) == []
+    assert behaviour.segment_changes(answered("0102030405060708"), answered("0102")) != []
+
+
+def test_what_a_scenario_leaves_to_the_applications_is_no_change() -> None:
+    def on_the_path(*, step: str, length: int) -> list[Event]:
+        said = Segment(flags=ACK, seq=1, ack=1, data=b"x" * length)
+        return [Forwarded(0, said, "client", step=step)]
+
+    assert behaviour.segment_changes(on_the_path(step="", length=3), on_the_path(step="", length=4)) == []
+    judged = on_the_path(step="2: expect", length=3), on_the_path(step="2: expect", length=4)
+    assert behaviour.segment_changes(*judged) != []
 
 
 @pytest.mark.parametrize(
@@ -233,12 +252,18 @@ def test_what_was_not_timed_has_no_other_time() -> None:
         assert behaviour.timing_changes(pair[0], TimingProfile(), pair[1], TimingProfile()) == []
 
 
-def test_where_time_stands_still_little_is_enough() -> None:
-    times = [msgspec.structs.replace(GOOD, answer_ns=ns) for ns in (MS, MS + 20_000, MS + 20_001)]
-    assert behaviour.timing_changes(times[0], VIRTUAL, times[1], VIRTUAL) == []
-    assert behaviour.timing_changes(times[0], VIRTUAL, times[2], VIRTUAL) == [
-        "answer later: after 1.020 ms, was 1.000 ms"
-    ]
-    assert behaviour.timing_changes(times[2], VIRTUAL, times[0], VIRTUAL) == [
-        "answer earlier: after 1.000 ms, was 1.020 ms"
-    ]
+@pytest.mark.parametrize(
+    ("earlier", "later", "changed"),
+    [
+        (0, behaviour.REPEATABLE_NS, False),
+        (0, behaviour.REPEATABLE_NS + 1, True),  # at once, and by a timer
+        (12 * MS, 12 * MS + behaviour.REPEATABLE_NS + behaviour.TICK_NS, False),  # by the same timer
+        (12 * MS, 12 * MS + behaviour.REPEATABLE_NS + behaviour.TICK_NS + 1, True),
+    ],
+)
+def test_where_time_stands_still_little_is_enough(earlier: int, later: int, changed: bool) -> None:
+    first, second = (msgspec.structs.replace(GOOD, answer_ns=ns) for ns in (earlier, later))
+    found = behaviour.timing_changes(first, VIRTUAL, second, VIRTUAL)
+    assert [text.partition(":")[0] for text in found] == (["answer later"] if changed else [])
+    found = behaviour.timing_changes(second, VIRTUAL, first, VIRTUAL)
+    assert [text.partition(":")[0] for text in found] == (["answer earlier"] if changed else [])
