@@ -24,7 +24,7 @@ RTO = Span(1200 * MS, "RTO", "RFC 6298 2.2: three round trips at first")
 NEAR = Span(100 * MS, "NEAR", "a round trip of which PTO_OF_ONE is longer than the RTO")
 RTO_NEAR = Span(300 * MS, "RTO_NEAR", "RFC 6298 2.2, and no least of a second (2.4), which Linux has not")
 
-LAST, BEHIND, NEXT = (1 + segments * IPV4_MSS for segments in (FLIGHT - 1, FLIGHT, FLIGHT + 1))
+SECOND_NUMBER, LAST, BEHIND, NEXT = (1 + segments * IPV4_MSS for segments in (1, FLIGHT - 1, FLIGHT, FLIGHT + 1))
 
 
 def open_probed(session: Session, listener: Endpoint, round_trip: Span, options: str = WITH_SACK) -> Connection:
@@ -55,7 +55,7 @@ def test_last_segment_is_sent_again_after_two_round_trips(session: Session, esta
     server, peer = established
     write_segments(server, 2)
     behind = expect_flight(peer, 2, seq=1)
-    peer.expect(ACK, seq=1 + IPV4_MSS, ack=1, length=IPV4_MSS, at_least=PTO, within=longest(session, PTO))
+    peer.expect(ACK, seq=SECOND_NUMBER, ack=1, length=IPV4_MSS, at_least=PTO, within=longest(session, PTO))
     peer.send(ACK, seq=1, ack=behind)
 
 
@@ -123,7 +123,7 @@ def test_probe_without_an_answer_is_followed_by_the_timer(session: Session, esta
     server, peer = established
     write_segments(server, 2)
     expect_flight(peer, 2, seq=1)
-    peer.expect(ACK, seq=1 + IPV4_MSS, ack=1, length=IPV4_MSS, at_least=PTO, within=longest(session, PTO))
+    peer.expect(ACK, seq=SECOND_NUMBER, ack=1, length=IPV4_MSS, at_least=PTO, within=longest(session, PTO))
     peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, at_least=RTO.minus(PTO), within=longest(session, RTO))
 
 
@@ -164,3 +164,17 @@ def test_probe_that_was_a_duplicate_does_not_shrink_the_flight(session: Session,
     peer.send(ACK, seq=1, ack=NEXT)
     server.send(bytes(IPV4_MSS))
     peer.expect(ACK, seq=behind, ack=1, length=IPV4_MSS)
+
+
+@requirement("RFC8985-7.4.2-1", fixed_by="63f367d9de77")
+@takes(2 * ROUND_TRIP, PTO)
+def test_duplicate_of_another_segment_does_not_speak_for_the_probe(session: Session, established: Connection) -> None:
+    """The DSACK has to match the segment that the probe was (RFC 8985 7.4.2); this one the network has doubled."""
+    server, peer = established
+    probe_last_segment(session, established)
+    peer.send(ACK, seq=1, ack=BEHIND, options=f"nop,nop,sack 1:{SECOND_NUMBER}")
+    write_segments(server, 2 * FLIGHT)
+    expect_flight(peer, 2 * FLIGHT, seq=BEHIND)
+    peer.send(ACK, seq=1, ack=NEXT)
+    server.send(bytes(IPV4_MSS))
+    assert_no_more(session, peer)
