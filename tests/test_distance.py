@@ -1,0 +1,30 @@
+"""A peer that is far away: what the kernel takes for the round trip, and how late a timer after it may be."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.distance import establish_from_afar, longest
+from harness.probes import tcp_info
+from harness.segment import ACK
+from harness.session import Session
+from harness.timing import MS, VIRTUAL, Span, TimingProfile
+
+ROUND_TRIP = Span(120 * MS, "ROUND_TRIP")
+
+
+@pytest.mark.parametrize("options", [None, "mss 1460"], ids=["TS", "plain"])
+def test_kernel_takes_the_peers_waiting_for_the_round_trip(opened: Session, options: str | None) -> None:
+    server, peer = establish_from_afar(opened, opened.listen(), ROUND_TRIP, options=options)
+    assert tcp_info.read(server.socket).rtt_us * 1000 >= ROUND_TRIP.ns
+    server.send(b"here")
+    seen = peer.expect(ACK, seq=1, ack=1, data=b"here")
+    assert (seen.option("TS") is None) is (options is not None)
+    peer.send(ACK, seq=1, ack=5)
+    opened.finish()
+
+
+def test_timer_is_given_time_for_the_peers_slowness_on_a_real_clock_alone() -> None:
+    with Session(TimingProfile()) as real, Session(VIRTUAL) as virtual:
+        assert longest(real, ROUND_TRIP).ns == 2 * ROUND_TRIP.ns
+        assert longest(virtual, ROUND_TRIP) == ROUND_TRIP
