@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, Connection, Endpoint, Peer, Session, requirement, takes
-from harness.distance import establish_from_afar, longest
+from harness.distance import establish_from_afar, longest, wait
 from harness.flights import IPV4_MSS, expect_flight, write_segments
 from harness.timing import MS, QUIET, Span
 
@@ -39,7 +39,7 @@ def send_flight(connection: Connection, count: int, *, seq: int = FIRST) -> Peer
     server, peer = connection
     write_segments(server, count)
     expect_flight(peer, count, seq=seq)
-    peer.expect_silence(ROUND_TRIP)
+    wait(peer, ROUND_TRIP)
     return peer
 
 
@@ -50,10 +50,10 @@ def reorder(connection: Connection) -> None:
     peer.send(ACK, seq=1, ack=THIRD)
 
 
-def expect_after(session: Session, peer: Peer, wait: Span, *, seq: int) -> None:
+def expect_after(session: Session, peer: Peer, span: Span, *, seq: int) -> None:
     """A segment is sent again when a time has passed, and not earlier."""
-    latest = longest(session, wait + TICKS)
-    peer.expect(ACK, seq=seq, ack=1, length=IPV4_MSS, at_least=wait, within=latest)
+    latest = longest(session, span + TICKS)
+    peer.expect(ACK, seq=seq, ack=1, length=IPV4_MSS, at_least=span, within=latest)
 
 
 # -- the reordering window
@@ -75,7 +75,7 @@ def test_segment_is_lost_a_quarter_of_a_round_trip_after_a_later_one_was_deliver
 def test_segment_that_arrives_within_the_window_is_not_sent_again(established: Connection) -> None:
     peer = send_flight(established, 2)
     peer.send(ACK, seq=1, ack=FIRST, options=f"nop,nop,sack {SECOND}:{THIRD}")
-    peer.expect_silence(QUIET)
+    wait(peer, QUIET)
     peer.send(ACK, seq=1, ack=THIRD)
     peer.expect_silence(WINDOW)
 
@@ -153,8 +153,8 @@ def test_time_tells_no_loss_without_sack(session: Session, listener: Endpoint) -
     connection = establish_from_afar(session, listener, ROUND_TRIP, options=PLAIN)
     peer = send_flight(connection, 2)
     peer.send(ACK, seq=1, ack=FIRST)
-    wait = RTO.minus(ROUND_TRIP)
-    peer.expect(ACK, seq=FIRST, ack=1, length=IPV4_MSS, at_least=wait, within=longest(session, wait))
+    left = RTO.minus(ROUND_TRIP)
+    peer.expect(ACK, seq=FIRST, ack=1, length=IPV4_MSS, at_least=left, within=longest(session, left))
 
 
 # -- what was sent again
@@ -166,9 +166,9 @@ def test_retransmission_is_not_lost_when_one_sent_before_it_was_delivered(establ
     peer = send_flight(established, 5)
     peer.send(ACK, seq=1, ack=FIRST, options=f"nop,nop,sack {SECOND}:{FIFTH}")
     peer.expect(ACK, seq=FIRST, ack=1, length=IPV4_MSS)
-    peer.expect_silence(QUIET)
+    wait(peer, QUIET)
     peer.send(ACK, seq=1, ack=FIRST, options=f"nop,nop,sack {SECOND}:{SIXTH}")
-    peer.expect_silence(QUIET)
+    wait(peer, QUIET)
     peer.send(ACK, seq=1, ack=SIXTH)
 
 
@@ -180,7 +180,7 @@ def test_lost_retransmission_is_sent_again_when_one_sent_after_it_was_delivered(
     peer.expect(ACK, seq=FIRST, ack=1, length=IPV4_MSS)
     established.server.send(bytes(IPV4_MSS))
     peer.expect(ACK, seq=FIFTH, ack=1, length=IPV4_MSS)
-    peer.expect_silence(ROUND_TRIP)
+    wait(peer, ROUND_TRIP)
     peer.send(ACK, seq=1, ack=FIRST, options=f"nop,nop,sack {SECOND}:{SIXTH}")
     peer.expect(ACK, seq=FIRST, ack=1, length=IPV4_MSS)
     peer.send(ACK, seq=1, ack=SIXTH)
@@ -198,7 +198,7 @@ def time_out(session: Session, listener: Endpoint, *, gap: Span) -> Connection:
     peer.send(ACK, seq=1, ack=SECOND)
     server.send(bytes(IPV4_MSS))
     peer.expect(ACK, seq=SECOND, ack=1, length=IPV4_MSS)
-    peer.expect_silence(gap)
+    wait(peer, gap)
     server.send(bytes(IPV4_MSS))
     peer.expect(ACK, seq=THIRD, ack=1, length=IPV4_MSS)
     latest = longest(session, RTO_AFTER_TWO)
@@ -213,7 +213,7 @@ def test_timeout_takes_nothing_for_lost_that_was_sent_less_than_a_round_trip_bef
 ) -> None:
     _, peer = time_out(session, listener, gap=LONG_GAP)
     peer.send(ACK, seq=1, ack=THIRD)
-    peer.expect_silence(QUIET)
+    wait(peer, QUIET)
     peer.send(ACK, seq=1, ack=FOURTH)
 
 

@@ -7,7 +7,7 @@ figures lie where neither a least timer of 200 ms nor one of a second (2.4) deci
 from __future__ import annotations
 
 from harness import ACK, Connection, Endpoint, Session, requirement, takes, with_and_without_timestamps
-from harness.distance import establish_from_afar, longest
+from harness.distance import establish_from_afar, longest, wait
 from harness.timing import MS, RTO_FLOOR, Span
 
 PLAIN = "mss 1460"
@@ -29,7 +29,7 @@ def exchange(connection: Connection, data: bytes, *, seq: int, round_trip: Span)
     server, peer = connection
     server.send(data)
     peer.expect(ACK, seq=seq, ack=1, data=data)
-    peer.expect_silence(round_trip)
+    wait(peer, round_trip)
     peer.send(ACK, seq=1, ack=seq + len(data))
     return seq + len(data)
 

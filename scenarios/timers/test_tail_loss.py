@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, SYN, Connection, Endpoint, Peer, Session, requirement, takes
-from harness.distance import establish_from_afar, longest
+from harness.distance import establish_from_afar, longest, wait
 from harness.flights import FLIGHT, IPV4_MSS, expect_flight, write_segments
 from harness.timing import DELACK_MAX, MS, RTO_INIT, SECOND, Span
 
@@ -136,7 +136,7 @@ def probe_last_segment(session: Session, connection: Connection) -> None:
     write_segments(server, FLIGHT)
     expect_flight(peer, FLIGHT, seq=1)
     peer.expect(ACK, seq=LAST, ack=1, length=IPV4_MSS, at_least=PTO, within=longest(session, PTO))
-    peer.expect_silence(ROUND_TRIP)
+    wait(peer, ROUND_TRIP)
 
 
 @requirement("RFC8985-7.4.2-1")
