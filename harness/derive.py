@@ -2,11 +2,14 @@
 
 Where the text leaves a choice all of it is given: what is recommended first. RFC 5961's protections are taken to be
 there, as 3.10.7.4 describes them. A segment has to fit into the window: nothing is trimmed at its right edge.
+
+Each answer says where the connection may then be, with what it keeps for later; so what follows from several segments
+is derived one by one. Where one answer leaves that open, all that is possible goes on: see ``harness.judging``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import msgspec
@@ -14,7 +17,10 @@ import msgspec
 from harness.segment import ACK, FIN, RST, SYN, Segment, add, distance
 from harness.standing import Answer, Standing
 
-_BEFORE_THE_PEERS_FIN = ("ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2")
+_AFTER_THE_PEERS_FIN = {"ESTABLISHED": "CLOSE-WAIT", "FIN-WAIT-1": "CLOSING", "FIN-WAIT-2": "TIME-WAIT"}
+"""Where the FIN takes a connection that had not seen it (RFC 9293 3.10.7.4 eighth)."""
+
+_Step = Callable[[Standing, Segment], Iterator[Answer]]
 
 
 def answers(at: Standing, segment: Segment) -> tuple[Answer, ...]:
@@ -67,8 +73,10 @@ def _gone(at: Standing) -> Standing:
 
 def _half_open(at: Standing, segment: Segment) -> Standing:
     iss = at.iss if at.state == "SYN-SENT" else 0  # of a new incarnation the number is not known: 0 stands for it
-    numbers = {"iss": iss, "snd_una": iss, "snd_nxt": add(iss, 1), "rcv_nxt": add(segment.seq, 1)}
-    return replace(at, state="SYN-RECEIVED", actively=at.state == "SYN-SENT", **numbers)
+    at = replace(
+        at, iss=iss, snd_una=iss, snd_nxt=add(iss, 1), rcv_nxt=add(segment.seq, 1), actively=at.state == "SYN-SENT"
+    )
+    return replace(at, state="SYN-RECEIVED")
 
 
 # -- state by state
@@ -132,7 +140,7 @@ def _in_other_states(at: Standing, segment: Segment) -> Iterator[Answer]:
     elif distance(at.rcv_nxt, segment.seq) > 0:
         yield from _held(at, segment)
     else:
-        yield from _ack_field(at, segment)
+        yield from _ack_field(at, segment, _text)
 
 
 def _unacceptable(at: Standing, segment: Segment) -> Iterator[Answer]:
@@ -193,9 +201,17 @@ def _syn_in_time_wait(at: Standing, segment: Segment) -> Iterator[Answer]:
 
 
 def _held(at: Standing, segment: Segment) -> Iterator[Answer]:
-    """In the window and not at its left edge: held for later, text and FIN at least (RFC 9293 SHLD-31)."""
+    """In the window and not at its left edge: kept for later, text and FIN at least (RFC 9293 SHLD-31).
+
+    The acknowledgment in it may count at once, or later with the rest. Text or a FIN ahead of its turn is acknowledged
+    at once (RFC 5681 3.2).
+    """
+    if segment.next_seq != segment.seq and at.state in _AFTER_THE_PEERS_FIN:
+        yield from _ack_field(at, segment, _keep)
+        yield from _keep(at, segment)
+        return
     ahead = msgspec.structs.replace(segment, data=b"", flags=segment.flags & ~FIN)
-    now = list(_ack_field(at, ahead))
+    now = list(_ack_field(at, ahead, _text))
     yield from now
     seen = {(answer.flags, answer.after.state in ("CLOSED", "LISTEN")) for answer in now}
     later = (
@@ -205,8 +221,13 @@ def _held(at: Standing, segment: Segment) -> Iterator[Answer]:
     yield from (answer for answer in later if (answer.flags, False) not in seen)
 
 
-def _ack_field(at: Standing, segment: Segment) -> Iterator[Answer]:
-    """From the fifth step on, for a segment that begins at RCV.NXT."""
+def _keep(at: Standing, segment: Segment) -> Iterator[Answer]:
+    kept = replace(at, kept=(*at.kept, segment))
+    yield _ack("held_and_acknowledged", "RFC9293-SHLD-31 RFC9293-MAY-13 RFC5681-3.2-1", kept)
+
+
+def _ack_field(at: Standing, segment: Segment, then: _Step) -> Iterator[Answer]:
+    """The fifth step, and what comes after it."""
     fifth = "RFC9293-3.10.7.4 fifth"
     behind, ahead = distance(at.snd_una, segment.ack), distance(at.snd_nxt, segment.ack)
     if ahead > 0 or behind < -at.max_snd_wnd:
@@ -220,34 +241,59 @@ def _ack_field(at: Standing, segment: Segment) -> Iterator[Answer]:
     elif at.state == "CLOSING" and ahead != 0:
         yield _silence("silent", fifth, at)
     else:
-        una = segment.ack if behind > 0 else at.snd_una
-        yield from _text(replace(at, state=_after_ack(at, ahead), snd_una=una), segment)
+        yield from then(_acknowledged(at, segment), segment)
 
 
-def _after_ack(at: Standing, ahead: int) -> str:
+def _acknowledged(at: Standing, segment: Segment) -> Standing:
+    """Where an acknowledgment takes a connection; an old one nowhere."""
+    behind, ahead = distance(at.snd_una, segment.ack), distance(at.snd_nxt, segment.ack)
     if at.state == "SYN-RECEIVED":
-        return "ESTABLISHED"
+        at = replace(at, state="ESTABLISHED")
     if ahead == 0 and at.state in ("FIN-WAIT-1", "CLOSING"):
-        return {"FIN-WAIT-1": "FIN-WAIT-2", "CLOSING": "TIME-WAIT"}[at.state]
-    return at.state
+        at = replace(at, state={"FIN-WAIT-1": "FIN-WAIT-2", "CLOSING": "TIME-WAIT"}[at.state])
+    return replace(at, snd_una=segment.ack) if behind > 0 else at
 
 
 def _text(at: Standing, segment: Segment) -> Iterator[Answer]:
     """The seventh and eighth step."""
-    if segment.flags & FIN:
-        eighth = "RFC9293-3.10.7.4 eighth RFC9293-E-17"
-        state = {
-            "ESTABLISHED": "CLOSE-WAIT",
-            "FIN-WAIT-1": "CLOSING",
-            "FIN-WAIT-2": "TIME-WAIT",
-        }.get(at.state, at.state)
-        yield _ack("acknowledged", eighth, replace(at, state=state, rcv_nxt=segment.next_seq))
-        if at.state not in _BEFORE_THE_PEERS_FIN:
-            # the state remains, and of a FIN that came before nothing is left to be numbered
-            yield _ack("acknowledged_again", eighth, at)
-    elif segment.data and at.state in _BEFORE_THE_PEERS_FIN:
-        yield _ack("acknowledged", "RFC9293-3.10.7.4 seventh", replace(at, rcv_nxt=segment.next_seq))
-    elif segment.data:
-        yield _silence("silent", "RFC9293-3.10.7.4 seventh RFC9293-E-16", at)
+    fifth, seventh, eighth = (f"RFC9293-3.10.7.4 {step}" for step in ("fifth", "seventh", "eighth RFC9293-E-17"))
+    if segment.next_seq == segment.seq:
+        yield _silence("silent", fifth, at)
+    elif at.state in _AFTER_THE_PEERS_FIN:
+        if segment.data and not at.reads:
+            yield from _unread(at, segment)
+        else:
+            taken = _taken(replace(at, kept=(*at.kept, segment)))
+            yield _ack("acknowledged", eighth if segment.flags & FIN else seventh, taken)
+    elif segment.flags & FIN:
+        # the state remains, and of a FIN that came before nothing is left to be numbered
+        yield _ack("acknowledged", eighth, replace(at, rcv_nxt=segment.next_seq))
+        yield _ack("acknowledged_again", eighth, at)
     else:
-        yield _silence("silent", "RFC9293-3.10.7.4 fifth", at)
+        yield _silence("silent", f"{seventh} RFC9293-E-16", at)
+        if at.state == "TIME-WAIT":
+            # "the only thing that can arrive" there is the FIN again, so whatever arrives may be acknowledged as that
+            yield _ack("acknowledged", fifth, at)
+
+
+def _taken(at: Standing) -> Standing:
+    """All that is in sequence now; nothing comes after a FIN."""
+    for segment in at.kept:
+        if distance(at.rcv_nxt, segment.seq) > 0:
+            continue
+        rest = tuple(other for other in at.kept if other is not segment)
+        at = _acknowledged(replace(at, kept=rest), segment)
+        if distance(at.rcv_nxt, segment.next_seq) > 0:
+            at = replace(at, rcv_nxt=segment.next_seq)
+            if segment.flags & FIN:
+                return replace(at, state=_AFTER_THE_PEERS_FIN[at.state], kept=())
+        return _taken(at)
+    return at
+
+
+def _unread(at: Standing, segment: Segment) -> Iterator[Answer]:
+    """Data that nobody can read any more: a RST, numbered as of no connection (3.10.7.1) or as ABORT does (3.10.5)."""
+    clause, gone = "RFC9293-3.6.1 RFC9293-SHLD-3", _gone(at)
+    yield _reset("reset", clause, gone, segment)
+    yield Answer("aborted", clause, gone, RST, at.snd_nxt)
+    yield Answer("aborted_and_acknowledged", clause, gone, RST | ACK, at.snd_nxt, at.rcv_nxt)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.segment import Flags
+from harness.segment import Flags, Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,8 @@ class Standing:
         iss: initial send sequence number.
         actively: it was opened by the kernel and not by the peer.
         max_snd_wnd: the largest window that the peer has offered (RFC 5961 5.2).
+        reads: somebody may still read what arrives; not so after close(2).
+        kept: segments that arrived ahead of rcv_nxt and wait for their turn (RFC 9293 SHLD-31).
     """
 
     state: str
@@ -30,6 +32,8 @@ class Standing:
     iss: int = 0
     actively: bool = False
     max_snd_wnd: int = 65535
+    reads: bool = True
+    kept: tuple[Segment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

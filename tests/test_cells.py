@@ -6,17 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness import ACK, NUMBERS, RST, FinwaitError, Mismatch, Pattern, Session, reach
+from harness import NUMBERS, RST, FinwaitError, Mismatch, Session, reach
 from harness.cells import Cell, in_states
-from harness.closing import Arrival, Tcb
+from harness.standing import Standing
 from harness.timing import TimingProfile
 from netns import privilege
 
 PATIENT_NS = 1_000_000_000  # time is not what is tested here
-TCB = Tcb("ESTABLISHED", 1, 1, 1)
-SILENT = Arrival(TCB, "no clause")
-ACKNOWLEDGES = Arrival(TCB, "some clause", {"acknowledges": Pattern(ACK, seq=1, ack=4)})
-MAY_ACKNOWLEDGE = Arrival(TCB, "some clause", ACKNOWLEDGES.answers, optional=True)
 
 
 @pytest.fixture(scope="module")
@@ -32,38 +28,6 @@ def cell(lab: Session) -> Cell:
     return Cell(lab, server, peer, "ESTABLISHED", "owned", NUMBERS["ESTABLISHED"])
 
 
-def test_expected_answer_is_taken(cell: Cell) -> None:
-    cell.peer.send(ACK, seq=1, ack=1, data=b"abc")
-    cell.answers(ACKNOWLEDGES)
-    assert cell.peer.leftover() == []
-
-
-def test_missing_answer_is_told_without_waiting_for_it(cell: Cell) -> None:
-    cell.peer.send(ACK, seq=1, ack=1)
-    told = r"> . 1:1\(0\) ack 4 .*\(some clause\)\nobserved  nothing, and the kernel has taken in all it was sent"
-    with pytest.raises(Mismatch, match=told):
-        cell.answers(ACKNOWLEDGES)
-
-
-def test_answer_where_none_is_due_is_told(cell: Cell) -> None:
-    cell.peer.send(ACK, seq=1, ack=1, data=b"abc")
-    with pytest.raises(Mismatch, match=r"> nothing   \(no clause\)"):
-        cell.answers(SILENT)
-
-
-@pytest.mark.parametrize("data", [b"", b"abc"])
-def test_optional_answer_may_come_or_not(cell: Cell, data: bytes) -> None:
-    cell.peer.send(ACK, seq=1, ack=1, data=data)
-    cell.answers(MAY_ACKNOWLEDGE)
-    assert cell.peer.leftover() == []
-
-
-def test_optional_answer_has_to_be_the_right_one(cell: Cell) -> None:
-    cell.peer.send(ACK, seq=1, ack=1, data=b"longer")
-    with pytest.raises(Mismatch, match="ack: 7, not 4"):
-        cell.answers(MAY_ACKNOWLEDGE)
-
-
 def test_state_that_changed_is_no_longer_the_same(cell: Cell) -> None:
     cell.stays()
     cell.peer.send(RST, seq=1)
@@ -71,6 +35,18 @@ def test_state_that_changed_is_no_longer_the_same(cell: Cell) -> None:
         cell.stays()
     cell.becomes("CLOSED")
     cell.is_gone()
+
+
+def test_state_may_be_one_of_several(cell: Cell) -> None:
+    cell.becomes("CLOSED", "ESTABLISHED")
+    with pytest.raises(FinwaitError, match="not in CLOSED"):
+        cell.becomes("CLOSED", "CLOSE-WAIT")
+
+
+def test_standing_has_the_window_that_the_kernel_offered(cell: Cell) -> None:
+    offered = cell.peer.offer.window(1)
+    assert offered > 0
+    assert cell.standing == Standing("ESTABLISHED", 1, 1, 1, rcv_wnd=offered)
 
 
 def test_connection_that_is_there_is_not_gone(cell: Cell) -> None:

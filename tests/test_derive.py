@@ -220,15 +220,64 @@ def test_time_wait_acknowledges_the_fin_again_and_may_be_reopened_by_a_newer_syn
     assert all_told(at, seg(SYN, 299)) == [("<SEQ=101><ACK=301><CTL=ACK>", "TIME-WAIT"), ("", "TIME-WAIT")]
 
 
-def test_what_lies_further_on_in_the_window_may_be_held_or_acknowledged() -> None:
+def test_rfc_5681_section_3_2_what_lies_further_on_in_the_window_is_acknowledged_at_once() -> None:
     at = Standing("ESTABLISHED", snd_una=7, snd_nxt=7, rcv_nxt=50, rcv_wnd=10)
-    assert all_told(at, seg(FIN, 55, ack=7)) == [("", "ESTABLISHED"), ("<SEQ=7><ACK=50><CTL=ACK>", "ESTABLISHED")]
+    assert set(all_told(at, seg(FIN, 55, ack=7))) == {("<SEQ=7><ACK=50><CTL=ACK>", "ESTABLISHED")}
+    assert set(all_told(at, seg(ACK, 55, ack=7, length=1))) == {("<SEQ=7><ACK=50><CTL=ACK>", "ESTABLISHED")}
+
+
+def test_what_lies_further_on_without_text_may_be_held_or_acknowledged() -> None:
     last = Standing("LAST-ACK", snd_una=6, snd_nxt=7, rcv_nxt=50, rcv_wnd=10)
     assert all_told(last, seg(ACK, 55, ack=7)) == [
         ("", "CLOSED"),
         ("", "LAST-ACK"),
         ("<SEQ=7><ACK=50><CTL=ACK>", "LAST-ACK"),
     ]
+
+
+def test_what_was_kept_counts_when_its_turn_comes() -> None:
+    at = Standing("FIN-WAIT-1", snd_una=100, snd_nxt=101, rcv_nxt=300, rcv_wnd=1000)
+    for kept in answers(at, seg(FIN, 304, ack=100)):
+        assert only(kept.after, seg(ACK, 300, ack=100, length=4)) == ("<SEQ=101><ACK=305><CTL=ACK>", "CLOSING")
+
+
+def test_acknowledgment_in_what_is_kept_counts_at_once_or_later() -> None:
+    at = Standing("FIN-WAIT-1", snd_una=100, snd_nxt=101, rcv_nxt=300, rcv_wnd=1000)
+    kept = answers(at, seg(FIN, 304, ack=101))
+    assert {answer.after.state for answer in kept} == {"FIN-WAIT-1", "FIN-WAIT-2"}
+    for answer in kept:
+        assert only(answer.after, seg(ACK, 300, ack=100, length=4)) == ("<SEQ=101><ACK=305><CTL=ACK>", "TIME-WAIT")
+
+
+def test_of_what_was_there_before_the_new_part_is_taken() -> None:
+    at = Standing("FIN-WAIT-1", snd_una=100, snd_nxt=101, rcv_nxt=300, rcv_wnd=1000)
+    assert only(at, seg(ACK, 298, ack=100, length=4)) == ("<SEQ=101><ACK=302><CTL=ACK>", "FIN-WAIT-1")
+
+
+def test_data_that_nobody_reads_reset_the_connection() -> None:
+    at = Standing("FIN-WAIT-1", snd_una=100, snd_nxt=101, rcv_nxt=300, rcv_wnd=1000, reads=False)
+    assert all_told(at, seg(ACK, 300, ack=100, length=4)) == [
+        ("<SEQ=100><CTL=RST>", "CLOSED"),
+        ("<SEQ=101><CTL=RST>", "CLOSED"),
+        ("<SEQ=101><ACK=300><CTL=RST,ACK>", "CLOSED"),
+    ]
+    assert only(at, seg(FIN, 300, ack=100)) == ("<SEQ=101><ACK=301><CTL=ACK>", "CLOSING")
+
+
+pieces = st.lists(st.sampled_from([(300, 2, NONE), (302, 2, NONE), (304, 0, FIN), (301, 2, NONE)]), max_size=8)
+
+
+@given(pieces)
+def test_nothing_is_lost_or_taken_twice_in_whatever_order(arrivals: list[tuple[int, int, Flags]]) -> None:
+    at = Standing("ESTABLISHED", snd_una=100, snd_nxt=100, rcv_nxt=300, rcv_wnd=1000)
+    for seq, length, flags in arrivals:
+        after = {answer.after for answer in answers(at, seg(flags, seq, ack=100, length=length))}
+        (following,) = after
+        assert at.rcv_nxt <= following.rcv_nxt <= 305
+        at = following
+    came = {(seq, bool(flags & FIN)) for seq, _, flags in arrivals}
+    if {(300, False), (302, False), (304, True)} <= came:
+        assert (at.state, at.rcv_nxt) == ("CLOSE-WAIT", 305)
 
 
 words = st.integers(0, 2**32 - 1)

@@ -33,7 +33,7 @@ PURE: Sequence[Sequence[str]] = (
     ("harness.verdict",),
     ("harness.timeline",),
     ("harness.arrival",),
-    ("harness.baseline", "harness.marks", "harness.catalogue", "harness.derive", "harness.closing"),
+    ("harness.baseline", "harness.marks", "harness.catalogue", "harness.derive"),
     ("harness.known", "harness.statetable"),
 )
 IMPURE: Sequence[Sequence[str]] = (
@@ -51,7 +51,7 @@ IMPURE: Sequence[Sequence[str]] = (
     ("harness.hub", "harness.endings", "harness.bench"),
     ("harness.sender",),
     ("harness.peer", "harness.insight"),
-    ("harness.path.inbox", "harness.path.path", "harness.sides"),
+    ("harness.path.inbox", "harness.path.path", "harness.sides", "harness.judging"),
     ("harness.session",),
     ("harness.duo",),
     ("harness.states", "harness.flights", "harness.distance"),

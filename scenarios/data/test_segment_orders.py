@@ -1,6 +1,6 @@
 """Data that arrive in any order, again, or overlapping: acknowledged as they become whole, and read in sequence.
 
-The acknowledgments are derived from RFC 9293 3.10.7.4 by ``harness.closing``.
+The acknowledgments are derived from RFC 9293 3.10.7.4 by ``harness.derive``.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import itertools
 import pytest
 
 from harness import ACK, FIN, NONE, Connection, Segment, Session, both_families, in_shared_lab, reach, requirement
-from harness.cells import answers_as
-from harness.closing import Tcb, arrives
+from harness.judging import judge
+from harness.standing import Standing
 
 pytestmark = in_shared_lab
 
@@ -43,15 +43,12 @@ def timestamps() -> bool:
     return False
 
 
-def take(connection: Connection, segments: list[Segment]) -> Tcb:
+def take(connection: Connection, segments: list[Segment]) -> Standing:
     """Send the segments one after the other and judge each answer."""
-    tcb = Tcb("ESTABLISHED", snd_una=1, snd_nxt=1, rcv_nxt=1)
+    at = Standing("ESTABLISHED", snd_una=1, snd_nxt=1, rcv_nxt=1, rcv_wnd=connection.peer.offer.window(1))
     for segment in segments:
-        follows = arrives(tcb, segment)
-        connection.peer.send_together(segment)
-        answers_as(connection.peer, follows)
-        tcb = follows.tcb
-    return tcb
+        at = judge(connection.peer, [at], segment)[0].after
+    return at
 
 
 @requirement("RFC9293-3.10.7.4", "RFC9293-SHLD-31", "RFC9293-MAY-13", "FSM-156")
@@ -74,10 +71,10 @@ def test_five_segments_are_read_in_sequence_in_whatever_order_they_arrive(
 def test_of_overlapping_segments_the_new_part_is_taken(session: Session, pieces: list[tuple[int, int]]) -> None:
     connection = reach(session, None, "ESTABLISHED")
     made = [connection.peer.make(ACK, seq=left, ack=1, data=STREAM[left - 1 : right - 1]) for left, right in pieces]
-    tcb = take(connection, made)
+    at = take(connection, made)
     received = connection.server.receive()
     assert received == STREAM[: len(received)]
-    assert len(received) == tcb.rcv_nxt - 1
+    assert len(received) == at.rcv_nxt - 1
 
 
 @requirement("RFC9293-3.10.7.4", "RFC9293-E-11")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import pytest
 
 from harness import ACK, FIN, NUMBERS, RST, STATES, SYN, WAYS, Pattern, Peer, Session, in_shared_lab, reach, requirement
-from harness.derive import answers
+from harness.judging import judge
 from harness.standing import Answer, Standing
 from harness.statetable import HAVE_A_ZERO_WINDOW, NOMINAL_WINDOW, WITH_A_WINDOW, WITH_A_ZERO_WINDOW, TableCell, cells
 
@@ -36,49 +36,38 @@ def timestamps() -> bool:
 @rows(STATES, WITH_A_WINDOW)
 def test_answer(session: Session, cell: TableCell) -> None:
     _, peer = reach(session, None, cell.state, WAYS[cell.state][0])
-    judge(peer, cell, standing(peer, cell.state))
+    judge_cell(peer, cell, standing(peer, cell.state))
 
 
 @rows(HAVE_A_ZERO_WINDOW, WITH_A_ZERO_WINDOW)
 def test_answer_with_a_zero_window(session: Session, cell: TableCell) -> None:
     peer, at = reach_with_a_zero_window(session, cell.state)
-    judge(peer, cell, at)
+    judge_cell(peer, cell, at)
 
 
-def judge(peer: Peer, cell: TableCell, at: Standing) -> None:
+def judge_cell(peer: Peer, cell: TableCell, at: Standing) -> None:
     """Send the cell's segment; both its answer and where it left the connection have to be the RFC's."""
-    segment = cell.segment(at)
-    allowed = answers(at, segment)
     if at.state == "SYN-SENT":
         peer.expect_at_once(silence="waits")
-        peer.allow(
-            SYN, seq=0
-        )  # from now on: nothing holds off its retransmission, and Linux hastens it after a bad ACK
-    peer.send_together(segment)
-    silent = next((answer.name for answer in allowed if answer.flags is None), "")
-    name = peer.expect_at_once(silence=silent, **{one.name: sent(one) for one in allowed if one.flags is not None})
-    chosen = next(answer for answer in allowed if answer.name == name)
-    if chosen.after.state not in UNOPENED or at.state not in UNOPENED:
-        probe(peer, [one for one in allowed if (one.flags, one.seq, one.ack) == (chosen.flags, chosen.seq, chosen.ack)])
+        # from now on: nothing holds off its retransmission, and Linux hastens it after a bad ACK
+        peer.allow(SYN, seq=0)
+    given = judge(peer, [at], cell.segment(at))
+    if given[0].after.state not in UNOPENED or at.state not in UNOPENED:
+        probe(peer, given)
 
 
-def sent(answer: Answer) -> Pattern:
-    assert answer.flags is not None
-    return Pattern(answer.flags, seq=answer.seq, ack=answer.ack)
-
-
-def probe(peer: Peer, possible: Sequence[Answer]) -> None:
+def probe(peer: Peer, given: Sequence[Answer]) -> None:
     """Show where the connection is: outside of the window all but a RST is answered with both numbers (3.5.2)."""
-    at = possible[0].after
+    at = given[0].after
     peer.send(ACK, seq=at.rcv_nxt - FAR, ack=at.snd_nxt)
     shown = {}
-    for answer in possible:
+    for answer in given:
         if answer.after.state in UNOPENED:
             shown[answer.name] = Pattern(RST, seq=at.snd_nxt)
         elif answer.after.state != "SYN-SENT":
             shown[answer.name] = Pattern(ACK, seq=answer.after.snd_nxt, ack=answer.after.rcv_nxt)
     # in SYN-SENT there is no window yet, and an acceptable ACK without a SYN is dropped (3.10.7.3, fifth)
-    asking = next((answer.name for answer in possible if answer.after.state == "SYN-SENT"), "")
+    asking = next((answer.name for answer in given if answer.after.state == "SYN-SENT"), "")
     peer.expect_at_once(silence=asking, **shown)
 
 

@@ -71,10 +71,16 @@ def test_kernels_stand_side_by_side_with_the_scenarios_of_all() -> None:
     ]
     found = coverage(runs, CATALOGUE, {})
     assert (row(found, ONE), row(found, OTHER)) == (("conforms", "deviates"), (UNTESTED, "deviates"))
-    assert next(row.scenarios for row in found.rows if row.id == ONE) == {"x.py::test_it": 2}
+    assert next(row.scenarios for row in found.rows if row.id == ONE) == {"x.py::test_it": "2, deviates on b"}
     assert f"| {ONE} | MUST |" in markdown(found)
-    assert "| conforms | deviates | `x.py::test_it` (2) |" in markdown(found)
+    assert "| conforms | deviates | `x.py::test_it` (2, deviates on b) |" in markdown(found)
     assert "RFC9293-MUST-13" in plain(table(found))
+
+
+def test_what_deviates_tells_in_how_many_cases_and_in_which_test() -> None:
+    cases = {"x.py::test_it[1]": "deviates", "x.py::test_it[2]": "conforms", "x.py::test_that": "conforms"}
+    document = markdown(coverage([run("a", *((name, told, (ONE,)) for name, told in cases.items()))], CATALOGUE, {}))
+    assert "| deviates (1 of 3) | `x.py::test_it` (2, deviates)<br>`x.py::test_that` |" in document
 
 
 def test_what_was_not_tried_says_why_or_that_nobody_knows() -> None:
