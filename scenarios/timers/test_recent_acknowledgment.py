@@ -20,11 +20,12 @@ WINDOW = Span(100 * MS, "WINDOW", "RFC 8985 6.2: min_RTT / 4")
 TICKS = Span(20 * MS, "TICKS", "two at 100 a second: no shorter timer is set (TCP_TIMEOUT_MIN, include/net/tcp.h)")
 RTO = Span(1200 * MS, "RTO", "RFC 6298 2.2: three round trips at first")
 
-NEAR = Span(200 * MS, "NEAR", "the round trip of the handshake, where the timer has to be shorter than RTO")
-FAR = Span(600 * MS, "FAR", "the round trip behind it")
-RTO_AFTER_TWO = Span(950 * MS, "RTO_AFTER_TWO", "RFC 6298 2.3 after NEAR and FAR: 250 + 4 * 175")
-LONG_GAP = Span(600 * MS, "LONG_GAP", "less than FAR is left of the timer, however it is rounded")
-SHORT_GAP = Span(100 * MS, "SHORT_GAP", "more than FAR and a quarter of it is left")
+# three waits in a row that all have to be exact: too long for real time, where they would not be
+NEAR = Span(600 * MS, "NEAR", "the round trip of the handshake")
+FAR = Span(1000 * MS, "FAR", "the one behind it, by which a loss is told")
+RTO_AFTER_TWO = Span(1950 * MS, "RTO_AFTER_TWO", "RFC 6298 2.3 after NEAR and FAR: 650 + 4 * 325")
+LONG_GAP = Span(1300 * MS, "LONG_GAP", "less than FAR is left of the timer, however it is rounded")
+SHORT_GAP = Span(300 * MS, "SHORT_GAP", "more than FAR and a quarter of it is left")
 
 FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH = (1 + number * IPV4_MSS for number in range(7))
 
@@ -195,14 +196,15 @@ def time_out(session: Session, listener: Endpoint, *, gap: Span) -> Connection:
     connection = establish_from_afar(session, listener, NEAR, options=WITH_SACK)
     server, peer = connection
     server.set_sysctl("net/ipv4/tcp_frto", 0)  # else it looks first whether the timeout was spurious (RFC 5682)
-    send_flight(connection, 1, round_trip=FAR)  # the round trip that a loss is told by
+    send_flight(connection, 1, round_trip=FAR)
     peer.send(ACK, seq=1, ack=SECOND)
     server.send(bytes(IPV4_MSS))
     peer.expect(ACK, seq=SECOND, ack=1, length=IPV4_MSS)
     wait(peer, gap)
     server.send(bytes(IPV4_MSS))
     peer.expect(ACK, seq=THIRD, ack=1, length=IPV4_MSS)
-    peer.expect(ACK, seq=SECOND, ack=1, length=IPV4_MSS, within=longest(session, RTO_AFTER_TWO))
+    left = RTO_AFTER_TWO.minus(gap)
+    peer.expect(ACK, seq=SECOND, ack=1, length=IPV4_MSS, at_least=left, within=RTO_AFTER_TWO)
     return connection
 
 
