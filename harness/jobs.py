@@ -15,6 +15,7 @@ from harness.errors import FinwaitError
 from harness.kernels.backend import Backend, Job, Run
 from harness.kernels.cache import Cache
 from harness.kernels.host import Host
+from harness.kernels.process import Stop
 from harness.kernels.qemu import Qemu
 from harness.kernels.spec import KernelSpec, Kind
 from harness.kernels.uml import Uml
@@ -105,12 +106,13 @@ def folder_name(spec: KernelSpec) -> str:
     return name.replace(":", "-")
 
 
-def pytest_job(task: Task, checkout: Path) -> Job:
+def pytest_job(task: Task, checkout: Path, stop: Stop) -> Job:
     """Ordinary pytest for a kernel.
 
     Args:
         task: what to run.
         checkout: the folder with pyproject.toml, which pytest starts in.
+        stop: ends it.
     """
     spec, output = task.spec, task.folder.parent
     timing = "virtual" if spec.kind is Kind.UML_VIRTUAL else "calibrated"
@@ -134,6 +136,7 @@ def pytest_job(task: Task, checkout: Path) -> Job:
         unneeded=(default_parent().resolve(),),
         real_limit=task.real_limit,
         virtual_limit=VIRTUAL_LIMIT,
+        stop=stop,
     )
 
 
@@ -157,14 +160,21 @@ def run_all(
     """
     workers = max(1, min(len(tasks), at_once or room()))
     alone = len({task.spec.name for task in tasks}) == len(tasks)
-    with Display(console) as display, ThreadPoolExecutor(workers) as pool:
+    with Stop() as stop, Display(console) as display, ThreadPoolExecutor(workers) as pool:
 
         def one(task: Task) -> KernelRun:
             name = task.spec.name if alone else task.folder.name
-            job, backend = pytest_job(task, checkout), backend_of(task.spec, cache)
+            job, backend = pytest_job(task, checkout, stop), backend_of(task.spec, cache)
             return _run_one(task, job, backend, lambda text: display.tell(name, text))
 
-        return list(pool.map(one, tasks))
+        running = [pool.submit(one, task) for task in tasks]
+        try:
+            return [each.result() for each in running]
+        except BaseException:  # Ctrl-C above all: nothing more is begun, and nobody waits for what was
+            for each in running:
+                each.cancel()
+            stop.now()
+            raise
 
 
 def _run_one(task: Task, job: Job, backend: Backend, tell: Callable[[str], None]) -> KernelRun:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -160,3 +162,31 @@ def test_pipe_whose_reader_has_gone_is_no_traceback() -> None:
     shell = f"'{sys.executable}' -m harness kernels list | true"
     ended = subprocess.run(["sh", "-c", shell], cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert ended.stderr == ""
+
+
+ENDLESS = """
+import signal
+from pathlib import Path
+
+
+def test_one_that_never_ends(established):
+    Path({began!r}).write_text("began")
+    signal.pause()
+"""
+
+
+def test_ctrl_c_ends_all_kernels_and_begins_no_more(tmp_path: Path) -> None:
+    (tmp_path / "test_waiting.py").write_text(ENDLESS.format(began=str(tmp_path / "began")))
+    os.mkfifo(tmp_path / "began")
+    kernels = ("--kernel=host", f"--kernel={needed(AFFECTED).name}")
+    # a shell starts what is to run in the background with SIGINT ignored
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "harness", "matrix", *kernels, "--at-once=1"]
+    command += ["--run-dir", str(tmp_path / "runs"), str(tmp_path)]
+    with subprocess.Popen(command, cwd=CHECKOUT, stderr=subprocess.PIPE, text=True) as finwait:
+        assert (tmp_path / "began").read_text() == "began"
+        finwait.send_signal(signal.SIGINT)
+        try:
+            _, said = finwait.communicate(timeout=30)
+        finally:
+            finwait.kill()
+    assert (finwait.returncode, said) == (130, "finwait: interrupted\n")

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from harness.kernels.process import Stop
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -23,6 +25,7 @@ class Job:
             before can be larger than the guest's memory.
         real_limit: seconds of real time after which the kernel is ended and called hung.
         virtual_limit: seconds of the kernel's own clock with the same effect, where that clock runs apart.
+        stop: ends the job from another thread.
     """
 
     argv: tuple[str, ...]
@@ -33,6 +36,7 @@ class Job:
     unneeded: tuple[Path, ...] = ()
     real_limit: float = 120.0
     virtual_limit: float | None = None
+    stop: Stop | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,5 +65,5 @@ class Backend(Protocol):
         """Boot, run the job, end. ``console`` is called with each console line as it comes.
 
         Raises:
-            FinwaitError: the machine lacks what the backend needs.
+            FinwaitError: the machine lacks what the backend needs, or the job was stopped.
         """

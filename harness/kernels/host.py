@@ -29,6 +29,7 @@ class Host:
         ended = run_to_end(
             job.argv,
             limit=job.real_limit,
+            stop=job.stop,
             cwd=job.cwd,
             env=guest.environment(job, os.environ.get("HOME", "/")),
             console=console,

@@ -10,7 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
+from harness.errors import FinwaitError
 from harness.kernels import leash
 
 KEPT_LINES = 2000
@@ -30,6 +32,25 @@ class Ended:
     seconds: float
 
 
+class Stop:
+    """Ends from another thread what runs to its end; a context manager."""
+
+    def __enter__(self) -> Self:
+        self._event = os.eventfd(0, os.EFD_CLOEXEC)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._event)
+
+    def now(self) -> None:
+        """End it all, and what begins from now on at once."""
+        os.eventfd_write(self._event, 1)
+
+    def fileno(self) -> int:
+        """Readable once ``now`` was called."""
+        return self._event
+
+
 def run_to_end(
     argv: tuple[str, ...],
     *,
@@ -38,11 +59,15 @@ def run_to_end(
     env: Mapping[str, str],
     console: Callable[[str], None] | None = None,
     pass_fds: tuple[int, ...] = (),
+    stop: Stop | None = None,
 ) -> Ended:
     """Run ``argv`` with no input until it ends or ``limit`` seconds of real time are over.
 
     Whatever the process started is killed with it, also when this process is killed or ``console`` raises. It
     inherits the file descriptors ``pass_fds`` under their own numbers.
+
+    Raises:
+        FinwaitError: ``stop`` said so.
     """
     started = time.monotonic()
     kept: deque[str] = deque(maxlen=KEPT_LINES)
@@ -66,7 +91,7 @@ def run_to_end(
     assert process.stdout is not None  # noqa: S101  it is a pipe
     hung = False
     try:
-        for line in _lines(process.stdout.fileno(), started + limit):
+        for line in _lines(process.stdout.fileno(), started + limit, stop):
             if line is None:
                 hung = True
                 break
@@ -81,12 +106,16 @@ def run_to_end(
     return Ended(None if hung else status, tuple(kept), time.monotonic() - started)
 
 
-def _lines(source: int, deadline: float) -> Iterator[str | None]:
+def _lines(source: int, deadline: float, stop: Stop | None) -> Iterator[str | None]:
     """Lines without their end as they come; None, as the last, when the deadline (monotonic) came first."""
     waiting = select.poll()
     waiting.register(source, select.POLLIN)
+    if stop is not None:
+        waiting.register(stop, select.POLLIN)
     rest = b""
-    while waiting.poll(max(0.0, deadline - time.monotonic()) * 1000):
+    while ready := waiting.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        if stop is not None and any(one == stop.fileno() for one, _ in ready):
+            raise FinwaitError("stopped")
         piece = os.read(source, _PIECE)
         if not piece:
             if rest:

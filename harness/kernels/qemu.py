@@ -104,6 +104,7 @@ class Qemu:
                 ended = run_to_end(
                     self._argv(files, disk, returned.file),
                     limit=job.real_limit,
+                    stop=job.stop,
                     cwd=job.output,
                     env={"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", "LC_ALL": "C"},
                     console=line,

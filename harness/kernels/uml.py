@@ -84,6 +84,7 @@ class Uml:
             ended = run_to_end(
                 self._argv(files, control),
                 limit=job.real_limit,
+                stop=job.stop,
                 cwd=control,
                 # HOME is where it keeps its pid file; the system's own settings must not reach it.
                 env={"HOME": str(control), "PATH": os.defpath, "TMPDIR": str(memory)},

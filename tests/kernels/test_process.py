@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
-from harness.kernels.process import KEPT_LINES, Ended, run_to_end
+from harness.errors import FinwaitError
+from harness.kernels.process import KEPT_LINES, Ended, Stop, run_to_end
 
 ENV = {"PATH": os.defpath}
 
@@ -92,6 +94,20 @@ def test_console_that_raises_ends_everything() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run_to_end(("/bin/sh", "-c", "echo $$; sleep 1000"), limit=30, cwd=Path("/"), env=ENV, console=console)
+    assert _ends(seen[0], 0.0)
+
+
+def test_another_thread_ends_everything_and_nothing_more_is_begun() -> None:
+    seen: list[int] = []
+    with Stop() as stop:
+
+        def console(line: str) -> None:
+            seen.append(int(line))
+            Thread(target=stop.now).start()
+
+        for script in ("echo $$; sleep 1000", "sleep 1000"):
+            with pytest.raises(FinwaitError, match="stopped"):
+                run_to_end(("/bin/sh", "-c", script), limit=30, cwd=Path("/"), env=ENV, console=console, stop=stop)
     assert _ends(seen[0], 0.0)
 
 
