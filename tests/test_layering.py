@@ -54,7 +54,7 @@ IMPURE: Sequence[Sequence[str]] = (
     ("harness.path.inbox", "harness.path.path", "harness.sides", "harness.judging"),
     ("harness.session",),
     ("harness.duo",),
-    ("harness.states", "harness.flights"),
+    ("harness.states", "harness.flights", "harness.distance"),
     ("harness.calibration",),
     ("harness",),  # the names that scenarios import
     ("harness.program", "harness.nginx"),

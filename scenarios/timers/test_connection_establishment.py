@@ -20,7 +20,7 @@ def begin(session: Session, client: Endpoint) -> Peer:
     return peer
 
 
-@requirement("RFC6298-2-1", "RFC6298-5-1", "RFC1122-4.2.3.1-1")
+@requirement("RFC6298-2-1", "RFC6298-5-1", "RFC8961-4-1", "RFC1122-4.2.3.1-1")
 @takes(RTO_INIT)
 @both_families
 def test_syn_is_sent_again_after_a_second(session: Session) -> None:
@@ -28,7 +28,7 @@ def test_syn_is_sent_again_after_a_second(session: Session) -> None:
     peer.expect(SYN, seq=0, after=RTO_INIT)
 
 
-@requirement("RFC6298-5-4", "RFC9293-MUST-22", "RFC1122-4.2.3.1-1")
+@requirement("RFC6298-5-4", "RFC8961-4-6", "RFC9293-MUST-22", "RFC1122-4.2.3.1-1")
 @takes(63 * SECOND)
 def test_each_syn_sent_again_doubles_the_timer(session: Session) -> None:
     peer = begin(session, session.socket())
@@ -36,7 +36,7 @@ def test_each_syn_sent_again_doubles_the_timer(session: Session) -> None:
         peer.expect(SYN, seq=0, after=rto)
 
 
-@requirement("RFC6298-5-4", "RFC9293-MUST-22")
+@requirement("RFC6298-5-4", "RFC8961-4-6", "RFC9293-MUST-22", "FSM-210")
 @takes(63 * SECOND)
 def test_each_syn_sent_again_doubles_the_timer_where_that_is_asked_for(session: Session) -> None:
     client = session.socket()
@@ -81,7 +81,7 @@ def test_syn_is_sent_again_for_three_minutes_where_that_is_asked_for(session: Se
     session.expect_error(client, "ETIMEDOUT", at_least=SYN_R2)
 
 
-@requirement("RFC6298-2-1", "RFC6298-5-4", "FSM-009")
+@requirement("RFC6298-2-1", "RFC6298-5-4", "RFC8961-4-1", "RFC8961-4-6", "FSM-009")
 @takes(RTO_INIT, 2 * RTO_INIT)
 @both_families
 def test_syn_ack_is_sent_again_after_one_and_two_seconds(session: Session, listener: Endpoint) -> None:

@@ -14,7 +14,7 @@ def wait_with_acks(connection: Connection) -> Connection:
     return connection
 
 
-@requirement("RFC9293-MUST-40", "RFC9293-SHLD-18")
+@requirement("RFC9293-MUST-40", "RFC9293-SHLD-18", "RFC5681-4.2-1")
 @takes(DELACK_LIMIT)
 def test_single_segment_is_acknowledged_within_half_a_second(established: Connection) -> None:
     _, peer = wait_with_acks(established)
@@ -40,7 +40,7 @@ def test_acknowledgment_rides_on_the_answer(established: Connection) -> None:
     peer.send(ACK, seq=4, ack=7)
 
 
-@requirement("RFC9293-SHLD-19")
+@requirement("RFC9293-SHLD-19", "RFC5681-4.2-1")
 def test_second_full_segment_is_acknowledged_at_once(established: Connection) -> None:
     _, peer = wait_with_acks(established)
     first = peer.make(ACK, seq=1, ack=1, data=FULL)
@@ -50,7 +50,7 @@ def test_second_full_segment_is_acknowledged_at_once(established: Connection) ->
     peer.expect(ACK, seq=1, ack=2897)
 
 
-@requirement("RFC9293-SHLD-19")
+@requirement("RFC9293-SHLD-19", "RFC5681-4.2-1")
 def test_second_full_segment_is_acknowledged_as_soon_as_it_is_read(established: Connection) -> None:
     server, peer = wait_with_acks(established)
     peer.allow(ACK, seq=1, ack=1449)

@@ -59,8 +59,8 @@ def test_probe_carries_an_octet_of_the_data_that_wait(established: Connection, f
 @takes(HOUR)
 def test_connection_stays_open_while_probes_are_answered(established: Connection) -> None:
     peer = close_window(established)
-    for _ in range(MORE_THAN_R2):
-        expect_probe(peer, within=RTO_MOST)
+    for rto in backoff(RTO_MIN, MORE_THAN_R2):
+        expect_probe(peer, after=rto)
         peer.send(ACK, seq=1, ack=6, window=0)
     peer.send(ACK, seq=1, ack=6)
     peer.expect(ACK, seq=6, ack=1, data=b"waiting")
@@ -99,3 +99,27 @@ def test_opened_window_lets_the_data_out_at_once(established: Connection, answer
         peer.send(ACK, seq=1, ack=6, window=0)
     peer.send(ACK, seq=1, ack=6)
     peer.expect(ACK, seq=6, ack=1, data=b"waiting")
+
+
+@requirement("RFC9293-SHLD-17", "RFC9293-MUST-37")
+@takes(HOUR)
+def test_connection_outlives_a_window_that_shrank_over_data_on_their_way(established: Connection) -> None:
+    server, peer = established
+    server.set_option("TCP_NODELAY", 1)
+    server.send(b"taken")
+    peer.expect(ACK, seq=1, ack=1, data=b"taken")
+    server.send(b"beyond")
+    peer.expect(ACK, seq=6, ack=1, data=b"beyond")
+    for rto in backoff(RTO_MIN, MORE_THAN_R2):
+        peer.send(ACK, seq=1, ack=6, window=0)
+        peer.expect_one_of(
+            within=rto,
+            at_least=rto,
+            again=Pattern(ACK, seq=6, ack=1, data=b"beyond"),
+            octet=Pattern(ACK, seq=6, ack=1, data=b"b"),
+            empty=Pattern(ACK, seq=5, ack=1),
+        )
+    peer.send(ACK, seq=1, ack=12)
+    server.send(b"waiting")
+    peer.expect(ACK, seq=12, ack=1, data=b"waiting")
+    peer.send(ACK, seq=1, ack=19)

@@ -15,7 +15,7 @@ RTO_AFTER_LOST_SYN = Span(3 * RTO_INIT.ns, "RTO_AFTER_LOST_SYN", "RFC 6298 5.7: 
 RETRIES2 = 15  # tcp_retries2, pinned to its default
 
 
-@requirement("RFC6298-5-4", "RFC6298-5-5", "RFC9293-MUST-19")
+@requirement("RFC6298-5-4", "RFC6298-5-5", "RFC8961-4-6", "RFC9293-MUST-19")
 @takes(7 * RTO_MIN)
 def test_each_retransmission_doubles_the_timer(established: Connection, first_rto: Span) -> None:
     server, peer = established
@@ -36,7 +36,7 @@ def test_retransmission_waits_for_a_second_at_least(established: Connection) -> 
     peer.expect(ACK, seq=1, ack=1, data=b"lost", at_least=RTO_FLOOR, within=2 * RTO_FLOOR)
 
 
-@requirement("RFC9293-SHLD-11", "RFC9293-MUST-20", "RFC6298-2-5", "RFC6298-5-4")
+@requirement("RFC9293-SHLD-11", "RFC9293-MUST-20", "RFC6298-2-5", "RFC6298-5-4", "RFC8961-4-6", "RFC8961-4-8")
 @takes(15 * RTO_MOST)
 def test_data_are_sent_again_ever_more_rarely_and_then_given_up(session: Session, established: Connection) -> None:
     server, peer = established
