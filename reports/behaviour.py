@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from harness.options import Option
 from harness.segment import PSH, Segment, format_flags
@@ -62,9 +63,16 @@ def group_free(name: str) -> str:
     return name.removeprefix("TcpExt") if name.startswith("TcpExt") else name.removeprefix("Tcp")
 
 
+_SPLIT = {"PAWSTimewait": "PAWSEstab"}
+"""What a later kernel counts apart, and an earlier one with others."""
+
+
 def counters(result: Result) -> dict[str, int]:
-    """The counters that tell behaviour, by their short names."""
-    named = {group_free(name): value for name, value in result.counters.items()}
+    """The counters that tell behaviour, by their short names; what one kernel counts apart, all count together."""
+    named = Counter[str]()
+    for name, value in result.counters.items():
+        short = group_free(name)
+        named[_SPLIT.get(short, short)] += value
     return {name: value for name, value in sorted(named.items()) if name in COUNTERS}
 
 
@@ -114,27 +122,31 @@ def segment_changes(before: Iterable[Event], after: Iterable[Event]) -> list[str
     cookie hangs on the kernel's key (RFC 7413 4.1.2). What two applications say to each other on a path is left out
     where the scenario leaves it open.
     """
-    first, second = _sent_by_kernel(before), _sent_by_kernel(after)
+    first, second = _by_sender(before), _by_sender(after)
+    texts = (_parting(sender, first.get(sender, []), second.get(sender, [])) for sender in sorted(first | second))
+    return [text for text in texts if text]
+
+
+def _parting(sender: str, first: Sequence[str], second: Sequence[str]) -> str:
     if first == second:
-        return []
+        return ""
     place = next(
         (number for number, pair in enumerate(zip(first, second, strict=False)) if pair[0] != pair[1]),
         min(len(first), len(second)),
     )
     was, now = (seen[place] if place < len(seen) else "none" for seen in (first, second))
-    return [f"segment {place + 1} of the kernel's: {now}, was {was}"]
+    return f"segment {place + 1} of the {sender}'s: {now}, was {was}"
 
 
-def _sent_by_kernel(events: Iterable[Event]) -> list[str]:
-    found = [event for event in events if isinstance(event, Received) or (isinstance(event, Forwarded) and event.step)]
-    # how the segments of two kernels interleave hangs on when each was sent
-    found.sort(key=lambda event: event.side if isinstance(event, Forwarded) else "")
-    return [
-        (f"{event.side}'s " if isinstance(event, Forwarded) else "")
-        + (f"#{event.connection} " if event.connection != 1 else "")
-        + _essence(event.segment)
-        for event in found
-    ]
+def _by_sender(events: Iterable[Event]) -> dict[str, list[str]]:
+    """How the segments of two kernels interleave hangs on when each was sent, so each kernel's stand for themselves."""
+    found: dict[str, list[str]] = {}
+    for event in events:
+        if isinstance(event, Received) or (isinstance(event, Forwarded) and event.step):
+            sender = event.side if isinstance(event, Forwarded) else "kernel"
+            of = f"#{event.connection} " if event.connection != 1 else ""
+            found.setdefault(sender, []).append(of + _essence(event.segment))
+    return found
 
 
 def _essence(segment: Segment) -> str:

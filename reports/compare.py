@@ -69,7 +69,13 @@ class Uncompared:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What came out. ``same`` scenarios were judged alike and showed the same behaviour."""
+    """What came out.
+
+    Args:
+        same: how many scenarios were judged alike and showed the same behaviour.
+        unseen: of how many of these only verdicts, answers and counters could be held against each other, for a run
+            kept no timeline of them.
+    """
 
     before: LoadedRun
     after: LoadedRun
@@ -78,6 +84,7 @@ class Comparison:
     changed: tuple[Change, ...]
     uncompared: tuple[Uncompared, ...]
     same: int
+    unseen: int = 0
 
     @property
     def exit_status(self) -> int:
@@ -102,7 +109,7 @@ def compare(before: LoadedRun, after: LoadedRun) -> Comparison:
     fixes: list[Change] = []
     changed: list[Change] = []
     uncompared: list[Uncompared] = []
-    same = 0
+    same = unseen = 0
     for scenario in dict.fromkeys([*before.results, *after.results]):
         hindered = _hindrance(scenario, before.results.get(scenario), after.results.get(scenario))
         if hindered:
@@ -117,7 +124,8 @@ def compare(before: LoadedRun, after: LoadedRun) -> Comparison:
             uncompared.append(Uncompared(scenario, unread))
         else:
             same += 1
-    return Comparison(before, after, tuple(regressions), tuple(fixes), tuple(changed), tuple(uncompared), same)
+            unseen += not (change.before.timeline and change.after.timeline)
+    return Comparison(before, after, tuple(regressions), tuple(fixes), tuple(changed), tuple(uncompared), same, unseen)
 
 
 def _hindrance(scenario: str, before: Result | None, after: Result | None) -> Uncompared | None:
@@ -180,7 +188,8 @@ def _run(run: LoadedRun) -> Line:
 
 def _change_lines(change: Change, names: list[str], width: int) -> list[Line]:
     made: list[Line] = [[("  " + in_words(change.scenario), "bold")], [("  " + change.scenario, "dim")]]
-    made += [[("    " + what, "")] for what in (*change.what, *_failure(change.after), *_mended(change.after))]
+    texts = (*change.what, *_failure(change.after), *_mended(change.after), *_before(change))
+    made += [[("    " + text, "")] for text in texts]
     results = (change.before, change.after)
     if not any(change.timelines):
         return [*made, [("    no timeline was kept", "dim")]]
@@ -198,6 +207,12 @@ def _failure(result: Result) -> list[str]:
     text = result.message.splitlines()
     end = next((number for number, line in enumerate(text) if line.startswith(("kernel ", "so far "))), len(text))
     return text[:end] if result.outcome == Outcome.DEVIATES else []
+
+
+def _before(change: Change) -> list[str]:
+    """What a fix mended: of all else the second run tells."""
+    mended = change.after.outcome != Outcome.DEVIATES
+    return [f"before    {line}" for line in _failure(change.before)] if mended else []
 
 
 def _mended(result: Result) -> list[str]:
@@ -251,6 +266,8 @@ def _conclusion(comparison: Comparison) -> Line:
     line: Line = []
     for count, word, style in counts:
         line += [(", " if line else "", ""), (f"{count} {word}", style if count else "dim")]
+    if comparison.unseen:
+        line.append((f"; of {comparison.unseen} the segments were not kept", "yellow"))
     if comparison.exit_status == _IN_DOUBT:
         reason = "a regression may hide behind them" if comparison.uncompared else "there was nothing to compare"
         line.append((f": {reason}", "bold magenta"))

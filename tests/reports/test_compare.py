@@ -130,6 +130,20 @@ def test_cookie_of_another_key_is_no_other_segment() -> None:
     assert behaviour.segment_changes(answered("0102030405060708"), answered("0102")) != []
 
 
+def test_each_side_of_a_path_is_compared_by_itself() -> None:
+    client, server = (Forwarded(0, Segment(flags=ACK, seq=1, ack=1), side, step="1") for side in ("client", "server"))
+    assert behaviour.segment_changes([client, server], [server]) == [
+        "segment 1 of the client's: none, was . 1:1(0) ack 1"
+    ]
+
+
+def test_what_one_kernel_counts_apart_all_count_together() -> None:
+    together, apart = (
+        msgspec.structs.replace(GOOD, counters={f"TcpExt{name}": 1}) for name in ("PAWSEstab", "PAWSTimewait")
+    )
+    assert behaviour.counter_changes(together, apart) == []
+
+
 def test_what_a_scenario_leaves_to_the_applications_is_no_change() -> None:
     def on_the_path(*, step: str, length: int) -> list[Event]:
         said = Segment(flags=ACK, seq=1, ack=1, data=b"x" * length)
@@ -138,6 +152,24 @@ def test_what_a_scenario_leaves_to_the_applications_is_no_change() -> None:
     assert behaviour.segment_changes(on_the_path(step="", length=3), on_the_path(step="", length=4)) == []
     judged = on_the_path(step="2: expect", length=3), on_the_path(step="2: expect", length=4)
     assert behaviour.segment_changes(*judged) != []
+
+
+@pytest.mark.parametrize("keeping", [(), ("first",), ("second",), ("first", "second")])
+def test_runs_without_timelines_say_that_their_segments_were_not_compared(
+    make_run: MakeRun, disorder: Disorder, keeping: tuple[str, ...]
+) -> None:
+    found = _compare(make_run, [GOOD], [GOOD], timelines={name: {FIN: disorder()} for name in keeping})
+    unseen = 0 if len(keeping) == 2 else 1
+    assert (found.same, found.unseen) == (1, unseen)
+    assert ("of 1 the segments were not kept" in "".join(plain(lines(found, 200)))) == bool(unseen)
+
+
+def test_a_fix_tells_what_it_mended(make_run: MakeRun) -> None:
+    before = msgspec.structs.replace(BAD, message="expected  > nothing\nobserved  > .\nso far  x")
+    told = "".join(plain(lines(_compare(make_run, [before], [GOOD]), 200)))
+    assert "before    expected  > nothing" in told
+    assert "before    observed  > ." in told
+    assert "so far" not in told
 
 
 @pytest.mark.parametrize(
