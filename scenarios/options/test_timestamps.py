@@ -11,6 +11,7 @@ from harness.timing import DAY, SECOND
 
 FIRST, NEWER, NEWEST = 100_000, 100_100, 100_200
 STALE = 50_000
+NEVER_SENT = 123_456_789
 OUTDATED = 24 * DAY + SECOND  # RFC 7323 5.5: more than 24 days
 
 
@@ -87,6 +88,39 @@ def test_fin_with_a_stale_timestamp_is_acknowledged_and_dropped(established: Con
     peer.send(ACK, seq=6, ack=1, data=b"fresh", options=stamp(NEWER))
     peer.expect(ACK, seq=1, ack=11)
     assert server.receive() == b"firstfresh"
+
+
+@requirement("RFC7323-5.3-2")
+@both_families
+def test_old_ack_with_a_stale_timestamp_is_answered(established: Connection) -> None:
+    _, peer = established
+    peer.send(ACK, seq=1, ack=1, data=b"first", options=stamp(FIRST))
+    peer.expect(ACK, seq=1, ack=6)
+    peer.send(ACK, seq=1, ack=1, options=stamp(STALE))
+    assert echo(peer.expect(ACK, seq=1, ack=6)) == FIRST
+
+
+@requirement("RFC7323-4.3-1")
+@both_families
+def test_echo_follows_data_whose_ack_is_old(established: Connection) -> None:
+    server, peer = established
+    server.send(b"question")
+    peer.expect(ACK, seq=1, ack=1, data=b"question")
+    peer.send(ACK, seq=1, ack=9, options=stamp(FIRST))
+    peer.send(ACK, seq=1, ack=1, data=b"first", options=stamp(NEWER))
+    assert echo(peer.expect(ACK, seq=9, ack=6)) == NEWER
+
+
+@requirement("RFC9293-3.10.7.4", "RFC7323-3.2")
+@both_families
+def test_ack_that_echoes_what_was_never_sent_opens_the_connection(syn_received: Connection) -> None:
+    """Nothing in RFC 7323 has an echo checked; only Eifel detection (RFC 3522) goes by it."""
+    _, peer = syn_received
+    peer.send(ACK, seq=1, ack=1, options=f"nop,nop,TS val {FIRST} ecr {NEVER_SENT}")
+    peer.send(ACK, seq=1, ack=1, data=b"first", options=stamp(NEWER))
+    reply = peer.expect_one_of(opened=Pattern(ACK, seq=1, ack=6), refused=Pattern(ACK, seq=1, ack=1))
+    peer.allow(ACK, seq=1, ack=6)
+    reply.require("opened")
 
 
 @requirement("RFC7323-5.2-1", "RFC9293-U-4")

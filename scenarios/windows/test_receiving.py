@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, RST, URG, Connection, Endpoint, Segment, Session, both_families, requirement
+from harness import ACK, RST, URG, Connection, Endpoint, Pattern, Segment, Session, both_families, requirement
 from harness.marks import in_shared_lab
 from harness.syscalls import errno_of
 
@@ -16,7 +16,8 @@ pytestmark = in_shared_lab
 BUFFER = 8192
 MANY = 100  # segments: more than fit
 PIECE = 1000  # bytes in a segment that fits any MTU
-SMALL = 50
+SMALL, SOME = 50, 600
+LESS_THAN_A_SEGMENT = 1024  # a buffer whose window one segment overruns
 
 
 @pytest.fixture
@@ -120,6 +121,29 @@ def test_window_does_not_open_by_a_little(established: Connection, full: int, ms
     server.receive()
     update = peer.expect(ACK, seq=1, ack=full)
     assert update.window >= min(mss, BUFFER // 2)
+
+
+@requirement("RFC9293-3.10.7.4", "RFC9293-E-11")
+@both_families
+@pytest.mark.parametrize("waiting", [0, SOME], ids=["nothing-unread", "unread"])
+def test_of_data_that_overrun_the_window_the_part_inside_is_taken(
+    session: Session, listener: Endpoint, waiting: int
+) -> None:
+    """A segment is trimmed to what lies in the window (RFC 9293 3.10.7.4 first)."""
+    listener.set_option("SO_RCVBUF", LESS_THAN_A_SEGMENT)
+    _, peer = session.establish(listener, options="mss 1460")
+    number = 1 + waiting
+    if waiting:
+        peer.send(ACK, seq=1, ack=1, data=bytes(waiting))
+        peer.expect(ACK, seq=1, ack=number)
+    edge = number + peer.offer.window(number)
+    peer.send(ACK, seq=number, ack=1, data=bytes(edge - number + SMALL))
+    reply = peer.expect_one_of(
+        trimmed=Pattern(ACK, seq=1, ack=edge),
+        whole=Pattern(ACK, seq=1, ack=edge + SMALL),
+        refused=Pattern(ACK, seq=1, ack=number),
+    )
+    reply.require("trimmed")
 
 
 @requirement("RFC7323-2.4-2", "RFC9293-E-9")
