@@ -225,11 +225,13 @@ class Peer(Sender):
     def expect_silence(self, for_: Span = QUIET) -> None:
         """Wait ``for_`` this long; the kernel must not send anything on this connection.
 
+        What it sent after that is left for what comes next, though this process may see it in the same moment.
+
         Raises:
             Mismatch: it did.
         """
         step = self._hub.timeline.step(f"expect silence for {for_}")
-        end = time.monotonic_ns() + for_.ns
+        end, stamped_end = time.monotonic_ns() + for_.ns, time.time_ns() + for_.ns
         if (
             self._hub.profile.virtual
         ):  # free, and select(2) oversleeps by 1/1000 (select_estimate_accuracy, fs/select.c)
@@ -237,7 +239,9 @@ class Peer(Sender):
         # what is allowed neither breaks the silence nor ends it
         while (arrival := self._next(Expectation({}, None))) is None and self._hub.pump(end - time.monotonic_ns()):
             pass
-        if arrival is not None:
+        if arrival is not None and arrival.at > stamped_end:
+            self._inbox.appendleft(arrival)
+        elif arrival is not None:
             elapsed = arrival.at - self._cause(arrival.at).end
             self._settle(arrival, f"{step}: broken")
             raise Mismatch([f"> silence for {for_}"], f"> {arrival.event.segment}   at +{format_ms(max(0, elapsed))}")

@@ -9,6 +9,7 @@ import pytest
 
 from harness.endings import close, shutdown_wr
 from harness.errors import FinwaitError
+from harness.hub import Hub
 from harness.pattern import ANY, Between, Pattern
 from harness.segment import ACK, FIN, SYN
 from harness.session import Connection, Session
@@ -154,6 +155,22 @@ def test_silence_that_is_broken_says_by_what(conversation: Connection) -> None:
         peer.expect_silence()
     assert raised.value.expected == ("> silence for 60 ms (QUIET)",)
     assert re.fullmatch(r"> P\. 1:2\(1\) ack 1 win .*   at \+[\d.]+ ms", raised.value.observed)
+
+
+def test_silence_is_not_broken_by_what_came_after_it(conversation: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    server, peer = conversation
+    pump = Hub.pump
+
+    def oversleep(hub: Hub, wait_ns: int) -> bool:
+        if wait_ns > 0:
+            time.sleep(wait_ns / 1e9)
+            server.send(b"x")
+        return pump(hub, QUIET.ns)
+
+    monkeypatch.setattr(Hub, "pump", oversleep)
+    peer.expect_silence()
+    monkeypatch.undo()
+    peer.expect(ACK, seq=1, ack=1, data=b"x")
 
 
 def test_silence_is_not_broken_by_what_is_allowed_and_lasts_all_the_same(conversation: Connection) -> None:
