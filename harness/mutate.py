@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from harness.kernels.spec import KernelSpec
 from harness.rounds import ALTERED, Plan
 from harness.runfolder import make_folder, new_name, write_whole
 from harness.segment import SYN
-from harness.tamper import KINDS
+from harness.tamper import KINDS, OF_NO_ACCOUNT
 from harness.timeline import Event, Received, Result
 from harness.timing import PHASE_NS
 from harness.verdict import Outcome
@@ -61,6 +61,17 @@ def numbers(result: Result, events: Iterable[Event]) -> range:
     return range(last + 1 if last < len(received) else 1, len(received) + 1)
 
 
+def alterations(result: Result, events: Sequence[Event]) -> Iterator[str]:
+    """All that can be done to a scenario's answers: ``KIND:NUMBER``.
+
+    A segment that no step of it was about is one that it allows.
+    """
+    received = [event for event in events if isinstance(event, Received)]
+    for number in numbers(result, events):
+        judged = received[number - 1].step
+        yield from (f"{kind}:{number}" for kind in KINDS if judged or kind not in OF_NO_ACCOUNT)
+
+
 def plan_of(run: LoadedRun, *, sample: int | None = None, seed: int = 0) -> Plan:
     """Every kind of tampering with every answer, of each scenario that conformed.
 
@@ -70,11 +81,10 @@ def plan_of(run: LoadedRun, *, sample: int | None = None, seed: int = 0) -> Plan
         seed: of the choice.
     """
     every = [
-        (scenario, f"{kind}:{number}")
+        (scenario, text)
         for scenario, result in run.results.items()
         if result.outcome == Outcome.CONFORMS
-        for number in numbers(result, run.timeline(result))
-        for kind in KINDS
+        for text in alterations(result, run.timeline(result))
     ]
     chosen = every
     if sample is not None and sample < len(every):

@@ -9,14 +9,13 @@ import msgspec
 
 from harness.errors import FinwaitError
 from harness.segment import ACK, FIN, RST, Segment, add
-from harness.timing import MS
+from harness.timing import DAY
 
 Seen = tuple[int, Segment]
 """A received segment and its time in ns."""
 
-DELAY_NS = 10_000 * MS
-"""Later than any bound of a scenario that does not wait for a timer."""
-
+DELAY_NS = 100 * DAY.ns
+"""Later than any bound: the longest is of 24 days of silence. Nobody waits for it, the time is written."""
 
 STEP = 100_003
 """What is added to a number: so much that no altered answer is by chance another one that a scenario declares."""
@@ -41,6 +40,9 @@ KINDS: Mapping[str, Callable[[Seen], list[Seen]]] = {
     "rst": _with(flags=lambda segment: segment.flags ^ RST),
 }
 """What can be done to a segment, by name."""
+
+OF_NO_ACCOUNT = frozenset({"drop", "duplicate", "delay"})
+"""What nobody could notice of a segment that a scenario allows: it may be missing, come twice, or come late."""
 
 
 @dataclass(frozen=True, slots=True)

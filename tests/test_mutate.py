@@ -18,7 +18,7 @@ from harness.errors import FinwaitError
 from harness.jobs import VIRTUAL_LIMIT, backend_of
 from harness.kernels.cache import Cache
 from harness.kernels.spec import parse
-from harness.mutate import Mutator, judge, numbers, parts_of
+from harness.mutate import Mutator, alterations, judge, numbers, parts_of
 from harness.rounds import Rounds, read_plan
 from harness.segment import ACK, FIN, SYN, Flags, Segment
 from harness.tamper import KINDS, Tampering
@@ -49,6 +49,12 @@ def result(outcome: str = "conforms", answer: str = "", *, received: int = 0, ta
 )
 def test_answers_after_the_handshake_are_altered(flags: list[Flags], judged: int, altered: list[int]) -> None:
     assert list(numbers(result(received=judged), answered(*flags))) == altered
+
+
+def test_what_is_allowed_is_altered_in_its_fields_alone() -> None:
+    judged, allowed = Received(1, Segment(flags=FIN | ACK), "1: expect"), Received(2, Segment(flags=ACK))
+    found = set(alterations(result(received=2), [judged, allowed]))
+    assert found == {f"{kind}:1" for kind in KINDS} | {"seq:2", "ack:2", "fin:2", "rst:2"}
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ def test_data_without_an_answer_end_the_connection(session: Session, established
     server.set_option("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)
     server.send(b"lost")
     peer.expect(ACK, seq=1, ack=1, data=b"lost")
+    peer.expect_silence()  # before it is sent again
     peer.allow(ACK, seq=1, ack=1, data=b"lost")
     session.expect_error(server, "ETIMEDOUT", at_least=USER_TIMEOUT, within=2 * USER_TIMEOUT)
     peer.send(ACK, seq=1, ack=5)
