@@ -128,9 +128,31 @@ def test_paths_of_the_user_count_from_the_users_folder(tmp_path: Path, monkeypat
     assert chosen.outside == (tmp_path / "mine" / "test_mine.py",)
 
 
+@pytest.mark.parametrize("given", [["--baseline", "known.toml"], ["--baseline=known.toml"]])
+def test_files_of_options_count_from_the_users_folder_and_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str]
+) -> None:
+    (tmp_path / "known.toml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    chosen = selection.select(given, CHECKOUT)
+    assert f"--baseline={tmp_path}/known.toml" in chosen.arguments
+    assert f"--rootdir={CHECKOUT}" in chosen.arguments
+    assert chosen.outside == (tmp_path / "known.toml",)
+
+
 def test_all_scenarios_are_the_default() -> None:
     chosen = selection.select(["-x"], CHECKOUT)
     assert chosen.arguments[-1] == str(CHECKOUT / "scenarios")
+    assert f"--rootdir={CHECKOUT}" in chosen.arguments
+    assert chosen.outside == ()
+
+
+def test_what_belongs_to_an_option_is_no_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    given = ["-k", "disorder", "--run-dir", "runs", "-n", "2"]
+    chosen = selection.select(given, CHECKOUT)
+    assert chosen.arguments[-7:] == (*given, str(CHECKOUT / "scenarios"))
     assert f"--rootdir={CHECKOUT}" in chosen.arguments
     assert chosen.outside == ()
 
