@@ -29,22 +29,24 @@ def established(session: Session, listener: Endpoint) -> Connection:
 
 @requirement("RFC2018-5-2", "RFC2018-8-1")
 @real_timers
-def test_left_edge_is_sent_again_though_it_was_sacked(established: Connection) -> None:
+def test_left_edge_is_sent_again_though_it_was_sacked(session: Session, established: Connection) -> None:
     """The receiver has taken its word back: the ACK has reached the block, and says no more of it (RFC 2018 8)."""
     _, peer = established
     peer.send(ACK, seq=1, ack=1, options=f"nop,nop,sack {SECOND}:{THIRD}")
     peer.send(ACK, seq=1, ack=SECOND)
-    peer.expect(ACK, seq=SECOND, ack=1, length=IPV4_MSS, within=RTO_INIT)
+    peer.expect(ACK, seq=SECOND, ack=1, length=IPV4_MSS, within=session.profile.first_rto())
 
 
 @requirement("RFC2018-5-1", "RFC2018-5.1-1", "RFC2018-8-1")
 @real_timers
-def test_everything_is_sent_again_after_a_receiver_took_its_word_back(established: Connection) -> None:
+def test_everything_is_sent_again_after_a_receiver_took_its_word_back(
+    session: Session, established: Connection
+) -> None:
     server, peer = established
     server.set_sysctl("net/ipv4/tcp_frto", 0)
     peer.send(ACK, seq=1, ack=1, options=f"nop,nop,sack {SECOND}:{THIRD}")
     peer.send(ACK, seq=1, ack=SECOND)
-    peer.expect(ACK, seq=SECOND, ack=1, length=IPV4_MSS, within=RTO_INIT)
+    peer.expect(ACK, seq=SECOND, ack=1, length=IPV4_MSS, within=session.profile.first_rto())
     peer.send(ACK, seq=1, ack=THIRD)
     peer.expect(ACK, seq=THIRD, ack=1, length=IPV4_MSS)
     peer.expect(ACK, seq=FOURTH, ack=1, length=IPV4_MSS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, RTO_INIT, Connection, Endpoint, Peer, Session, requirement
+from harness import ACK, RTO_INIT, RTO_MIN, Connection, Endpoint, Peer, Session, requirement
 from harness.flights import FLIGHT, IPV4_MSS, expect_flight, write_segments
 from harness.marks import in_shared_lab
 
@@ -148,7 +148,7 @@ def test_flight_after_a_timeout_is_one_segment_and_then_two(session: Session, es
     server.set_sysctl("net/ipv4/tcp_frto", 0)  # else it looks first whether the timeout was spurious (RFC 5682)
     write_segments(server, 3 * FLIGHT)
     expect_flight(peer, FLIGHT, seq=1)
-    peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, within=RTO_INIT)
+    peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, within=session.profile.first_rto())
     assert_no_more(session, peer)
     peer.send(ACK, seq=1, ack=number(1))
     expect_flight(peer, 2, seq=number(1))
@@ -166,8 +166,9 @@ def test_flight_after_timeouts_doubles_up_to_half_of_what_was_in_flight(
     server.set_sysctl("net/ipv4/tcp_frto", 0)
     write_segments(server, 4 * FLIGHT)
     expect_flight(peer, FLIGHT, seq=1)
-    for _ in range(timeouts):
-        peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, within=RTO_INIT)
+    first = session.profile.first_rto()
+    for at_least, within in ((None, first), (2 * RTO_MIN, 2 * first))[:timeouts]:
+        peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, at_least=at_least, within=within)
     acknowledged = 1
     for segments in (2, 4):
         peer.send(ACK, seq=1, ack=number(acknowledged))

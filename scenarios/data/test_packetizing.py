@@ -6,13 +6,15 @@ import socket
 
 import pytest
 
-from harness import ACK, PSH, RTO_INIT, Connection, both_families, requirement
+from harness import ACK, PSH, Connection, both_families, requirement
 from harness.flights import IPV4_MSS, TIMESTAMPS, expect_flight
 from harness.marks import in_shared_lab
+from harness.timing import MS, Span
 
 pytestmark = in_shared_lab
 
 FULL = IPV4_MSS - TIMESTAMPS
+CORKED = Span(200 * MS, "CORKED", "tcp(7), TCP_CORK: the most that output is held back")
 
 
 @requirement("RFC9293-MUST-60", "RFC9293-MUST-61")
@@ -104,7 +106,7 @@ def test_data_that_are_not_pushed_are_collected(established: Connection) -> None
 def test_data_that_are_not_pushed_are_sent_in_the_end(established: Connection) -> None:
     server, peer = established
     server.send(b"one and no other", socket.MSG_MORE)
-    peer.expect(ACK, seq=1, ack=1, data=b"one and no other", within=RTO_INIT)
+    peer.expect(ACK, seq=1, ack=1, data=b"one and no other", within=CORKED)
 
 
 @requirement("RFC9293-SHLD-28")

@@ -11,7 +11,6 @@ from harness import (
     ACK,
     CWR,
     ECE,
-    RTO_INIT,
     SYN,
     Connection,
     Endpoint,
@@ -194,12 +193,12 @@ def test_retransmission_is_neither_ect_nor_cwr(established: Connection) -> None:
 
 @requirement("RFC3168-6.1.6-1")
 @pytest.mark.parametrize("hold_timers", [False])
-def test_window_probe_is_neither_ect_nor_cwr(established: Connection) -> None:
+def test_window_probe_is_neither_ect_nor_cwr(session: Session, established: Connection) -> None:
     server, peer = established
     peer.send(ACK, seq=1, ack=1, data=b"!")
     peer.expect(ACK, seq=1, ack=2)
     peer.send(ACK, seq=2, ack=1, data=b"!", window=0)
     peer.expect(ACK, seq=1, ack=3)
     server.send(b"waits")
-    peer.expect(ACK, seq=0, ack=3, within=RTO_INIT)
+    peer.expect(ACK, seq=0, ack=3, within=session.profile.first_rto())
     assert peer.judged_header.ecn == NOT_ECT
