@@ -2,7 +2,7 @@
 
 Over the scenarios of the main case each kind of lie is a pytest run of its own, and all kinds run at once: what drops
 an answer waits, and what alters one computes. Of all that can be done to all answers in all scenarios, a sample is
-tried; `finwait mutate` without --sample tries all of it.
+tried, in virtual time where a kernel that has it is built; `finwait mutate` without --sample tries all of it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.jobs import backend_of
+from harness.kernels.cache import Cache
+from harness.kernels.spec import Kind, known
 from harness.tamper import KINDS
 
 CHECKOUT = Path(__file__).parents[1]
@@ -80,7 +83,10 @@ def test_no_scenario_conforms_when_its_last_answer_is_a_lie(tmp_path: Path) -> N
 
 
 def test_no_alteration_of_a_sample_from_all_scenarios_goes_unnoticed(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "harness", "mutate", f"--run-dir={tmp_path}", f"--sample={SAMPLE}"]
+    virtual = [spec for spec in known() if spec.kind is Kind.UML_VIRTUAL]
+    built = [spec.name for spec in virtual if backend_of(spec, Cache.of_user()).available() is None]
+    kernel = f"--kernel={(built or ['host'])[-1]}"
+    command = [sys.executable, "-m", "harness", "mutate", kernel, f"--run-dir={tmp_path}", f"--sample={SAMPLE}"]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
     ended = subprocess.run(
         [*command, "scenarios"],
