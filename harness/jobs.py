@@ -30,6 +30,9 @@ MEMORY_EACH = 1280 << 20
 # What a guest has no use for: hypothesis and xdist alone take half a second of imports, more where they are emulated.
 _WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:xdist.looponfail")
 
+# Names of what deviated are enough: all else is in the run folder, and a guest's console is slow.
+_BRIEFLY = ("-q", "--tb=no", "-rfE")
+
 REAL_LIMIT = 900.0
 """Seconds of real time that one kernel gets for all its scenarios."""
 
@@ -120,7 +123,7 @@ def pytest_job(task: Task, checkout: Path, stop: Stop) -> Job:
     selection = select(task.arguments, checkout)
     argv = (
         sys.executable,
-        *("-m", "pytest", *_WITHOUT, "--color=no"),
+        *("-m", "pytest", *_WITHOUT, *_BRIEFLY, "--color=no"),
         *("--run-dir", str(output), "--run-name", task.folder.name),
         *("--kernel-name", spec.name, "--timing", timing),
         *selection.arguments,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import FinwaitError
-from harness.kernels import guest, guest_init
+from harness.kernels import guest, guest_init, processor
 from harness.kernels.backend import Job, Run
 from harness.kernels.cache import Cache
 from harness.kernels.images import ImageKind, identify
@@ -75,7 +75,7 @@ class Uml:
         guest.check(job)
         _check_visible(job)
         files = self._files()
-        with guest.control_folder(job) as control:
+        with guest.control_folder(job) as control, processor.one_of_its_own(self.cache):
             memory = memory_folder(self.memory, (*_MEMORY_PLACES, control))
             loading = load_order(files.modules) if files.modules else ()
             guest.write_order(control, job, loading, **self._order(job))

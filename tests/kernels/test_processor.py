@@ -1,0 +1,33 @@
+"""A processor for each guest, as long as there are any."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+
+from harness.kernels.cache import Cache
+from harness.kernels.processor import one_of_its_own
+
+
+def test_each_guest_has_a_processor_that_no_other_has(tmp_path: Path) -> None:
+    allowed = os.sched_getaffinity(0)
+    cache = Cache(tmp_path)
+    with ExitStack() as guests:
+        given = []
+        for _ in allowed:
+            given.append(guests.enter_context(one_of_its_own(cache)))
+            assert os.sched_getaffinity(0) == {given[-1]}
+            os.sched_setaffinity(0, allowed)  # another guest is started from another thread, which is free yet
+        assert set(given) == allowed
+        assert guests.enter_context(one_of_its_own(cache)) is None
+        assert os.sched_getaffinity(0) == allowed
+    with one_of_its_own(cache) as again:
+        assert again in allowed
+    assert os.sched_getaffinity(0) == allowed
+
+
+def test_what_is_started_there_stays_there(tmp_path: Path) -> None:
+    with one_of_its_own(Cache(tmp_path)):
+        assert subprocess.check_output(["nproc"], text=True) == "1\n"
