@@ -81,7 +81,7 @@ class Cache:
                 _clear(final)  # there without a content folder: not ours, or half removed
                 unfinished.rename(final)
                 _sync_folder(final.parent)
-            except BaseException:
+            except BaseException:  # Ctrl-C too: what is half made takes room until somebody wants it again
                 _clear(unfinished)
                 raise
             return final / "content"

@@ -83,7 +83,7 @@ def run_to_end(
             pass_fds=(lifeline, *pass_fds),
             start_new_session=True,  # Ctrl-C is for the harness, which then lets go of the lifeline
         )
-    except BaseException:
+    except BaseException:  # Ctrl-C too: without a process nothing would ever let go of the lifeline
         os.close(held)
         raise
     finally:

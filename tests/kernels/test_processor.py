@@ -31,3 +31,11 @@ def test_each_guest_has_a_processor_that_no_other_has(tmp_path: Path) -> None:
 def test_what_is_started_there_stays_there(tmp_path: Path) -> None:
     with one_of_its_own(Cache(tmp_path)):
         assert subprocess.check_output(["nproc"], text=True) == "1\n"
+
+
+def test_cache_that_cannot_be_written_costs_the_processor_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    allowed = os.sched_getaffinity(0)
+    with one_of_its_own(Cache(tmp_path / "file" / "cache")) as own:
+        assert own is None
+        assert os.sched_getaffinity(0) == allowed
