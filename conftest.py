@@ -1,3 +1,8 @@
 """Hands pytest to the harness."""
 
-pytest_plugins = ["harness.pytest_plugin", "harness.fixtures", "harness.state_fixtures", "harness.cells"]
+pytest_plugins = [
+    "harness.plugin.hooks",
+    "harness.plugin.fixtures",
+    "harness.plugin.state_fixtures",
+    "harness.plugin.cells",
+]

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.jobs import backend_of
-from harness.kernels.cache import Cache
-from harness.kernels.spec import KernelSpec, parse
-from harness.matrix import Found, run_on
-from harness.reproduce import DISORDER, ORDER
+from harness.cli.reproduce import DISORDER, ORDER
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.spec import KernelSpec, parse
+from harness.run.jobs import backend_of
+from harness.run.matrix import Found, run_on
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 # three endings, two orders, IPv4: what the limits are about

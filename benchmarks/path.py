@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 
-from harness.calibration import calibrate
 from harness.errors import FinwaitError
+from harness.live.calibration import calibrate
 from harness.path.path import Path
-from harness.timeline import Timeline
+from harness.trace.events import Timeline
 from netns import link, sysctls
 from netns.enter import Namespace
 from netns.lab import PathLab

@@ -8,14 +8,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.calibration import calibrate
+from harness.live.calibration import calibrate
+from harness.live.session import Session
+from harness.plugin.recorder import Scenario, record
 from harness.probes.tracepoints import Tracer
-from harness.recorder import Scenario, record
-from harness.runfolder import RunFolder
-from harness.segment import ACK, FIN
-from harness.session import Session
-from harness.timeline import Sent
-from harness.verdict import Outcome
+from harness.tcp.segment import ACK, FIN
+from harness.tcp.verdict import Outcome
+from harness.trace.events import Sent
+from harness.trace.folder import RunFolder
 
 ROUNDS = 100
 MS, US = 1e6, 1e3

@@ -22,10 +22,10 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.errors import FinwaitError
-from harness.kernels.cache import Cache
-from harness.kernels.spec import KernelSpec, parse
-from harness.matrix import run_on
-from reports.runs import LoadedRun, load
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.spec import KernelSpec, parse
+from harness.run.matrix import run_on
+from harness.trace.runs import LoadedRun, load
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from harness.datagram import BROADCAST_MAC, Envelope, IpHeader
-    from harness.duo import Closing, Duo, PathSession
-    from harness.endings import ENDINGS, Ending, close, shutdown_rdwr, shutdown_wr, shutdown_wr_then_close
-    from harness.endpoint import Endpoint
     from harness.errors import FinwaitError, Unsupported
-    from harness.marks import (
+    from harness.live.endings import ENDINGS, Ending, close, shutdown_rdwr, shutdown_wr, shutdown_wr_then_close
+    from harness.live.endpoint import Endpoint
+    from harness.live.peer import Peer
+    from harness.live.session import Connection, Session
+    from harness.live.states import NUMBERS, STATES, WAYS, Numbers, reach
+    from harness.live.two_kernels import Closing, KernelPair, PathSession
+    from harness.path.path import BadRules, Path
+    from harness.plugin.markers import (
         both_families,
         both_sides,
         in_shared_lab,
@@ -26,25 +29,22 @@ if TYPE_CHECKING:
         takes,
         with_and_without_timestamps,
     )
-    from harness.path.path import BadRules, Path
-    from harness.pattern import ANY, Between, Pattern
-    from harness.peer import Peer
-    from harness.segment import ACK, CWR, ECE, FIN, NONE, PSH, RST, SYN, URG, WRONG_CHECKSUM, Flags, Segment
-    from harness.session import Connection, Session
-    from harness.states import NUMBERS, STATES, WAYS, Numbers, reach
-    from harness.timing import DELACK_MAX, PROMPT, QUIET, RTO_INIT, RTO_MIN, Span
-    from harness.verdict import Mismatch, Reply
+    from harness.tcp.ip import BROADCAST_MAC, Envelope, IpHeader
+    from harness.tcp.pattern import ANY, Between, Pattern
+    from harness.tcp.segment import ACK, CWR, ECE, FIN, NONE, PSH, RST, SYN, URG, WRONG_CHECKSUM, Flags, Segment
+    from harness.tcp.timing import DELACK_MAX, PROMPT, QUIET, RTO_INIT, RTO_MIN, Span
+    from harness.tcp.verdict import Mismatch, Reply
 
 _HOMES = {
-    "harness.duo": ("Closing", "Duo", "PathSession"),
+    "harness.live.two_kernels": ("Closing", "KernelPair", "PathSession"),
     "harness.path.path": ("BadRules", "Path"),
-    "harness.endings": ("ENDINGS", "Ending", "close", "shutdown_rdwr", "shutdown_wr", "shutdown_wr_then_close"),
-    "harness.endpoint": ("Endpoint",),
+    "harness.live.endings": ("ENDINGS", "Ending", "close", "shutdown_rdwr", "shutdown_wr", "shutdown_wr_then_close"),
+    "harness.live.endpoint": ("Endpoint",),
     "harness.errors": ("FinwaitError", "Unsupported"),
-    "harness.pattern": ("ANY", "Between", "Pattern"),
-    "harness.datagram": ("BROADCAST_MAC", "Envelope", "IpHeader"),
-    "harness.peer": ("Peer",),
-    "harness.marks": (
+    "harness.tcp.pattern": ("ANY", "Between", "Pattern"),
+    "harness.tcp.ip": ("BROADCAST_MAC", "Envelope", "IpHeader"),
+    "harness.live.peer": ("Peer",),
+    "harness.plugin.markers": (
         "both_families",
         "both_sides",
         "in_shared_lab",
@@ -53,7 +53,7 @@ _HOMES = {
         "takes",
         "with_and_without_timestamps",
     ),
-    "harness.segment": (
+    "harness.tcp.segment": (
         "ACK",
         "CWR",
         "ECE",
@@ -67,10 +67,10 @@ _HOMES = {
         "Flags",
         "Segment",
     ),
-    "harness.session": ("Connection", "Session"),
-    "harness.states": ("NUMBERS", "STATES", "WAYS", "Numbers", "reach"),
-    "harness.timing": ("DELACK_MAX", "PROMPT", "QUIET", "RTO_INIT", "RTO_MIN", "Span"),
-    "harness.verdict": ("Mismatch", "Reply"),
+    "harness.live.session": ("Connection", "Session"),
+    "harness.live.states": ("NUMBERS", "STATES", "WAYS", "Numbers", "reach"),
+    "harness.tcp.timing": ("DELACK_MAX", "PROMPT", "QUIET", "RTO_INIT", "RTO_MIN", "Span"),
+    "harness.tcp.verdict": ("Mismatch", "Reply"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -100,13 +100,13 @@ __all__ = [
     "Between",
     "Closing",
     "Connection",
-    "Duo",
     "Ending",
     "Endpoint",
     "Envelope",
     "FinwaitError",
     "Flags",
     "IpHeader",
+    "KernelPair",
     "Mismatch",
     "Numbers",
     "Path",

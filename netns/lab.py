@@ -15,7 +15,7 @@ from pyroute2 import IPRoute
 from netns import link, sysctls
 from netns.enter import Namespace
 from netns.errors import FinwaitError
-from netns.plan import Plan, Side, plan
+from netns.plan import HostPlan, Plan, plan
 from netns.privilege import refusal
 
 MTU_LEAST = 1280
@@ -154,7 +154,7 @@ class PathLab(_Namespaces):
         """The server's, which is the one under test."""
         return self.server
 
-    def _join(self, middle: IPRoute, number: int, end: link.End, own: Side, other: Side) -> None:
+    def _join(self, middle: IPRoute, number: int, end: link.End, own: HostPlan, other: HostPlan) -> None:
         near = link.End(self.path, link.PATH_ENDS[number])
         with (
             link.netlink(end.namespace) as route,

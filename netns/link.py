@@ -20,7 +20,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from netns.enter import Namespace
 from netns.errors import FinwaitError, Unsupported
-from netns.plan import Side
+from netns.plan import HostPlan
 
 KERNEL_END = "kernel0"
 PEER_END = "peer0"
@@ -164,7 +164,7 @@ def _switch_offloads_off(name: str) -> None:
         device.close()
 
 
-def address_end(route: IPRoute, name: str, own: Side, other: Side, *, ipv6: bool, hold_timers: bool) -> None:
+def address_end(route: IPRoute, name: str, own: HostPlan, other: HostPlan, *, ipv6: bool, hold_timers: bool) -> None:
     """Bring an end up; give it its addresses, a route to the other side, and for good that side's link-layer address.
 
     Args:
@@ -185,7 +185,9 @@ def address_end(route: IPRoute, name: str, own: Side, other: Side, *, ipv6: bool
         _address(route, index, own, other, version, metrics)
 
 
-def _address(route: IPRoute, index: int, own: Side, other: Side, version: int, metrics: dict[str, int | str]) -> None:
+def _address(
+    route: IPRoute, index: int, own: HostPlan, other: HostPlan, version: int, metrics: dict[str, int | str]
+) -> None:
     family, bits = (socket.AF_INET, 32) if version == 4 else (socket.AF_INET6, 128)
     mine, theirs = own.address(version), other.address(version)
     flags = {} if version == 4 else {"flags": _IFA_F_NODAD | _IFA_F_NOPREFIXROUTE}

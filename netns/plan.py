@@ -19,7 +19,7 @@ _PORTS = 30_000  # below ip_local_port_range, where the kernel picks its own
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class HostPlan:
     """The addresses of one end of the veth pair."""
 
     ipv4: str
@@ -35,8 +35,8 @@ class Side:
 class Plan:
     """The addresses of one lab and the first port its peer may use."""
 
-    kernel: Side
-    peer: Side
+    kernel: HostPlan
+    peer: HostPlan
     first_port: int
 
 
@@ -63,5 +63,5 @@ def plan(number: int, process: int | None = None) -> Plan:
         six = str(IPNetwork((prefix[1].first + host, 128), version=6).ip)
         # 02: locally administered
         mac = str(EUI((0x02 << 40) + (pair << 8) + host, dialect=mac_unix_expanded))
-        sides.append(Side(four, six, mac))
+        sides.append(HostPlan(four, six, mac))
     return Plan(kernel=sides[0], peer=sides[1], first_port=_LOWEST_PORT + (owner * _PORT_STRIDE + number) % _PORTS)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from harness.options import Option
-from harness.segment import PSH, Segment, format_flags
-from harness.timeline import Event, Forwarded, Received, Result
-from harness.timing import Span, TimingProfile
+from harness.tcp.options import Option
+from harness.tcp.segment import PSH, Segment, format_flags
+from harness.tcp.timing import Span, TimingProfile
+from harness.trace.events import Event, Forwarded, Received
+from harness.trace.records import Result
 from reports.lines import short_ms
 
 REPEATABLE_NS = 100_000

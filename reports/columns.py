@@ -52,7 +52,7 @@ class Arrow:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LadderRow:
     """One moment: an arrow, or something at the kernel's side alone.
 
     Args:
@@ -93,7 +93,7 @@ class Layout:
     side: int
 
     @classmethod
-    def fitted(cls, width: int, lanes: tuple[str, ...], times: Sequence[str], rows: Sequence[Row]) -> Layout:
+    def fitted(cls, width: int, lanes: tuple[str, ...], times: Sequence[str], rows: Sequence[LadderRow]) -> Layout:
         """The layout that shows all in ``width`` columns, and is no wider than it has to be.
 
         Where that is too little, options go to a second line first, then what stands at the side is wrapped, and
@@ -147,7 +147,7 @@ def _between(layout: Layout, lane: str) -> Line:
     return line
 
 
-def draw_row(layout: Layout, time: str, row: Row) -> list[Line]:
+def draw_row(layout: Layout, time: str, row: LadderRow) -> list[Line]:
     """One moment, in as many lines as its texts need."""
     path: list[Line] = _draw_arrow(layout, row.arrow) if row.arrow else [[]]
     beside = _beside(layout, row)
@@ -169,7 +169,7 @@ def draw_row(layout: Layout, time: str, row: Row) -> list[Line]:
     return lines
 
 
-def _beside(layout: Layout, row: Row) -> list[Line]:
+def _beside(layout: Layout, row: LadderRow) -> list[Line]:
     """What stands right of the last lane: the state, and beside it the note, or below it where it is too long."""
     column = f" {row.state[: layout.state]:<{layout.state}} " if layout.state else ""
     if len(row.side) <= layout.side:

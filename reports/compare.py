@@ -7,13 +7,14 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from harness.errors import FinwaitError
-from harness.timeline import Event, Received, Result, Sent
-from harness.verdict import Outcome
+from harness.tcp.verdict import Outcome
+from harness.trace.events import Event, Received, Sent
+from harness.trace.records import Result
+from harness.trace.runs import LoadedRun, titles
 from reports.behaviour import changes
 from reports.ladder import Ladder, ladder
 from reports.lines import OUTCOME_STYLES, Line, show, width_of
 from reports.names import in_words
-from reports.runs import LoadedRun, titles
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.catalogue import Catalogue
 from harness.errors import FinwaitError
-from harness.verdict import Outcome
+from harness.model.requirements import Catalogue
+from harness.tcp.verdict import Outcome
+from harness.trace.runs import LoadedRun, titles
 from reports.grid import Cell, Grid, Section
 from reports.lines import OUTCOME_STYLES, WIDTH, Line
 from reports.names import in_words
-from reports.runs import LoadedRun, titles
 
 UNTESTED = "untested"
 _NOT_YET = "no scenario yet"
@@ -24,7 +24,7 @@ _STYLES: Mapping[str, str] = {**{str(one): style for one, style in OUTCOME_STYLE
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CoverageRow:
     """One requirement or transition.
 
     Args:
@@ -54,10 +54,10 @@ class Coverage:
     """The whole catalogue, on the kernels of some runs."""
 
     kernels: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[CoverageRow, ...]
 
     @property
-    def without_reason(self) -> tuple[Row, ...]:
+    def without_reason(self) -> tuple[CoverageRow, ...]:
         """What nothing was tried of and nobody said why."""
         return tuple(row for row in self.rows if row.reason == _NOT_YET)
 
@@ -131,14 +131,14 @@ def _row(
     cited: Sequence[Mapping[str, Tests]],
     names: Sequence[str],
     why_not: Mapping[str, str],
-) -> Row:
+) -> CoverageRow:
     of_runs = [of_run.get(one, {}) for of_run in cited]
     outcomes, cases = zip(*map(_judged, of_runs), strict=True) if of_runs else ((), ())
     scenarios = {
         test: _said(test, of_runs, names) for test in dict.fromkeys(test for tests in of_runs for test in tests)
     }
     reason = "" if scenarios else why_not.get(one, _NOT_YET)
-    return Row(one, group, text, level, outcomes, cases, scenarios, reason)
+    return CoverageRow(one, group, text, level, outcomes, cases, scenarios, reason)
 
 
 def _judged(tests: Tests) -> tuple[str, str]:
@@ -184,7 +184,7 @@ def table(found: Coverage, width: int = WIDTH) -> list[Line]:
     return lines
 
 
-def _cells(row: Row, room: int) -> tuple[Cell, ...]:
+def _cells(row: CoverageRow, room: int) -> tuple[Cell, ...]:
     said = ", ".join(_short(test) for test in row.scenarios) or row.reason
     if len(said) > room:
         said = f"{said[: room - 1]}…"
@@ -215,12 +215,12 @@ def markdown(found: Coverage) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _counted(row: Row) -> Iterator[str]:
+def _counted(row: CoverageRow) -> Iterator[str]:
     for outcome, cases in zip(row.outcomes, row.cases, strict=True):
         yield f"{outcome} ({cases})" if cases and outcome != Outcome.CONFORMS else outcome
 
 
-def _told(row: Row) -> str:
+def _told(row: CoverageRow) -> str:
     tests = (f"`{test}`" + (f" ({said})" if said else "") for test, said in row.scenarios.items())
     return "<br>".join(tests) or row.reason
 

@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.segment import RST
-from harness.timeline import Called, Event, Forwarded, Probed, Received, Sent
-from harness.timing import MS, PROMPT, format_ms
+from harness.tcp.segment import RST
+from harness.tcp.timing import MS, PROMPT, format_ms
+from harness.trace.events import Called, Event, Forwarded, Probed, Received, Sent
 from reports.columns import (
     NARROWEST,
     Arrow,
+    LadderRow,
     Layout,
-    Row,
     draw_pause,
     draw_row,
     draw_title,
@@ -43,7 +43,7 @@ class Ladder:
         width: the most columns a line may have, at least 60.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[LadderRow, ...]
     zero: int
     lanes: tuple[str, ...] = ("peer", "kernel under test")
     width: int = WIDTH
@@ -55,7 +55,7 @@ class Ladder:
         times = [self._time(row) for row in self.rows]
         layout = Layout.fitted(max(NARROWEST, width or self.width), self.lanes, times, self.rows)
         lines = draw_title(layout)
-        before: Row | None = None
+        before: LadderRow | None = None
         for time, row in zip(times, self.rows, strict=True):
             # What comes without a timer's help comes promptly; a longer pause is worth an eye.
             if before is not None and row.at - before.at > PROMPT.ns:
@@ -71,7 +71,7 @@ class Ladder:
         lines = self.lines(min(self.width, options.max_width))
         yield coloured(in_ascii(lines) if options.ascii_only else lines)
 
-    def _time(self, row: Row) -> str:
+    def _time(self, row: LadderRow) -> str:
         return f"{(row.at - self.zero) / MS:.3f}"
 
 
@@ -97,7 +97,7 @@ def ladder(
     ordered = sorted(events, key=lambda event: event.at)
     known: dict[tuple[int, str], tuple[str, str]] = {}
     drawn = [row for event in ordered for row in _rows(event, ordered, known)]
-    rows: list[Row] = []
+    rows: list[LadderRow] = []
     for row in sorted(drawn, key=lambda row: row.at):
         merged = _with_state(rows[-1], row) if rows else None
         if merged:
@@ -109,16 +109,16 @@ def ladder(
     return Ladder(tuple(rows), start, ("client", "path", "server") if between else ("peer", kernel), width)
 
 
-def _rows(event: Event, everything: list[Event], known: dict[tuple[int, str], tuple[str, str]]) -> list[Row]:
+def _rows(event: Event, everything: list[Event], known: dict[tuple[int, str], tuple[str, str]]) -> list[LadderRow]:
     match event:
         case Sent():
             style = "red" if event.segment.flags & RST else "cyan"
             arrow = Arrow(PEER, KERNEL, str(event.segment), style=style)
-            return [Row(event.at, event.connection, arrow)]
+            return [LadderRow(event.at, event.connection, arrow)]
         case Received():
             style = "bold red" if event.segment.flags & RST else "bold green"
             arrow = Arrow(KERNEL, PEER, str(event.segment), _judged(event), style)
-            return [Row(event.at, event.connection, arrow)]
+            return [LadderRow(event.at, event.connection, arrow)]
         case Forwarded():
             return _passage(event)
         case Called():
@@ -127,10 +127,10 @@ def _rows(event: Event, everything: list[Event], known: dict[tuple[int, str], tu
             return _state(event, known)
         case Probed():
             note = _of(event.side) + (f"{event.source}: {event.text}" if event.source else event.text)
-            return [Row(event.at, event.connection, side=note, side_style="dim")]
+            return [LadderRow(event.at, event.connection, side=note, side_style="dim")]
 
 
-def _passage(event: Forwarded) -> list[Row]:
+def _passage(event: Forwarded) -> list[LadderRow]:
     """A segment between two kernels: one arrow where it went straight on, else one for each half of its way."""
     client = event.side == "client"
     tail, head = (CLIENT, SERVER) if client else (SERVER, CLIENT)
@@ -142,15 +142,15 @@ def _passage(event: Forwarded) -> list[Row]:
     if not event.left and fate not in ("dropped", "lost"):
         remark += ", and stays"
     first = Arrow(tail, head if straight else BETWEEN, label, remark, colour)
-    later = [Row(at, event.connection, Arrow(BETWEEN, head, label, "", colour)) for at in event.left[straight:]]
-    return [Row(event.at, event.connection, first), *later]
+    later = [LadderRow(at, event.connection, Arrow(BETWEEN, head, label, "", colour)) for at in event.left[straight:]]
+    return [LadderRow(event.at, event.connection, first), *later]
 
 
 def _of(side: str) -> str:
     return f"{side} " if side else ""
 
 
-def _state(event: Probed, known: dict[tuple[int, str], tuple[str, str]]) -> list[Row]:
+def _state(event: Probed, known: dict[tuple[int, str], tuple[str, str]]) -> list[LadderRow]:
     """What is new in a look at the socket: its state, and what the probe says beside it."""
     # "FIN-WAIT-1 -> FIN-WAIT-2" and "FIN-WAIT-2, orphan" repeat the state, which has its column.
     _, _, detail = event.text.partition(event.state)
@@ -161,19 +161,21 @@ def _state(event: Probed, known: dict[tuple[int, str], tuple[str, str]]) -> list
     state = _of(event.side) + event.state if event.state != before else ""
     # with two kernels there is no room for who holds the socket
     detail = detail if detail != detail_before and not event.side else ""
-    return [Row(event.at, event.connection, side=detail, side_style="dim", state=state)] if state or detail else []
+    return (
+        [LadderRow(event.at, event.connection, side=detail, side_style="dim", state=state)] if state or detail else []
+    )
 
 
-def _call(event: Called, everything: list[Event]) -> list[Row]:
+def _call(event: Called, everything: list[Event]) -> list[LadderRow]:
     call = _of(event.side) + (f"{event.call}()" if event.call.isidentifier() else event.call)
     blocked = event.end - event.at >= MS
     if blocked and any(event.at < other.at < event.end for other in everything):
         return [
-            Row(event.at, event.connection, side=f"{call} ...", side_style="bold"),
-            Row(event.end, event.connection, side=f"... {call} = {event.result}", side_style="bold"),
+            LadderRow(event.at, event.connection, side=f"{call} ...", side_style="bold"),
+            LadderRow(event.end, event.connection, side=f"... {call} = {event.result}", side_style="bold"),
         ]
     took = f"  ({format_ms(event.end - event.at)})" if blocked else ""
-    return [Row(event.at, event.connection, side=f"{call} = {event.result}{took}", side_style="bold")]
+    return [LadderRow(event.at, event.connection, side=f"{call} = {event.result}{took}", side_style="bold")]
 
 
 def _judged(event: Received | Forwarded) -> str:
@@ -188,11 +190,11 @@ def _length(ns: int) -> str:
     return format_ms(ns) if ns < 10_000 * MS else f"{ns / 1000 / MS:.1f} s"
 
 
-def _with_state(before: Row, row: Row) -> Row | None:
+def _with_state(before: LadderRow, row: LadderRow) -> LadderRow | None:
     """The row before with the state that it led to, or None where the state needs a line of its own."""
     if not row.state or row.arrow or before.state or (before.side and row.side):
         return None
     if before.connection != row.connection or row.at - before.at > MS:
         return None
     side, style = (row.side, row.side_style) if row.side else (before.side, before.side_style)
-    return Row(before.at, before.connection, before.arrow, side, style, row.state)
+    return LadderRow(before.at, before.connection, before.arrow, side, style, row.state)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from harness.timing import MS
-from harness.verdict import Outcome
+from harness.tcp.timing import MS
+from harness.tcp.verdict import Outcome
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from harness.timeline import Result
-from harness.verdict import Outcome
+from harness.tcp.verdict import Outcome
+from harness.trace.records import Result
+from harness.trace.runs import LoadedRun, titles
 from reports.grid import Cell, Grid, Section
 from reports.lines import OUTCOME_STYLES, WIDTH, Line
 from reports.names import file_of, in_words, parameters
-from reports.runs import LoadedRun, titles
 
 FORMAT = 1
 """Version of the JSON; it grows when a reader of the old one would misread the new one."""
@@ -21,7 +21,7 @@ FORMAT = 1
 _MARKS = {Outcome.CONFORMS: ".", Outcome.DEVIATES: "X", Outcome.UNSUPPORTED: "-", Outcome.LOST: "?"}
 
 
-class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+class MatrixEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """What came of one scenario on one kernel.
 
     Args:
@@ -54,7 +54,7 @@ class MatrixRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     format: int = FORMAT
     kernels: tuple[Kernel, ...]
-    scenarios: dict[str, dict[str, Entry]]
+    scenarios: dict[str, dict[str, MatrixEntry]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +168,8 @@ def join(runs: Sequence[LoadedRun]) -> Matrix:
     return Matrix(tuple(runs), tuple(titles(runs)), tuple(scenarios))
 
 
-def _entry(result: Result) -> Entry:
-    return Entry(result.outcome, result.answer, result.answer_ns, result.message, result.digest)
+def _entry(result: Result) -> MatrixEntry:
+    return MatrixEntry(result.outcome, result.answer, result.answer_ns, result.message, result.digest)
 
 
 def _cell(outcome: Outcome | None, *, short: bool) -> Cell:

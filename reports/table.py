@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from harness.timeline import Result
-from harness.verdict import Outcome
+from harness.tcp.verdict import Outcome
+from harness.trace.records import Result
+from harness.trace.runs import LoadedRun, titles
 from reports.grid import Cell, Grid, Section
 from reports.lines import OUTCOME_STYLES, WIDTH, Line, short_ms
 from reports.names import in_words, parameters
-from reports.runs import LoadedRun, titles
 
 KEYS = ("end", "order")
 """The parameters that tell rows apart; where a scenario has no ``order`` its name is one."""
@@ -25,7 +25,7 @@ _HEADINGS = {"end": "ending"}
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TableAnswer:
     """What one kernel did in the scenarios of a row.
 
     Args:
@@ -43,7 +43,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """Scenarios alike in their keys, and in what every kernel did.
 
     Args:
@@ -55,11 +55,11 @@ class Row:
 
     keys: tuple[str, ...]
     variant: str
-    answers: tuple[Answer | None, ...]
+    answers: tuple[TableAnswer | None, ...]
     scenarios: tuple[str, ...]
 
 
-def rows(*runs: LoadedRun, keys: Sequence[str] = KEYS) -> list[Row]:
+def rows(*runs: LoadedRun, keys: Sequence[str] = KEYS) -> list[TableRow]:
     """The rows for the scenarios that have the first of the keys among their parameters.
 
     Scenarios with the same keys share a row as long as every kernel did the same in all of them. What was lost before
@@ -93,7 +93,7 @@ def _in_order(found: Mapping[tuple[str, ...], Scenarios]) -> list[tuple[tuple[st
     return sorted(found.items(), key=lambda item: places.index(item[0][1:]))
 
 
-def _split(values: tuple[str, ...], scenarios: Scenarios, runs: Sequence[LoadedRun]) -> list[Row]:
+def _split(values: tuple[str, ...], scenarios: Scenarios, runs: Sequence[LoadedRun]) -> list[TableRow]:
     """One row where every kernel did the same in all; otherwise rows that say by which parameter they differ."""
     alike: dict[tuple[tuple[str, str] | None, ...], list[str]] = {}
     for scenario in scenarios:
@@ -125,17 +125,17 @@ def _did(result: Result | None) -> tuple[str, str] | None:
     return (result.answer, result.outcome) if result else None
 
 
-def _row(values: tuple[str, ...], variant: str, members: list[str], runs: Sequence[LoadedRun]) -> Row:
+def _row(values: tuple[str, ...], variant: str, members: list[str], runs: Sequence[LoadedRun]) -> TableRow:
     answers = [_answer([run.results[member] for member in members if member in run.results]) for run in runs]
-    return Row(values, variant, tuple(answers), tuple(members))
+    return TableRow(values, variant, tuple(answers), tuple(members))
 
 
-def _answer(results: Sequence[Result]) -> Answer | None:
+def _answer(results: Sequence[Result]) -> TableAnswer | None:
     if not results:
         return None
     first = results[0]
     times = [result.answer_ns for result in results if result.answer_ns >= 0] or [-1]
-    return Answer(first.answer or _observed(first), min(times), max(times), Outcome(first.outcome))
+    return TableAnswer(first.answer or _observed(first), min(times), max(times), Outcome(first.outcome))
 
 
 def _observed(result: Result) -> str:
@@ -169,32 +169,32 @@ def summary(run: LoadedRun) -> Line:
     return [*line, (f"; {run.torn} torn by a crash and not readable", "yellow")] if run.torn else line
 
 
-def _of_one(found: list[Row], keys: Sequence[str]) -> Grid:
+def _of_one(found: list[TableRow], keys: Sequence[str]) -> Grid:
     headings = [_heading(keys), "answer", "after", "verdict"]
     several = any(len(row.scenarios) > 1 for row in found)
     if several:
         headings.append("scenarios")
 
-    def cells(row: Row) -> list[tuple[Cell, ...]]:
+    def cells(row: TableRow) -> list[tuple[Cell, ...]]:
         count = ((str(len(row.scenarios)), "dim"),) if several else ()
         return [(_name(row), *_cells(row.answers[0]), *count)]
 
     return Grid(tuple(headings), _sections(found, cells), frozenset((2, 4)))
 
 
-def _side_by_side(found: list[Row], runs: Sequence[LoadedRun], keys: Sequence[str]) -> Grid:
+def _side_by_side(found: list[TableRow], runs: Sequence[LoadedRun], keys: Sequence[str]) -> Grid:
     headings = [_heading(keys)]
     for title in titles(runs):
         headings += [title, "", ""]
 
-    def cells(row: Row) -> list[tuple[Cell, ...]]:
+    def cells(row: TableRow) -> list[tuple[Cell, ...]]:
         return [(_name(row), *(cell for answer in row.answers for cell in _cells(answer, slowest=True)))]
 
     return Grid(tuple(headings), _sections(found, cells), frozenset(range(2, len(headings), 3)))
 
 
-def _below_each_other(found: list[Row], runs: Sequence[LoadedRun], keys: Sequence[str]) -> Grid:
-    def cells(row: Row) -> list[tuple[Cell, ...]]:
+def _below_each_other(found: list[TableRow], runs: Sequence[LoadedRun], keys: Sequence[str]) -> Grid:
+    def cells(row: TableRow) -> list[tuple[Cell, ...]]:
         return [
             (_name(row) if number == 0 else ("", ""), (title, ""), *_cells(answer))
             for number, (title, answer) in enumerate(zip(titles(runs), row.answers, strict=True))
@@ -203,7 +203,7 @@ def _below_each_other(found: list[Row], runs: Sequence[LoadedRun], keys: Sequenc
     return Grid((_heading(keys), "kernel", "answer", "after", "verdict"), _sections(found, cells), frozenset((3,)))
 
 
-def _sections(found: list[Row], cells: Callable[[Row], list[tuple[Cell, ...]]]) -> tuple[Section, ...]:
+def _sections(found: list[TableRow], cells: Callable[[TableRow], list[tuple[Cell, ...]]]) -> tuple[Section, ...]:
     grouped = groupby(found, key=lambda row: ", ".join(row.keys[1:]))
     return tuple(Section(title, tuple(line for row in members for line in cells(row))) for title, members in grouped)
 
@@ -212,12 +212,12 @@ def _heading(keys: Sequence[str]) -> str:
     return _HEADINGS.get(keys[0], keys[0])
 
 
-def _name(row: Row) -> Cell:
+def _name(row: TableRow) -> Cell:
     variant = f" ({row.variant})" if row.variant else ""
     return f"  {row.keys[0]}{variant}", ""
 
 
-def _cells(answer: Answer | None, *, slowest: bool = False) -> tuple[Cell, Cell, Cell]:
+def _cells(answer: TableAnswer | None, *, slowest: bool = False) -> tuple[Cell, Cell, Cell]:
     if answer is None:
         return ("not run", "dim"), ("", ""), ("", "")
     # A scenario that declares one answer alone names it not: that it conforms says what was seen.

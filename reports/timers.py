@@ -13,9 +13,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from harness.errors import FinwaitError
-from harness.segment import FIN, RST, SYN
-from harness.timeline import Called, Event, Probed, Received, Sent
-from reports.runs import LoadedRun, load, titles
+from harness.tcp.segment import FIN, RST, SYN
+from harness.trace.events import Called, Event, Probed, Received, Sent
+from harness.trace.runs import LoadedRun, load, titles
 
 FOLDER = "scenarios/timers/"
 _SECOND = 1_000_000_000

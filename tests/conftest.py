@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from harness.calibration import calibrate
-from harness.session import Connection, Session
-from harness.timing import TimingProfile
+from harness.live.calibration import calibrate
+from harness.live.session import Connection, Session
+from harness.tcp.timing import TimingProfile
 
 # How long an example takes says how busy the machine is, and nothing about the code.
 settings.register_profile("finwait", deadline=None)

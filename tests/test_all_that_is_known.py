@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.jobs import backend_of
-from harness.kernels.cache import Cache
-from harness.kernels.spec import Kind, known
-from harness.matrix import run_on
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.spec import KernelKind, known
+from harness.run.jobs import backend_of
+from harness.run.matrix import run_on
 
 CHECKOUT = Path(__file__).parents[1]
 CACHE = Cache.of_user()
-VIRTUAL = [spec for spec in known() if spec.kind is Kind.UML_VIRTUAL]
+VIRTUAL = [spec for spec in known() if spec.kind is KernelKind.UML_VIRTUAL]
 BUILT = [spec for spec in VIRTUAL if backend_of(spec, CACHE).available() is None]
 
 

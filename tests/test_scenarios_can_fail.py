@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.jobs import backend_of
-from harness.kernels.cache import Cache
-from harness.kernels.spec import Kind, known
-from harness.tamper import KINDS
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.spec import KernelKind, known
+from harness.run.jobs import backend_of
+from harness.tcp.mutation import KINDS
 
 CHECKOUT = Path(__file__).parents[1]
 SECONDS = 1200
@@ -83,7 +83,7 @@ def test_no_scenario_conforms_when_its_last_answer_is_a_lie(tmp_path: Path) -> N
 
 
 def test_no_alteration_of_a_sample_from_all_scenarios_goes_unnoticed(tmp_path: Path) -> None:
-    virtual = [spec for spec in known() if spec.kind is Kind.UML_VIRTUAL]
+    virtual = [spec for spec in known() if spec.kind is KernelKind.UML_VIRTUAL]
     built = [spec.name for spec in virtual if backend_of(spec, Cache.of_user()).available() is None]
     kernel = f"--kernel={(built or ['host'])[-1]}"
     command = [sys.executable, "-m", "harness", "mutate", kernel, f"--run-dir={tmp_path}", f"--sample={SAMPLE}"]

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import Unsupported
-from harness.fixtures import refuse_long_wait
-from harness.timing import (
+from harness.plugin.fixtures import refuse_long_wait
+from harness.tcp.timing import (
     MS,
     PHASE_NS,
     REAL_WAIT,

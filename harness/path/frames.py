@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.options import Option, decode_options
 from harness.path.rules import Side
-from harness.segment import ACK, SYN, Segment, add, relative
+from harness.tcp.options import Option, decode_options
+from harness.tcp.segment import ACK, SYN, Segment, add, relative
 
 _TCP = struct.Struct("!HHIIHHHH")
 _ETHERNET = 14

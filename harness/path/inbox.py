@@ -6,17 +6,17 @@ from bisect import bisect_right
 from collections import deque
 from typing import NamedTuple
 
-from harness.arrival import Cause
 from harness.path.passages import Passage
 from harness.path.rules import Side
-from harness.pattern import Pattern
-from harness.segment import Segment
-from harness.tamper import Tampering
-from harness.timeline import Called, Timeline
-from harness.verdict import Expectation
+from harness.tcp.mutation import Mutation
+from harness.tcp.pattern import Pattern
+from harness.tcp.segment import Segment
+from harness.tcp.verdict import Expectation
+from harness.trace.arrival import Cause
+from harness.trace.events import Called, Timeline
 
 
-class Arrival(NamedTuple):
+class PathArrival(NamedTuple):
     """A segment as it is judged: a wire that lies may have altered it."""
 
     at: int
@@ -38,14 +38,14 @@ class Inbox:
         tampering: how segments are altered before they are judged, or None.
     """
 
-    def __init__(self, timeline: Timeline, tampering: Tampering | None) -> None:
+    def __init__(self, timeline: Timeline, tampering: Mutation | None) -> None:
         self.received = 0  # segments up to now
         self.judged = 0  # the number of the last of them that an expectation took
         self.tampered = False
         self.rest_allowed = False
         self._timeline = timeline
         self._tampering = tampering
-        self._waiting: dict[Side, deque[Arrival]] = {side: deque() for side in Side}
+        self._waiting: dict[Side, deque[PathArrival]] = {side: deque() for side in Side}
         self._reached: dict[Side, list[int]] = {side: [] for side in Side}
         self._judged: dict[Side, int] = dict.fromkeys(Side, 0)
         self._allowed: list[tuple[Side, Pattern]] = []
@@ -60,7 +60,7 @@ class Inbox:
             self.tampered = True
             seen = self._tampering.apply(self.received, *seen[0])
         for at, segment in seen:
-            self._waiting[passage.side].append(Arrival(at, segment, passage, self.received))
+            self._waiting[passage.side].append(PathArrival(at, segment, passage, self.received))
 
     def reached(self, passage: Passage, at: int) -> None:
         """It went on to the other side."""
@@ -76,11 +76,11 @@ class Inbox:
         self._allowed.clear()
         self.rest_allowed = False
 
-    def _is_allowed(self, arrival: Arrival) -> bool:
+    def _is_allowed(self, arrival: PathArrival) -> bool:
         side = arrival.passage.side
         return any(side is own and pattern.matches(arrival.segment) for own, pattern in self._allowed)
 
-    def next(self, expectation: Expectation, side: Side, connection: int) -> Arrival | None:
+    def next(self, expectation: Expectation, side: Side, connection: int) -> PathArrival | None:
         """The oldest that counts: what the scenario allowed is passed over unless it is what is expected."""
         for arrival in list(self._waiting[side]):
             if connection not in (0, arrival.connection):
@@ -91,7 +91,7 @@ class Inbox:
                 return arrival
         return None
 
-    def cause(self, arrival: Arrival) -> Cause:
+    def cause(self, arrival: PathArrival) -> Cause:
         """The last thing before it that could have brought it about: what reached its side, a call, the one before."""
         side, at = arrival.passage.side, arrival.at
         reached = self._reached[side][: bisect_right(self._reached[side], at)]
@@ -101,13 +101,13 @@ class Inbox:
         causes += [Cause(call.at, call.end) for call in calls if call.at <= at]
         return max(causes, default=Cause(at, at))
 
-    def judge(self, arrival: Arrival) -> None:
+    def judge(self, arrival: PathArrival) -> None:
         """An expectation took it."""
         self.judged = max(self.judged, arrival.number)
         side = arrival.passage.side
         self._judged[side] = max(self._judged[side], arrival.at)
 
-    def leftover(self) -> list[Arrival]:
+    def leftover(self) -> list[PathArrival]:
         """What no expectation mentioned, in the order of its time."""
         if self.rest_allowed:
             return []

@@ -52,11 +52,11 @@ class Mark(msgspec.Struct, frozen=True, tag="mark"):
     """Tell what happened up to now, once both kernels have dealt with all that was forwarded to them."""
 
 
-class End(msgspec.Struct, frozen=True, tag="end"):
+class Finish(msgspec.Struct, frozen=True, tag="end"):
     """Stop forwarding; tell what is left, and what is wrong with the rules."""
 
 
-Request = Begin | SetRule | Release | Collect | Enough | Mark | End
+Request = Begin | SetRule | Release | Collect | Enough | Mark | Finish
 
 
 class Came(msgspec.Struct, frozen=True, tag="came", array_like=True):
@@ -87,7 +87,7 @@ Entry = Came | Fated | Left
 
 
 class Told(msgspec.Struct, frozen=True):
-    """The answer to ``Collect``, ``Mark`` and ``End``."""
+    """The answer to ``Collect``, ``Mark`` and ``Finish``."""
 
     entries: list[Entry] = []
     complaints: list[str] = []

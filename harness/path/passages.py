@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from harness.path.frames import Tracked, Tracker
 from harness.path.messages import Came, Fated, Left
 from harness.path.rules import AnyRule, Side
-from harness.segment import ACK, FIN, Segment
-from harness.timeline import Forwarded, Frame, Timeline
-from harness.timing import format_ms
+from harness.tcp.segment import ACK, FIN, Segment
+from harness.tcp.timing import format_ms
+from harness.trace.events import Forwarded, Frame, Timeline
 
 _SAID = "released", "forwarded"  # fates that say nothing new of a frame that was held, or looked at
 

@@ -11,7 +11,6 @@ from typing import Self, Unpack
 import msgspec
 
 from harness.errors import FinwaitError, Unsupported
-from harness.packets import ETH_P_ALL, packet_socket
 from harness.path import process
 from harness.path.frames import asks_for
 from harness.path.inbox import Arrival, Inbox
@@ -19,12 +18,13 @@ from harness.path.messages import Came, Left, Told
 from harness.path.passages import Passages
 from harness.path.rules import AnyRule, Side, side_of
 from harness.path.ruling import MatchFields, Ruling, pattern_of, plain_rules
-from harness.pattern import Pattern
-from harness.segment import SYN, Flags, Segment
-from harness.tamper import Tampering
-from harness.timeline import Timeline
-from harness.timing import PROMPT, Span, TimingProfile
-from harness.verdict import Expectation, Mismatch, Reply
+from harness.tcp.mutation import Mutation
+from harness.tcp.pattern import Pattern
+from harness.tcp.segment import SYN, Flags, Segment
+from harness.tcp.timing import PROMPT, Span, TimingProfile
+from harness.tcp.verdict import Expectation, Mismatch, Reply
+from harness.trace.events import Timeline
+from harness.wire.capture import ETH_P_ALL, packet_socket
 from netns import netem, processor
 from netns.lab import PathLab, closer
 from netns.link import PATH_ENDS
@@ -53,7 +53,7 @@ class Path(Ruling):
         lab: PathLab,
         timeline: Timeline,
         profile: TimingProfile,
-        tampering: Tampering | None = None,
+        tampering: Mutation | None = None,
         *,
         on: int | None = None,
     ) -> None:

@@ -75,7 +75,7 @@ class Forwarder:
 
     def end(self) -> Told:
         """Stop forwarding for the lab."""
-        self._send(messages.End())
+        self._send(messages.Finish())
         return self._receive()
 
     def _readable(self, seconds: float) -> bool:

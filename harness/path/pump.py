@@ -207,7 +207,7 @@ class Service:
             case messages.Mark() if self._pump:
                 self._pump.mark()
                 self._wanted = "mark"
-            case messages.End() if self._pump:
+            case messages.Finish() if self._pump:
                 told = self._pump.tell()
                 messages.send(self._connection, Told(told.entries, self._pump.complaints()))
                 self._pump.close()

@@ -7,9 +7,9 @@ import enum
 import msgspec
 
 from harness.errors import FinwaitError
-from harness.pattern import Pattern
-from harness.segment import Segment
-from harness.timing import format_ms
+from harness.tcp.pattern import Pattern
+from harness.tcp.segment import Segment
+from harness.tcp.timing import format_ms
 
 
 class Side(enum.StrEnum):

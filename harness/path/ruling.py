@@ -22,9 +22,9 @@ from harness.path.rules import (
     Side,
     side_of,
 )
-from harness.pattern import Number, Pattern
-from harness.segment import ACK, FIN, Flags
-from harness.timing import MS, Span
+from harness.tcp.pattern import Number, Pattern
+from harness.tcp.segment import ACK, FIN, Flags
+from harness.tcp.timing import MS, Span
 
 PASS_BY = Span(100 * MS, "PASS_BY", "longer than a flight of segments that follow one another, shorter than RTO_MIN")
 """How long a segment that was put aside waits for later ones, so that the last of all gets through."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from harness.path.rules import AnyRule, Delay, Hold, Match, Side
-from harness.pattern import Difference
-from harness.segment import Segment
+from harness.tcp.pattern import Difference
+from harness.tcp.segment import Segment
 
 Nearest = tuple[Segment, tuple[Difference, ...]]
 """The segment that came nearest to what is waited for, and how it differs."""

@@ -13,7 +13,7 @@ from harness.probes import records
 from harness.probes.perf import Recorder, Sample
 from harness.probes.records import Address, Seen
 from harness.probes.tracefs import Format, Tracefs
-from harness.timeline import Probed
+from harness.trace.events import Probed
 
 EVENTS = (
     records.SET_STATE,

@@ -10,11 +10,11 @@ import socket
 from collections.abc import Callable
 
 from harness import ACK, RST, SYN, Connection, Session, in_shared_lab, requirement
-from harness.cells import Cell, in_states
-from harness.endpoint import Endpoint
+from harness.live.blocking_call import BlockingCall
+from harness.live.endpoint import Endpoint
+from harness.live.syscalls import errno_of
+from harness.plugin.cells import Cell, in_states
 from harness.probes import states
-from harness.syscalls import errno_of
-from harness.waiting import Waiting
 
 pytestmark = in_shared_lab
 
@@ -228,7 +228,7 @@ def status_of(cell: Cell) -> str:
 @requirement("RFC9293-3.10.2", "FSM-039")
 def test_send_in_syn_sent_goes_out_once_established(syn_sent: Connection, session: Session) -> None:
     client, peer = syn_sent
-    sender = Waiting(session, client, "send(4 bytes)", lambda: client.socket.send(b"data"))
+    sender = BlockingCall(session, client, "send(4 bytes)", lambda: client.socket.send(b"data"))
     session.hub.flush()
     peer.send(SYN, seq=0, ack=1)
     peer.expect(ACK, seq=1, ack=1)
@@ -239,7 +239,7 @@ def test_send_in_syn_sent_goes_out_once_established(syn_sent: Connection, sessio
 @requirement("RFC9293-3.10.2", "FSM-040")
 def test_send_in_syn_received_goes_out_once_established(syn_received_actively: Connection, session: Session) -> None:
     client, peer = syn_received_actively
-    sender = Waiting(session, client, "send(4 bytes)", lambda: client.socket.send(b"data"))
+    sender = BlockingCall(session, client, "send(4 bytes)", lambda: client.socket.send(b"data"))
     session.hub.flush()
     peer.send(ACK, seq=1, ack=1)
     peer.expect(ACK, seq=1, ack=1, data=b"data")
@@ -249,7 +249,7 @@ def test_send_in_syn_received_goes_out_once_established(syn_received_actively: C
 @requirement("RFC9293-3.10.3")
 def test_receive_in_syn_sent_waits_for_data(syn_sent: Connection, session: Session) -> None:
     client, peer = syn_sent
-    reader = Waiting(session, client, "recv(9)", lambda: client.socket.recv(9))
+    reader = BlockingCall(session, client, "recv(9)", lambda: client.socket.recv(9))
     session.hub.flush()
     assert reader.waits
     peer.send(SYN, seq=0, ack=1)

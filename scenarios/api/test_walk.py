@@ -8,10 +8,10 @@ from __future__ import annotations
 import time
 
 from harness import ACK, FIN, SYN, Session, both_families, requirement
-from harness.peer import Peer
-from harness.session import SERVICE_PORT
-from harness.states import confirm
-from harness.timeline import Probed
+from harness.live.peer import Peer
+from harness.live.session import SERVICE_PORT
+from harness.live.states import confirm
+from harness.trace.events import Probed
 
 
 def shows(session: Session, peer: Peer, state: str) -> None:

@@ -2,7 +2,7 @@
 
 The peer has sent one data segment, its FIN, a duplicate of an old ACK, the ACK of the kernel's FIN, and a RST behind
 all of them; data and FIN carry the acknowledgment from before or from after the peer saw the kernel's FIN. The answers
-are derived from RFC 9293 3.10.7 by ``harness.derive``.
+are derived from RFC 9293 3.10.7 by ``harness.model.rfc9293``.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Mapping
 import pytest
 
 from harness import ACK, FIN, RST, Segment, in_shared_lab, requirement
-from harness.cells import Cell, in_states
-from harness.judging import judge
+from harness.live.check import judge
+from harness.plugin.cells import Cell, in_states
 
 pytestmark = in_shared_lab
 

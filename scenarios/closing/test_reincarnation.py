@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, FIN, RST, SYN, Connection, Pattern, Session, both_families, reach, requirement
-from harness.marks import in_shared_lab
-from harness.segment import Segment
+from harness.plugin.markers import in_shared_lab
+from harness.tcp.segment import Segment
 
 pytestmark = in_shared_lab
 

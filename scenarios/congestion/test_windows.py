@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, RTO_INIT, RTO_MIN, Connection, Endpoint, Peer, Session, requirement
-from harness.flights import FLIGHT, IPV4_MSS, expect_flight, write_segments
-from harness.marks import in_shared_lab
+from harness.live.flights import FLIGHT, IPV4_MSS, expect_flight, write_segments
+from harness.plugin.markers import in_shared_lab
 
 pytestmark = in_shared_lab
 

@@ -18,7 +18,7 @@ from harness import (
     both_families,
     requirement,
 )
-from harness.marks import in_shared_lab
+from harness.plugin.markers import in_shared_lab
 
 pytestmark = in_shared_lab
 

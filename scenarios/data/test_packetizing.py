@@ -7,9 +7,9 @@ import socket
 import pytest
 
 from harness import ACK, PSH, Connection, both_families, requirement
-from harness.flights import IPV4_MSS, TIMESTAMPS, expect_flight
-from harness.marks import in_shared_lab
-from harness.timing import MS, Span
+from harness.live.flights import IPV4_MSS, TIMESTAMPS, expect_flight
+from harness.plugin.markers import in_shared_lab
+from harness.tcp.timing import MS, Span
 
 pytestmark = in_shared_lab
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, FIN, NONE, Connection, Flags, Pattern, both_families, requirement
-from harness.marks import in_shared_lab
+from harness.plugin.markers import in_shared_lab
 
 pytestmark = in_shared_lab
 

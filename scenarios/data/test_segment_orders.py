@@ -1,6 +1,6 @@
 """Data that arrive in any order, again, or overlapping: acknowledged as they become whole, and read in sequence.
 
-The acknowledgments are derived from RFC 9293 3.10.7.4 by ``harness.derive``.
+The acknowledgments are derived from RFC 9293 3.10.7.4 by ``harness.model.rfc9293``.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import itertools
 import pytest
 
 from harness import ACK, FIN, NONE, Connection, Segment, Session, both_families, in_shared_lab, reach, requirement
-from harness.judging import judge
-from harness.standing import Standing
+from harness.live.check import judge
+from harness.model.connection import ControlBlock
 
 pytestmark = in_shared_lab
 
@@ -43,9 +43,9 @@ def timestamps() -> bool:
     return False
 
 
-def take(connection: Connection, segments: list[Segment]) -> Standing:
+def take(connection: Connection, segments: list[Segment]) -> ControlBlock:
     """Send the segments one after the other and judge each answer."""
-    at = Standing("ESTABLISHED", snd_una=1, snd_nxt=1, rcv_nxt=1, rcv_wnd=connection.peer.offer.window(1))
+    at = ControlBlock("ESTABLISHED", snd_una=1, snd_nxt=1, rcv_nxt=1, rcv_wnd=connection.peer.offer.window(1))
     for segment in segments:
         at = judge(connection.peer, [at], segment)[0].after
     return at

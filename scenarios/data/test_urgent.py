@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from harness import ACK, FIN, URG, Connection, Endpoint, Pattern, both_families, requirement
-from harness.marks import in_shared_lab
+from harness.plugin.markers import in_shared_lab
 
 pytestmark = in_shared_lab
 

@@ -21,8 +21,8 @@ from harness import (
     takes,
 )
 from harness.errors import Unsupported
-from harness.marks import in_shared_lab
-from harness.timing import RTO_INIT
+from harness.plugin.markers import in_shared_lab
+from harness.tcp.timing import RTO_INIT
 
 pytestmark = in_shared_lab
 

@@ -22,8 +22,8 @@ from harness import (
     both_families,
     requirement,
 )
-from harness.flights import FLIGHT, IPV4_MSS, expect_flight, write_segments
-from harness.marks import in_shared_lab
+from harness.live.flights import FLIGHT, IPV4_MSS, expect_flight, write_segments
+from harness.plugin.markers import in_shared_lab
 
 pytestmark = in_shared_lab
 

@@ -14,8 +14,8 @@ from harness import (
     ENDINGS,
     FIN,
     RTO_INIT,
-    Duo,
     Ending,
+    KernelPair,
     PathSession,
     Pattern,
     both_families,
@@ -28,7 +28,9 @@ from harness import (
 @with_and_without_timestamps
 @both_families
 @pytest.mark.parametrize("end", ENDINGS)
-def test_closing_at_the_same_moment_takes_no_retransmission(path_session: PathSession, duo: Duo, end: Ending) -> None:
+def test_closing_at_the_same_moment_takes_no_retransmission(
+    path_session: PathSession, duo: KernelPair, end: Ending
+) -> None:
     client, server, path = duo
     path.hold(FIN, from_="client", seq=1, ack=1).until(ACK, seq=2, ack=2)
     crossing = path.hold(FIN, from_="server")

@@ -11,10 +11,10 @@ from http.client import HTTPConnection
 import pytest
 
 from harness import ACK, ANY, FIN, RTO_INIT, Path, PathSession, Pattern, both_families, requirement
-from harness.nginx import HOST, Curl, Nginx
+from harness.live.nginx import HOST, Curl, Nginx
+from harness.live.session import SERVICE_PORT
 from harness.path.ruling import Holding
-from harness.session import SERVICE_PORT
-from harness.timing import MS, Span
+from harness.tcp.timing import MS, Span
 
 BODY = "what nginx does not read"
 STARTED = Span(10_000 * MS, "STARTED", "a program takes its time to start")

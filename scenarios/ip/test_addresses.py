@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness import BROADCAST_MAC, SYN, Envelope, Session, both_families, requirement
-from harness.marks import in_shared_lab
+from harness.plugin.markers import in_shared_lab
 from harness.probes import sockets
 
 pytestmark = in_shared_lab

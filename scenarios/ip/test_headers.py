@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from harness import ACK, FIN, SYN, Connection, Endpoint, Envelope, Session, both_families, requirement
-from harness.marks import in_shared_lab
+from harness.plugin.markers import in_shared_lab
 
 pytestmark = in_shared_lab
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, Connection, Segment, both_families, requirement
-from harness.flights import TIMESTAMPS, expect_flight
+from harness.live.flights import TIMESTAMPS, expect_flight
 
 NARROW = 1400  # MTU of the path behind the peer
 HEADERS = {4: 40, 6: 60}  # of IP and TCP, without options

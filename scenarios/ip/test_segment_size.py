@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, Endpoint, Session, both_families, requirement
-from harness.flights import TIMESTAMPS, expect_flight
-from harness.marks import in_shared_lab
+from harness.live.flights import TIMESTAMPS, expect_flight
+from harness.plugin.markers import in_shared_lab
 
 pytestmark = in_shared_lab
 

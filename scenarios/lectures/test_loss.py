@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from harness import ACK, DELACK_MAX, RTO_MIN, Duo, both_families, requirement
+from harness import ACK, DELACK_MAX, RTO_MIN, KernelPair, both_families, requirement
 
 DATA = bytes(100)
 
 
 @requirement("RFC6298-5-1", "RFC6298-5-4", "RFC9293-MUST-19")
 @both_families
-def test_lost_data_is_sent_again_with_a_doubled_timer(duo: Duo) -> None:
+def test_lost_data_is_sent_again_with_a_doubled_timer(duo: KernelPair) -> None:
     client, server, path = duo
     server.set_option("TCP_QUICKACK", 0)  # the receiver delays its ACKs (RFC 9293 3.8.6.3)
     path.drop(ACK, from_="client", seq=1, length=100, times=2)

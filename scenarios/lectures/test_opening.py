@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness import ACK, FIN, SYN, Duo, PathSession, both_families, requirement, with_and_without_timestamps
-from harness.session import SERVICE_PORT
+from harness import ACK, FIN, SYN, KernelPair, PathSession, both_families, requirement, with_and_without_timestamps
+from harness.live.session import SERVICE_PORT
 
 
 @requirement("RFC9293-3.5", "FSM-007", "FSM-009")
@@ -52,7 +52,7 @@ def test_new_connection_over_the_ports_of_one_in_time_wait(path_session: PathSes
 @requirement("RFC9293-3.4", "RFC9293-3.8")
 @with_and_without_timestamps
 @both_families
-def test_http_exchange_walks_forward_by_the_bytes_sent(duo: Duo) -> None:
+def test_http_exchange_walks_forward_by_the_bytes_sent(duo: KernelPair) -> None:
     client, server, path = duo
     request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".ljust(40)
     response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".ljust(100)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, FIN, FinwaitError, PathSession, both_families, requirement
-from harness.session import SERVICE_PORT
+from harness.live.session import SERVICE_PORT
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, RST, SYN, Connection, Endpoint, Session, both_families, requirement
-from harness.peer import INITIAL_SEQUENCE_NUMBER
+from harness.live.peer import INITIAL_SEQUENCE_NUMBER
 
 OLD = 1_000  # how far an old duplicate's number lies before the new one
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from harness import RST, SYN, Connection, Endpoint, Peer, Session, both_families, requirement
-from harness.segment import distance
-from harness.timing import QUIET
+from harness.tcp.segment import distance
+from harness.tcp.timing import QUIET
 
 MANY = 32
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness import ACK, SYN, Connection, Session, both_families, requirement
-from harness.marks import in_shared_lab
+from harness.plugin.markers import in_shared_lab
 
 pytestmark = in_shared_lab
 

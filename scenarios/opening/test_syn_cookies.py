@@ -16,8 +16,8 @@ from harness import (
     requirement,
     with_and_without_timestamps,
 )
-from harness.segment import SPACE
-from harness.timing import RTO_INIT
+from harness.tcp.segment import SPACE
+from harness.tcp.timing import RTO_INIT
 
 ALWAYS = 2  # tcp_syncookies (ip-sysctl.rst)
 SMALL = 536

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, FIN, SYN, Endpoint, Peer, Session, both_families, close, requirement
-from harness.flights import expect_flight
-from harness.segment import Segment
+from harness.live.flights import expect_flight
+from harness.tcp.segment import Segment
 
 CLIENT_AND_SERVER = 3  # tcp_fastopen (ip-sysctl.rst)
 PENDING = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, RST, SYN, Connection, Pattern, Session, both_families, requirement, takes
-from harness.timing import RTO_INIT
+from harness.tcp.timing import RTO_INIT
 
 CLIENT = 1  # tcp_fastopen (ip-sysctl.rst)
 EARLY = b"early"

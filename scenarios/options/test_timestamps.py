@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, FIN, RST, Connection, Pattern, both_families, requirement, takes
-from harness.endings import shutdown_wr
-from harness.segment import Segment
-from harness.timing import DAY, SECOND
+from harness.live.endings import shutdown_wr
+from harness.tcp.segment import Segment
+from harness.tcp.timing import DAY, SECOND
 
 FIRST, NEWER, NEWEST = 100_000, 100_100, 100_200
 STALE = 50_000

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, ANY, FIN, RST, SYN, Connection, Endpoint, Session, both_families, requirement
-from harness.segment import WRONG_CHECKSUM
+from harness.tcp.segment import WRONG_CHECKSUM
 
 UNKNOWN = "opt 253 abcd,nop,nop"
 MSS_600 = bytes((2, 4, 2, 88))

@@ -8,8 +8,8 @@ from __future__ import annotations
 import socket
 
 from harness import ACK, FIN, RST, Connection, Session, both_families, in_shared_lab, requirement
-from harness.endpoint import Endpoint
-from harness.syscalls import errno_of
+from harness.live.endpoint import Endpoint
+from harness.live.syscalls import errno_of
 
 pytestmark = in_shared_lab
 

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 import pytest
 
 from harness import ACK, FIN, NONE, PROMPT, RST, SYN, Connection, Endpoint, Session, both_families, in_shared_lab
-from harness.marks import requirement
-from harness.peer import Peer
-from harness.segment import WRONG_CHECKSUM
-from harness.timeline import Sent
-from harness.waiting import Waiting
+from harness.live.blocking_call import BlockingCall
+from harness.live.peer import Peer
+from harness.plugin.markers import requirement
+from harness.tcp.segment import WRONG_CHECKSUM
+from harness.trace.events import Sent
 
 pytestmark = in_shared_lab
 
@@ -196,8 +196,8 @@ def last_sent_at(session: Session) -> int:
     return max(event.at for event in session.timeline if isinstance(event, Sent))
 
 
-def reading(session: Session, server: Endpoint) -> Waiting:
-    return Waiting(session, server, "recv(65536)", lambda: server.socket.recv(65536))
+def reading(session: Session, server: Endpoint) -> BlockingCall:
+    return BlockingCall(session, server, "recv(65536)", lambda: server.socket.recv(65536))
 
 
 @requirement("RFC9293-3.10.3")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, FIN, RST, SYN, Connection, Endpoint, Flags, Pattern, Session, both_families, requirement
-from harness.marks import in_shared_lab
+from harness.plugin.markers import in_shared_lab
 
 pytestmark = in_shared_lab
 

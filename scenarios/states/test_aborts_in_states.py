@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, FIN, RST, Ending, Endpoint, Pattern, both_families, in_shared_lab, requirement
-from harness.cells import Cell, in_states
+from harness.plugin.cells import Cell, in_states
 
 pytestmark = in_shared_lab
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, FIN, NONE, RST, SYN, Connection, Session, both_families, in_shared_lab, requirement
-from harness.states import confirm
+from harness.live.states import confirm
 
 pytestmark = in_shared_lab
 

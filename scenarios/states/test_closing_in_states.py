@@ -23,9 +23,9 @@ from harness import (
     requirement,
     shutdown_wr,
 )
-from harness.cells import Cell, in_states
-from harness.endings import close_with_long_linger2
-from harness.states import ORPHANED, confirm
+from harness.live.endings import close_with_long_linger2
+from harness.live.states import ORPHANED, confirm
+from harness.plugin.cells import Cell, in_states
 
 pytestmark = in_shared_lab
 

@@ -19,9 +19,9 @@ from harness import (
     requirement,
     shutdown_wr,
 )
-from harness.cells import Cell, in_states
-from harness.states import confirm, new_listener
-from harness.syscalls import errno_of
+from harness.live.states import confirm, new_listener
+from harness.live.syscalls import errno_of
+from harness.plugin.cells import Cell, in_states
 
 pytestmark = in_shared_lab
 

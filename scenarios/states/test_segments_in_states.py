@@ -1,7 +1,7 @@
 """What each kind of segment does to a connection in each state (RFC 9293 3.10.7.4, step by step; RFC 5961).
 
-The numbers of each state stand in ``harness.states.NUMBERS``. Where nothing is to be answered, the state is asked for
-after the kernel took the segment in, and an answer that nobody mentioned fails the scenario at its end.
+The numbers of each state stand in ``harness.live.states.NUMBERS``. Where nothing is to be answered, the state is asked
+for after the kernel took the segment in, and an answer that nobody mentioned fails the scenario at its end.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, FIN, NONE, RST, SYN, both_families, in_shared_lab, requirement
-from harness.cells import Cell, in_states
-from harness.judging import judge
-from harness.states import NUMBERS
+from harness.live.check import judge
+from harness.live.states import NUMBERS
+from harness.plugin.cells import Cell, in_states
 
 pytestmark = in_shared_lab
 

@@ -1,7 +1,8 @@
 """The state x segment table: what each segment is answered with in each state, as RFC 9293 3.10.7 and RFC 5961 say.
 
-What is expected is derived from the RFC's text (``harness.derive``). Where the text leaves a choice, each is taken.
-That the connection is then where the clause puts it shows in what a probe outside of the window is answered with.
+What is expected is derived from the RFC's text (``harness.model.rfc9293``). Where the text leaves a choice, each is
+taken. That the connection is then where the clause puts it shows in what a probe outside of the window is answered
+with.
 """
 
 from __future__ import annotations
@@ -12,9 +13,16 @@ from collections.abc import Iterable, Sequence
 import pytest
 
 from harness import ACK, FIN, NUMBERS, RST, STATES, SYN, WAYS, Pattern, Peer, Session, in_shared_lab, reach, requirement
-from harness.judging import judge
-from harness.standing import Answer, Standing
-from harness.statetable import HAVE_A_ZERO_WINDOW, NOMINAL_WINDOW, WITH_A_WINDOW, WITH_A_ZERO_WINDOW, TableCell, cells
+from harness.live.check import judge
+from harness.model.connection import Answer, ControlBlock
+from harness.model.segment_table import (
+    HAVE_A_ZERO_WINDOW,
+    NOMINAL_WINDOW,
+    WITH_A_WINDOW,
+    WITH_A_ZERO_WINDOW,
+    TableCell,
+    cells,
+)
 
 pytestmark = [in_shared_lab, requirement("RFC9293-3.10.7")]
 
@@ -45,7 +53,7 @@ def test_answer_with_a_zero_window(session: Session, cell: TableCell) -> None:
     judge_cell(peer, cell, at)
 
 
-def judge_cell(peer: Peer, cell: TableCell, at: Standing) -> None:
+def judge_cell(peer: Peer, cell: TableCell, at: ControlBlock) -> None:
     """Send the cell's segment; both its answer and where it left the connection have to be the RFC's."""
     if at.state == "SYN-SENT":
         peer.expect_at_once(silence="waits")
@@ -71,17 +79,17 @@ def probe(peer: Peer, given: Sequence[Answer]) -> None:
     peer.expect_at_once(silence=asking, **shown)
 
 
-def standing(peer: Peer, state: str) -> Standing:
+def standing(peer: Peer, state: str) -> ControlBlock:
     """Where ``reach`` has brought the connection; the window is what the kernel offered."""
     if state in UNOPENED:
-        return Standing(state, snd_una=1, snd_nxt=1, rcv_nxt=1, rcv_wnd=NOMINAL_WINDOW)
+        return ControlBlock(state, snd_una=1, snd_nxt=1, rcv_nxt=1, rcv_wnd=NOMINAL_WINDOW)
     at = NUMBERS[state]
     if state == "SYN-SENT":
-        return Standing(state, at.snd_una, at.snd_nxt, rcv_nxt=1, rcv_wnd=NOMINAL_WINDOW, actively=True)
-    return Standing(state, *at, rcv_wnd=peer.offer.window(at.rcv_nxt))
+        return ControlBlock(state, at.snd_una, at.snd_nxt, rcv_nxt=1, rcv_wnd=NOMINAL_WINDOW, actively=True)
+    return ControlBlock(state, *at, rcv_wnd=peer.offer.window(at.rcv_nxt))
 
 
-def reach_with_a_zero_window(session: Session, state: str) -> tuple[Peer, Standing]:
+def reach_with_a_zero_window(session: Session, state: str) -> tuple[Peer, ControlBlock]:
     """A connection in a state, with a receive buffer that the peer's data, and its FIN if it sent one, have filled."""
     listener = session.listen()
     listener.set_option("SO_RCVBUF", SMALL_BUFFER)
@@ -100,4 +108,4 @@ def reach_with_a_zero_window(session: Session, state: str) -> tuple[Peer, Standi
     if state == "LAST-ACK":
         server.shutdown(socket.SHUT_WR)
         peer.expect(FIN, seq=1, ack=full, window=0)
-    return peer, Standing(state, after.snd_una, after.snd_nxt, rcv_nxt=full, rcv_wnd=0)
+    return peer, ControlBlock(state, after.snd_una, after.snd_nxt, rcv_nxt=full, rcv_wnd=0)

@@ -24,10 +24,10 @@ from harness import (
     reach,
     requirement,
 )
-from harness.cells import Cell, in_states
-from harness.states import confirm
-from harness.syscalls import errno_of
-from harness.timing import MS
+from harness.live.states import confirm
+from harness.live.syscalls import errno_of
+from harness.plugin.cells import Cell, in_states
+from harness.tcp.timing import MS
 
 pytestmark = in_shared_lab
 

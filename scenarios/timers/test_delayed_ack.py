@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness import ACK, Connection, requirement, takes
-from harness.timing import DELACK_LIMIT, PROMPT
+from harness.tcp.timing import DELACK_LIMIT, PROMPT
 
 FULL = b"x" * 1448  # an MSS of 1460 less the timestamps
 

@@ -7,8 +7,8 @@ tcp_mtu_probing=1 smaller segments are tried then, as the path may have become n
 from __future__ import annotations
 
 from harness import ACK, Between, Connection, Pattern, Session, requirement, takes
-from harness.flights import IPV4_MSS, TIMESTAMPS
-from harness.timing import MINUTE, RTO_MIN, backoff
+from harness.live.flights import IPV4_MSS, TIMESTAMPS
+from harness.tcp.timing import MINUTE, RTO_MIN, backoff
 
 FULL = IPV4_MSS - TIMESTAMPS
 R1 = 3  # retransmissions, at least (RFC 9293 3.8.3, SHLD-10)

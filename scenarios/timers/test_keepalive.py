@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness import ACK, RST, Connection, requirement, takes
-from harness.timing import HOUR, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, QUIET, SECOND, Span
+from harness.tcp.timing import HOUR, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, QUIET, SECOND, Span
 
 PROBES = 9  # tcp_keepalive_probes by default (ip-sysctl.rst)
 RARELY = 3600  # seconds, more than the wheel may round two hours up by

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, Connection, Peer, Reply, Session, requirement, takes
-from harness.pattern import Pattern
-from harness.timing import HOUR, RTO_MIN, RTO_MOST, Span, backoff
+from harness.tcp.pattern import Pattern
+from harness.tcp.timing import HOUR, RTO_MIN, RTO_MOST, Span, backoff
 
 MORE_THAN_R2 = 20  # more than tcp_retries2, after which a segment that nobody answers is given up
 

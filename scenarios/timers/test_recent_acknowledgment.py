@@ -8,9 +8,9 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, Connection, Endpoint, Peer, Session, requirement, takes
-from harness.distance import establish_from_afar, longest, wait
-from harness.flights import IPV4_MSS, expect_flight, write_segments
-from harness.timing import MS, QUIET, Span
+from harness.live.flights import IPV4_MSS, expect_flight, write_segments
+from harness.live.peer_delay import establish_from_afar, longest, wait
+from harness.tcp.timing import MS, QUIET, Span
 
 WITH_SACK = "mss 1460,nop,nop,sackOK"
 PLAIN = "mss 1460"

@@ -7,8 +7,8 @@ figures lie where neither a least timer of 200 ms nor one of a second (2.4) deci
 from __future__ import annotations
 
 from harness import ACK, Connection, Endpoint, Session, requirement, takes, with_and_without_timestamps
-from harness.distance import establish_from_afar, longest, wait
-from harness.timing import MS, RTO_FLOOR, Span
+from harness.live.peer_delay import establish_from_afar, longest, wait
+from harness.tcp.timing import MS, RTO_FLOOR, Span
 
 PLAIN = "mss 1460"
 

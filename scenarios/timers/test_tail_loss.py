@@ -8,9 +8,9 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, SYN, Connection, Endpoint, Peer, Session, requirement, takes
-from harness.distance import establish_from_afar, longest, wait
-from harness.flights import FLIGHT, IPV4_MSS, expect_flight, write_segments
-from harness.timing import DELACK_MAX, MS, RTO_INIT, SECOND, Span
+from harness.live.flights import FLIGHT, IPV4_MSS, expect_flight, write_segments
+from harness.live.peer_delay import establish_from_afar, longest, wait
+from harness.tcp.timing import DELACK_MAX, MS, RTO_INIT, SECOND, Span
 
 WITH_SACK = "mss 1460,nop,nop,sackOK"
 PLAIN = "mss 1460"

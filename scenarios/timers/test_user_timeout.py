@@ -10,7 +10,7 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, RST, SYN, Connection, Endpoint, Session, requirement, takes
-from harness.timing import RTO_INIT, RTO_MIN, SECOND, Span, backoff
+from harness.tcp.timing import RTO_INIT, RTO_MIN, SECOND, Span, backoff
 
 USER_TIMEOUT_MS = 1500
 USER_TIMEOUT = Span(USER_TIMEOUT_MS * SECOND.ns // 1000, "USER_TIMEOUT", "TCP_USER_TIMEOUT (tcp(7))")

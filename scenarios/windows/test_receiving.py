@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, RST, URG, Connection, Endpoint, Pattern, Segment, Session, both_families, requirement
-from harness.marks import in_shared_lab
-from harness.syscalls import errno_of
+from harness.live.syscalls import errno_of
+from harness.plugin.markers import in_shared_lab
 
 pytestmark = in_shared_lab
 

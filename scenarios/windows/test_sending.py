@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, Connection, Endpoint, Pattern, Peer, Session, both_families, requirement
-from harness.flights import FLIGHT, IPV4_MSS, expect_flight
-from harness.marks import in_shared_lab
+from harness.live.flights import FLIGHT, IPV4_MSS, expect_flight
+from harness.plugin.markers import in_shared_lab
 
 pytestmark = in_shared_lab
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import FinwaitError
-from harness.kernels.apt import KEYRING, Apt, Source, configuration_file
-from harness.kernels.cache import Cache
+from harness.kernels.supply.apt import KEYRING, Apt, Source, configuration_file
+from harness.kernels.supply.cache import Cache
 
 
 @pytest.fixture

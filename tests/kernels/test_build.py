@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from harness.errors import FinwaitError
-from harness.kernels.build import TOOLS, build_tarball, known, tree_version
-from harness.kernels.build import build as build_tree
-from harness.kernels.cache import Cache
-from harness.kernels.fragments import VIRTUAL_UML, Option
-from harness.kernels.spec import parse
-from harness.kernels.uml_virtual import source_tarball
+from harness.kernels.boot.uml_virtual import source_tarball
+from harness.kernels.supply.build import TOOLS, build_tarball, known, tree_version
+from harness.kernels.supply.build import build as build_tree
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.fragments import VIRTUAL_UML, ConfigOption
+from harness.kernels.supply.spec import parse
 
 MAKEFILE = """\
 VERSION = 6
@@ -33,7 +33,7 @@ linux:
 \t@echo "  CC      init/main.o"; cat $(CURDIR)/source $(O)/history > $(O)/linux
 broken:
 """
-VETH = Option("VETH", why="a link")
+VETH = ConfigOption("VETH", why="a link")
 NEEDS = [tool for tool in TOOLS if shutil.which(tool) is None]
 pytestmark = pytest.mark.skipif(bool(NEEDS), reason=f"this machine has no {', '.join(NEEDS)}")
 
@@ -101,11 +101,11 @@ def test_tarball_is_built_once_and_leaves_only_its_result(tree: Path, cache: Cac
 def test_other_options_are_another_kernel(tree: Path, cache: Cache) -> None:
     tarball = packed(tree)
     build_tarball(tarball, cache, options=(VETH,))
-    assert known(tarball, cache, (VETH, Option("TUN", why="a device"))) is None
+    assert known(tarball, cache, (VETH, ConfigOption("TUN", why="a device"))) is None
 
 
 def test_option_that_the_tree_lacks_is_named_with_what_needs_it(tree: Path, cache: Cache) -> None:
-    lacking = Option("ABSENT_ONE", why="measuring time")
+    lacking = ConfigOption("ABSENT_ONE", why="measuring time")
     with pytest.raises(FinwaitError) as error:
         build_tree(tree, cache, options=(VETH, lacking))
     assert "Linux 6.12.7" in message(error)
@@ -114,11 +114,11 @@ def test_option_that_the_tree_lacks_is_named_with_what_needs_it(tree: Path, cach
 
 
 def test_optional_option_that_the_tree_lacks_is_recorded(tree: Path, cache: Cache) -> None:
-    assert build_tree(tree, cache, options=(VETH, Option("ABSENT", required=False))).refused == ("ABSENT",)
+    assert build_tree(tree, cache, options=(VETH, ConfigOption("ABSENT", required=False))).refused == ("ABSENT",)
 
 
 def test_option_of_a_later_version_is_not_asked_for(tree: Path, cache: Cache) -> None:
-    assert build_tree(tree, cache, options=(VETH, Option("ABSENT", since=(7, 0)))).refused == ()
+    assert build_tree(tree, cache, options=(VETH, ConfigOption("ABSENT", since=(7, 0)))).refused == ()
 
 
 def test_outer_settings_do_not_leak_in(tree: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +182,7 @@ def test_killed_build_leaves_no_process(tree: Path, cache: Cache) -> None:
     (tree / "Makefile").write_text(hang)
     code = (
         "import sys; from pathlib import Path; from harness.kernels import build, cache, fragments\n"
-        "build.build(Path(sys.argv[1]), cache.Cache(Path(sys.argv[2])), options=(fragments.Option('VETH'),),"
+        "build.build(Path(sys.argv[1]), cache.Cache(Path(sys.argv[2])), options=(fragments.ConfigOption('VETH'),),"
         " progress=lambda line: print(line, flush=True))"
     )
     argv = [sys.executable, "-c", code, str(tree), str(cache.root)]
@@ -214,7 +214,7 @@ def test_real_tree_names_the_option_that_it_lacks(tmp_path: Path, cache: Cache) 
     unpack = ["tar", "-xf", str(REAL), "--wildcards", *CONFIGURED_BY]
     subprocess.run(unpack, cwd=tmp_path, check=True)
     (folder,) = tmp_path.glob("linux-source-*")
-    options = (*VIRTUAL_UML, Option("NO_SUCH_OPTION", why="a test"))
+    options = (*VIRTUAL_UML, ConfigOption("NO_SUCH_OPTION", why="a test"))
     with pytest.raises(FinwaitError) as error:
         build_tree(folder, cache, options=options)
     assert re.search(r"Linux 7\.2\.\d+ in .* does not take CONFIG_NO_SUCH_OPTION=y \(a test\);", message(error))

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import FinwaitError
-from harness.kernels.cache import Cache
+from harness.kernels.supply.cache import Cache
 
 
 def writes(text: str) -> Callable[[Path], None]:
@@ -98,7 +98,7 @@ def test_place_follows_the_environment(tmp_path: Path, monkeypatch: pytest.Monke
 _MAKER = """
 import sys
 from pathlib import Path
-from harness.kernels.cache import Cache
+from harness.kernels.supply.cache import Cache
 
 def make(folder):
     (folder / "file").write_text("half")

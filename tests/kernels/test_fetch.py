@@ -20,10 +20,10 @@ from typing import BinaryIO
 import pytest
 
 from harness.errors import FinwaitError
-from harness.kernels import provide
-from harness.kernels.cache import Cache
-from harness.kernels.fetch import Package, Source, fetch_deb, find, parse_index, unpack
-from harness.kernels.spec import KernelSpec, Kind
+from harness.kernels.supply import provide
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.fetch import Package, Source, fetch_deb, find, parse_index, unpack
+from harness.kernels.supply.spec import KernelKind, KernelSpec
 from netns import privilege
 
 _NEEDED = ("apt-get", "dpkg-deb", "gpg", "gpgv")
@@ -82,7 +82,9 @@ class Mirror:
         index.write_text("\n".join(self._stanza(deb) for deb in sorted((self.root / "pool").iterdir())))
         data = index.read_bytes()
         line = f" {hashlib.sha256(data).hexdigest()} {len(data)} main/binary-amd64/Packages\n"
-        release = f"Origin: Debian\nSuite: {SUITE}\nCodename: {SUITE}\nArchitectures: amd64\nComponents: main\n"
+        release = (
+            f"RelativeNumbers: Debian\nSuite: {SUITE}\nCodename: {SUITE}\nArchitectures: amd64\nComponents: main\n"
+        )
         release += "Date: Thu, 01 Jan 2026 00:00:00 UTC\nSHA256:\n" + line
         (suite / "Release").write_text(release)
         _gpg(self.home, "--clear-sign", "--output", str(suite / "InRelease"), str(suite / "Release"))
@@ -236,8 +238,8 @@ def served(mirror: Mirror, stop_at: threading.Event | None = None) -> Iterator[S
 _FETCHER = """
 import sys
 from pathlib import Path
-from harness.kernels.cache import Cache
-from harness.kernels.fetch import Source, fetch_deb, find
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.fetch import Source, fetch_deb, find
 uri, ring, cache = sys.argv[1], Path(sys.argv[2]), Cache(Path(sys.argv[3]))
 source = Source(uri, keyring=ring, settings=('APT::Architecture "amd64";',))
 package = find(source, "thing", "trial", cache)[0]
@@ -363,7 +365,7 @@ def test_index_stanzas() -> None:
     ]
 
 
-THING = KernelSpec("uml:trial", Kind.UML, "1", (SUITE,), ("thing",), "1")
+THING = KernelSpec("uml:trial", KernelKind.UML, "1", (SUITE,), ("thing",), "1")
 
 
 def test_name_stays_what_it_was_until_it_is_renewed(mirror: Mirror, cache: Cache) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.kernels.fragments import VIRTUAL_UML, Option, fragment, missing, parse_config
+from harness.kernels.supply.fragments import VIRTUAL_UML, ConfigOption, fragment, missing, parse_config
 
 OLD, NEW = (5, 10), (7, 2)
 
@@ -31,19 +31,19 @@ def test_no_option_is_named_twice_for_one_version() -> None:
 @pytest.mark.parametrize(
     ("option", "config", "lacks"),
     [
-        (Option("VETH"), {"VETH": "y"}, False),
-        (Option("VETH"), {"VETH": "n"}, True),
-        (Option("VETH"), {"VETH": "m"}, True),
-        (Option("VETH"), {}, True),
-        (Option("MODULES", "n"), {}, False),
-        (Option("MODULES", "n"), {"MODULES": "y"}, True),
-        (Option("HZ", "250"), {"HZ": "100"}, True),
-        (Option("TCP_AO", since=(6, 7)), {}, True),
-        (Option("TCP_AO", since=(7, 3)), {}, False),
-        (Option("BLOCK", until=(5, 11)), {}, False),
+        (ConfigOption("VETH"), {"VETH": "y"}, False),
+        (ConfigOption("VETH"), {"VETH": "n"}, True),
+        (ConfigOption("VETH"), {"VETH": "m"}, True),
+        (ConfigOption("VETH"), {}, True),
+        (ConfigOption("MODULES", "n"), {}, False),
+        (ConfigOption("MODULES", "n"), {"MODULES": "y"}, True),
+        (ConfigOption("HZ", "250"), {"HZ": "100"}, True),
+        (ConfigOption("TCP_AO", since=(6, 7)), {}, True),
+        (ConfigOption("TCP_AO", since=(7, 3)), {}, False),
+        (ConfigOption("BLOCK", until=(5, 11)), {}, False),
     ],
 )
-def test_missing_is_what_applies_and_is_not_as_asked(option: Option, config: dict[str, str], lacks: bool) -> None:
+def test_missing_is_what_applies_and_is_not_as_asked(option: ConfigOption, config: dict[str, str], lacks: bool) -> None:
     assert missing([option], NEW, config) == ([option] if lacks else [])
 
 
@@ -57,7 +57,7 @@ names = st.from_regex(r"[A-Z0-9_]{1,20}", fullmatch=True)
 
 @given(st.dictionaries(names, st.sampled_from(["y", "n", "m", "250"])))
 def test_a_fragment_reads_back_as_what_was_asked(settings: dict[str, str]) -> None:
-    options = [Option(name, value) for name, value in settings.items()]
+    options = [ConfigOption(name, value) for name, value in settings.items()]
     config = parse_config(fragment(options, NEW))
     assert config == settings
     assert missing(options, NEW, config) == []

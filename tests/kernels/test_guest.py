@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 
 from harness.errors import FinwaitError, Unsupported
-from harness.kernels import guest
-from harness.kernels.backend import Job
-from harness.kernels.guest import Answer, judge
-from harness.kernels.process import Ended
+from harness.kernels.boot import guest
+from harness.kernels.boot.backend import Job
+from harness.kernels.boot.guest import GuestReply, judge
+from harness.process import Ended
 
 HERE = Path(tempfile.gettempdir())
 JOB = Job((sys.executable,), HERE, HERE, real_limit=20)
-BOOTED = Answer(booted=True)
+BOOTED = GuestReply(booted=True)
 
 
 @pytest.mark.parametrize("status", [0, 3, 137])
 def test_status_comes_from_the_answer_and_not_from_the_process(status: int) -> None:
-    run = judge("k", JOB, Ended(0, ("a", "b"), 1.5), Answer(status, booted=True))
+    run = judge("k", JOB, Ended(0, ("a", "b"), 1.5), GuestReply(status, booted=True))
     assert (run.status, run.lost, run.console, run.seconds) == (status, None, ("a", "b"), 1.5)
 
 
@@ -42,22 +42,22 @@ def test_status_comes_from_the_answer_and_not_from_the_process(status: int) -> N
             BOOTED,
             "hung: not done after 20 s of real time; last line: last words",
         ),
-        (Ended(None, (), 20), Answer(), "never booted: not done after 20 s of real time; it said nothing"),
+        (Ended(None, (), 20), GuestReply(), "never booted: not done after 20 s of real time; it said nothing"),
         (Ended(137, ("x",), 1), BOOTED, "the kernel's process was killed by signal 9; last line: x"),
         (
             Ended(1, ("no such option",), 1),
-            Answer(),
+            GuestReply(),
             "never booted: the kernel's process ended with status 1",
         ),
         (Ended(0, (), 1), BOOTED, "the kernel ended without the command's status"),
         (
             Ended(0, (), 1),
-            Answer(failed="mount /x: gone"),
+            GuestReply(failed="mount /x: gone"),
             "the guest could not be made ready: mount /x: gone",
         ),
     ],
 )
-def test_no_answer_is_lost_and_says_why(ended: Ended, answer: Answer, said: str) -> None:
+def test_no_answer_is_lost_and_says_why(ended: Ended, answer: GuestReply, said: str) -> None:
     run = judge("k", JOB, ended, answer)
     assert run.status is None
     assert run.lost is not None
@@ -65,26 +65,26 @@ def test_no_answer_is_lost_and_says_why(ended: Ended, answer: Answer, said: str)
 
 
 def test_panic_after_the_answer_is_lost_all_the_same() -> None:
-    run = judge("k", JOB, Ended(134, ("Kernel panic - not syncing: late",), 1), Answer(0, booted=True))
+    run = judge("k", JOB, Ended(134, ("Kernel panic - not syncing: late",), 1), GuestReply(0, booted=True))
     assert (run.status, run.lost) == (None, "kernel panic: late")
 
 
 def test_command_that_only_speaks_of_a_panic_is_not_lost() -> None:
-    run = judge("k", JOB, Ended(0, ("Kernel panic - not syncing: says a log",), 1), Answer(1, booted=True))
+    run = judge("k", JOB, Ended(0, ("Kernel panic - not syncing: says a log",), 1), GuestReply(1, booted=True))
     assert (run.status, run.lost) == (1, None)
 
 
 def test_what_a_kernel_lacks_is_named() -> None:
     with pytest.raises(Unsupported, match="uml:9 has no IPv6 and no veth") as caught:
-        judge("uml:9", JOB, Ended(0, (), 1), Answer(missing=("IPv6", "veth"), booted=True))
+        judge("uml:9", JOB, Ended(0, (), 1), GuestReply(missing=("IPv6", "veth"), booted=True))
     assert "\n" not in str(caught.value)
 
 
 def test_answer_that_was_never_written(tmp_path: Path) -> None:
-    assert guest.read_answer(tmp_path) == Answer()
+    assert guest.read_answer(tmp_path) == GuestReply()
     (tmp_path / "booted").touch()
     (tmp_path / "answer.json.part").write_text('{"sta')
-    assert guest.read_answer(tmp_path) == Answer(booted=True)
+    assert guest.read_answer(tmp_path) == GuestReply(booted=True)
 
 
 def test_order_holds_the_job_and_a_new_seed_each_time(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import FinwaitError
-from harness.kernels.backend import Backend, Job
-from harness.kernels.host import Host
+from harness.kernels.boot.backend import Backend, Job
+from harness.kernels.boot.host import Host
 
 
 def python(code: str, folder: Path, limit: float = 30.0, **env: str) -> Job:

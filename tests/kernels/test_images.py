@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import FinwaitError
-from harness.kernels.images import ImageKind, identify
+from harness.kernels.supply.images import ImageKind, identify
 
 
 def bzimage(release: str, *, long_mode: bool = True) -> bytes:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import FinwaitError
-from harness.kernels.cache import Cache
-from harness.kernels.initramfs import Archive, environment, package_files, python_root, shared_libraries, without
+from harness.kernels.boot.initramfs import Archive, environment, package_files, python_root, shared_libraries, without
+from harness.kernels.supply.cache import Cache
 from netns import privilege
 
 

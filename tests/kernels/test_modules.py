@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import FinwaitError
-from harness.kernels.modules import depends, load_order
+from harness.kernels.boot.modules import depends, load_order
 
 
 def module(folder: Path, name: str, *needed: str) -> Path:

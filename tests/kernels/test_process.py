@@ -13,7 +13,7 @@ from threading import Thread
 import pytest
 
 from harness.errors import FinwaitError
-from harness.kernels.process import KEPT_LINES, Ended, Stop, run_to_end
+from harness.process import KEPT_LINES, Ended, Stop, run_to_end
 
 ENV = {"PATH": os.defpath}
 
@@ -114,7 +114,7 @@ def test_another_thread_ends_everything_and_nothing_more_is_begun() -> None:
 _HARNESS = """
 import os
 from pathlib import Path
-from harness.kernels.process import run_to_end
+from harness.process import run_to_end
 run_to_end(("/bin/sh", "-c", {script!r}), limit=60, cwd=Path("/"), env={{"PATH": os.defpath}},
            console=lambda line: print(line, flush=True))
 """

@@ -7,8 +7,8 @@ import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
-from harness.kernels.cache import Cache
-from harness.kernels.processor import one_of_its_own
+from harness.kernels.boot.processor import one_of_its_own
+from harness.kernels.supply.cache import Cache
 
 
 def test_each_guest_has_a_processor_that_no_other_has(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from harness.errors import FinwaitError
-from harness.kernels import qemu
-from harness.kernels.backend import Backend, Job
-from harness.kernels.cache import Cache
-from harness.kernels.qemu import Qemu
-from harness.kernels.spec import KernelSpec, Kind, known
+from harness.kernels.boot import qemu
+from harness.kernels.boot.backend import Backend, Job
+from harness.kernels.boot.qemu import Qemu
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.spec import KernelKind, KernelSpec, known
 
 TESTED = ("debian:5.10", "debian:6.1", "debian:6.12", "debian:7.2")
 BACKENDS = [Qemu(spec, Cache.of_user()) for spec in known() if spec.name in TESTED]
@@ -180,10 +180,10 @@ def _words(process: Path) -> bytes:
 HARNESS = """
 import sys
 from pathlib import Path
-from harness.kernels.backend import Job
-from harness.kernels.cache import Cache
-from harness.kernels.qemu import Qemu
-from harness.kernels.spec import parse
+from harness.kernels.boot.backend import Job
+from harness.kernels.supply.cache import Cache
+from harness.kernels.boot.qemu import Qemu
+from harness.kernels.supply.spec import parse
 kernel, checkout, output = sys.argv[1:]
 job = Job((sys.executable, "job.py"), Path(checkout), Path(output))
 Qemu(parse(kernel), Cache.of_user()).run(job, lambda line: print(line, flush=True))
@@ -210,7 +210,7 @@ def test_killed_harness_leaves_no_machine_and_no_file(kernel: Qemu, checkout: Pa
 
 def test_missing_qemu_names_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    backend = Qemu(KernelSpec("own", Kind.DEBIAN, path=tmp_path / "bzImage"), Cache(tmp_path))
+    backend = Qemu(KernelSpec("own", KernelKind.DEBIAN, path=tmp_path / "bzImage"), Cache(tmp_path))
     assert "qemu-system-x86" in str(backend.available())
     job = Job((sys.executable,), tmp_path, tmp_path)
     with pytest.raises(FinwaitError, match="install qemu-system-x86"):
@@ -240,7 +240,7 @@ def bzimage(path: Path, *, long_mode: bool) -> Path:
 @pytest.mark.usefixtures("with_qemu")
 def test_image_for_another_architecture_is_one_line(tmp_path: Path) -> None:
     image = bzimage(tmp_path / "bzImage", long_mode=False)
-    lacking = Qemu(KernelSpec("own", Kind.DEBIAN, path=image), Cache(tmp_path)).available()
+    lacking = Qemu(KernelSpec("own", KernelKind.DEBIAN, path=image), Cache(tmp_path)).available()
     assert "is for i686, and this machine is x86_64" in str(lacking)
     assert "\n" not in str(lacking)
 
@@ -248,7 +248,7 @@ def test_image_for_another_architecture_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("with_qemu")
 def test_own_image_without_and_with_modules(tmp_path: Path) -> None:
     image = bzimage(tmp_path / "bzImage", long_mode=True)
-    own = KernelSpec("own", Kind.DEBIAN, path=image)
+    own = KernelSpec("own", KernelKind.DEBIAN, path=image)
     assert Qemu(own, Cache(tmp_path)).available() is None
     lacking = Qemu(replace(own, modules=tmp_path / "gone"), Cache(tmp_path)).available()
     assert "with the modules of 6.1.0-test" in str(lacking)
@@ -258,7 +258,7 @@ def test_own_image_without_and_with_modules(tmp_path: Path) -> None:
 def test_tree_that_does_not_fit_is_refused_before_the_boot(checkout: Path, output: Path) -> None:
     (checkout / "large").write_bytes(bytes(200 << 20))
     image = bzimage(checkout.parent / "bzImage", long_mode=True)
-    backend = Qemu(KernelSpec("own", Kind.DEBIAN, path=image), Cache(checkout.parent / "cache"), memory=256)
+    backend = Qemu(KernelSpec("own", KernelKind.DEBIAN, path=image), Cache(checkout.parent / "cache"), memory=256)
     with pytest.raises(FinwaitError, match="does not fit into a machine of 256 MB"):
         backend.run(python("", checkout, output))
 
@@ -267,5 +267,5 @@ def test_tree_that_does_not_fit_is_refused_before_the_boot(checkout: Path, outpu
 def test_own_image_with_its_modules_boots(kernel: Qemu, checkout: Path, output: Path) -> None:
     files = kernel._files()
     image = Path(shutil.copy(files.vmlinuz, checkout / "bzImage"))
-    own = Qemu(KernelSpec("./bzImage", Kind.DEBIAN, path=image, modules=files.modules), kernel.cache)
+    own = Qemu(KernelSpec("./bzImage", KernelKind.DEBIAN, path=image, modules=files.modules), kernel.cache)
     assert own.run(python("raise SystemExit(4)", checkout, output)).status == 4

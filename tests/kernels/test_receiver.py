@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.kernels import stream
-from harness.kernels.receiver import Malformed, Receiver
-from harness.kernels.stream import record
+from harness.kernels.boot import stream
+from harness.kernels.boot.receiver import Malformed, Receiver
+from harness.kernels.boot.stream import record
 
 
 def files(folder: Path) -> dict[str, bytes]:

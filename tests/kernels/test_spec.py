@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import FinwaitError
-from harness.kernels.cache import Cache
-from harness.kernels.spec import Kind, known, parse
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.spec import KernelKind, known, parse
 
 
 def test_every_known_name_parses_to_itself() -> None:
@@ -92,7 +92,7 @@ def _on_x86_64(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_own_binary_with_modules_beside_it(tmp_path: Path) -> None:
     (tmp_path / "modules/6.5.1").mkdir(parents=True)
     spec = parse(str(uml_binary(tmp_path)))
-    assert (spec.kind, spec.series, spec.modules) == (Kind.UML, "6.5", tmp_path / "modules/6.5.1")
+    assert (spec.kind, spec.series, spec.modules) == (KernelKind.UML, "6.5", tmp_path / "modules/6.5.1")
 
 
 @pytest.mark.usefixtures("_on_x86_64")
@@ -116,4 +116,4 @@ def test_own_binary_with_virtual_time_is_run_in_it(tmp_path: Path) -> None:
         pytest.skip("no kernel with virtual time in the cache; finwait kernels build uml-virtual:7.2")
     binary = tmp_path / "of my own"
     binary.symlink_to(virtual)
-    assert parse(str(binary)).kind is Kind.UML_VIRTUAL
+    assert parse(str(binary)).kind is KernelKind.UML_VIRTUAL

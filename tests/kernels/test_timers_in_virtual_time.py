@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from harness.kernels.backend import Job
-from harness.kernels.cache import Cache
-from harness.kernels.spec import Kind, known
-from harness.kernels.uml_virtual import UmlVirtual
-from harness.timeline import Event, Received, Sent
-from reports.runs import LoadedRun, load
+from harness.kernels.boot.backend import Job
+from harness.kernels.boot.uml_virtual import UmlVirtual
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.spec import KernelKind, known
+from harness.trace.events import Event, Received, Sent
+from harness.trace.runs import LoadedRun, load
 
 CHECKOUT = Path(__file__).parents[2]
 SCENARIOS = ("scenarios/timers/test_retransmission.py", "scenarios/timers/test_keepalive.py")
 SAME_NS = 20_000
-BACKENDS = [UmlVirtual(spec, Cache.of_user()) for spec in known() if spec.kind is Kind.UML_VIRTUAL]
+BACKENDS = [UmlVirtual(spec, Cache.of_user()) for spec in known() if spec.kind is KernelKind.UML_VIRTUAL]
 BUILT = next((backend for backend in reversed(BACKENDS) if backend.available() is None), None)
 needs_one = pytest.mark.skipif(BUILT is None, reason=str(BACKENDS[-1].available()))
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import FinwaitError, Unsupported
-from harness.kernels.backend import Backend, Job
-from harness.kernels.cache import Cache
-from harness.kernels.spec import KernelSpec, Kind, parse
-from harness.kernels.uml import Uml, memory_folder
+from harness.kernels.boot.backend import Backend, Job
+from harness.kernels.boot.uml import Uml, memory_folder
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.spec import KernelKind, KernelSpec, parse
 from netns import privilege
 
 CACHE = Cache.of_user()
@@ -133,7 +133,7 @@ def test_panic_is_lost_with_its_trace_and_keeps_the_files(uml: Uml, output: Path
 
 
 def test_module_that_is_none_is_named(output: Path) -> None:
-    spec = KernelSpec("own", Kind.UML, path=UML._files().binary, modules=_broken_modules(output))
+    spec = KernelSpec("own", KernelKind.UML, path=UML._files().binary, modules=_broken_modules(output))
     run = Uml(spec, CACHE).run(shell("exit 0", output))
     assert run.status is None
     assert run.lost is not None
@@ -149,7 +149,7 @@ def _broken_modules(folder: Path) -> Path:
 
 
 def test_kernel_without_its_modules_names_what_is_missing(output: Path) -> None:
-    spec = KernelSpec("./linux", Kind.UML, path=UML._files().binary)
+    spec = KernelSpec("./linux", KernelKind.UML, path=UML._files().binary)
     with pytest.raises(Unsupported, match=r"\./linux has no IPv6 and no veth"):
         Uml(spec, CACHE).run(shell("exit 0", output))
     assert left(output) == []
@@ -203,10 +203,10 @@ def test_kernel_that_is_killed_in_the_middle_is_lost(output: Path) -> None:
 _HARNESS = """
 import sys
 from pathlib import Path
-from harness.kernels.backend import Job
-from harness.kernels.cache import Cache
-from harness.kernels.spec import parse
-from harness.kernels.uml import Uml
+from harness.kernels.boot.backend import Job
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.spec import parse
+from harness.kernels.boot.uml import Uml
 output = Path(sys.argv[1])
 job = Job(("/bin/sh", "-c", "echo now; exec sleep 1000"), output, output)
 Uml(parse("uml:5.10"), Cache.of_user()).run(job, lambda line: print(line, flush=True))

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from harness.errors import FinwaitError
-from harness.kernels.backend import Backend, Job, Run
-from harness.kernels.cache import Cache
-from harness.kernels.spec import KernelSpec, Kind, known
-from harness.kernels.uml_virtual import START_NS, UPTIME, UmlVirtual
+from harness.kernels.boot.backend import Backend, Job, Run
+from harness.kernels.boot.uml_virtual import START_NS, UPTIME, UmlVirtual
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.spec import KernelKind, KernelSpec, known
 
-BACKENDS = [UmlVirtual(spec, Cache.of_user()) for spec in known() if spec.kind is Kind.UML_VIRTUAL]
+BACKENDS = [UmlVirtual(spec, Cache.of_user()) for spec in known() if spec.kind is KernelKind.UML_VIRTUAL]
 
 
 def backend_or_reason(backend: UmlVirtual) -> object:
@@ -185,7 +185,7 @@ with open("/proc/sysrq-trigger", "w") as trigger:
 def test_binary_without_virtual_time_is_named(tmp_path: Path) -> None:
     binary = tmp_path / "linux"
     binary.write_bytes(b"\x7fELF no such option")
-    backend = UmlVirtual(KernelSpec("own", Kind.UML_VIRTUAL, path=binary), Cache(tmp_path))
+    backend = UmlVirtual(KernelSpec("own", KernelKind.UML_VIRTUAL, path=binary), Cache(tmp_path))
     assert "CONFIG_UML_TIME_TRAVEL_SUPPORT" in str(backend.available())
 
 

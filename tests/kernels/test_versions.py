@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.kernels.versions import compare, newer_first
+from harness.kernels.supply.versions import compare, newer_first
 
 OLDEST_FIRST = ["5.10~rc1-1", "5.10-1", "5.10.9-1", "5.10.46-4", "5.10.46-4+b1", "5.10.218-1", "1:4.0-1"]
 versions = st.from_regex(r"([0-3]:)?[0-9][0-9a-c.+~]{0,6}(-[0-9a-c.+~]{1,4})?", fullmatch=True)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.calibration import calibrate
-from harness.duo import Duo, PathSession
-from harness.timing import TimingProfile
+from harness.live.calibration import calibrate
+from harness.live.two_kernels import KernelPair, PathSession
+from harness.tcp.timing import TimingProfile
 from netns import privilege
 
 
@@ -26,6 +26,6 @@ def two_kernels(profile: TimingProfile) -> Iterator[PathSession]:
 
 
 @pytest.fixture
-def joined(two_kernels: PathSession) -> Duo:
+def joined(two_kernels: PathSession) -> KernelPair:
     """A connection of the two."""
     return two_kernels.connect(two_kernels.listen())

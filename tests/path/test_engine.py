@@ -23,8 +23,8 @@ from harness.path.rules import (
     Side,
 )
 from harness.path.working import Arrived
-from harness.pattern import Pattern
-from harness.segment import ACK, FIN, Flags, Segment
+from harness.tcp.pattern import Pattern
+from harness.tcp.segment import ACK, FIN, Flags, Segment
 
 CLIENT, SERVER = Side.CLIENT, Side.SERVER
 MS = 1_000_000

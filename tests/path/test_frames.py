@@ -9,12 +9,12 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Ether
 
-from harness.options import parse_options
 from harness.path.frames import Tracker, asks_for, corrupted, is_neighbour_answer, is_syn, parse
 from harness.path.rules import Side
-from harness.segment import ACK, FIN, SYN, Segment
-from harness.timeline import Frame
-from harness.wire import Encoder, Flow, decode
+from harness.tcp.options import parse_options
+from harness.tcp.segment import ACK, FIN, SYN, Segment
+from harness.trace.events import Frame
+from harness.wire.frames import Encoder, Flow, decode
 from netns.plan import plan
 
 PLAN = plan(7, 7)

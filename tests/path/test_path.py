@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from harness.duo import Duo, PathSession
-from harness.endpoint import Endpoint
 from harness.errors import FinwaitError, Unsupported
+from harness.live.endpoint import Endpoint
+from harness.live.two_kernels import KernelPair, PathSession
 from harness.path import process
 from harness.path.path import BadRules
-from harness.pattern import ANY
-from harness.segment import ACK, FIN
-from harness.timeline import Forwarded, describe
-from harness.timing import MS, RTO_MIN, Span
-from harness.verdict import Mismatch
+from harness.tcp.pattern import ANY
+from harness.tcp.segment import ACK, FIN
+from harness.tcp.timing import MS, RTO_MIN, Span
+from harness.tcp.verdict import Mismatch
+from harness.trace.events import Forwarded, describe
 from netns import netem
 from netns.link import CLIENT_END, PATH_ENDS, SERVER_END, netlink
 
@@ -49,7 +49,7 @@ def test_path_has_two_ends_and_no_address(two_kernels: PathSession) -> None:
     assert found == {"client": ({CLIENT_END}, 1), "path": (set(PATH_ENDS), 0), "server": ({SERVER_END}, 1)}
 
 
-def test_every_segment_is_on_the_timeline_with_both_stamps(two_kernels: PathSession, joined: Duo) -> None:
+def test_every_segment_is_on_the_timeline_with_both_stamps(two_kernels: PathSession, joined: KernelPair) -> None:
     joined.client.send(b"hello")
     joined.path.expect(ACK, from_="client", seq=1, ack=1, data=b"hello")
     joined.path.expect(ACK, from_="server", seq=1, ack=6)
@@ -65,7 +65,7 @@ def test_every_segment_is_on_the_timeline_with_both_stamps(two_kernels: PathSess
     assert all(len(event.left) == 1 and 0 <= event.left[0] - event.at < 50 * MS for event in events)
 
 
-def test_megabytes_get_through_whole(two_kernels: PathSession, joined: Duo) -> None:
+def test_megabytes_get_through_whole(two_kernels: PathSession, joined: KernelPair) -> None:
     content = os.urandom(3_000_000)
     joined.path.allow_rest()
     sender = threading.Thread(target=_send_and_close, args=(joined.server, content))
@@ -79,7 +79,7 @@ def test_megabytes_get_through_whole(two_kernels: PathSession, joined: Duo) -> N
     assert sum(len(event.segment.data) for event in _forwarded(two_kernels) if event.left) >= len(content)
 
 
-def test_delayed_segment_leaves_after_its_time(two_kernels: PathSession, joined: Duo) -> None:
+def test_delayed_segment_leaves_after_its_time(two_kernels: PathSession, joined: KernelPair) -> None:
     joined.path.delay(ACK, by=SHORT, from_="client", length=ANY)
     joined.client.send(b"late")
     assert joined.server.receive() == b"late"
@@ -90,7 +90,7 @@ def test_delayed_segment_leaves_after_its_time(two_kernels: PathSession, joined:
     assert late.rule == "delay by 20 ms . *(*) from the client"
 
 
-def test_corrupted_segment_is_refused_and_sent_again(two_kernels: PathSession, joined: Duo) -> None:
+def test_corrupted_segment_is_refused_and_sent_again(two_kernels: PathSession, joined: KernelPair) -> None:
     joined.path.corrupt(ACK, from_="client", seq=1, length=4)
     joined.client.send(b"data")
     joined.path.expect(ACK, from_="client", seq=1, ack=1, data=b"data")
@@ -100,7 +100,7 @@ def test_corrupted_segment_is_refused_and_sent_again(two_kernels: PathSession, j
     assert two_kernels.account().counters["TcpInCsumErrors"] == 1
 
 
-def test_duplicated_segment_arrives_twice(two_kernels: PathSession, joined: Duo) -> None:
+def test_duplicated_segment_arrives_twice(two_kernels: PathSession, joined: KernelPair) -> None:
     joined.path.duplicate(ACK, from_="client", length=4)
     joined.path.allow_rest()
     joined.client.send(b"data")
@@ -137,7 +137,7 @@ def test_without_netem_one_impairment_at_a_time(two_kernels: PathSession, monkey
         two_kernels.path.impair(from_="server", loss=0.5, delay=SHORT)
 
 
-def test_reordering_loses_nothing(two_kernels: PathSession, joined: Duo) -> None:
+def test_reordering_loses_nothing(two_kernels: PathSession, joined: KernelPair) -> None:
     content = os.urandom(200_000)
     joined.path.allow_rest()
     joined.path.reorder(from_="server", seed=1, chance=0.3)
@@ -150,13 +150,13 @@ def test_reordering_loses_nothing(two_kernels: PathSession, joined: Duo) -> None
     assert sum(event.fate == "reordered" for event in _forwarded(two_kernels)) > 0
 
 
-def test_what_no_expectation_mentioned_fails(two_kernels: PathSession, joined: Duo) -> None:
+def test_what_no_expectation_mentioned_fails(two_kernels: PathSession, joined: KernelPair) -> None:
     joined.client.close()
     with pytest.raises(Mismatch, match=r"< F\. 1:1"):
         two_kernels.finish()
 
 
-def test_hold_that_is_never_released_is_told(two_kernels: PathSession, joined: Duo) -> None:
+def test_hold_that_is_never_released_is_told(two_kernels: PathSession, joined: KernelPair) -> None:
     joined.path.hold(FIN, from_="client").until(ACK, seq=99)
     joined.client.close()
     joined.path.expect(FIN, from_="client", seq=1)
@@ -164,7 +164,7 @@ def test_hold_that_is_never_released_is_told(two_kernels: PathSession, joined: D
         two_kernels.finish()
 
 
-def test_complaints_stand_in_the_text_of_a_failure(two_kernels: PathSession, joined: Duo) -> None:
+def test_complaints_stand_in_the_text_of_a_failure(two_kernels: PathSession, joined: KernelPair) -> None:
     joined.path.drop(FIN, from_="server")
     with pytest.raises(Mismatch) as caught:
         joined.path.expect(FIN, from_="server", within=SHORT)
@@ -195,7 +195,7 @@ def test_forwarder_that_was_killed_is_told(two_kernels: PathSession) -> None:
         two_kernels.path.settle()
 
 
-def test_forwarder_serves_one_lab_after_the_other(two_kernels: PathSession, joined: Duo) -> None:
+def test_forwarder_serves_one_lab_after_the_other(two_kernels: PathSession, joined: KernelPair) -> None:
     pid = two_kernels.path.forwarder.pid
     joined.path.allow_rest()
     two_kernels.finish()
@@ -206,8 +206,8 @@ def test_forwarder_serves_one_lab_after_the_other(two_kernels: PathSession, join
 
 HOLD_A_PATH = """
 import signal
-from harness.duo import PathSession
-from harness.timing import TimingProfile
+from harness.live.two_kernels import PathSession
+from harness.tcp.timing import TimingProfile
 from netns import privilege
 privilege.ensure()
 with PathSession(TimingProfile()) as session:
@@ -233,7 +233,7 @@ def test_killed_session_leaves_no_forwarder() -> None:
 COMMAND = (
     sys.executable,
     *("-m", "pytest", "-c", str(CHECKOUT / "pyproject.toml")),
-    *("-p", "no:cacheprovider", "-p", "harness.pytest_plugin", "-p", "harness.fixtures"),
+    *("-p", "no:cacheprovider", "-p", "harness.plugin.hooks", "-p", "harness.plugin.fixtures"),
 )
 BAD_SCENARIO = """
 from harness import ACK, FIN

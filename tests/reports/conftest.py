@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.options import parse_options
-from harness.runfolder import RunFolder
-from harness.segment import ACK, FIN, SYN, Flags, Segment
-from harness.timeline import Called, Event, Probed, Received, Result, RunRecord, Sent, TimelineRecord
-from harness.timing import TimingProfile
+from harness.tcp.options import parse_options
+from harness.tcp.segment import ACK, FIN, SYN, Flags, Segment
+from harness.tcp.timing import TimingProfile
+from harness.trace.events import Called, Event, Probed, Received, Sent
+from harness.trace.folder import RunFolder
+from harness.trace.records import Result, RunRecord, TimelineRecord
 
 ZERO = 1_700_000_000_000_000_000
 US = 1_000

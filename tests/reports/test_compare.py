@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.options import parse_options
-from harness.segment import ACK, PSH, SYN, Segment
-from harness.timeline import Event, Forwarded, Received, Result
-from harness.timing import MS, VIRTUAL, TimingProfile
-from reports import behaviour, runs
+from harness.tcp.options import parse_options
+from harness.tcp.segment import ACK, PSH, SYN, Segment
+from harness.tcp.timing import MS, VIRTUAL, TimingProfile
+from harness.trace import runs
+from harness.trace.events import Event, Forwarded, Received
+from harness.trace.records import Result
+from reports import behaviour
 from reports.compare import Comparison, compare, lines, render
 from reports.lines import plain
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.catalogue import load as load_catalogue
 from harness.errors import FinwaitError
-from harness.timeline import Result, RunRecord
-from harness.timing import TimingProfile
+from harness.model.requirements import load as load_catalogue
+from harness.tcp.timing import TimingProfile
+from harness.trace.records import Result, RunRecord
+from harness.trace.runs import LoadedRun
 from reports.coverage import UNTESTED, Coverage, coverage, markdown, reasons, summary, table
 from reports.lines import plain
-from reports.runs import LoadedRun
 
 CHECKOUT = Path(__file__).parents[2]
 CATALOGUE = load_catalogue()

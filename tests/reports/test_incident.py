@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.segment import ACK, FIN, Flags, Segment
-from harness.timeline import Called, Event, Forwarded, Probed, Result
-from harness.verdict import Outcome
+from harness.tcp.segment import ACK, FIN, Flags, Segment
+from harness.tcp.verdict import Outcome
+from harness.trace.events import Called, Event, Forwarded, Probed
+from harness.trace.records import Result
+from harness.trace.runs import load
 from reports.incident import NGINX, SCENARIO, incident_ladder, incident_table
 from reports.lines import plain
-from reports.runs import load
 
 ZERO = 1_700_000_000_000_000_000
 US = 1_000

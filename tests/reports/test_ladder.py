@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.options import parse_options
-from harness.segment import ACK, RST, Segment
-from harness.timeline import Called, Event, Probed, Received, Sent
+from harness.tcp.options import parse_options
+from harness.tcp.segment import ACK, RST, Segment
+from harness.trace.events import Called, Event, Probed, Received, Sent
 from reports.columns import wrap
 from reports.ladder import ladder
 from reports.lines import in_ascii, plain

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from harness.timeline import Result
-from reports import runs
+from harness.trace import runs
+from harness.trace.records import Result
 from reports.lines import plain
 from reports.matrix import FORMAT, Matrix, MatrixRecord, join
 

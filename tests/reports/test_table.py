@@ -3,11 +3,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.timeline import Result
-from reports import runs
+from harness.trace import runs
+from harness.trace.records import Result
+from harness.trace.runs import LoadedRun
 from reports.compare import compare, lines
 from reports.lines import plain, short_ms
-from reports.runs import LoadedRun
 from reports.table import rows, summary, table
 
 ORDER = "fin overtaken by its ack"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.segment import ACK, FIN, RST, SYN, Segment
-from harness.timeline import Called, Event, Probed, Received, Sent
+from harness.tcp.segment import ACK, FIN, RST, SYN, Segment
+from harness.trace.events import Called, Event, Probed, Received, Sent
 from reports import timers
 
 SECOND = 1_000_000_000

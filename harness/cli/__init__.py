@@ -1,0 +1,1 @@
+"""The finwait command: what a person types, and what is printed."""

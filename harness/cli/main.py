@@ -1,0 +1,269 @@
+"""The finwait command: every verb calls something that a test can call."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from harness import __version__
+from harness.errors import FinwaitError
+
+if TYPE_CHECKING:
+    from harness.kernels.supply.apt import Source
+    from harness.kernels.supply.spec import KernelSpec
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+"""The folder that finwait is used from."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; its exit status: 0 as the verb says, 2 for what the user or the machine got wrong."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and not options.passes_on:
+        parser.error(f"unknown argument {rest[0]!r}; finwait {options.verb} --help lists what there is")
+    options.rest = rest
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    try:
+        status: int = options.call(options, console)
+    except FinwaitError as error:
+        print(f"finwait: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("finwait: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # the reader of a pipe has gone; nothing is left to say, nor to flush at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="finwait", description="Packet-level TCP conformance of Linux kernels")
+    parser.add_argument("--version", action="version", version=f"finwait {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    run = verbs.add_parser("run", help="pytest with finwait's defaults, on the running kernel", add_help=False)
+    run.set_defaults(call=_run, passes_on=True)
+
+    again = verbs.add_parser("reproduce", help="show what becomes of a FIN that its own ACK overtook")
+    again.add_argument("--run-dir", type=Path, metavar="DIR", help="where the run folders are made [reports/runs]")
+    again.add_argument(
+        "--kernel", action="append", metavar="NAME", help="instead of host and uml:5.10; may be repeated"
+    )
+    _add_source(again)
+    again.set_defaults(call=_reproduce, passes_on=False)
+
+    doctor = verbs.add_parser("doctor", help="what this machine offers, and what to do about what is missing")
+    doctor.set_defaults(call=_doctor, passes_on=False)
+
+    matrix = verbs.add_parser("matrix", help="the same scenarios on several kernels; further arguments are pytest's")
+    matrix.add_argument("--kernel", action="append", required=True, metavar="NAME", help="may be repeated")
+    matrix.add_argument("--run-dir", type=Path, metavar="DIR", help="where the run folders are made [reports/runs]")
+    matrix.add_argument(
+        "--at-once", type=int, metavar="N", help="how many kernels at a time [as cores and memory allow]"
+    )
+    _add_source(matrix)
+    matrix.set_defaults(call=_matrix, passes_on=True)
+
+    compare = verbs.add_parser("compare", help="what changed between two runs; status 1 on a regression")
+    compare.add_argument("before", type=Path, metavar="RUN_A")
+    compare.add_argument("after", type=Path, metavar="RUN_B")
+    compare.set_defaults(call=_compare, passes_on=False)
+
+    coverage = verbs.add_parser("coverage", help="what of the RFCs was tried, and what came of it")
+    coverage.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="one a kernel [the latest]")
+    coverage.add_argument("--write", action="store_true", help="write docs/coverage.md instead of printing")
+    coverage.set_defaults(call=_coverage, passes_on=False)
+
+    mutate = verbs.add_parser("mutate", help="show that scenarios can fail; further arguments are pytest's")
+    mutate.add_argument("--kernel", default="host", metavar="NAME", help="whose answers [host]")
+    mutate.add_argument("--run-dir", type=Path, metavar="DIR", help="where the run folders are made [reports/runs]")
+    mutate.add_argument("--sample", type=int, metavar="N", help="so many alterations, chosen at random [all]")
+    mutate.add_argument("--seed", type=int, default=0, metavar="S", help="of the choice [0]")
+    _add_source(mutate)
+    mutate.set_defaults(call=_mutate, passes_on=True)
+
+    baseline = verbs.add_parser("baseline", help="write what deviated in a run as a baseline, for --baseline")
+    baseline.add_argument("run", type=Path, metavar="RUN")
+    baseline.set_defaults(call=_baseline, passes_on=False)
+    _add_kernels(verbs.add_parser("kernels", help="have other kernels: list, fetch, build, remove, verify"))
+    return parser
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--mirror", default="", metavar="URL", help="a Debian mirror [the one this machine's apt uses]")
+    parser.add_argument("--security-mirror", default="", metavar="URL", help="the same for -security suites")
+    parser.add_argument("--keyring", type=Path, metavar="FILE", help="what its indexes are signed with")
+    parser.add_argument("--insecure", action="store_true", help="take packages whose signature nobody checked")
+
+
+def _add_kernels(kernels: argparse.ArgumentParser) -> None:
+    kernels.set_defaults(call=_kernels, passes_on=False)
+    actions = kernels.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="what is here, and what can be had")
+    fetch = actions.add_parser("fetch", help="download a kernel's packages, signatures checked")
+    fetch.add_argument("name", metavar="NAME")
+    fetch.add_argument("--renew", action="store_true", help="ask again what the newest version is")
+    _add_source(fetch)
+    build = actions.add_parser("build", help="build a kernel with virtual time")
+    build.add_argument("name", nargs="?", default="", metavar="NAME", help="such as uml-virtual:7.2")
+    build.add_argument("--tree", type=Path, metavar="DIR", help="a source tree of your own; it is only read")
+    build.add_argument("-j", "--jobs", type=int, metavar="N", help="compilers at once [one a processor]")
+    _add_source(build)
+    remove = actions.add_parser("remove", help="take a kernel out of the cache")
+    remove.add_argument("name", metavar="NAME")
+    actions.add_parser("verify", help="check every file in the cache against its hash")
+
+
+def _run(options: argparse.Namespace, _: Console) -> int:
+    import pytest
+
+    from harness.run.selection import select
+
+    status = int(pytest.main([*select(options.rest, CHECKOUT).arguments]))
+    # pytest's own number for a usage error is 4
+    return 2 if status == pytest.ExitCode.USAGE_ERROR else status
+
+
+def _source(options: argparse.Namespace) -> Source:
+    from harness.kernels.supply.apt import Source
+
+    return Source.configured(
+        mirror=options.mirror, security=options.security_mirror, keyring=options.keyring, insecure=options.insecure
+    )
+
+
+def _had(names: Sequence[str], options: argparse.Namespace, console: Console) -> list[KernelSpec]:
+    """The kernels of these names, fetched where they are not here yet."""
+    from harness.cli.kernels import have
+    from harness.kernels.supply.cache import Cache
+    from harness.kernels.supply.spec import parse
+
+    specs = [parse(name) for name in names]
+    for spec in specs:
+        have(spec, Cache.of_user(), lambda: _source(options), console)
+    return specs
+
+
+def _reproduce(options: argparse.Namespace, console: Console) -> int:
+    from harness.cli import reproduce
+    from harness.kernels.supply.cache import Cache
+    from harness.kernels.supply.spec import parse
+
+    hint = ""
+    try:
+        specs = _had(options.kernel or ["host", reproduce.AFFECTED], options, console)
+    except FinwaitError as error:
+        if options.kernel:
+            raise
+        # the running kernel's half is worth showing without the other
+        specs, hint = [parse("host")], f"{reproduce.AFFECTED} is not here: {error}"
+    parent = options.run_dir or CHECKOUT / "reports" / "runs"
+    found = reproduce.reproduce(specs, CHECKOUT, parent, Cache.of_user(), console)
+    status = reproduce.present(found, console)
+    if hint:
+        console.print(hint, soft_wrap=True)
+    return status
+
+
+def _doctor(_: argparse.Namespace, __: Console) -> int:
+    from harness import doctor
+
+    findings = doctor.examine()
+    doctor.render(findings)
+    return doctor.status(findings)
+
+
+def _matrix(options: argparse.Namespace, console: Console) -> int:
+    from harness.cli.matrix import present
+    from harness.kernels.supply.cache import Cache
+    from harness.run import matrix
+    from harness.trace.folder import new_name
+
+    specs = _had(options.kernel, options, console)
+    parent = options.run_dir or CHECKOUT / "reports" / "runs"
+    folder = parent / new_name("matrix")
+    found = matrix.run_on(specs, CHECKOUT, folder, options.rest, Cache.of_user(), console, at_once=options.at_once)
+    return present(found, console)
+
+
+def _compare(options: argparse.Namespace, console: Console) -> int:
+    from harness.trace.runs import load
+    from reports.compare import compare, render
+
+    comparison = compare(load(options.before), load(options.after))
+    render(comparison, console)
+    return comparison.exit_status
+
+
+def _coverage(options: argparse.Namespace, console: Console) -> int:
+    from harness.model import requirements
+    from harness.trace.folder import write_whole
+    from harness.trace.runs import latest, load
+    from reports import coverage
+    from reports.lines import show, width_of
+
+    known = requirements.load()
+    folders = options.runs or [latest(CHECKOUT / "reports" / "runs")]
+    why_not = coverage.reasons(CHECKOUT / "scenarios" / "untested.toml", known)
+    found = coverage.coverage([load(folder) for folder in folders], known, why_not)
+    if options.write:
+        write_whole(CHECKOUT / "docs" / "coverage.md", coverage.markdown(found).encode())
+    else:
+        show(console, coverage.table(found, width_of(console)))
+    return 0
+
+
+def _mutate(options: argparse.Namespace, console: Console) -> int:
+    from harness.kernels.supply.cache import Cache
+    from harness.run import mutate
+
+    (spec,) = _had([options.kernel], options, console)
+    parent = options.run_dir or CHECKOUT / "reports" / "runs"
+    mutator = mutate.Mutator(spec, CHECKOUT, Cache.of_user(), console)
+    found = mutator.mutate(options.rest, parent, sample=options.sample, seed=options.seed)
+    mutate.present(found, console)
+    return found.exit_status
+
+
+def _baseline(options: argparse.Namespace, _: Console) -> int:
+    from harness.plugin import baseline
+    from harness.trace.runs import load
+
+    run = load(options.run)
+    print(baseline.write(run.results.values(), kernel=run.record.kernel), end="")
+    return 0
+
+
+def _kernels(options: argparse.Namespace, console: Console) -> int:
+    from harness.cli import kernels as verbs
+    from harness.kernels.supply.cache import Cache
+
+    cache = Cache.of_user()
+    match options.action:
+        case "list":
+            verbs.print_listing(cache, console)
+        case "fetch":
+            verbs.fetch(options.name, cache, _source(options), console, renew=options.renew)
+            console.print(f"{options.name} is here")
+        case "build":
+            if not options.name and not options.tree:
+                raise FinwaitError(
+                    "there is nothing to build", hint="finwait kernels build uml-virtual:7.2, or --tree DIR"
+                )
+            verbs.build_kernel(
+                options.name, cache, lambda: _source(options), console, jobs=options.jobs, tree=options.tree
+            )
+        case "remove":
+            console.print(f"{verbs.remove(options.name, cache)} entries removed")
+        case "verify":
+            return verbs.verify(cache, console)
+    return 0

@@ -1,0 +1,37 @@
+"""Prints what came of the same scenarios on several kernels."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from harness.run.matrix import Found
+from harness.trace.folder import write_whole
+from reports.lines import show, width_of
+from reports.matrix import join
+
+
+def present(found: Found, console: Console) -> int:
+    """Print the joined matrix and write it beside the run folders; the exit status.
+
+    Returns:
+        0 when every verdict was reached, whatever it was, and every kernel does what the baseline says, where one was
+        given; else 1.
+    """
+    if found.runs:
+        joined = join(found.runs)
+        show(console, joined.lines(width_of(console)))
+        write_whole(found.folder / "matrix.json", joined.json())
+    show_failures(found, console)
+    console.print(f"run folders and matrix.json in {found.folder}", soft_wrap=True)
+    for name in found.unlike:
+        console.print(
+            f"{name} does not do what the baseline says: console.txt in its run folder names the scenarios",
+            soft_wrap=True,
+        )
+    return 0 if found.complete and not found.unlike else 1
+
+
+def show_failures(found: Found, console: Console) -> None:
+    """A line for each kernel that did not finish, and where its console's last lines are."""
+    for failure in found.failures:
+        show(console, [[("lost ", "bold magenta"), (failure, "")]])

@@ -1,0 +1,1 @@
+"""Kernels that run: the host itself, User Mode Linux, emulated machines."""

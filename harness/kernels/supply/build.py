@@ -1,0 +1,277 @@
+"""Build User Mode Linux for virtual time from a kernel source tree, and keep the result in the cache.
+
+The tree is only read: objects go elsewhere (``O=``), and HZ gets its prompt from a copy of the tree's top
+Kconfig.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import FinwaitError
+from harness.kernels.supply.cache import Cache, sha256_of
+from harness.kernels.supply.fragments import HZ_PROMPT, VIRTUAL_UML, ConfigOption, fragment, missing, parse_config
+from harness.process import run_to_end
+
+# Tool to Debian package: what a build of the kernel runs.
+TOOLS = {"make": "make", "gcc": "gcc", "ld": "binutils", "flex": "flex", "bison": "bison", "bc": "bc"}
+KIND = "kernel"
+BINARY, CONFIG, RECORD = "linux", "config", "build.json"
+BUILD_LIMIT = 7200.0
+UNPACK_LIMIT = 1800.0
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A kernel that was built, and how.
+
+    Args:
+        folder: the cache's entry; ``linux``, ``config`` and ``build.json`` are in it.
+        version: the tree's version, as its Makefile has it (``6.12.107``).
+        compiler: the first line of the compiler's own version.
+        seconds: real time that make took.
+        refused: the optional options that this tree did not take.
+    """
+
+    folder: Path
+    version: str
+    compiler: str
+    seconds: float
+    refused: tuple[str, ...]
+
+    @property
+    def binary(self) -> Path:
+        """The User Mode Linux executable."""
+        return self.folder / BINARY
+
+    @property
+    def config(self) -> Path:
+        """Its final configuration."""
+        return self.folder / CONFIG
+
+
+def build(
+    tree: Path,
+    cache: Cache,
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+    options: tuple[ConfigOption, ...] = VIRTUAL_UML,
+) -> Built:
+    """Build a user's own tree. Its objects stay in the cache, so that the next build makes only what changed.
+
+    Args:
+        tree: a kernel source tree, 5.10 or newer, not configured in place; only read.
+        cache: where objects and results are kept; the result's key is its content's hash.
+        jobs: compilers at once; one for each processor when not given.
+        progress: called with each line that make prints.
+        options: what to ask for.
+
+    Raises:
+        FinwaitError: a tool is missing, the tree is none or is not clean, it lacks a required option, or make
+            failed.
+    """
+    tree = tree.resolve()
+    objects = cache.root.resolve() / "objects" / _digest(str(tree))
+    with cache.lock(f"objects-{objects.name}"):
+        objects.mkdir(parents=True, exist_ok=True)
+        record = _compile(tree, objects, options, jobs, progress)
+        key = _digest(sha256_of(objects / BINARY), sha256_of(objects / ".config"))
+        return _read(cache.fill(KIND, key, lambda folder: _keep(objects, folder, record)))
+
+
+def build_tarball(
+    tarball: Path,
+    cache: Cache,
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+    options: tuple[ConfigOption, ...] = VIRTUAL_UML,
+) -> Built:
+    """Build a source tarball, such as a linux-source package holds, or return what was built from it before.
+
+    The key is the tarball's hash, the options and the compiler; sources and objects are gone afterwards.
+
+    Raises:
+        FinwaitError: as ``build`` says, or the tarball cannot be unpacked.
+    """
+
+    def make(folder: Path) -> None:
+        scratch = folder.resolve().parent / "scratch"
+        objects = scratch / "objects"
+        objects.mkdir(parents=True)
+        tree = _unpacked(tarball.absolute(), scratch / "source")
+        _keep(objects, folder, _compile(tree, objects, options, jobs, progress))
+        shutil.rmtree(scratch)
+
+    check_machine()
+    return _read(cache.fill(KIND, tarball_key(tarball, options), make))
+
+
+def known(tarball: Path, cache: Cache, options: tuple[ConfigOption, ...] = VIRTUAL_UML) -> Built | None:
+    """What was built from this tarball with these options and this machine's compiler, or None."""
+    folder = cache.content(KIND, tarball_key(tarball, options))
+    return _read(folder) if folder else None
+
+
+def tarball_key(tarball: Path, options: tuple[ConfigOption, ...] = VIRTUAL_UML) -> str:
+    """What the build of a tarball is kept under."""
+    return _digest(sha256_of(tarball), repr(options), HZ_PROMPT, compiler())
+
+
+def tree_version(tree: Path) -> tuple[int, int, int]:
+    """VERSION, PATCHLEVEL and SUBLEVEL from the tree's Makefile.
+
+    Raises:
+        FinwaitError: there is no kernel source tree.
+    """
+    try:
+        head = (tree / "Makefile").read_text(errors="replace")[:4096]
+        numbers = [re.search(rf"^{name} *= *(\d+)", head, re.M) for name in ("VERSION", "PATCHLEVEL", "SUBLEVEL")]
+        major, minor, patch = (int(found[1]) for found in numbers if found)
+    except (OSError, ValueError):
+        raise FinwaitError(
+            f"{tree} is no kernel source tree",
+            why="its Makefile is missing or states no VERSION",
+            hint="the top folder of an unpacked linux-source package or of a clone",
+        ) from None
+    return major, minor, patch
+
+
+def compiler() -> str:
+    """The first line of the compiler's version, empty when there is none."""
+    if shutil.which("gcc") is None:
+        return ""
+    return subprocess.run(["gcc", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+
+
+def check_machine() -> None:
+    """Look whether a kernel can be built here.
+
+    Raises:
+        FinwaitError: a tool, the C library's headers or the right processor is missing.
+    """
+    absent = {tool: package for tool, package in TOOLS.items() if shutil.which(tool) is None}
+    if not any(Path(root, "stdio.h").exists() for root in ("/usr/include", "/usr/local/include")):
+        absent["stdio.h"] = "libc6-dev"
+    if absent:
+        raise FinwaitError(
+            f"a kernel cannot be built here: no {', '.join(absent)}",
+            hint=f"apt-get install {' '.join(absent.values())}",
+        )
+    if platform.machine() != "x86_64":
+        raise FinwaitError(f"User Mode Linux is built for x86_64, and this machine is {platform.machine()}")
+
+
+def _check_tree(tree: Path, objects: Path) -> None:
+    for path in (tree, objects):
+        if re.search(r"[\s:]", str(path)):
+            raise FinwaitError(
+                f"the kernel's makefiles refuse a path with a space or a colon: {path}",
+                hint="another folder, or XDG_CACHE_HOME set to one",
+            )
+    if (tree / ".config").exists() or (tree / "include" / "config").exists():
+        raise FinwaitError(
+            f"{tree} was configured in place, and the kernel's makefiles then refuse to build elsewhere",
+            hint=f"make -C {tree} mrproper, which keeps the sources and drops .config and objects",
+        )
+
+
+def _compile(
+    tree: Path, objects: Path, options: tuple[ConfigOption, ...], jobs: int | None, progress: Progress | None
+) -> dict[str, object]:
+    check_machine()
+    version = tree_version(tree)
+    _check_tree(tree, objects)
+    (objects / "finwait.config").write_text(fragment(options, version[:2]))
+    (objects / "Kconfig.finwait").write_text((tree / "Kconfig").read_text() + HZ_PROMPT)
+    seconds = _make(tree, objects, progress, f"KCONFIG_ALLCONFIG={objects / 'finwait.config'}", "allnoconfig")
+    dotted = ".".join(map(str, version))
+    lacking = missing(options, version[:2], parse_config((objects / ".config").read_text()))
+    if required := [option for option in lacking if option.required]:
+        names = ", ".join(f"{option.line()} ({option.why})" for option in required)
+        raise FinwaitError(
+            f"Linux {dotted} in {tree} does not take {names}",
+            why="the tree lacks the option, or something that it depends on is off",
+        )
+    seconds += _make(tree, objects, progress, f"-j{jobs or os.cpu_count() or 1}", "linux")
+    return {
+        "version": dotted,
+        "compiler": compiler(),
+        "seconds": round(seconds, 1),
+        "refused": [option.name for option in lacking],
+    }
+
+
+def _make(tree: Path, objects: Path, progress: Progress | None, *arguments: str) -> float:
+    """Run make in an environment of our own, so that no outer make and no setting of a user leaks in."""
+    temporary = objects / "tmp"
+    temporary.mkdir(exist_ok=True)
+    ended = run_to_end(
+        (
+            *("make", "-C", str(tree), f"O={objects}", "ARCH=um"),
+            *(f"KBUILD_KCONFIG={objects / 'Kconfig.finwait'}", *arguments),
+        ),
+        limit=BUILD_LIMIT,
+        cwd=objects,
+        env={
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(objects),
+            "TMPDIR": str(temporary),  # a compiler that is killed leaves files behind
+            "LC_ALL": "C",
+            "KBUILD_BUILD_USER": "finwait",
+            "KBUILD_BUILD_HOST": "finwait",
+            "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
+        },
+        console=progress,
+    )
+    if ended.status != 0:
+        telling = [line for line in ended.lines if re.search(r"error:|undefined reference|\*\*\* ", line)]
+        line = (telling or list(ended.lines[-1:]) or ["it said nothing"])[0].strip()
+        after = f"not done after {BUILD_LIMIT:g} s" if ended.status is None else f"status {ended.status}"
+        raise FinwaitError(f"make {arguments[-1]} failed for {tree}: {line}", why=after)
+    return ended.seconds
+
+
+def _unpacked(tarball: Path, into: Path) -> Path:
+    into.mkdir()
+    ended = run_to_end(
+        ("tar", "-xf", str(tarball)),
+        limit=UNPACK_LIMIT,
+        cwd=into,
+        env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+    )
+    folders = list(into.iterdir())
+    if ended.status != 0 or len(folders) != 1:
+        raise FinwaitError(
+            f"cannot unpack {tarball}",
+            why=ended.lines[-1] if ended.lines else f"it holds {len(folders)} folders at its top",
+            hint="a linux-source-*.tar.xz, with xz-utils installed",
+        )
+    return folders[0]
+
+
+def _keep(objects: Path, folder: Path, record: dict[str, object]) -> None:
+    shutil.copy(objects / BINARY, folder / BINARY)
+    shutil.copy(objects / ".config", folder / CONFIG)
+    (folder / RECORD).write_text(json.dumps(record, indent=1))
+
+
+def _read(folder: Path) -> Built:
+    record = json.loads((folder / RECORD).read_text())
+    return Built(folder, record["version"], record["compiler"], record["seconds"], tuple(record["refused"]))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Sockets, peers and labs: what a scenario works with while it runs."""

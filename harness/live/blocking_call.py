@@ -1,0 +1,69 @@
+"""A system call that waits, made on a thread of its own, so that the peer can send what ends the wait."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from harness.errors import FinwaitError
+from harness.live.endpoint import DEADLINE_SECONDS, Endpoint
+from harness.live.session import Session
+from harness.live.syscalls import errno_of
+from harness.trace.events import Called
+
+
+class BlockingCall:
+    """One call of an endpoint's socket, begun at once.
+
+    The thread touches nothing but the socket; the call is put on the timeline by ``end``. Whether it was already asleep
+    when the answer came makes no difference to what it returns.
+
+    Args:
+        session: whose timeline it is put on.
+        endpoint: whose call it is.
+        name: what the timeline calls it.
+        call: the call, on ``endpoint.socket``; bytes and numbers that it returns are kept.
+    """
+
+    def __init__(self, session: Session, endpoint: Endpoint, name: str, call: Callable[[], object]) -> None:
+        self.error = ""
+        self.result: object = None
+        self.began = self.ended = 0
+        self._session = session
+        self._endpoint = endpoint
+        self._name = name
+        self._call = call
+        self._begun = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+        self._begun.wait()
+
+    def _run(self) -> None:
+        def make() -> None:
+            self.result = self._call()
+
+        self.began = time.time_ns()
+        self._begun.set()
+        self.error = errno_of(make)
+        self.ended = time.time_ns()
+
+    @property
+    def waits(self) -> bool:
+        """Whether the call is still not back."""
+        return self._thread.is_alive()
+
+    def end(self) -> object:
+        """Wait until the call is back, note it, and give what it returned; ``error`` then names its errno, if any.
+
+        Raises:
+            FinwaitError: it is not back in time.
+        """
+        self._thread.join(2 * DEADLINE_SECONDS)
+        if self._thread.is_alive():
+            raise FinwaitError(f"{self._name} is not back after {2 * DEADLINE_SECONDS:.0f} s")
+        step = self._session.timeline.step(self._name)
+        shown = self.error or (f"{len(self.result)} bytes" if isinstance(self.result, bytes) else str(self.result))
+        event = Called(self.began, self.ended, self._name, shown, step, self._endpoint.connection)
+        self._session.timeline.add(event)
+        return self.result

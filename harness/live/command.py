@@ -1,0 +1,108 @@
+"""A program in a lab's namespace: it ends with the scenario, and with its parent process, whatever ended that."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import subprocess
+import time
+from typing import Self
+
+from harness import leash
+from harness.errors import FinwaitError, Unsupported
+from netns.enter import Namespace
+
+_SBIN = "/usr/sbin:/sbin"  # not on an ordinary user's PATH
+
+
+def _which(command: str) -> str | None:
+    return shutil.which(command, path=f"{os.environ.get('PATH', os.defpath)}:{_SBIN}")
+
+
+def installed(command: str) -> bool:
+    """Whether a command is there."""
+    return _which(command) is not None
+
+
+def find(command: str) -> str:
+    """Where a command is.
+
+    Raises:
+        Unsupported: it is not installed.
+    """
+    found = _which(command)
+    if found is None:
+        raise Unsupported(f"{command} is not installed", hint=f"apt-get install {command}")
+    return found
+
+
+class Program:
+    """A process in a namespace, which ends with this one; a context manager.
+
+    Args:
+        argv: the command; its standard error is read by ``line``.
+        namespace: where its sockets are.
+        descriptors: file descriptors for it, under the numbers that they have.
+    """
+
+    def __init__(self, argv: tuple[str, ...], namespace: Namespace, descriptors: tuple[int, ...] = ()) -> None:
+        self._argv = argv
+        self._descriptors = descriptors
+        self._namespace = namespace
+        self.said: list[str] = []
+
+    def __enter__(self) -> Self:
+        reading, self._lifeline = os.pipe()
+        try:
+            with self._namespace.entered():  # inherited by the child, as this thread has it
+                self._process = subprocess.Popen(
+                    leash.command(self._argv, reading),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    pass_fds=(reading, *self._descriptors),
+                    start_new_session=True,
+                )
+        finally:
+            os.close(reading)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._lifeline)
+        assert self._process.stderr is not None  # noqa: S101
+        self.said += self._process.stderr.read().decode(errors="replace").splitlines()
+        self._process.stderr.close()
+        self._process.wait()
+
+    def wait_for(self, word: str, seconds: float) -> None:
+        """Wait for a line with a word in it.
+
+        Raises:
+            FinwaitError: it did not come in time, or the program ended before.
+        """
+        assert self._process.stderr is not None  # noqa: S101
+        descriptor = self._process.stderr.fileno()
+        end, text = time.monotonic() + seconds, ""
+        while word not in text:
+            left = end - time.monotonic()
+            piece = os.read(descriptor, 65536) if select.select([descriptor], [], [], max(0.0, left))[0] else b""
+            if not piece:
+                last = text.strip().splitlines()[-1:] or ["it said nothing"]
+                raise FinwaitError(f"{self._argv[0]} was not ready within {seconds:.0f} s", why=last[0])
+            text += piece.decode(errors="replace")
+        self.said += text.splitlines()
+
+    def wait(self, seconds: float) -> int:
+        """Wait until it ends; its exit status.
+
+        Raises:
+            FinwaitError: it did not, in time.
+        """
+        ended = os.pidfd_open(self._process.pid)
+        try:
+            if not select.select([ended], [], [], seconds)[0]:
+                raise FinwaitError(f"{self._argv[0]} did not end within {seconds:.0f} s")
+        finally:
+            os.close(ended)
+        return self._process.wait()

@@ -1,0 +1,134 @@
+"""Hands each captured frame to the peer whose connection it belongs to, and holds what all peers of a lab share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from harness.errors import FinwaitError
+from harness.tcp.mutation import Mutation, Seen
+from harness.tcp.segment import Segment
+from harness.tcp.timing import MS, TimingProfile
+from harness.trace.events import Received, Timeline
+from harness.trace.stopwatch import Stopwatch
+from harness.wire.capture import Wire
+from harness.wire.frames import Flow, decode
+from harness.wire.marker import Marker
+from netns.plan import Plan
+
+_MARKER_PATIENCE_NS = 5000 * MS
+
+
+class FrameReceiver(Protocol):
+    """What the hub hands frames to."""
+
+    def note_sent(self, at: int, segment: Segment, frame: int) -> None:
+        """An own segment passed the capture."""
+
+    def note_received(self, at: int, segment: Segment, frame: int) -> None:
+        """A segment of the kernel's arrived."""
+
+
+class Dispatcher:
+    """A lab's wire with the connections on it.
+
+    Args:
+        plan: the lab's addresses.
+        wire: its wire.
+        timeline: where events are recorded.
+        profile: the tolerances.
+        tampering: how answers are altered before they are judged, or None.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        wire: Wire,
+        timeline: Timeline,
+        profile: TimingProfile,
+        tampering: Mutation | None = None,
+    ) -> None:
+        self.plan = plan
+        self.wire = wire
+        self.timeline = timeline
+        self.profile = profile
+        self.tampering = tampering
+        self.stopwatch = Stopwatch()
+        self.settled: Callable[[], None] = lambda: None
+        self.strays: list[Received] = []
+        self.answers = 0
+        self.tampered = False
+        self._connections: dict[Flow, FrameReceiver] = {}
+        self.marker = Marker.of(plan)
+
+    def register(self, flow: Flow, connection: FrameReceiver) -> None:
+        """Frames of this flow go to this connection.
+
+        Raises:
+            FinwaitError: the flow has one already.
+        """
+        if flow in self._connections:
+            raise FinwaitError(
+                f"port {flow.peer_port} of the peer is in use",
+                why=f"a connection to port {flow.kernel_port} was made from it",
+                hint="another port, or none for the next free one",
+            )
+        self._connections[flow] = connection
+
+    def alter(self, at: int, segment: Segment) -> list[Seen]:
+        """Count a segment of the kernel's, over all connections of the lab, and say what is seen in its place."""
+        self.answers += 1
+        if self.tampering is None or self.tampering.number != self.answers:
+            return [(at, segment)]
+        self.tampered = True
+        # patience only tells a late segment from a missing one, and which of the two a lie makes is known
+        self.profile = msgspec.structs.replace(self.profile, patience_ns=0)
+        return self.tampering.apply(self.answers, at, segment)
+
+    def pump(self, wait_ns: int) -> bool:
+        """Take one frame from the wire; False when none came within ``wait_ns``."""
+        return self._take(wait_ns) is not None
+
+    def _take(self, wait_ns: int) -> bool | None:
+        """Hand on one frame: whether it was the marker's answer; None when nothing came."""
+        frame = self.wire.receive(wait_ns)
+        if frame is None:
+            return None
+        decoded = decode(frame)
+        if decoded is None:
+            return self.marker.is_answer(frame)
+        number = len(self.wire.frames) - 1
+        connection = self._connections.get(decoded.flow)
+        if connection is None:
+            if not frame.outgoing:
+                self.strays.append(Received(frame.at, decoded.segment, "of no connection", 0))
+                self.timeline.add(self.strays[-1])
+        elif frame.outgoing:
+            connection.note_sent(frame.at, decoded.segment, number)
+        else:
+            connection.note_received(frame.at, decoded.segment, number)
+        return False
+
+    def flush(self) -> int:
+        """Take all that the kernel sent up to now: ask a marker and wait for its answer; ns it took, as stamped.
+
+        Raises:
+            FinwaitError: the kernel does not answer.
+        """
+        self.wire.send([self.marker.request])
+        return self.await_marker()
+
+    def await_marker(self) -> int:
+        """Take all up to the answer of a marker that was sent; see ``flush``."""
+        first = len(self.wire.frames)
+        while not (taken := self._take(_MARKER_PATIENCE_NS)):
+            if taken is None:
+                raise FinwaitError(
+                    "the kernel under test did not answer a neighbour request within 5 s",
+                    why="it hangs, or the machine does not get to it",
+                    hint="finwait doctor",
+                )
+        asked = next(f for f in self.wire.frames[first:] if f.outgoing and f.data == self.marker.request)
+        return self.wire.frames[-1].at - asked.at

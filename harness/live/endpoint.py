@@ -1,0 +1,292 @@
+"""The kernel socket under test: real system calls, each on the timeline with its result or its errno by name."""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from harness.errors import FinwaitError, Unsupported
+from harness.live.syscalls import connect_to_nobody, errno_name, socket_option
+from harness.tcp.timing import MS, Span
+from harness.trace.events import Called, Timeline
+from netns import sysctls
+from netns.enter import Namespace
+
+T = TypeVar("T")
+
+
+DEADLINE_SECONDS = 2.0
+"""How long a blocking call may take before it fails with EAGAIN; real seconds of the kernel's clock."""
+
+TCP_LINGER2 = socket.TCP_LINGER2
+SHUT_NAMES = {socket.SHUT_RD: "SHUT_RD", socket.SHUT_WR: "SHUT_WR", socket.SHUT_RDWR: "SHUT_RDWR"}
+
+
+class Endpoint:
+    """One TCP socket of the kernel under test, as server or as client.
+
+    Every method is a system call (or two) and raises OSError as the kernel gives it.
+
+    Args:
+        sock: the socket, in the namespace of the kernel under test.
+        namespace: that namespace.
+        timeline: where calls are recorded.
+        settled: called after each call, so that probes can look.
+        connection: its number on the timeline.
+        side: ``client`` or ``server`` where both ends are kernels.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        namespace: Namespace,
+        timeline: Timeline,
+        settled: Callable[[], None] = lambda: None,
+        connection: int = 1,
+        side: str = "",
+    ) -> None:
+        self.socket = sock
+        self.socket.settimeout(DEADLINE_SECONDS)
+        self.connection = connection
+        self.side = side
+        self.accepted: list[Endpoint] = []
+        self._namespace = namespace
+        self._sysctls_before: dict[str, str] = {}
+        self._timeline = timeline
+        self._settled = settled
+
+    def _call(self, name: str, function: Callable[[], T], show: Callable[[T], str] = lambda _: "0") -> T:
+        at = time.time_ns()
+        try:
+            result = function()
+        except OSError as error:
+            self._record(at, name, errno_name(error))
+            raise
+        self._record(at, name, show(result))
+        return result
+
+    def _record(self, at: int, name: str, result: str) -> None:
+        step = self._timeline.step(name)
+        self._timeline.add(Called(at, time.time_ns(), name, result, step, self.connection, self.side))
+        self._settled()
+
+    def bind(self, host: str, port: int) -> None:
+        """bind(2)."""
+        self._call(f"bind({host} port {port})", lambda: self.socket.bind((host, port)))
+
+    def listen(self, backlog: int = 16) -> None:
+        """listen(2)."""
+        self._call(f"listen({backlog})", lambda: self.socket.listen(backlog))
+
+    def accept(self, connection: int = 1) -> Endpoint:
+        """accept(2): the connected endpoint, numbered as ``connection`` on the timeline."""
+        accepted = self._call("accept()", self.socket.accept, lambda pair: f"{pair[1][0]} port {pair[1][1]}")[0]
+        # kept by the listener too: one that the scenario lets go must not be closed, and send a FIN, before its end
+        self.accepted.append(Endpoint(accepted, self._namespace, self._timeline, self._settled, connection, self.side))
+        return self.accepted[-1]
+
+    def connect(self, address: tuple[str, int], *, wait: bool = True) -> None:
+        """connect(2); with ``wait=False`` it is back once the SYN is sent (EINPROGRESS)."""
+        self.socket.settimeout(DEADLINE_SECONDS if wait else 0)
+        try:
+            self._call(f"connect({address[0]} port {address[1]})", lambda: self.socket.connect(address))
+        except BlockingIOError:
+            if wait:
+                raise
+        finally:
+            self.socket.settimeout(DEADLINE_SECONDS)
+
+    def send(self, data: bytes, flags: int = 0) -> int:
+        """send(2), with flags such as ``socket.MSG_OOB``: how many bytes the kernel took."""
+        named = f", {socket.MsgFlag(flags).name}" if flags else ""
+        return self._call(f"send({len(data)} bytes{named})", lambda: self.socket.send(data, flags), str)
+
+    def send_opening(self, data: bytes, address: tuple[str, int]) -> int:
+        """sendto(2) with MSG_FASTOPEN: how many bytes the SYN took along, 0 where it could take none (EINPROGRESS)."""
+        call = f"sendto({address[0]} port {address[1]}, {len(data)} bytes, MSG_FASTOPEN)"
+        try:
+            return self._call(call, lambda: self.socket.sendto(data, socket.MSG_FASTOPEN, address), str)
+        except BlockingIOError:
+            return 0
+
+    def receive(self, size: int = 65536) -> bytes:
+        """recv(2): at most ``size`` bytes; empty at the end of the stream."""
+        return self._call(f"recv({size})", lambda: self.socket.recv(size), lambda data: f"{len(data)} bytes")
+
+    def send_urgent(self, data: bytes) -> int:
+        """send(2) with MSG_OOB: the last octet is urgent."""
+        return self._call(f"send({len(data)} bytes, MSG_OOB)", lambda: self.socket.send(data, socket.MSG_OOB), str)
+
+    def receive_urgent(self) -> bytes:
+        """recv(2) with MSG_OOB: the urgent octet; EINVAL where there is none."""
+        show = bytes.__repr__
+        return self._call("recv(1, MSG_OOB)", lambda: self.socket.recv(1, socket.MSG_OOB), show)
+
+    def shutdown(self, how: int) -> None:
+        """shutdown(2) with SHUT_RD, SHUT_WR or SHUT_RDWR: the socket stays owned by its process."""
+        self._call(f"shutdown({SHUT_NAMES[how]})", lambda: self.socket.shutdown(how))
+
+    def close(self) -> None:
+        """close(2): the socket is an orphan from now on, if it is still there at all."""
+        # the file descriptor is closed by hand: Python's own close() hides the kernel's errno
+        self._call("close()", lambda: socket.close(self.socket.detach()))
+
+    def disconnect(self) -> None:
+        """connect(2) to AF_UNSPEC: Linux's ABORT, which leaves the process a socket that is as good as new."""
+        self._call("connect(AF_UNSPEC)", lambda: connect_to_nobody(self.socket))
+
+    def linger(self, seconds: int) -> None:
+        """SO_LINGER: with 0 s close() sends a RST."""
+        value = struct.pack("ii", 1, seconds)
+        self._call(
+            f"setsockopt(SO_LINGER, {seconds} s)",
+            lambda: self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, value),
+        )
+
+    def set_option(self, name: str, value: int | bytes) -> None:
+        """setsockopt(2) by the option's name as Python's socket module has it, such as TCP_LINGER2 or SO_RCVBUF.
+
+        Raises:
+            FinwaitError: no socket option of that name.
+        """
+        level, number = socket_option(name)
+        shown = value.hex() if isinstance(value, bytes) else value
+        self._call(f"setsockopt({name}, {shown})", lambda: self.socket.setsockopt(level, number, value))
+
+    def option(self, name: str) -> int:
+        """getsockopt(2): the option's number; see ``set_option``."""
+        level, number = socket_option(name)
+        return self._call(f"getsockopt({name})", lambda: self.socket.getsockopt(level, number), str)
+
+    def error(self) -> int:
+        """SO_ERROR: the pending error's errno, 0 for none; asking takes it away."""
+        return self.option("SO_ERROR")
+
+    def is_urgent(self) -> bool:
+        """poll(2) for urgent data, which the application has not read yet (POLLPRI)."""
+
+        def poll() -> bool:
+            return bool(select.select([], [], [self.socket], 0)[2])
+
+        return self._call("poll(POLLPRI)", poll, str)
+
+    def set_sysctl(self, name: str, value: int | str) -> None:
+        """Set a sysctl of the kernel under test, in this lab's namespace alone, such as net/ipv4/tcp_fin_timeout.
+
+        Raises:
+            Unsupported: this kernel has it not.
+        """
+
+        def write() -> None:
+            with self._namespace.entered():
+                before = sysctls.write(name, str(value))
+            self._sysctls_before.setdefault(name, before or "")
+
+        try:
+            self._call(f"sysctl {name.rpartition('/')[2]}={value}", write)
+        except FileNotFoundError as error:
+            raise Unsupported(f"this kernel has no sysctl {name}") from error
+
+    def restore_sysctls(self) -> None:
+        """Undo ``set_sysctl``, of this endpoint and of those that it accepted; not on the timeline."""
+        for endpoint in self.accepted:
+            endpoint.restore_sysctls()
+        while self._sysctls_before:
+            name, before = self._sysctls_before.popitem()
+            with self._namespace.entered():
+                sysctls.write(name, before)
+
+    def raise_error(self) -> None:
+        """SO_ERROR: raise the error that the kernel has to tell of, once; do nothing where it has none."""
+
+        def ask() -> None:
+            number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number:
+                raise OSError(number, errno.errorcode.get(number, str(number)))
+
+        self._call("getsockopt(SO_ERROR)", ask)
+
+    def wait_connected(self) -> None:
+        """Wait until a ``connect(wait=False)`` is through, and raise what became of it."""
+        self.socket.settimeout(DEADLINE_SECONDS)
+
+        def finish() -> None:
+            if not select.select([], [self.socket], [], DEADLINE_SECONDS)[1]:
+                raise TimeoutError(errno.ETIMEDOUT, "not connected in time")
+            number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number:
+                raise OSError(number, errno.errorcode.get(number, str(number)))
+
+        self._call("poll() for connect", finish)
+
+    @contextmanager
+    def without_waiting(self) -> Iterator[None]:
+        """Calls inside fail with EAGAIN where they would wait."""
+        self.socket.settimeout(0)
+        try:
+            yield
+        finally:
+            if self.socket.fileno() != -1:
+                self.socket.settimeout(DEADLINE_SECONDS)
+
+    def await_error(self, limit: Span) -> str:
+        """poll(2) and SO_ERROR: the name of the error that the kernel has for the process, empty for none in time.
+
+        Args:
+            limit: how long to wait at most.
+        """
+
+        def wait() -> str:
+            waiting = select.poll()
+            waiting.register(self.socket, 0)  # errors are always reported
+            waiting.poll(limit.ns / MS)
+            number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            return errno.errorcode.get(number, str(number)) if number else ""
+
+        return self._call("poll() for an error", wait, lambda name: name or "none in time")
+
+    def let_go(self) -> None:
+        """Close it and what it accepted, at the end of a scenario; not on the timeline."""
+        for endpoint in self.accepted:
+            endpoint.let_go()
+        self.socket.close()
+
+    @property
+    def port(self) -> int:
+        """The local port."""
+        port: int = self.socket.getsockname()[1]
+        return port
+
+
+def open_unbound(namespace: Namespace, version: int, *, reuse: bool = True) -> socket.socket:
+    """A TCP socket in the namespace, with SO_REUSEADDR unless ``reuse`` is False."""
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    with namespace.entered():
+        made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(reuse))
+    return made
+
+
+def open_socket(namespace: Namespace, version: int, address: str, port: int, *, reuse: bool = True) -> socket.socket:
+    """A bound TCP socket in the namespace; see ``open_unbound``.
+
+    Raises:
+        FinwaitError: the port is in use, or the kernel has no such protocol.
+    """
+    made = open_unbound(namespace, version, reuse=reuse)
+    try:
+        made.bind((address, port))
+    except OSError as error:
+        made.close()
+        raise FinwaitError(
+            f"port {port} of the kernel under test cannot be bound ({errno_name(error)})",
+            why="another socket of this lab has it" if error.errno == errno.EADDRINUSE else "the kernel refuses it",
+            hint="another port, or port=0 for any",
+        ) from error
+    return made

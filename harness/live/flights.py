@@ -1,0 +1,63 @@
+"""Runs of full segments, as bulk data come: numbers one after the other, each as long as allowed."""
+
+from __future__ import annotations
+
+import socket
+
+from harness.live.endpoint import Endpoint
+from harness.live.peer import Peer
+from harness.tcp.segment import ACK
+
+FLIGHT = 10
+"""Segments of Linux's first flight (TCP_INIT_CWND, include/net/tcp.h; RFC 6928 2)."""
+
+IPV4_MSS = 1460
+"""What fits an MTU of 1500 beside the fixed headers of IPv4 and TCP (RFC 9293 3.7.1)."""
+
+TIMESTAMPS = 12
+"""Bytes that timestamps take of each segment, padding included (RFC 7323 A)."""
+
+
+_ROOM = 4
+"""How many times the data the buffer has to be: a record takes up memory of its own, beside its bytes."""
+
+
+def expect_flight(peer: Peer, count: int, *, seq: int, size: int = IPV4_MSS, ack: int = 1) -> int:
+    """Expect so many segments of data, one straight after the other.
+
+    Args:
+        peer: who gets them.
+        count: how many.
+        seq: relative number of the first byte.
+        size: bytes of each.
+        ack: what all of them acknowledge.
+
+    Returns:
+        The number behind the last byte.
+
+    Raises:
+        Mismatch: one is missing, shorter, longer or out of its turn.
+    """
+    for number in range(seq, seq + count * size, size):
+        peer.expect(ACK, seq=number, ack=ack, length=size)
+    return seq + count * size
+
+
+def write_segments(server: Endpoint, count: int, *, size: int = IPV4_MSS) -> None:
+    """Have full segments written one by one, each a record of its own, into a buffer that has room for all of them.
+
+    So none is held back to make a larger piece of work for a network card (tcp_tso_should_defer,
+    net/ipv4/tcp_output.c), which goes by the clock.
+
+    Args:
+        server: who writes.
+        count: how many.
+        size: bytes of each.
+
+    Raises:
+        AssertionError: the buffer did not take them, as net.core.wmem_max is too small.
+    """
+    server.set_option("SO_SNDBUF", _ROOM * count * size)
+    for _ in range(count):
+        if server.send(bytes(size), socket.MSG_EOR) != size:
+            raise AssertionError(f"the send buffer does not take {count} segments of {size} bytes")

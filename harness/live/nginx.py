@@ -1,0 +1,169 @@
+"""The distribution's nginx as the server of a lab: its own process in the server's namespace, watched by strace.
+
+It ends with the scenario, and with the process that started it, whatever ended that (see ``kernels.leash``).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Self
+
+from harness.errors import FinwaitError, Unsupported
+from harness.live.command import Program, find, installed
+from netns.enter import Namespace
+
+READY_SECONDS = 10.0
+HOST = "server"
+"""What a request calls its server: with the address, every lab's would have a length of its own."""
+
+_READY = "event method"  # what nginx notes once it listens
+_STRACE = ("-e", "trace=accept4,shutdown,close", "-e", "signal=none")
+
+_CONFIGURATION = """\
+daemon off;
+# one process, which stays who started it: in a user namespace nobody can become another user
+master_process off;
+user root;
+error_log stderr notice;
+pid "{folder}/nginx.pid";
+events {{ worker_connections 64; }}
+http {{
+    access_log off;
+    client_body_temp_path "{folder}/body";
+    proxy_temp_path "{folder}/proxy";
+    fastcgi_temp_path "{folder}/fastcgi";
+    uwsgi_temp_path "{folder}/uwsgi";
+    scgi_temp_path "{folder}/scgi";
+    {settings}
+    server {{
+        listen {listen};
+        location / {{ return 200 "{body}"; }}
+    }}
+}}
+"""
+
+
+class Nginx:
+    """nginx, listening; a context manager.
+
+    Args:
+        namespace: the server's.
+        address: what it listens on.
+        port: likewise.
+        folder: for its configuration and what strace writes; it exists.
+        settings: directives of its http block, by name.
+        body: what it answers every request with, whatever that had to say.
+
+    Raises:
+        Unsupported: it is not installed.
+        FinwaitError: it does not start.
+    """
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        address: str,
+        port: int,
+        folder: Path,
+        settings: Mapping[str, str],
+        body: str = "hello",
+    ) -> None:
+        listen = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        directives = "\n    ".join(f"{name} {value};" for name, value in settings.items())
+        configuration = folder / "nginx.conf"
+        configuration.write_text(
+            _CONFIGURATION.format(folder=folder, settings=directives, listen=listen, body=body), encoding="utf-8"
+        )
+        command: tuple[str, ...] = (find("nginx"), "-p", str(folder), "-c", str(configuration))
+        self.traced = installed("strace")
+        self._stack = ExitStack()
+        self._command = command
+        self._namespace = namespace
+        self._lines: list[str] = []
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening:
+            command, descriptors = self._command, list[int]()
+            if self.traced:
+                self._trace, writing = os.pipe()
+                opening.callback(os.close, self._trace)
+                command = (find("strace"), "-qq", "-o", f"/proc/self/fd/{writing}", *_STRACE, *command)
+                descriptors = [writing]
+            try:
+                program = opening.enter_context(Program(command, self._namespace, tuple(descriptors)))
+            finally:
+                for each in descriptors:
+                    os.close(each)
+            program.wait_for(_READY, READY_SECONDS)
+            self._stack = opening.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def ending(self) -> str:
+        """How nginx ended the first connection that it accepted: ``shutdown(SHUT_WR)`` or ``close``, as strace saw it.
+
+        Raises:
+            Unsupported: there is no strace.
+            FinwaitError: it did not end it.
+        """
+        if not self.traced:
+            raise Unsupported("strace is not installed", hint="apt-get install strace")
+        end, text, found = time.monotonic() + READY_SECONDS, "".join(self._lines), ""
+        while not (found := _ending(text)):
+            left = end - time.monotonic()
+            piece = os.read(self._trace, 65536) if select.select([self._trace], [], [], max(0.0, left))[0] else b""
+            if not piece:
+                raise FinwaitError("nginx did not end its connection", why=f"strace saw: {text.strip() or 'nothing'}")
+            self._lines.append(piece.decode(errors="replace"))
+            text = "".join(self._lines)
+        return found
+
+
+def _ending(trace: str) -> str:
+    connections = set()
+    for line in trace.splitlines():
+        call = re.match(r"(\w+)\((\d+)(?:, (\w+))?.*\)\s+= (-?\d+)", line)
+        if call is None:
+            continue
+        name, descriptor, argument, result = call.groups()
+        if name == "accept4" and result != "-1":
+            connections.add(result)
+        elif descriptor in connections:
+            return f"{name}({argument})" if argument else name
+    return ""
+
+
+class Curl:
+    """curl as the client of a lab.
+
+    Args:
+        namespace: the client's.
+        port: that it connects from.
+        url: that it asks for.
+    """
+
+    def __init__(self, namespace: Namespace, port: int, url: str) -> None:
+        self._namespace = namespace
+        named = ("--header", f"Host: {HOST}")
+        self._command = (find("curl"), "-sS", *named, "--local-port", str(port), "--output", "/dev/null", url)
+
+    @contextmanager
+    def post(self, body: str) -> Iterator[None]:
+        """POST while the block runs, and be done without an error at its end.
+
+        Raises:
+            FinwaitError: it is not.
+        """
+        with Program((*self._command, "--data", body), self._namespace) as curl:
+            yield
+            status = curl.wait(READY_SECONDS)
+        if status:
+            raise FinwaitError(f"curl ended with status {status}", why="; ".join(curl.said))

@@ -1,0 +1,269 @@
+"""The crafted end of a connection: sends segments in any order, and holds what comes back against expectations.
+
+All numbers are relative; a giving of ``ack`` sets the ACK flag.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Unpack
+
+import msgspec
+
+from harness.errors import FinwaitError
+from harness.live.dispatcher import Dispatcher
+from harness.live.sender import INITIAL_SEQUENCE_NUMBER as INITIAL_SEQUENCE_NUMBER  # noqa: PLC0414  (scenarios import it from here)
+from harness.live.sender import Sender
+from harness.tcp.ip import IpHeader, header_of
+from harness.tcp.pattern import Number, Pattern, PatternFields
+from harness.tcp.segment import ACK, NONE, RST, SYN, Flags, Segment
+from harness.tcp.timing import PROMPT, QUIET, Span, format_ms
+from harness.tcp.verdict import Expectation, Mismatch, Reply
+from harness.tcp.window import OfferedWindow
+from harness.trace.arrival import Arrival, Cause
+from harness.trace.events import Called, Received
+from harness.wire.frames import Flow
+
+
+class Peer(Sender):
+    """One connection of the peer's: what it sends, and what is expected of the kernel.
+
+    Args:
+        hub: the lab's wire and what hangs on it.
+        flow: IP version and ports.
+        connection: its number on the timeline.
+        isn: initial sequence number, 0 to 2**32 - 1.
+    """
+
+    def __init__(self, hub: Dispatcher, flow: Flow, connection: int = 1, isn: int = INITIAL_SEQUENCE_NUMBER) -> None:
+        super().__init__(hub, flow, connection, isn)
+        self.offer = OfferedWindow()
+        self.judged = 0  # the number of the last arrival that an expectation took
+        self.last_elapsed = 0  # ns, of the last answer
+        self.choices: list[str] = []  # what the kernel chose between alternatives, in order
+        self.last_reply: Reply | None = None  # the last choice between alternatives, else the last answer
+        self._inbox: deque[Arrival] = deque()
+        self._allowed: list[Pattern] = []
+        self._last_judged = 0
+        self._judged_frame: int | None = None
+        self._last_ack: int | None = None
+        hub.register(flow, self)
+
+    # -- what the hub hands over
+
+    def note_received(self, at: int, segment: Segment, frame: int) -> None:
+        """A segment of the kernel's arrived, with wire numbers."""
+        if segment.flags & SYN:
+            self.origin.kernel_isn = segment.seq
+        stamp = segment.option("TS")
+        if stamp is not None:
+            if self.origin.kernel_ts is None:
+                self.origin.kernel_ts = stamp.values[0]
+            self.craft.echo = (stamp.values[0] - self.origin.kernel_ts) % 2**32
+        if segment.flags & ACK:
+            self._last_ack = segment.ack
+        relative = self.origin.from_kernel(segment)
+        self.offer.note(relative)
+        for seen_at, seen in self._hub.alter(at, relative):
+            event = Received(seen_at, seen, "", self.connection)
+            self._hub.timeline.add(event)
+            self._inbox.append(Arrival(event, frame, seen_at, self._hub.answers))
+
+    # -- expecting
+
+    def expect(
+        self,
+        flags: Flags,
+        *,
+        seq: Number | None = None,
+        ack: Number | None = None,
+        within: Span | None = PROMPT,
+        at_least: Span | None = None,
+        after: Span | None = None,
+        **fields: Unpack[PatternFields],
+    ) -> Segment:
+        """Wait for the kernel's next segment and judge it; see ``Pattern`` for the fields.
+
+        Args:
+            flags: exactly these control bits; ACK comes by itself with ``ack``, PSH does not count unless named.
+            seq: relative sequence number or a range; None for any.
+            ack: relative acknowledgment number or a range; None for any.
+            within: how long after its cause it may come; None for any time up to the profile's patience.
+            at_least: how long after its cause it must not come yet.
+            after: both, for what a timer of that length sends.
+            fields: window, data, length, options, without.
+
+        Raises:
+            Mismatch: another segment, none, or one at the wrong time.
+        """
+        pattern = Pattern(flags, seq=seq, ack=ack, **fields)
+        return self._await(Expectation({"": pattern}, after or within, after or at_least)).segment
+
+    @property
+    def elapsed(self) -> Span:
+        """How long after its cause the last answer came."""
+        return Span(self.last_elapsed, "MEASURED", "what this kernel took before")
+
+    def expect_one_of(
+        self, *, within: Span | None = PROMPT, at_least: Span | None = None, **alternatives: Pattern
+    ) -> Reply:
+        """Wait for the kernel's next segment, which must be one of the declared alternatives; the reply says which.
+
+        Raises:
+            Mismatch: none of them, none at all, or too late.
+            FinwaitError: none was declared.
+        """
+        if not alternatives:
+            raise FinwaitError(
+                "no alternative is declared", hint="expect_one_of(name=Pattern(...)), or expect_silence()"
+            )
+        return self._await(Expectation(alternatives, within, at_least))
+
+    def expect_at_once(self, *, silence: str = "", **alternatives: Pattern) -> str:
+        """Judge what the kernel sent by the time that it had taken in all it was sent; no wait is needed to know.
+
+        Args:
+            silence: the name of the alternative that nothing comes; empty where something has to.
+            alternatives: as of ``expect_one_of``.
+
+        Returns:
+            The alternative's name; see ``last_reply`` for the segment, which is an empty one for silence.
+
+        Raises:
+            Mismatch: none of them.
+        """
+        expectation = Expectation(alternatives or {"": Pattern(NONE)}, PROMPT)
+        offered = [*map(str, alternatives.values())] + [f"silence ({silence})"] * bool(silence)
+        step = self._hub.timeline.step("expect at once " + " or ".join(offered))
+        with self._hub.stopwatch.part("kernel"):
+            self._hub.flush()
+        arrival = self._next(expectation)
+        if arrival is None and not silence:
+            raise Mismatch(expectation.describe(), "nothing, and the kernel has taken in all it was sent")
+        if arrival is None:
+            self._hub.settled()
+            self.last_reply = Reply(silence, Segment(flags=NONE), 0, expectation)
+            self.choices.append(silence)
+        elif not alternatives:
+            self._settle(arrival, f"{step}: broken")
+            raise Mismatch([f"> nothing   ({silence})"], f"> {arrival.event.segment}")
+        else:
+            self._judge(expectation, arrival, step)
+        return self.last_reply.name if self.last_reply else ""
+
+    def _await(self, expectation: Expectation) -> Reply:
+        step = self._hub.timeline.step("expect " + " or ".join(map(str, expectation.alternatives.values())))
+        due = expectation.within or expectation.at_least or PROMPT
+        began = time.monotonic_ns()
+        while (arrival := self._next(expectation)) is None:
+            wait = self._hub.profile.deadline(due)
+            with self._hub.stopwatch.part("kernel"):
+                arrived = self._hub.pump(began + wait - time.monotonic_ns())
+            if not arrived and not self._inbox:
+                raise expectation.missing(wait)
+        return self._judge(expectation, arrival, step)
+
+    def _next(self, expectation: Expectation) -> Arrival | None:
+        """The oldest arrival that counts: what the scenario allowed is passed over unless it is what is expected."""
+        while self._inbox:
+            arrival = self._inbox.popleft()
+            expected = any(pattern.matches(arrival.event.segment) for pattern in expectation.alternatives.values())
+            if expected or not self._is_allowed(arrival.event.segment):
+                return arrival
+        return None
+
+    def _judge(self, expectation: Expectation, arrival: Arrival, step: str) -> Reply:
+        with self._hub.stopwatch.part("match"):
+            cause = self._cause(arrival.at)
+            try:
+                name = expectation.judge(
+                    arrival.event.segment, arrival.at - cause.start, arrival.at - cause.end, self._hub.profile
+                )
+            except Mismatch:
+                self._settle(arrival, f"{step}: not as expected")
+                raise
+            self._settle(arrival, f"{step}: {name}" if name else step)
+        self._hub.settled()
+        reply = Reply(name, arrival.event.segment, max(0, arrival.at - cause.end), expectation)
+        self.last_elapsed = reply.elapsed_ns
+        if name:
+            self.choices.append(name)
+        if name or self.last_reply is None or not self.last_reply.name:
+            self.last_reply = reply
+        return reply
+
+    def _settle(self, arrival: Arrival, step: str) -> None:
+        self._last_judged = max(self._last_judged, arrival.at)
+        self._judged_frame = arrival.frame
+        self.judged = max(self.judged, arrival.number)
+        self._hub.timeline.replace(arrival.event, msgspec.structs.replace(arrival.event, step=step))
+        self._hub.wire.explain(arrival.frame, step)
+
+    def _cause(self, at: int) -> Cause:
+        """The last thing before ``at`` that an answer could be to: a segment sent, a call, or the answer before.
+
+        A call's answer may come while the call still runs, so it has a start and an end.
+        """
+        causes = [Cause(moment, moment) for moment in (self._last_sent, self._last_judged) if moment <= at]
+        causes += [
+            Cause(call.at, call.end) for call in self._hub.timeline if isinstance(call, Called) and call.at <= at
+        ]
+        return max(causes, default=Cause(at, at))
+
+    @property
+    def judged_header(self) -> IpHeader:
+        """The IP header of the segment that an expectation took last.
+
+        Raises:
+            FinwaitError: none did yet.
+        """
+        if self._judged_frame is None:
+            raise FinwaitError("no segment was judged yet", hint="expect one first")
+        return header_of(self._hub.wire.frames[self._judged_frame].data)
+
+    def expect_silence(self, for_: Span = QUIET) -> None:
+        """Wait ``for_`` this long; the kernel must not send anything on this connection.
+
+        What it sent after that is left for what comes next, though this process may see it in the same moment.
+
+        Raises:
+            Mismatch: it did.
+        """
+        step = self._hub.timeline.step(f"expect silence for {for_}")
+        end, stamped_end = time.monotonic_ns() + for_.ns, time.time_ns() + for_.ns
+        if (
+            self._hub.profile.virtual
+        ):  # free, and select(2) oversleeps by 1/1000 (select_estimate_accuracy, fs/select.c)
+            time.sleep(for_.ns / 1e9)
+        # what is allowed neither breaks the silence nor ends it
+        while (arrival := self._next(Expectation({}, None))) is None and self._hub.pump(end - time.monotonic_ns()):
+            pass
+        if arrival is not None and arrival.at > stamped_end:
+            self._inbox.appendleft(arrival)
+        elif arrival is not None:
+            elapsed = arrival.at - self._cause(arrival.at).end
+            self._settle(arrival, f"{step}: broken")
+            raise Mismatch([f"> silence for {for_}"], f"> {arrival.event.segment}   at +{format_ms(max(0, elapsed))}")
+        self._hub.settled()
+
+    def allow(
+        self, flags: Flags, *, seq: Number | None = None, ack: Number | None = None, **fields: Unpack[PatternFields]
+    ) -> None:
+        """From now on segments like this one may come and need not be expected; see ``Pattern``."""
+        self._allowed.append(Pattern(flags, seq=seq, ack=ack, **fields))
+
+    def _is_allowed(self, segment: Segment) -> bool:
+        return any(pattern.matches(segment) for pattern in self._allowed)
+
+    # -- the end
+
+    def leftover(self) -> list[Arrival]:
+        """What arrived and no expectation mentioned."""
+        return [arrival for arrival in self._inbox if not self._is_allowed(arrival.event.segment)]
+
+    def abandon(self) -> None:
+        """Make the kernel forget the connection, so that no orphan outlives the lab: a RST where it waits for one."""
+        if self._last_ack is not None:
+            segment = Segment(flags=RST, seq=self._last_ack)
+            self._hub.wire.send([self._encoder.encode(segment)])

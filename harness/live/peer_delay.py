@@ -1,0 +1,68 @@
+"""A peer that is far away: its answers take as long as the scenario says, and the kernel takes that for the path's."""
+
+from __future__ import annotations
+
+import time
+
+from harness.errors import Unsupported
+from harness.live.endpoint import Endpoint
+from harness.live.peer import Peer
+from harness.live.session import Connection, Session
+from harness.tcp.segment import ACK, SYN
+from harness.tcp.timing import Span, format_ms
+
+_TOLERATED = 2
+"""By what part of a wait it may be longer: what follows from a round trip that was longer still says nothing."""
+
+
+def wait(peer: Peer, span: Span) -> None:
+    """Let a time pass, in which the kernel sends nothing, before the peer answers.
+
+    A peer that is late has made another path of the one that the scenario is about. Virtual time knows no such peer.
+
+    Raises:
+        Mismatch: the kernel sent something in that time, by its own stamps, however late this process saw it.
+        Unsupported: the machine was so busy that the time was longer by more than half.
+    """
+    began = time.monotonic_ns()
+    peer.expect_silence(span)
+    took = time.monotonic_ns() - began
+    if took - span.ns > span.ns // _TOLERATED:
+        raise Unsupported(
+            f"the peer answered after {format_ms(took)}, and a path of {span} is what the scenario is about",
+            why="something else kept this machine's processors busy",
+            hint="finwait matrix --kernel uml-virtual:7.2, where the peer is never late",
+        )
+
+
+def establish_from_afar(
+    session: Session, listener: Endpoint, round_trip: Span, *, options: str | None = None
+) -> Connection:
+    """The peer opens a connection, and its ACK of the SYN,ACK takes a round trip: the kernel's first sample of it.
+
+    Args:
+        session: the lab.
+        listener: who accepts.
+        round_trip: less than a second, or the SYN,ACK is sent again (RFC 6298 2.1).
+        options: of the SYN, in packetdrill's notation; the session's ``syn_options`` by default.
+
+    Raises:
+        Mismatch: the kernel does not shake hands.
+        Unsupported: see ``wait``.
+    """
+    peer = session.new_peer(listener.port)
+    offered = peer.send(SYN, seq=0, options=session.syn_options if options is None else options)
+    peer.expect(SYN, seq=0, ack=1)
+    peer.craft.timestamps = offered.option("TS") is not None
+    wait(peer, round_trip)
+    peer.send(ACK, seq=1, ack=1)
+    return Connection(listener.accept(peer.connection), peer)
+
+
+def longest(session: Session, timer: Span) -> Span:
+    """The longest that a timer may be which follows from round trips: the peer's own slowness adds to each of them.
+
+    In virtual time it has none. On a real clock three times the timer are let pass, as round trips may be half as long
+    again (``wait``) and the kernel be late as well: there only the least of it is exact.
+    """
+    return timer if session.profile.virtual else 3 * timer

@@ -1,0 +1,101 @@
+"""The sending half of a peer: segments in any order and any IP header, and ICMP errors, in relative numbers."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Unpack
+
+from harness.live.craft import Craft, HeaderFields
+from harness.live.dispatcher import Dispatcher
+from harness.tcp.ip import Envelope
+from harness.tcp.relative import RelativeNumbers
+from harness.tcp.segment import Flags, Segment, check_range
+from harness.trace.events import Probed, Sent
+from harness.wire import icmp
+from harness.wire.frames import Encoder, Flow
+
+INITIAL_SEQUENCE_NUMBER = 1_000_000_000
+"""Where a peer's sequence numbers start unless a scenario says otherwise."""
+
+
+class Sender:
+    """What a connection of the peer's sends.
+
+    Args:
+        hub: the lab's wire and what hangs on it.
+        flow: IP version and ports.
+        connection: its number on the timeline.
+        isn: initial sequence number, 0 to 2**32 - 1.
+    """
+
+    def __init__(self, hub: Dispatcher, flow: Flow, connection: int = 1, isn: int = INITIAL_SEQUENCE_NUMBER) -> None:
+        self.flow = flow
+        self.connection = connection
+        self.origin = RelativeNumbers(check_range("isn", isn, 32))
+        self.craft = Craft()
+        self._hub = hub
+        self._encoder = Encoder(hub.plan, flow)
+        self._waiting: deque[str] = deque()
+        self._last_sent = 0
+
+    def make(self, flags: Flags, *, seq: int = 0, ack: int | None = None, **fields: Unpack[HeaderFields]) -> Segment:
+        """A segment as the peer would send it now, to be sent later: what is overtaken on its way was made earlier.
+
+        Args:
+            flags: control bits; ACK comes by itself with ``ack``.
+            seq: relative sequence number, -2**31 to 2**32 - 1.
+            ack: relative acknowledgment number, likewise.
+            fields: any other field of ``Segment``. The window is the peer's usual one by default; options are in
+                packetdrill's notation, by default the timestamps where they were negotiated.
+
+        Raises:
+            FinwaitError: a number does not fit its field, or an unknown option.
+        """
+        made = self.craft.make(flags, seq, ack, fields)
+        self._encoder.encode(self.origin.to_wire(made))  # what cannot be sent is told where it is made
+        return made
+
+    def send(self, flags: Flags, *, seq: int = 0, ack: int | None = None, **fields: Unpack[HeaderFields]) -> Segment:
+        """Make a segment and put it on the wire; see ``make`` for the arguments."""
+        made = self.make(flags, seq=seq, ack=ack, **fields)
+        self.send_together(made)
+        return made
+
+    def send_together(self, *segments: Segment) -> None:
+        """Put segments on the wire straight one after the other; all are encoded before the first is sent."""
+        with self._hub.stopwatch.part("craft"):
+            frames = [self._encoder.encode(self.origin.to_wire(segment)) for segment in segments]
+        for segment in segments:
+            self._waiting.append(self._hub.timeline.step(f"send {segment}"))
+        with self._hub.stopwatch.part("kernel"):
+            self._hub.wire.send(frames)
+        self._hub.settled()
+
+    def send_as(self, envelope: Envelope, *segments: Segment) -> None:
+        """Put segments on the wire in an IP header that is not the usual one; see ``send_together``."""
+        frames = [
+            icmp.enveloped(self._hub.plan, self.flow, envelope, self.origin.to_wire(segment)) for segment in segments
+        ]
+        for segment in segments:
+            self._waiting.append(self._hub.timeline.step(f"send {segment} as {envelope}"))
+        self._hub.wire.send(frames)
+        self._hub.settled()
+
+    def send_icmp(self, kind: str, quoting: Segment, *, mtu: int = 0, quoted: int = icmp.WHOLE_HEADER) -> None:
+        """Send an ICMP error about a segment of the kernel's, in relative numbers; see ``harness.wire.icmp.error``."""
+        about = self.origin.to_kernels_wire(quoting)
+        frame = icmp.error(self._hub.plan, self.flow, kind, about, mtu=mtu, quoted=quoted)
+        text = f"{kind}{f' {mtu}' if mtu else ''} about {quoting}"
+        self._last_sent = time.time_ns()
+        self._hub.timeline.step(f"send ICMP {text}")
+        self._hub.timeline.add(Probed(self._last_sent, "sent ICMP", text, connection=self.connection))
+        self._hub.wire.send([frame])
+        self._hub.settled()
+
+    def note_sent(self, at: int, segment: Segment, frame: int) -> None:
+        """An own segment passed the capture: now its time is known."""
+        step = self._waiting.popleft() if self._waiting else ""
+        self._hub.wire.explain(frame, step)
+        self._hub.timeline.add(Sent(at, self.origin.from_peer(segment), step, self.connection))
+        self._last_sent = at

@@ -1,0 +1,294 @@
+"""Joins lab, peer, endpoint and probes into what a scenario works with."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import NamedTuple, Self
+
+from harness.live.dispatcher import Dispatcher
+from harness.live.endpoint import Endpoint, open_socket, open_unbound
+from harness.live.lab_pool import EquippedLab
+from harness.live.observer import Observer
+from harness.live.peer import INITIAL_SEQUENCE_NUMBER, Peer
+from harness.probes.tracepoints import Tracer
+from harness.tcp.mutation import Mutation
+from harness.tcp.segment import ACK, SYN, check_range
+from harness.tcp.timing import PROMPT, Span, TimingProfile, format_ms
+from harness.tcp.verdict import Mismatch, Reply
+from harness.trace.events import Called, Frame, Probed, Timeline, so_far
+from harness.trace.stopwatch import Stopwatch
+from harness.wire.frames import Flow
+from netns import processor
+
+SERVICE_PORT = 8080
+"""The port that servers of a scenario listen on unless told otherwise."""
+
+SYN_OPTIONS = "mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7"
+"""What the peer offers when it opens a connection, or takes when it is opened; what most systems do."""
+
+SYN_OPTIONS_WITHOUT_TIMESTAMPS = "mss 1460,nop,nop,sackOK,nop,wscale 7"
+
+
+class Connection(NamedTuple):
+    """An established connection: the kernel's end and the peer's."""
+
+    server: Endpoint
+    peer: Peer
+
+
+class Account(NamedTuple):
+    """What the run folder keeps of a scenario beside its timeline.
+
+    Args:
+        frames: for a capture, in the order of their time.
+        replies: the last of each peer's that tells something.
+        choices: what the kernel chose where alternatives were declared, a peer after the other.
+        judged: the number of the last segment that an expectation took.
+        tampered: whether one was altered before it was judged.
+        counters: what the kernel's TCP counters grew by; over both kernels where there are two.
+    """
+
+    frames: list[Frame]
+    replies: list[Reply]
+    choices: list[str]
+    judged: int
+    tampered: bool
+    counters: dict[str, int]
+
+
+class Session:
+    """One scenario's lab with all that is in it; a context manager.
+
+    Args:
+        profile: the tolerances.
+        version: IP version, 4 or 6.
+        timestamps: whether the peer offers TCP timestamps.
+        hold_timers: keep the kernel's retransmission and delayed ACK timers out of the scenario.
+        tampering: how answers are altered before they are judged, or None.
+        tracer: listens to the kernel's tracepoints for the whole process, or None.
+        bench: an open one that other sessions have before and after this one, with its own ``hold_timers``; None for
+            one of the session's own. What the session opens on it is gone when the session ends.
+    """
+
+    def __init__(
+        self,
+        profile: TimingProfile,
+        *,
+        version: int = 4,
+        timestamps: bool = True,
+        hold_timers: bool = True,
+        tampering: Mutation | None = None,
+        tracer: Tracer | None = None,
+        bench: EquippedLab | None = None,
+    ) -> None:
+        self.profile = profile
+        self.version = version
+        self.timestamps = timestamps
+        self.timeline = Timeline()
+        self.stopwatch = Stopwatch()
+        self.peers: list[Peer] = []
+        self.bench = bench or EquippedLab(hold_timers=hold_timers, ipv6=version == 6)
+        self.lab = self.bench.lab
+        self._shared = bench is not None
+        self._tampering = tampering
+        self._tracer = tracer
+        self._endpoints: list[Endpoint] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening, self.stopwatch.part("lab"):
+            opening.enter_context(processor.kept())
+            if not self._shared:
+                opening.enter_context(self.bench)
+            self.wire = self.bench.wire
+            self.wire.begin()
+            self.hub = Dispatcher(self.lab.plan, self.wire, self.timeline, self.profile, self._tampering)
+            self.hub.stopwatch = self.stopwatch
+            self.insight = opening.enter_context(Observer(self.bench, self.timeline, self._tracer))
+            self.hub.settled = self._settled
+            self._stack = opening.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._stack:
+            for peer in self.peers:
+                peer.abandon()
+            for endpoint in self._endpoints:
+                endpoint.let_go()
+            if self._shared:
+                self._clear()
+
+    def _clear(self) -> None:
+        """Leave the bench as it was; what cannot be cleared away spends it."""
+        self.bench.spent = "a session did not get as far as to clear it"
+        for endpoint in reversed(self._endpoints):
+            endpoint.restore_sysctls()
+        # the wire keeps its order: when the marker is answered, so are the resets and what closing sent
+        self.hub.flush()
+        self.bench.spent = self.insight.left_behind(self.peers)
+
+    def _settled(self) -> None:
+        with self.stopwatch.part("probe"):
+            for peer in self.peers:
+                self.insight.look(peer)
+
+    # -- what scenarios open
+
+    def socket(self, port: int = 0, connection: int = 1, *, address: str | None = None) -> Endpoint:
+        """A bound TCP socket of the kernel under test; port 0 for any, ``address`` its only one unless given.
+
+        Raises:
+            FinwaitError: the port is in use, or none.
+        """
+        own = self.lab.plan.kernel.address(self.version) if address is None else address
+        made = open_socket(self.lab.kernel, self.version, own, check_range("port", port, 16))
+        self._endpoints.append(Endpoint(made, self.lab.kernel, self.timeline, self._settled, connection))
+        return self._endpoints[-1]
+
+    def unbound_socket(self, connection: int = 1) -> Endpoint:
+        """A TCP socket of the kernel under test that is not even bound, with socket(2) itself on the timeline."""
+        at = time.time_ns()
+        made = open_unbound(self.lab.kernel, self.version)
+        step = self.timeline.step("socket()")
+        self.timeline.add(Called(at, time.time_ns(), "socket()", "0", step, connection))
+        self._endpoints.append(Endpoint(made, self.lab.kernel, self.timeline, self._settled, connection))
+        return self._endpoints[-1]
+
+    def listen(self, port: int = SERVICE_PORT, backlog: int = 16, *, address: str | None = None) -> Endpoint:
+        """A listening socket of the kernel under test; see ``socket``."""
+        listener = self.socket(port, address=address)
+        listener.listen(backlog)
+        return listener
+
+    def new_peer(
+        self, kernel_port: int = SERVICE_PORT, *, port: int | None = None, isn: int = INITIAL_SEQUENCE_NUMBER
+    ) -> Peer:
+        """A peer that talks to a port of the kernel under test, from the lab's next free port unless one is given.
+
+        Raises:
+            FinwaitError: a connection of this lab uses the two ports, or a port is none.
+        """
+        taken = {peer.flow.peer_port for peer in self.peers}
+        own = port if port is not None else next(p for p in iter(self.bench.take_port, None) if p not in taken)
+        flow = Flow(self.version, check_range("port", own, 16), kernel_port)
+        peer = Peer(self.hub, flow, len(self.peers) + 1, isn)
+        self.peers.append(peer)
+        return peer
+
+    @property
+    def syn_options(self) -> str:
+        """The options of the peer's SYN or SYN,ACK."""
+        return SYN_OPTIONS if self.timestamps else SYN_OPTIONS_WITHOUT_TIMESTAMPS
+
+    def establish(self, listener: Endpoint, peer: Peer | None = None, *, options: str | None = None) -> Connection:
+        """The peer opens a connection to a listening socket (RFC 9293 3.5, figure 6), which accepts it.
+
+        Args:
+            listener: who accepts.
+            peer: who opens; a new one by default.
+            options: of its SYN, in packetdrill's notation; ``syn_options`` by default.
+
+        Raises:
+            Mismatch: the kernel does not shake hands.
+        """
+        peer = peer or self.new_peer(listener.port)
+        offered = peer.send(SYN, seq=0, options=self.syn_options if options is None else options)
+        peer.expect(SYN, seq=0, ack=1)
+        peer.craft.timestamps = offered.option("TS") is not None
+        peer.send(ACK, seq=1, ack=1)
+        return Connection(listener.accept(peer.connection), peer)
+
+    def connect(self, port: int | None = None, *, options: str | None = None) -> Connection:
+        """The kernel under test opens a connection to the peer. The kernel's end is the first of the two.
+
+        Args:
+            port: the peer's; the next one by default.
+            options: of the peer's SYN,ACK, in packetdrill's notation; ``syn_options`` by default.
+
+        Raises:
+            Mismatch: the kernel does not shake hands.
+        """
+        client = self.socket()
+        peer = self.new_peer(client.port, port=port)
+        client.connect((self.lab.plan.peer.address(self.version), peer.flow.peer_port), wait=False)
+        peer.expect(SYN, seq=0)
+        taken = peer.send(SYN, seq=0, ack=1, options=self.syn_options if options is None else options)
+        peer.craft.timestamps = taken.option("TS") is not None
+        peer.expect(ACK, seq=1, ack=1)
+        client.wait_connected()
+        return Connection(client, peer)
+
+    def expect_error(
+        self,
+        endpoint: Endpoint,
+        name: str,
+        *,
+        after: Span | None = None,
+        at_least: Span = PROMPT,
+        within: Span | None = None,
+    ) -> None:
+        """Wait until the kernel tells a process of an error, counted from the last segment or call.
+
+        Args:
+            endpoint: whose process.
+            name: of the error, such as ``ETIMEDOUT``.
+            after: not earlier, and not later than the timer wheel and the waking of a process allow.
+            at_least: not earlier.
+            within: not later; by default four times the least.
+
+        Raises:
+            Mismatch: another error, none, or one at the wrong time.
+        """
+        step = self.timeline.step(f"expect {name}")
+        *_, last = (event for event in self.timeline if not isinstance(event, Probed))
+        began, over = (last.at, last.end) if isinstance(last, Called) else (last.at, last.at)
+        earliest = after or at_least
+        latest = self.profile.upper(after or within or 4 * earliest) + self.profile.wakeup_ns
+        seen = endpoint.await_error(Span(latest + self.profile.patience_ns, "LIMIT"))
+        now = time.time_ns()
+        self.hub.flush()
+        if seen != name or now - began < earliest.ns or now - over > latest:
+            expected = f"  {name}   not before {earliest}, by {format_ms(latest)}   ({step})"
+            raise Mismatch([expected], f"  {seen or 'no error'}   at +{format_ms(now - over)}")
+
+    # -- the end of a scenario
+
+    def finish(self) -> None:
+        """Take what the kernel sent up to now; nothing may be left that the scenario did not mention.
+
+        Raises:
+            Mismatch: something was.
+        """
+        step = self.timeline.step("nothing more")
+        with self.stopwatch.part("kernel"):
+            self.hub.flush()
+        left = [(arrival.event, peer) for peer in self.peers for arrival in peer.leftover()]
+        segments = [event.segment for event, _ in left] + [stray.segment for stray in self.hub.strays]
+        if segments:
+            raise Mismatch([f"> nothing more   ({step})"], "; ".join(f"> {segment}" for segment in segments))
+
+    def explain(self, mismatch: Mismatch) -> None:
+        """Put into a failure what the kernel knew and what went before."""
+        mismatch.kernel = tuple(self.insight.summary(self.peers))
+        mismatch.so_far = tuple(so_far(self.timeline))
+
+    # -- what the recorder asks for
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Probes that this machine has not, with the reason."""
+        return dict(self.insight.missing)
+
+    def account(self) -> Account:
+        """What the run folder keeps of the scenario beside its timeline."""
+        with self.stopwatch.part("probe"):
+            self.insight.collect(self.peers)
+        return Account(
+            frames=self.wire.frames,
+            replies=[peer.last_reply for peer in self.peers if peer.last_reply],
+            choices=[name for peer in self.peers for name in peer.choices],
+            judged=max((peer.judged for peer in self.peers), default=0),
+            tampered=self.hub.tampered,
+            counters=self.insight.growth(),
+        )

@@ -1,0 +1,262 @@
+"""Connections in each of the eleven states of RFC 9293 3.3.2, reached over the wire by real system calls.
+
+A state can be held in several ways, and Linux treats them differently:
+
+- ``owned``: a process holds the socket, for its own side was ended by shutdown(2), or not at all. In SYN-RECEIVED that
+  is a socket of a simultaneous open; in TIME-WAIT the process holds a descriptor and the kernel a mini-socket.
+- ``orphaned``: the process has closed the socket, and the kernel alone goes on with it.
+- ``unaccepted``: opened by the peer and waiting for accept(2). In SYN-RECEIVED that is a request mini-socket.
+
+Whoever is to bring many connections into a state in one lab calls ``reach``; ``NUMBERS`` says where each then stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from harness.errors import FinwaitError
+from harness.live.endings import close, shutdown_wr
+from harness.live.endpoint import Endpoint
+from harness.live.peer import Peer
+from harness.live.session import SERVICE_PORT, Connection, Session
+from harness.probes.sockets import SocketState
+from harness.tcp.segment import ACK, FIN, SYN
+
+OWNED, ORPHANED, UNACCEPTED = "owned", "orphaned", "unaccepted"
+PASSIVELY, ACTIVELY = "passively", "actively"
+
+WAYS: Mapping[str, tuple[str, ...]] = {
+    "CLOSED": (OWNED, ORPHANED),
+    "LISTEN": (OWNED,),
+    "SYN-SENT": (OWNED,),
+    "SYN-RECEIVED": (UNACCEPTED, OWNED),
+    "ESTABLISHED": (OWNED, UNACCEPTED),
+    "FIN-WAIT-1": (OWNED, ORPHANED),
+    "FIN-WAIT-2": (OWNED, ORPHANED),
+    "CLOSE-WAIT": (OWNED, UNACCEPTED),
+    "CLOSING": (OWNED, ORPHANED),
+    "LAST-ACK": (OWNED, ORPHANED),
+    "TIME-WAIT": (OWNED, ORPHANED),
+}
+"""In which ways each state can be held, the usual one first. CLOSED ``owned`` is a bound socket that does not listen.
+
+Not held orphaned: what close(2) deletes (LISTEN, SYN-SENT) or moves on (SYN-RECEIVED, ESTABLISHED, CLOSE-WAIT).
+"""
+
+STATES: tuple[str, ...] = tuple(WAYS)
+"""The eleven states, in the order of a connection's life."""
+
+
+class Numbers(NamedTuple):
+    """Where a connection stands, relative to the initial sequence numbers (RFC 9293 3.3.1).
+
+    Args:
+        snd_una: the oldest number of the kernel's that is not acknowledged.
+        snd_nxt: the number that the kernel sends next.
+        rcv_nxt: the number that the kernel expects of the peer next, so the peer's SND.NXT.
+    """
+
+    snd_una: int
+    snd_nxt: int
+    rcv_nxt: int
+
+
+NUMBERS: Mapping[str, Numbers] = {
+    "SYN-SENT": Numbers(snd_una=0, snd_nxt=1, rcv_nxt=0),
+    "SYN-RECEIVED": Numbers(snd_una=0, snd_nxt=1, rcv_nxt=1),
+    "ESTABLISHED": Numbers(snd_una=1, snd_nxt=1, rcv_nxt=1),
+    "FIN-WAIT-1": Numbers(snd_una=1, snd_nxt=2, rcv_nxt=1),
+    "FIN-WAIT-2": Numbers(snd_una=2, snd_nxt=2, rcv_nxt=1),
+    "CLOSE-WAIT": Numbers(snd_una=1, snd_nxt=1, rcv_nxt=2),
+    "CLOSING": Numbers(snd_una=1, snd_nxt=2, rcv_nxt=2),
+    "LAST-ACK": Numbers(snd_una=1, snd_nxt=2, rcv_nxt=2),
+    "TIME-WAIT": Numbers(snd_una=2, snd_nxt=2, rcv_nxt=2),
+}
+"""The numbers after ``reach``, in whichever way. CLOSED and LISTEN have none; in SYN-SENT nothing was received yet."""
+
+
+def reach(
+    session: Session, listener: Endpoint | None, state: str, held: str = OWNED, opened: str = PASSIVELY
+) -> Connection:
+    """Bring a new connection into a state, between a new pair of ports, and make sure by sock_diag that it is there.
+
+    Args:
+        session: in whose lab.
+        listener: who accepts the connection; None for a new one. ``unaccepted`` connections have a new one in any case.
+        state: one of ``STATES``.
+        held: one of ``WAYS[state]``.
+        opened: ``passively`` (the peer connects) or ``actively`` (the kernel under test does), from ESTABLISHED on.
+
+    Returns:
+        The kernel's end and the peer's. Of an unaccepted connection and in LISTEN, the kernel's end is the listener.
+
+    Raises:
+        Mismatch: on the way there the kernel answers with something else than RFC 9293 3.5 and 3.6 say.
+        FinwaitError: there is no such way, or sock_diag sees the connection in another state.
+        Unsupported: sock_diag shows nothing on this machine.
+    """
+    if held not in WAYS.get(state, ()) or (opened == ACTIVELY and held == UNACCEPTED):
+        raise FinwaitError(
+            f"no connection can be {held} in {state}" + (" when opened actively" if opened == ACTIVELY else ""),
+            hint=", ".join(WAYS.get(state, STATES)),
+        )
+    if state in _UNOPENED:
+        connection = _UNOPENED[state](session, held)
+    else:
+        connection = _open(session, listener, held, opened)
+        for step in _STEPS[state]:
+            step(connection, held)
+    confirm(session, connection.peer, state, held)
+    return connection
+
+
+# -- states before the handshake is through
+
+
+def _closed(session: Session, held: str) -> Connection:
+    server = session.socket()
+    peer = session.new_peer(server.port)
+    if held == ORPHANED:
+        server.close()
+    return Connection(server, peer)
+
+
+def _listen(session: Session, _: str) -> Connection:
+    server = new_listener(session)
+    return Connection(server, session.new_peer(server.port))
+
+
+def _syn_sent(session: Session, _: str) -> Connection:
+    client = session.socket()
+    peer = session.new_peer(client.port)
+    client.connect((session.lab.plan.peer.address(session.version), peer.flow.peer_port), wait=False)
+    peer.expect(SYN, seq=0)
+    return Connection(client, peer)
+
+
+def _syn_received(session: Session, held: str) -> Connection:
+    """After the peer's SYN, or after two that crossed (RFC 9293 3.5, figure 7)."""
+    server, peer = _syn_sent(session, held) if held == OWNED else _listen(session, held)
+    peer.send(SYN, seq=0, options=session.syn_options)
+    peer.expect(SYN, seq=0, ack=1)
+    peer.craft.timestamps = session.timestamps
+    return Connection(server, peer)
+
+
+_UNOPENED: Mapping[str, Callable[[Session, str], Connection]] = {
+    "CLOSED": _closed,
+    "LISTEN": _listen,
+    "SYN-SENT": _syn_sent,
+    "SYN-RECEIVED": _syn_received,
+}
+
+
+def new_listener(session: Session) -> Endpoint:
+    """A further listening socket, on the next port from ``SERVICE_PORT`` on that has none in this session."""
+    return session.listen(SERVICE_PORT + len(session.peers))
+
+
+def _open(session: Session, listener: Endpoint | None, held: str, opened: str) -> Connection:
+    if held == UNACCEPTED:
+        server, peer = _syn_received(session, held)
+        peer.send(ACK, seq=1, ack=1)
+        return Connection(server, peer)
+    if opened == ACTIVELY:
+        return session.connect()
+    return session.establish(listener or new_listener(session))
+
+
+# -- the way from ESTABLISHED on
+
+
+def _end(connection: Connection, held: str) -> None:
+    (close if held == ORPHANED else shutdown_wr)(connection.server)
+
+
+def _finish_first(connection: Connection, held: str) -> None:
+    _end(connection, held)
+    connection.peer.expect(FIN, seq=1, ack=1)
+
+
+def _have_fin_acknowledged(connection: Connection, _: str) -> None:
+    connection.peer.send(ACK, seq=1, ack=2)
+
+
+def _take_fin_that_acknowledges(connection: Connection, _: str) -> None:
+    connection.peer.send(FIN, seq=1, ack=2)
+    connection.peer.expect(ACK, seq=2, ack=2)
+
+
+def _take_crossing_fin(connection: Connection, _: str) -> None:
+    connection.peer.send(FIN, seq=1, ack=1)
+    connection.peer.expect(ACK, seq=2, ack=2)
+
+
+def _take_first_fin(connection: Connection, _: str) -> None:
+    connection.peer.send(FIN, seq=1, ack=1)
+    connection.peer.expect(ACK, seq=1, ack=2)
+
+
+def _finish_second(connection: Connection, held: str) -> None:
+    _end(connection, held)
+    connection.peer.expect(FIN, seq=1, ack=2)
+
+
+_STEPS: Mapping[str, tuple[Callable[[Connection, str], None], ...]] = {
+    "ESTABLISHED": (),
+    "FIN-WAIT-1": (_finish_first,),
+    "FIN-WAIT-2": (_finish_first, _have_fin_acknowledged),
+    "CLOSE-WAIT": (_take_first_fin,),
+    "CLOSING": (_finish_first, _take_crossing_fin),
+    "LAST-ACK": (_take_first_fin, _finish_second),
+    "TIME-WAIT": (_finish_first, _have_fin_acknowledged, _take_fin_that_acknowledges),
+}
+
+
+# -- what sock_diag says
+
+
+def confirm(session: Session, peer: Peer, state: str, held: str | None = None) -> None:
+    """Make sure that a connection is in a state; ``held`` too where one is given.
+
+    Raises:
+        FinwaitError: it is in another.
+        Unsupported: sock_diag shows nothing on this machine.
+    """
+    now = session.insight.find(peer, listening=state == "LISTEN")
+    if not _is(now, state, held):
+        session.hub.flush()  # what the peer sent last may not have been taken in yet
+        now = session.insight.find(peer, listening=state == "LISTEN")
+    if not _is(now, state, held):
+        wanted = f"{state}, {held}" if held else state
+        raise FinwaitError(
+            f"the connection from port {peer.flow.peer_port} is not in {wanted}: sock_diag sees {_shown(now)}",
+            why="the segments on the way there were the expected ones, so the kernel's state differs from the RFC's",
+            hint="the scenario's timeline in the run folder, which shows each state on the way",
+        )
+
+
+def state_of(session: Session, peer: Peer) -> str:
+    """The state of the peer's connection as sock_diag sees it once all that was sent is taken in; CLOSED for none.
+
+    Raises:
+        Unsupported: sock_diag shows nothing on this machine.
+    """
+    session.hub.flush()
+    now = session.insight.find(peer)
+    return now.state if now else "CLOSED"
+
+
+def _is(now: SocketState | None, state: str, held: str | None) -> bool:
+    if now is None:
+        return state == "CLOSED"
+    # the process that owns a connection in TIME-WAIT holds a descriptor, and no longer that socket
+    owned = held == OWNED and state != "TIME-WAIT"
+    return now.state == state and (held is None or now.owned == owned)
+
+
+def _shown(now: SocketState | None) -> str:
+    if now is None:
+        return "no socket"
+    return f"{now.state}, {'owned' if now.owned else 'held by no process'}"

@@ -1,0 +1,290 @@
+"""Joins two real kernels, the path between them, and the probes of both into what a scenario works with."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import NamedTuple, Self
+
+from harness.live.endpoint import Endpoint, open_socket
+from harness.live.session import SERVICE_PORT, Account
+from harness.live.sides import Link, SideObserver
+from harness.path.frames import parse
+from harness.path.path import Path
+from harness.path.rules import Side
+from harness.probes.sockets import SocketState
+from harness.probes.tracepoints import Tracer
+from harness.tcp.mutation import Mutation
+from harness.tcp.segment import RST, Segment
+from harness.tcp.timing import RTO_INIT, Span, TimingProfile, format_ms
+from harness.tcp.verdict import Mismatch
+from harness.trace.events import Probed, Timeline, so_far
+from harness.trace.stopwatch import Stopwatch
+from harness.wire.frames import Encoder, Flow
+from netns import processor, sysctls
+from netns.enter import Namespace
+from netns.lab import PathLab
+from netns.plan import Plan
+
+OVER = ("TIME-WAIT", "CLOSED")
+
+
+class KernelPair(NamedTuple):
+    """A connection of two real kernels, and the path that it takes."""
+
+    client: Endpoint
+    server: Endpoint
+    path: Path
+
+
+class Closing(NamedTuple):
+    """How a connection ended.
+
+    Args:
+        ns: from the client's FIN at the path to the last segment that brought both sockets to TIME-WAIT or away.
+        retransmissions: how many segments the client sent again.
+    """
+
+    ns: int
+    retransmissions: int
+
+
+class PathSession:
+    """One scenario's two kernels with all that is between and on them; a context manager.
+
+    Args:
+        profile: the tolerances.
+        version: IP version, 4 or 6.
+        timestamps: whether the client offers TCP timestamps.
+        hold_timers: keep both kernels' retransmission and delayed ACK timers out of the scenario.
+        tampering: how segments are altered before they are judged, or None.
+        tracer: listens to the kernel's tracepoints for the whole process, or None.
+    """
+
+    def __init__(
+        self,
+        profile: TimingProfile,
+        *,
+        version: int = 4,
+        timestamps: bool = True,
+        hold_timers: bool = False,
+        tampering: Mutation | None = None,
+        tracer: Tracer | None = None,
+    ) -> None:
+        self.profile = profile
+        self.version = version
+        self.timeline = Timeline()
+        self.stopwatch = Stopwatch()
+        self.lab = PathLab(hold_timers=hold_timers, ipv6=version == 6)
+        self.links: list[Link] = []
+        self._timestamps = timestamps
+        self._tampering = tampering
+        self._tracer = tracer
+        self._closing: Closing | None = None
+        self._endpoints: list[Endpoint] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening, self.stopwatch.part("lab"):
+            opening.enter_context(processor.kept())
+            opening.enter_context(self.lab)
+            if not self._timestamps:
+                with self.lab.client.entered():
+                    sysctls.write("net/ipv4/tcp_timestamps", "0")
+            self.path = opening.enter_context(Path(self.lab, self.timeline, self.profile, self._tampering))
+            if self._tracer and not self._tracer.unavailable():
+                self._tracer.begin()
+            self.insights = {
+                side: opening.enter_context(SideObserver(side, self._namespace(side), self.timeline, self._tracer))
+                for side in Side
+            }
+            self.path.settled = self._settled
+            self._stack = opening.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._stack:
+            self.path.conclude()
+            self._abandon()
+            for endpoint in self._endpoints:
+                endpoint.let_go()
+
+    def _namespace(self, side: Side) -> Namespace:
+        return self.lab.client if side is Side.CLIENT else self.lab.server
+
+    def address(self, side: Side | str) -> str:
+        """The address of a side's kernel."""
+        plan = self.lab.plan.peer if side == Side.CLIENT else self.lab.plan.kernel
+        return plan.address(self.version)
+
+    def _settled(self) -> None:
+        with self.stopwatch.part("probe"):
+            for link in self.links:
+                for insight in self.insights.values():
+                    if insight.can_look():
+                        insight.look(link)
+
+    # -- what scenarios open
+
+    def socket(self, side: Side | str, port: int = 0, *, connection: int = 1, reuse: bool = True) -> Endpoint:
+        """A bound TCP socket of one of the kernels; port 0 for any.
+
+        Raises:
+            FinwaitError: the port is in use.
+        """
+        side = Side(side)
+        made = open_socket(self._namespace(side), self.version, self.address(side), port, reuse=reuse)
+        self._endpoints.append(
+            Endpoint(made, self._namespace(side), self.timeline, self._settled, connection, str(side))
+        )
+        return self._endpoints[-1]
+
+    def listen(self, port: int = SERVICE_PORT, backlog: int = 16) -> Endpoint:
+        """A listening socket of the server's kernel."""
+        listener = self.socket(Side.SERVER, port)
+        listener.listen(backlog)
+        return listener
+
+    def watch(self, client_port: int, server_port: int) -> Link:
+        """Let the probes look at a connection from now on."""
+        ends = (self.address(Side.CLIENT), client_port), (self.address(Side.SERVER), server_port)
+        self.links.append(Link(len(self.links) + 1, self.version, *ends))
+        return self.links[-1]
+
+    def connect(self, listener: Endpoint, client_port: int = 0) -> KernelPair:
+        """The client opens a connection to a listening socket of the server's, which accepts it.
+
+        Args:
+            listener: of the server's.
+            client_port: the client's port; the lab's next one by default.
+
+        Raises:
+            Mismatch: the kernels do not shake hands.
+        """
+        client = self.open(listener.port, client_port)
+        return KernelPair(client, listener.accept(client.connection), self.path)
+
+    def open(self, port: int, client_port: int = 0) -> Endpoint:
+        """The client opens a connection to a port of the server's, whoever listens there; see ``connect``.
+
+        Raises:
+            Mismatch: the kernels do not shake hands.
+        """
+        number = len(self.links) + 1
+        client = self.socket(Side.CLIENT, client_port or self.client_port, connection=number)
+        self.watch(client.port, port)
+        client.connect((self.address(Side.SERVER), port))
+        self.path.expect_handshake(number)
+        return client
+
+    @property
+    def client_port(self) -> int:
+        """The port of the client's next connection."""
+        return self.lab.plan.first_port + len(self.links) + 1
+
+    def note(self, source: str, text: str, side: Side | str = Side.SERVER) -> None:
+        """Put something that was seen of a side onto the timeline."""
+        self.timeline.add(Probed(time.time_ns(), source, text, side=str(Side(side))))
+
+    # -- how it ends
+
+    def look(self, side: Side | str, connection: int = 1) -> SocketState | None:
+        """A connection's socket on one side, once both kernels have dealt with all that reached them.
+
+        Raises:
+            Unsupported: the kernel does not show its sockets.
+        """
+        self.path.settle()
+        return self.insights[Side(side)].look(self.links[connection - 1])
+
+    def states(self, connection: int = 1) -> tuple[str, str]:
+        """What the client's and the server's socket of a connection are in; CLOSED for none. See ``look``."""
+        found = [self.look(side, connection) for side in Side]
+        client, server = (state.state if state else "CLOSED" for state in found)
+        return client, server
+
+    def expect_closed(self, connection: int = 1, within: Span = RTO_INIT) -> Closing:
+        """Wait until both sockets of a connection are gone or in TIME-WAIT.
+
+        Args:
+            connection: its number.
+            within: how long that is waited for.
+
+        Raises:
+            Mismatch: they are not, in time.
+            Unsupported: the kernel does not show its sockets.
+        """
+        step = self.timeline.step("expect both sockets gone or in TIME-WAIT")
+        wait = self.profile.deadline(within)
+        end = time.monotonic_ns() + wait
+        while True:
+            names = self.states(connection)
+            if set(names) <= set(OVER):
+                break
+            if not self.path.watch(end - time.monotonic_ns()) and time.monotonic_ns() >= end:
+                seen = f"client {names[0]}, server {names[1]} after {format_ms(wait)}"
+                raise Mismatch([f"both sockets gone or in TIME-WAIT   ({step})"], seen)
+        self._closing = self._closing_of(connection)
+        return self._closing
+
+    def _closing_of(self, connection: int) -> Closing:
+        passages = [one for one in self.path.passages.all if one.tracked and one.tracked.connection == connection]
+        last = max((left for one in passages for left in one.left), default=0)
+        fin = self.path.passages.first_fin("client", connection)
+        return Closing(last - fin.at if fin else 0, self.path.passages.repeated("client", connection))
+
+    def _abandon(self) -> None:
+        """Make both kernels forget their connections, so that no orphan outlives the lab: a RST where they wait."""
+        plan = self.lab.plan
+        swapped = Plan(kernel=plan.peer, peer=plan.kernel, first_port=plan.first_port)
+        for passage in self.path.passages.last_acknowledging():
+            parsed = parse(passage.data)
+            if parsed:
+                flow = Flow(parsed.version, parsed.receiver, parsed.sender)
+                encoder = Encoder(plan if passage.side is Side.SERVER else swapped, flow)
+                self.path.send(passage.side, encoder.encode(Segment(flags=RST, seq=parsed.segment.ack)))
+
+    def finish(self) -> None:
+        """Nothing may be left that the scenario did not mention, and no rule that did not do its work.
+
+        Raises:
+            Mismatch: something was.
+            BadRules: a rule did not.
+        """
+        self.path.finish()
+
+    # -- what the recorder asks for
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Probes that this machine has not, with the reason."""
+        return dict(self.insights[Side.SERVER].missing)
+
+    def account(self) -> Account:
+        """What the run folder keeps of the scenario beside its timeline; an answer's time is that until both closed."""
+        for insight in self.insights.values():
+            insight.collect(self.links)
+        self.path.place()
+        reply = self.path.last_reply
+        if reply and self._closing:
+            reply = replace(reply, elapsed_ns=self._closing.ns)
+        grown = Counter[str]()
+        for insight in self.insights.values():
+            grown.update(insight.growth())
+        return Account(
+            frames=self.path.passages.frames,
+            replies=[reply] if reply else [],
+            choices=[reply.name] if reply and reply.name else [],
+            judged=self.path.inbox.judged,
+            tampered=self.path.inbox.tampered,
+            counters=dict(grown),
+        )
+
+    def explain(self, mismatch: Mismatch) -> None:
+        """Put into a failure what the kernels knew, what the rules wait for, and what went before."""
+        self.path.conclude()
+        known = [line for insight in self.insights.values() for line in insight.summary(self.links)]
+        mismatch.kernel = (*known, *(f"path: {complaint}" for complaint in self.path.complaints or ()))
+        mismatch.so_far = tuple(so_far(self.timeline))

@@ -1,0 +1,62 @@
+"""Where a connection of the kernel's is, and what it may answer to a segment there. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.tcp.segment import Flags, Segment
+
+
+@dataclass(frozen=True, slots=True)
+class ControlBlock:
+    """Where a connection of the kernel's is (RFC 9293 3.3.1).
+
+    Args:
+        state: one of the eleven.
+        snd_una: oldest number that is not acknowledged.
+        snd_nxt: next number to send.
+        rcv_nxt: next number to receive.
+        rcv_wnd: size of the receive window.
+        iss: initial send sequence number.
+        actively: it was opened by the kernel and not by the peer.
+        max_snd_wnd: the largest window that the peer has offered (RFC 5961 5.2).
+        reads: somebody may still read what arrives; not so after close(2).
+        kept: segments that arrived ahead of rcv_nxt and wait for their turn (RFC 9293 SHLD-31).
+    """
+
+    state: str
+    snd_una: int = 0
+    snd_nxt: int = 0
+    rcv_nxt: int = 0
+    rcv_wnd: int = 0
+    iss: int = 0
+    actively: bool = False
+    max_snd_wnd: int = 65535
+    reads: bool = True
+    kept: tuple[Segment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One thing that may be answered, and where the connection then is.
+
+    Args:
+        name: of the choice.
+        clause: where the RFC says so: ids to cite, and which step of a section.
+        after: the connection afterwards.
+        flags: of the segment that is sent; None where none is.
+        seq: its sequence number.
+        ack: its acknowledgment number; None where it has none.
+    """
+
+    name: str
+    clause: str
+    after: ControlBlock
+    flags: Flags | None = None
+    seq: int = 0
+    ack: int | None = None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids in the clause."""
+        return tuple(word for word in self.clause.split() if word.startswith("RFC"))

@@ -1,0 +1,1 @@
+"""All that pytest sees of finwait: options, hooks, fixtures, markers, the recorder, known deviations."""

@@ -1,0 +1,188 @@
+"""The fixtures that a scenario asks for by name: a lab, and connections in the states that it starts from."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+
+import pytest
+
+from harness.errors import Unsupported
+from harness.live.endpoint import Endpoint
+from harness.live.lab_pool import LabPool
+from harness.live.nginx import Curl, Nginx
+from harness.live.session import SERVICE_PORT, Connection, Session
+from harness.live.two_kernels import KernelPair, PathSession
+from harness.path.path import Path
+from harness.plugin.hooks import RUNNER
+from harness.plugin.recorder import SCENARIO
+from harness.tcp.timing import REAL_WAIT, Span, TimingProfile, format_ms, to_phase
+from harness.trace.folder import file_name
+
+
+@pytest.fixture
+def ip_version() -> int:
+    """IP version of the scenario, 4; a scenario parametrizes it with [4, 6] to have both."""
+    return 4
+
+
+@pytest.fixture
+def timestamps() -> bool:
+    """Whether the peer offers TCP timestamps; a scenario parametrizes it to have both."""
+    return True
+
+
+@pytest.fixture
+def hold_timers() -> bool:
+    """Whether the retransmission and delayed ACK timers are kept out; scenarios about them say False."""
+    return True
+
+
+@pytest.fixture(scope="session")
+def benches() -> Iterator[LabPool]:
+    """The labs that this worker's scenarios share."""
+    with LabPool() as opened:
+        yield opened
+
+
+@pytest.fixture
+def shared_lab(benches: LabPool) -> LabPool:
+    """Asked for, ``session`` has a lab that other scenarios have before and after it, so that it costs next to nothing.
+
+    For the many small cells of a table; each has ports of its own, and leaves nothing behind. The mark
+    ``harness.in_shared_lab`` asks for it.
+    """
+    return benches
+
+
+@pytest.fixture
+def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, hold_timers: bool) -> Iterator[Session]:
+    """A lab of the scenario's own, with nothing opened in it yet; shared where ``shared_lab`` is asked for."""
+    runner = request.config.stash[RUNNER]
+    scenario = request.node.stash[SCENARIO]
+    shared = "shared_lab" in request.fixturenames
+    waits = [span for mark in request.node.iter_markers("takes") for span in mark.args]
+    refuse_long_wait(waits, runner.profile)
+    opened = Session(
+        runner.profile,
+        version=ip_version,
+        timestamps=timestamps,
+        hold_timers=hold_timers,
+        tampering=runner.tampering.of(scenario.id),
+        tracer=runner.tracer,
+        bench=request.getfixturevalue("benches").get(hold_timers=hold_timers) if shared else None,
+    )
+    with opened:
+        scenario.sessions.append(opened)
+        runner.opened(opened)
+        if runner.profile.virtual and not shared:
+            # free there; timers are rounded alike in every run only if the wheel stands alike at the first segment
+            time.sleep(to_phase(time.monotonic_ns()) / 1e9)
+        yield opened
+
+
+def refuse_long_wait(waits: Iterable[Span], profile: TimingProfile) -> None:
+    """Refuse a scenario that waits for longer than ``REAL_WAIT`` in real time; see ``harness.plugin.markers.takes``.
+
+    Raises:
+        Unsupported: it does.
+    """
+    wait = sum(span.ns for span in waits)
+    if wait > REAL_WAIT.ns and not profile.virtual:
+        raise Unsupported(
+            f"waits {format_ms(wait)} for the kernel's timers, and real time is not spent on more than {REAL_WAIT}",
+            hint="finwait matrix --kernel uml-virtual:7.2, where waiting is free",
+        )
+
+
+@pytest.fixture
+def listener(session: Session) -> Endpoint:
+    """A listening socket of the kernel under test."""
+    return session.listen()
+
+
+@pytest.fixture
+def established(session: Session, listener: Endpoint) -> Connection:
+    """The peer has opened a connection to a server: ``server, peer = established``."""
+    return session.establish(listener)
+
+
+@pytest.fixture
+def connected(session: Session) -> Connection:
+    """A client of the kernel under test has opened a connection to the peer: ``client, peer = connected``."""
+    return session.connect()
+
+
+@pytest.fixture
+def hold_path_timers() -> bool:
+    """Whether both kernels' timers are kept out where two are joined by a path; its scenarios are mostly about them."""
+    return False
+
+
+@pytest.fixture
+def path_session(
+    request: pytest.FixtureRequest, ip_version: int, timestamps: bool, hold_path_timers: bool
+) -> Iterator[PathSession]:
+    """Two kernels with a path between them, and nothing opened in them yet."""
+    runner = request.config.stash[RUNNER]
+    scenario = request.node.stash[SCENARIO]
+    opened = PathSession(
+        runner.profile,
+        version=ip_version,
+        timestamps=timestamps,
+        hold_timers=hold_path_timers,
+        tampering=runner.tampering.of(scenario.id),
+        tracer=runner.tracer,
+    )
+    with opened:
+        scenario.sessions.append(opened)
+        runner.opened(opened)
+        yield opened
+
+
+@pytest.fixture
+def path(path_session: PathSession) -> Path:
+    """The path between the two kernels."""
+    return path_session.path
+
+
+@pytest.fixture
+def duo(path_session: PathSession) -> KernelPair:
+    """The client has opened a connection to the server: ``client, server, path = duo``."""
+    return path_session.connect(path_session.listen())
+
+
+@pytest.fixture
+def lingering_close() -> str:
+    """nginx's directive of that name: on, always or off; a scenario parametrizes it."""
+    return "on"
+
+
+@pytest.fixture
+def scratch(request: pytest.FixtureRequest) -> Iterator[pathlib.Path]:
+    """A folder for a scenario's own files; inside the run folder, so that a killed run leaves nothing elsewhere."""
+    folder = request.config.stash[RUNNER].folder.path / f".{file_name(request.node.nodeid)}"
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def nginx(path_session: PathSession, scratch: pathlib.Path, lingering_close: str) -> Iterator[Nginx]:
+    """The distribution's nginx as the server of a lab with a path, without keepalive."""
+    settings = {"lingering_close": lingering_close, "keepalive_timeout": "0"}
+    address = path_session.address("server")
+    with Nginx(path_session.lab.server, address, SERVICE_PORT, scratch.absolute(), settings) as server:
+        yield server
+
+
+@pytest.fixture
+def curl(path_session: PathSession) -> Curl:
+    """curl as the client of a lab with a path, about to ask the server there; the probes look at its connection."""
+    port = path_session.client_port
+    path_session.watch(port, SERVICE_PORT)
+    host = path_session.address("server")
+    url = f"http://{f'[{host}]' if ':' in host else host}:{SERVICE_PORT}/"
+    return Curl(path_session.lab.client, port, url)

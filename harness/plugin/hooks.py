@@ -1,0 +1,274 @@
+"""What pytest gets from finwait: options, fixtures and hooks, and nothing else.
+
+The process that runs scenarios (pytest itself, or each worker of xdist) calibrates and records; the process that the
+user started makes the run folder and, without root, enters a user namespace before any worker starts.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.errors import FinwaitError, Unsupported
+from harness.live import calibration
+from harness.model import requirements
+from harness.model.requirements import objections
+from harness.mutation.runner import MutationRunner, read_plan
+from harness.plugin import baseline, preconditions, recorder
+from harness.plugin.known_deviations import KnownDeviations
+from harness.plugin.options import pytest_addoption as pytest_addoption  # noqa: PLC0414  (pytest takes it for a hook)
+from harness.plugin.recorder import SCENARIO, AnySession, Scenario
+from harness.probes.tracepoints import Tracer
+from harness.tcp.mutation import MutationChoice
+from harness.tcp.timing import TimingProfile
+from harness.tcp.verdict import Mismatch, Outcome
+from harness.trace.folder import RUN, RunFolder, default_parent, hand_back_caches
+from harness.trace.records import Result, RunRecord
+from harness.trace.runs import load
+from netns import privilege
+
+pytest_plugins = ["harness.plugin.fixtures"]  # for scenarios in a folder of their own, which have no conftest of ours
+
+RUNNER = pytest.StashKey["Runner"]()
+_SESSIONS = {"session", "path_session"}
+"""The fixtures by which a test is a scenario."""
+_OBJECTIONS = "finwait_objections"
+_WORDS = {
+    Outcome.CONFORMS: ("passed", ".", "CONFORMS"),
+    Outcome.DEVIATES: ("failed", "F", "DEVIATES"),
+    Outcome.UNSUPPORTED: ("skipped", "s", "UNSUPPORTED"),
+    Outcome.LOST: ("error", "E", "LOST"),
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Get the right to make namespaces, and a run folder."""
+    config.addinivalue_line("markers", "requirement(*ids, fixed_by='', reason=''): the clauses a scenario checks")
+    config.addinivalue_line("markers", "takes(*spans): how long a scenario waits for timers in all")
+    if config.option.help or config.option.collectonly:
+        return
+    try:
+        if not hasattr(config, "workerinput"):
+            privilege.ensure()
+        config.stash[RUNNER] = runner = Runner(config)
+    except FinwaitError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.pluginmanager.register(runner, "finwait-runner")
+
+
+def knowledge(config: pytest.Config) -> KnownDeviations:
+    """What the options say is known of the kernel.
+
+    Raises:
+        FinwaitError: a baseline cannot be read.
+    """
+    release = os.uname().release
+    strict = baseline.load(config.option.baseline).on(release) if config.option.baseline else None
+    if not config.option.known_deviations:
+        return KnownDeviations(strict=strict)
+    folder = config.rootpath / "scenarios" / "baselines"
+    tolerated = [baseline.load(path).on(release) for path in sorted(folder.glob("*.toml"))]
+    return KnownDeviations(fixes=True, tolerated=tolerated, strict=strict)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Every requirement that a scenario cites has to exist."""
+    cited = (
+        (item.nodeid, str(one)) for item in items for mark in item.iter_markers("requirement") for one in mark.args
+    )
+    found = objections(cited, requirements.load())
+    if found and hasattr(config, "workeroutput"):
+        config.workeroutput[_OBJECTIONS] = found  # xdist takes an error of a worker's for a crash
+        items.clear()
+    elif found:
+        raise pytest.UsageError(*found)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object, error: object) -> None:  # noqa: ARG001
+    """Refuse in the process that the user started what a worker of xdist cannot run."""
+    if found := getattr(node, "workeroutput", {}).get(_OBJECTIONS):
+        raise pytest.UsageError(*found)
+
+
+class Runner:
+    """The hooks of one pytest process, and what they share."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.worker: str = getattr(config, "workerinput", {}).get("workerid", "")
+        self.counts = dict.fromkeys(Outcome, 0)
+        self.misused = False
+        self._profile: TimingProfile | None = None
+        self._planned: tuple[str, ...] = ()
+        self._described = False
+        option = config.option
+        after = load(option.tamper_after).results if option.tamper_after else {}
+        last = {name: result.received for name, result in after.items()}
+        self.tampering: MutationChoice | MutationRunner = MutationChoice(option.tamper, last)
+        if option.mutations:
+            self.tampering = MutationRunner(read_plan(option.mutations))
+            config.pluginmanager.register(self.tampering, "finwait-rounds")
+        self.knowledge = knowledge(config)
+        self._tracer: Tracer | None = None
+        # last, so that a wrong option leaves none behind
+        if self.worker:
+            self.folder = RunFolder(Path(config.workerinput["finwait_folder"]))  # type: ignore[attr-defined]
+        else:
+            self.folder = RunFolder.create(option.run_dir or default_parent(), name=option.run_name)
+
+    @property
+    def profile(self) -> TimingProfile:
+        """The tolerances; calibrated when first asked for."""
+        if self._profile is None:
+            virtual = self.config.option.timing == "virtual"
+            self._profile = calibration.virtual() if virtual else calibration.calibrate()
+            if self.config.option.mutations:
+                self._profile = self._profile.impatient()
+        return self._profile
+
+    @property
+    def tracer(self) -> Tracer:
+        """The process's ear for tracepoints; opened when first asked for."""
+        if self._tracer is None:
+            self._tracer = Tracer().__enter__()
+        return self._tracer
+
+    def describe_run(self, session: AnySession | None) -> None:
+        """Write ``run.json``; again when the first lab tells about the kernel."""
+        self._described = session is not None
+        self.folder.write_run(
+            RunRecord(
+                id=self.folder.path.name,
+                started=preconditions.now(),
+                kernel=preconditions.kernel(),
+                kernel_name=self.config.option.kernel_name,
+                machine=preconditions.machine(),
+                versions=preconditions.versions(),
+                preconditions=preconditions.gather(session) if session else {},
+                missing=session.missing if session else {},
+                timing=self.profile if session else TimingProfile(),
+                planned=self._planned,
+                arguments=tuple(map(str, self.config.invocation_params.args)),
+            )
+        )
+
+    def opened(self, session: AnySession) -> None:
+        """A scenario has its lab."""
+        if not self._described and self.worker in ("", "gw0"):
+            self.describe_run(session)
+
+    # -- hooks
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: object) -> None:
+        """Tell a worker of xdist where to write."""
+        node.workerinput["finwait_folder"] = str(self.folder.path)  # type: ignore[attr-defined]
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note which scenarios are to run: one that never reports is lost."""
+        scenarios = [item for item in session.items if _SESSIONS.intersection(getattr(item, "fixturenames", ()))]
+        for item in scenarios:
+            item.stash[SCENARIO] = recorder.scenario_of(item)
+        self._planned = tuple(item.nodeid for item in scenarios)
+        if self._planned and self.worker in ("", "gw0"):
+            self.describe_run(None)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Iterator[None]:
+        """After the scenario's own words: nothing may be left that it did not mention."""
+        result = yield
+        scenario = pyfuncitem.stash.get(SCENARIO, None)
+        for session in scenario.sessions if scenario else ():
+            session.finish()
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+        """Judge and record, while the lab is still there."""
+        scenario = item.stash.get(SCENARIO, None)
+        error = call.excinfo.value if call.excinfo else None
+        if scenario:
+            recorder.explain(scenario, error)
+        vars(item).pop("repr_failure", None)
+        if scenario and isinstance(error, Mismatch | FinwaitError):
+            # the text is the error's own: pytest need not look for the source, which takes it longer than the scenario
+            vars(item)["repr_failure"] = lambda *_: str(error)
+        report: pytest.TestReport = yield  # type: ignore[assignment]
+        if scenario and (error or call.when == "call"):
+            self._judge(item, scenario, call, report)
+        if scenario and call.when == "teardown":
+            scenario.sessions.clear()  # their frames and timelines are recorded; pytest keeps the item to the end
+        return report  # type: ignore[return-value]
+
+    def _judge(
+        self, item: pytest.Item, scenario: Scenario, call: pytest.CallInfo[None], report: pytest.TestReport
+    ) -> None:
+        error = call.excinfo.value if call.excinfo else None
+        scenario.outcome, scenario.message = recorder.classify(error)
+        if isinstance(error, Unsupported):
+            # pytest knows only its own exception as a skip
+            report.outcome = "skipped"
+            report.longrepr = (str(item.path), item.location[1] or 0, scenario.message)
+        elif scenario.outcome is Outcome.DEVIATES or isinstance(error, FinwaitError):
+            report.longrepr = f"{item.nodeid}\n\n{scenario.message}" if report.outcome == "failed" else report.longrepr
+        keep = item.config.option.captures
+        result = recorder.record(
+            scenario, self.folder, call.duration, keep_capture=keep == "all", keep_evidence=keep != "none"
+        )
+        if excuse := self.knowledge.excuse(result):
+            report.outcome = "skipped"
+            report.wasxfail = excuse
+            result = msgspec.structs.replace(result, known=True)
+        elif objection := self.knowledge.objection(result):
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid}: {objection}"
+        vars(report)["finwait"] = msgspec.json.encode(result).decode()
+        vars(report)["finwait_misuse"] = isinstance(error, FinwaitError) and scenario.outcome is Outcome.LOST
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """The four outcomes in pytest's words."""
+        text = getattr(report, "finwait", None)
+        if text is None or hasattr(report, "wasxfail") or (report.failed and '"conforms"' in text):
+            return None  # pytest's own words for what is known: xfailed, failed
+        return _WORDS[Outcome(msgspec.json.decode(text, type=Result).outcome)]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep a result as soon as it is there; the process that the user started does it for all workers."""
+        text = getattr(report, "finwait", None)
+        if text is None or self.worker:
+            return
+        result = msgspec.json.decode(text, type=Result)
+        self.folder.append_result(result)
+        self.counts[Outcome(result.outcome)] += 1
+        self.misused |= vars(report)["finwait_misuse"]
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Status 2 when something other than the kernel was at fault; no empty run folder."""
+        if self._tracer is not None:
+            self._tracer.__exit__(None, None, None)
+        if self.worker:
+            return
+        if self.misused:
+            session.exitstatus = 2
+        if not (self.folder.path / RUN).exists():
+            shutil.rmtree(self.folder.path)
+        hand_back_caches(self.config.rootpath)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say how the kernel did, and where the evidence is."""
+        if not sum(self.counts.values()):
+            return
+        said = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items() if count)
+        terminalreporter.write_line(f"finwait: {said}; run folder {shown(self.folder.path, self.config.rootpath)}")
+
+
+def shown(path: Path, root: Path) -> Path:
+    """A path as the user would write it."""
+    return path.relative_to(root) if path.is_relative_to(root) else path

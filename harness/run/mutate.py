@@ -1,0 +1,214 @@
+"""Shows that every scenario can fail: alters each of the kernel's answers, and names what no scenario noticed."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from harness.errors import FinwaitError
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.spec import KernelSpec
+from harness.mutation.runner import ALTERED, Plan
+from harness.run.jobs import REAL_LIMIT, VIRTUAL_LIMIT, Task, room, run_all
+from harness.tcp.mutation import KINDS, OF_NO_ACCOUNT
+from harness.tcp.segment import SYN
+from harness.tcp.timing import PHASE_NS
+from harness.tcp.verdict import Outcome
+from harness.trace.events import Event, Received
+from harness.trace.folder import make_folder, new_name, write_whole
+from harness.trace.records import Result
+from harness.trace.runs import LoadedRun, load
+
+_SHOWN = 50
+
+_ALTERATIONS_EACH = 10_000  # pytest keeps a report of each until its end, and a guest has 256 MB
+_SECONDS_AN_ALTERATION = 0.5  # of real time, where all goes well a tenth of it
+_SECONDS_EACH = 0.8 * VIRTUAL_LIMIT
+_PHASE_SECONDS = PHASE_NS / 1e9  # what a scenario of a timer waits at most before it begins
+
+
+@dataclass(frozen=True, slots=True)
+class Mutations:
+    """What came of altering answers.
+
+    Args:
+        planned: how many alterations were to be made.
+        unnoticed: those after which the scenario conformed with the same answer as before, by altered id.
+        missing: those that left no result, or came too late to alter anything.
+        left_out: how many scenarios were not altered, since they did not conform by themselves.
+    """
+
+    planned: int
+    unnoticed: tuple[str, ...]
+    missing: tuple[str, ...]
+    left_out: int
+
+    @property
+    def exit_status(self) -> int:
+        """0 when every alteration was made and noticed."""
+        return 1 if self.unnoticed or self.missing or not self.planned else 0
+
+
+def numbers(result: Result, events: Iterable[Event]) -> range:
+    """Which of the kernel's answers a scenario judged after the handshake, from 1 on; all where none came later."""
+    received = [event for event in events if isinstance(event, Received)][: result.received]
+    last = max((number for number, event in enumerate(received, 1) if event.segment.flags & SYN), default=0)
+    return range(last + 1 if last < len(received) else 1, len(received) + 1)
+
+
+def alterations(result: Result, events: Sequence[Event]) -> Iterator[str]:
+    """All that can be done to a scenario's answers: ``KIND:NUMBER``.
+
+    A segment that no step of it was about is one that it allows.
+    """
+    received = [event for event in events if isinstance(event, Received)]
+    for number in numbers(result, events):
+        judged = received[number - 1].step
+        yield from (f"{kind}:{number}" for kind in KINDS if judged or kind not in OF_NO_ACCOUNT)
+
+
+def plan_of(run: LoadedRun, *, sample: int | None = None, seed: int = 0) -> Plan:
+    """Every kind of tampering with every answer, of each scenario that conformed.
+
+    Args:
+        run: an ordinary one.
+        sample: so many of them, chosen at random; None for all.
+        seed: of the choice.
+    """
+    every = [
+        (scenario, text)
+        for scenario, result in run.results.items()
+        if result.outcome == Outcome.CONFORMS
+        for text in alterations(result, run.timeline(result))
+    ]
+    chosen = every
+    if sample is not None and sample < len(every):
+        kept = sorted(random.Random(seed).sample(range(len(every)), sample))
+        chosen = [every[number] for number in kept]
+    plan: dict[str, tuple[str, ...]] = {}
+    for scenario, text in chosen:
+        plan[scenario] = (*plan.get(scenario, ()), text)
+    return plan
+
+
+def judge(plan: Plan, before: Mapping[str, Result], after: Mapping[str, Result]) -> Mutations:
+    """Which alterations nobody noticed.
+
+    One is noticed when the scenario does not conform any more, or has taken another of the answers that it declares.
+    """
+    unnoticed, missing = [], []
+    for scenario, several in plan.items():
+        for text in several:
+            altered = f"{scenario}{ALTERED}{text}"
+            result = after.get(altered)
+            if result is None or not result.tampered:
+                missing.append(altered)
+            elif result.outcome == Outcome.CONFORMS and (result.answer, result.choices) == (
+                before[scenario].answer,
+                before[scenario].choices,
+            ):
+                unnoticed.append(altered)
+    left_out = sum(result.outcome != Outcome.CONFORMS for result in before.values())
+    return Mutations(sum(map(len, plan.values())), tuple(unnoticed), tuple(missing), left_out)
+
+
+def parts_of(plan: Plan, before: Mapping[str, Result], workers: int) -> list[Plan]:
+    """The plan in pieces that one kernel each can go through, of about equal size, in the order of the scenarios.
+
+    Args:
+        plan: all of it.
+        before: how the scenarios went as they are: an altered one takes as long.
+        workers: how many kernels run at a time.
+    """
+    most = min(_ALTERATIONS_EACH, max(1, -(-sum(map(len, plan.values())) // workers)))
+    parts: list[dict[str, tuple[str, ...]]] = [{}]
+    count, seconds = 0, 0.0
+    for scenario, several in plan.items():
+        for text in several:
+            takes = before[scenario].seconds + _PHASE_SECONDS * (before[scenario].seconds >= 1)
+            if count == most or (count and seconds + takes > _SECONDS_EACH):
+                parts.append({})
+                count, seconds = 0, 0.0
+            parts[-1][scenario] = (*parts[-1].get(scenario, ()), text)
+            count, seconds = count + 1, seconds + takes
+    return list(filter(None, parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Mutator:
+    """Alters the answers of one kernel.
+
+    Args:
+        spec: which kernel; its files are in the cache.
+        checkout: the folder with pyproject.toml.
+        cache: where fetched and built kernels are.
+        console: shows how it goes on.
+    """
+
+    spec: KernelSpec
+    checkout: Path
+    cache: Cache
+    console: Console
+
+    def mutate(self, arguments: Sequence[str], parent: Path, *, sample: int | None = None, seed: int = 0) -> Mutations:
+        """Run a selection once as it is and once with all alterations; the run folders lie together below ``parent``.
+
+        Args:
+            arguments: of pytest; none for all scenarios.
+            parent: where the folder is made.
+            sample: see ``plan_of``.
+            seed: see ``plan_of``.
+
+        Raises:
+            FinwaitError: a run left nothing behind.
+        """
+        folder = make_folder(parent / new_name("mutate")).absolute()
+        (ordinary,) = self._run([Task(self.spec, folder / "ordinary", arguments)])
+        plan = plan_of(ordinary, sample=sample, seed=seed)
+        altered = self._run(
+            [
+                self._altered(folder, number, part, arguments)
+                for number, part in enumerate(parts_of(plan, ordinary.results, room()))
+            ]
+        )
+        return judge(plan, ordinary.results, {name: one for run in altered for name, one in run.results.items()})
+
+    def _altered(self, folder: Path, number: int, part: Plan, arguments: Sequence[str]) -> Task:
+        path = folder / f"plan-{number}.json"
+        write_whole(path, msgspec.json.encode(part))
+        more = (f"--mutations={path}", "--captures=none")
+        limit = REAL_LIMIT + _SECONDS_AN_ALTERATION * sum(map(len, part.values()))
+        return Task(self.spec, folder / f"altered-{number}", (*more, *arguments), (path,), limit)
+
+    def _run(self, tasks: Sequence[Task]) -> list[LoadedRun]:
+        runs = []
+        for ended in run_all(tasks, self.checkout, self.cache, self.console):
+            try:
+                runs.append(load(ended.folder))
+            except FinwaitError as error:
+                raise FinwaitError(
+                    f"the {ended.folder.name} run left nothing behind ({ended.lost or ended.said})", why=str(error)
+                ) from error
+        return runs
+
+
+def present(found: Mutations, console: Console) -> None:
+    """Print what was not noticed, and the sums."""
+    for title, several in (("not noticed", found.unnoticed), ("not made", found.missing)):
+        for altered in several[:_SHOWN]:
+            console.print(f"{title}: {altered}", soft_wrap=True, markup=False)
+        if len(several) > _SHOWN:
+            kinds = Counter(altered.rpartition(ALTERED)[2].partition(":")[0] for altered in several)
+            told = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+            console.print(f"{title}: {len(several) - _SHOWN} more; in all {told}")
+    noticed = found.planned - len(found.unnoticed) - len(found.missing)
+    console.print(
+        f"{noticed} of {found.planned} alterations noticed; "
+        f"{found.left_out} scenarios left out that do not conform by themselves"
+    )

@@ -1,0 +1,1 @@
+"""The vocabulary of TCP, pure: segments, options, patterns, numbers, time, verdicts."""

@@ -1,0 +1,1 @@
+"""What happened in a scenario, and the files that a run keeps of it."""

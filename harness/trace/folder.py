@@ -1,0 +1,132 @@
+"""The folder that a run leaves behind: written whole or not at all, readable after any crash, owned by the caller."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import FinwaitError
+from harness.trace.records import Result, RunRecord, TimelineRecord
+from netns.enter import in_user_namespace
+
+RESULTS = "results.jsonl"
+RUN = "run.json"
+
+
+def hand_back(path: Path) -> None:
+    """Under sudo, give what was just made to the user who called it."""
+    user, group = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
+    if os.geteuid() == 0 and user and group and not in_user_namespace():
+        os.chown(path, int(user), int(group), follow_symlinks=False)
+
+
+def hand_back_caches(root: Path) -> None:
+    """The same for what Python and pytest keep below the folder that pytest was started for."""
+    if not os.environ.get("SUDO_UID"):
+        return
+    for cache in (*root.glob(".pytest_cache"), *root.glob("[!.]*/**/__pycache__")):
+        for path in (cache, *cache.rglob("*")):
+            if path.exists():  # another process may renew a file
+                hand_back(path)
+
+
+def new_name(prefix: str = "") -> str:
+    """A name for a run: when it began, in UTC, and the process, since several may begin at once."""
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    return "-".join(filter(None, (prefix, stamp, str(os.getpid()))))
+
+
+def make_folder(path: Path) -> Path:
+    """A new folder, with those above it that are not there yet.
+
+    Raises:
+        FinwaitError: it cannot be made, or is there already.
+    """
+    try:
+        made = [folder for folder in (path, *path.parents) if not folder.exists()]
+        path.mkdir(parents=True)
+        for folder in made:
+            hand_back(folder)
+    except OSError as error:
+        raise FinwaitError(
+            f"the run folder {path} cannot be made ({error.strerror})",
+            why="the folder above it is read-only, full, or somebody else's; or the name is taken",
+            hint="--run-dir with a folder of your own",
+        ) from error
+    return path
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees all of it or none, also after a crash in between."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_bytes(content)
+    hand_back(unfinished)
+    unfinished.replace(path)
+
+
+def file_name(scenario: str) -> str:
+    """A file name for a pytest node id: readable, and unique by a digest of the whole id."""
+    digest = hashlib.sha256(scenario.encode()).hexdigest()[:8]
+    readable = re.sub(r"[^A-Za-z0-9_.-]+", "-", scenario.rpartition("::")[2]).strip("-")
+    return f"{readable[:80]}-{digest}"
+
+
+class RunFolder:
+    """Writes one run's folder; several processes may write to the same one.
+
+    Args:
+        path: an existing run folder, see ``create``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, parent: Path, *, name: str | None = None) -> RunFolder:
+        """A new folder below ``parent``, named by the time in UTC unless a name is given.
+
+        Raises:
+            FinwaitError: it cannot be written, or the name is taken.
+        """
+        path = make_folder(parent / (name or new_name()))
+        for part in ("timelines", "captures"):
+            (path / part).mkdir()
+            hand_back(path / part)
+        return cls(path)
+
+    def write_run(self, record: RunRecord) -> None:
+        """Write or renew ``run.json``."""
+        write_whole(self.path / RUN, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+
+    def append_result(self, result: Result) -> None:
+        """Add a line to ``results.jsonl``: one write, so that lines of several processes never mix."""
+        line = msgspec.json.encode(result) + b"\n"
+        path = self.path / RESULTS
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
+        hand_back(path)
+
+    def write_timeline(self, record: TimelineRecord) -> str:
+        """Write a scenario's timeline; its path inside the run folder."""
+        name = f"timelines/{file_name(record.scenario)}.json"
+        write_whole(self.path / name, msgspec.json.encode(record))
+        return name
+
+    def write_capture(self, scenario: str, content: bytes) -> str:
+        """Write a scenario's capture; its path inside the run folder."""
+        name = f"captures/{file_name(scenario)}.pcapng"
+        write_whole(self.path / name, content)
+        return name
+
+
+def default_parent() -> Path:
+    """Where run folders go unless told otherwise: beside the harness, also for scenarios that lie elsewhere."""
+    return Path(__file__).resolve().parents[2] / "reports" / "runs"

@@ -1,0 +1,76 @@
+"""A scenario's frames as a pcapng file, each packet commented with its step.
+
+The blocks are those of draft-ietf-opsawg-pcapng (sections 4.1 to 4.3), packed here: scapy's writer keeps
+microseconds alone, takes its time as a float, and writes to named files only.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+from harness.trace.events import Frame
+
+_SECTION, _INTERFACE, _PACKET = 0x0A0D0D0A, 1, 6
+_ETHERNET = 1
+_COMMENT, _APPLICATION = 1, 4
+_IF_NAME, _IF_TSRESOL = 2, 9
+_EPB_FLAGS = 2
+_INBOUND, _OUTBOUND = 1, 2
+_LONGEST = 0xFFFF
+"""Bytes of an option's value: its length field has 16 bits."""
+
+_HEAD = struct.Struct("<II")
+_LENGTH = struct.Struct("<I")
+_OPTION = struct.Struct("<HH")
+_PACKET_HEAD = struct.Struct("<IIIII")
+_END = _OPTION.pack(0, 0)
+_FLAGS = {
+    outgoing: _OPTION.pack(_EPB_FLAGS, 4) + _LENGTH.pack(_OUTBOUND if outgoing else _INBOUND)
+    for outgoing in (False, True)
+}
+
+
+def pcapng(frames: Sequence[Frame], comment: str) -> bytes:
+    """The content of a pcapng file with nanosecond time stamps.
+
+    Directions are the peer's, where the frames were captured: outbound is what the peer sent.
+
+    Args:
+        frames: in the order in which they shall stand; stamps in ns since the epoch, 0 to 2**64 - 1.
+        comment: of the whole file: the scenario, and what became of it. Cut at 65535 bytes, as a packet's is.
+    """
+    section = struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1) + _text(_COMMENT, comment) + _text(_APPLICATION, "finwait")
+    interface = (
+        struct.pack("<HHI", _ETHERNET, 0, 0) + _text(_IF_NAME, "peer") + _option(_IF_TSRESOL, b"\x09")  # 10**-9 s
+    )
+    blocks = [_block(_SECTION, section + _END), _block(_INTERFACE, interface + _END)]
+    blocks += [_packet(frame) for frame in frames]
+    return b"".join(blocks)
+
+
+def _packet(frame: Frame) -> bytes:
+    size = len(frame.data)
+    head = _PACKET_HEAD.pack(0, frame.at >> 32, frame.at & 0xFFFFFFFF, size, size)
+    comment = _text(_COMMENT, frame.step) if frame.step else b""
+    return _block(_PACKET, head + _padded(frame.data) + comment + _FLAGS[frame.outgoing] + _END)
+
+
+def _block(kind: int, body: bytes) -> bytes:
+    length = len(body) + 12
+    return _HEAD.pack(kind, length) + body + _LENGTH.pack(length)
+
+
+def _text(code: int, text: str) -> bytes:
+    value = text.encode(errors="replace")
+    if len(value) > _LONGEST:
+        value = value[:_LONGEST].decode(errors="ignore").encode()
+    return _option(code, value)
+
+
+def _option(code: int, value: bytes) -> bytes:
+    return _OPTION.pack(code, len(value)) + _padded(value)
+
+
+def _padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 4)

@@ -1,0 +1,84 @@
+"""The records that a run folder keeps: of the run, of each result, of each timeline. Pure.
+
+Every record carries the format's version; readers refuse one they do not know instead of guessing.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness.tcp.timing import TimingProfile
+from harness.trace.events import Event
+
+FORMAT = 1
+"""Version of the records below; it grows when a reader of the old one would misread the new one."""
+
+
+class TimelineRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The file of one scenario below ``timelines/``."""
+
+    format: int = FORMAT
+    scenario: str
+    events: tuple[Event, ...]
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of ``results.jsonl``.
+
+    Args:
+        scenario: the pytest node id, without the folder that pytest was started in.
+        outcome: one of the four.
+        answer: what the kernel answered where alternatives were declared, else empty.
+        answer_ns: how long after its cause the decisive answer came.
+        choices: all that the kernel answered where alternatives were declared, in order; silence by its clause.
+        message: the failure, the reason of a skip, or empty.
+        params: the scenario's parameters by name.
+        requirements: ids of the requirements the scenario is tied to.
+        fixed_by: the commit that mends the deviation, where known.
+        digest: of the scenario's source, so that runs of different versions of it are never compared.
+        seconds: real time, with lab and drain.
+        costs: the same by part, in ns: lab, craft, kernel, match, write.
+        received: the number of the last segment of the kernel's that the scenario judged, counted over all its
+            connections from 1; what came after it and was allowed decides nothing.
+        tampered: whether an answer was altered before it was judged (``--tamper``): says nothing about the kernel.
+        counters: what the kernel's TCP counters grew by, zeros left out.
+    """
+
+    scenario: str
+    outcome: str
+    answer: str = ""
+    answer_ns: int = -1
+    choices: tuple[str, ...] = ()
+    message: str = ""
+    params: dict[str, str] = {}
+    requirements: tuple[str, ...] = ()
+    fixed_by: str = ""
+    known: bool = False
+    digest: str = ""
+    seconds: float = 0.0
+    costs: dict[str, int] = {}
+    received: int = 0
+    tampered: bool = False
+    counters: dict[str, int] = {}
+    timeline: str = ""
+    capture: str = ""
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """``run.json``: on what the run was made, and which scenarios it was to run.
+
+    A planned scenario without a result is ``lost``.
+    """
+
+    format: int = FORMAT
+    id: str
+    started: str
+    kernel: str
+    kernel_name: str
+    machine: str
+    versions: dict[str, str]
+    preconditions: dict[str, str]
+    missing: dict[str, str]
+    timing: TimingProfile
+    planned: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()

@@ -1,0 +1,222 @@
+"""System calls of the kernel under test, on the timeline with their result or their errno by name."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+
+import pytest
+
+from harness.errors import FinwaitError, Unsupported
+from harness.live import endpoint as endpoint_module
+from harness.live.session import Connection, Session
+from harness.tcp.segment import ACK, FIN, RST, SYN
+from harness.trace.events import Called
+
+
+def calls(session: Session) -> list[tuple[str, str]]:
+    return [(event.call, event.result) for event in session.timeline if isinstance(event, Called)]
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint_module, "DEADLINE_SECONDS", 0.05)
+
+
+def test_calls_are_recorded_in_order_with_their_results(opened: Session) -> None:
+    server, peer = opened.establish(opened.listen(port=9))
+    peer.send(ACK, seq=1, ack=1, data=b"abc")
+    peer.expect(ACK, ack=4)
+    server.receive()
+    server.send(b"hello")
+    peer.expect(ACK, data=b"hello")
+    server.shutdown(socket.SHUT_WR)
+    peer.expect(FIN, seq=6, ack=4)
+    server.close()
+    assert calls(opened) == [
+        ("listen(16)", "0"),
+        ("accept()", f"{opened.lab.plan.peer.ipv4} port {peer.flow.peer_port}"),
+        ("recv(65536)", "3 bytes"),
+        ("send(5 bytes)", "5"),
+        ("shutdown(SHUT_WR)", "0"),
+        ("close()", "0"),
+    ]
+    recorded = [event for event in opened.timeline if isinstance(event, Called)]
+    assert all(event.at <= event.end for event in recorded)
+    assert all(event.step.endswith(event.call) for event in recorded)
+
+
+def test_failed_call_raises_what_the_kernel_said_and_records_its_name(
+    conversation: Connection, opened: Session
+) -> None:
+    server, peer = conversation
+    peer.send(RST, seq=1)
+    with pytest.raises(ConnectionResetError):
+        server.receive()
+    with pytest.raises(BrokenPipeError):
+        server.send(b"x")
+    with pytest.raises(OSError, match="not connected") as raised:
+        server.shutdown(socket.SHUT_RDWR)
+    assert raised.value.errno == errno.ENOTCONN
+    assert calls(opened)[-3:] == [
+        ("recv(65536)", "ECONNRESET"),
+        ("send(1 bytes)", "EPIPE"),
+        ("shutdown(SHUT_RDWR)", "ENOTCONN"),
+    ]
+
+
+def test_call_on_a_closed_socket_is_recorded_too(conversation: Connection, opened: Session) -> None:
+    server, peer = conversation
+    server.close()
+    peer.expect(FIN, ack=1)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        server.close()
+    assert calls(opened)[-2:] == [("close()", "0"), ("close()", "EBADF")]
+
+
+@pytest.mark.usefixtures("hurried")
+def test_blocking_call_has_a_deadline(opened: Session) -> None:
+    server = opened.establish(opened.listen()).server
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        server.receive()
+    assert 0.05 <= time.monotonic() - began < 2
+    assert calls(opened)[-1] == ("recv(65536)", "EAGAIN")
+
+
+@pytest.mark.usefixtures("hurried")
+def test_accepting_what_never_comes_has_a_deadline(opened: Session) -> None:
+    with pytest.raises(TimeoutError):
+        opened.listen().accept()
+    assert calls(opened)[-1] == ("accept()", "EAGAIN")
+
+
+@pytest.mark.usefixtures("hurried")
+def test_connecting_to_nobody_has_a_deadline(opened: Session) -> None:
+    client = opened.socket()
+    peer = opened.new_peer(client.port)
+    client.connect((opened.lab.plan.peer.ipv4, peer.flow.peer_port), wait=False)
+    peer.expect(SYN)
+    with pytest.raises(TimeoutError):
+        client.wait_connected()
+    assert [call for call in calls(opened) if "connect" in call[0]] == [
+        (f"connect({opened.lab.plan.peer.ipv4} port {peer.flow.peer_port})", "EINPROGRESS"),
+        ("poll() for connect", "ETIMEDOUT"),
+    ]
+
+
+def test_refused_connection_is_told_when_it_is_waited_for(opened: Session) -> None:
+    client = opened.socket()
+    peer = opened.new_peer(client.port)
+    client.connect((opened.lab.plan.peer.ipv4, peer.flow.peer_port), wait=False)
+    peer.expect(SYN)
+    peer.send(RST, seq=0, ack=1)
+    with pytest.raises(ConnectionRefusedError):
+        client.wait_connected()
+    assert calls(opened)[-1] == ("poll() for connect", "ECONNREFUSED")
+
+
+def test_end_of_the_stream_is_empty(conversation: Connection, opened: Session) -> None:
+    server, peer = conversation
+    peer.send(FIN, seq=1, ack=1)
+    peer.expect(ACK, ack=2)
+    assert server.receive() == b""
+    assert calls(opened)[-1] == ("recv(65536)", "0 bytes")
+
+
+def test_zero_linger_resets(conversation: Connection) -> None:
+    server, peer = conversation
+    server.linger(0)
+    server.close()
+    peer.expect(RST, seq=1, ack=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "value"),
+    [
+        ("TCP_LINGER2", socket.IPPROTO_TCP, 90),
+        ("SO_KEEPALIVE", socket.SOL_SOCKET, 1),
+        ("IP_TTL", socket.IPPROTO_IP, 33),
+    ],
+)
+def test_socket_option_is_set_by_name(
+    conversation: Connection, opened: Session, name: str, level: int, value: int
+) -> None:
+    server = conversation.server
+    server.set_option(name, value)
+    assert server.socket.getsockopt(level, getattr(socket, name)) == value
+    assert calls(opened)[-1] == (f"setsockopt({name}, {value})", "0")
+
+
+def test_option_that_python_has_no_name_for_is_set_by_the_kernels(opened: Session) -> None:
+    ip_recverr = 11  # include/uapi/linux/in.h
+    listener = opened.listen()
+    for wanted in (1, 0):
+        listener.set_option("IP_RECVERR", wanted)
+        assert listener.socket.getsockopt(socket.IPPROTO_IP, ip_recverr) == wanted
+
+
+def test_data_sent_while_opening_go_with_the_syn_once_there_is_a_cookie(opened: Session) -> None:
+    for answer, taken in ((",nop,nop,opt 34 0102030405060708", 0), ("", 5)):
+        client = opened.socket()
+        client.set_sysctl("net/ipv4/tcp_fastopen", 1)
+        peer = opened.new_peer(client.port)
+        assert client.send_opening(b"early", (opened.lab.plan.peer.ipv4, peer.flow.peer_port)) == taken
+        peer.expect(SYN, seq=0, length=taken)
+        peer.send(SYN, seq=0, ack=taken + 1, options=f"mss 1460{answer}")
+        peer.expect(ACK, seq=taken + 1, ack=1)
+    begun, done = (call for call in calls(opened) if call[0].startswith("sendto"))
+    assert begun == (
+        f"sendto({opened.lab.plan.peer.ipv4} port {opened.peers[0].flow.peer_port}, 5 bytes, MSG_FASTOPEN)",
+        "EINPROGRESS",
+    )
+    assert done[1] == "5"
+
+
+@pytest.mark.parametrize("name", ["TCP_LINGER3", "socket", "AF_INET", "", "TCP_nodelay"])
+def test_unknown_socket_option_is_told_and_nothing_is_called(
+    conversation: Connection, opened: Session, name: str
+) -> None:
+    before = calls(opened)
+    with pytest.raises(FinwaitError, match=f"there is no socket option named '{name}'; .*; try: TCP_NODELAY"):
+        conversation.server.set_option(name, 1)
+    assert calls(opened) == before
+
+
+def test_sysctl_is_set_in_the_labs_namespace_alone(opened: Session) -> None:
+    from netns import sysctls
+
+    outside = sysctls.read("net/ipv4/tcp_fin_timeout")
+    opened.listen().set_sysctl("net/ipv4/tcp_fin_timeout", 77)
+    with opened.lab.kernel.entered():
+        assert sysctls.read("net/ipv4/tcp_fin_timeout") == "77"
+    assert sysctls.read("net/ipv4/tcp_fin_timeout") == outside != "77"
+    assert calls(opened)[-1] == ("sysctl tcp_fin_timeout=77", "0")
+
+
+def test_sysctl_that_the_kernel_has_not_is_recorded_by_errno(opened: Session) -> None:
+    with pytest.raises(Unsupported):
+        opened.listen().set_sysctl("net/ipv4/tcp_no_such_thing", 1)
+    assert calls(opened)[-1] == ("sysctl tcp_no_such_thing=1", "ENOENT")
+
+
+def test_port_in_use_is_told(opened: Session) -> None:
+    opened.listen(port=99)
+    with pytest.raises(FinwaitError) as raised:
+        opened.listen(port=99)
+    assert str(raised.value) == (
+        "port 99 of the kernel under test cannot be bound (EADDRINUSE); another socket of this lab has it; "
+        "try: another port, or port=0 for any"
+    )
+
+
+@pytest.mark.parametrize("port", [65536, -1])
+def test_port_that_does_not_fit_is_told(opened: Session, port: int) -> None:
+    with pytest.raises(FinwaitError, match=f"port={port} does not fit"):
+        opened.socket(port)
+
+
+def test_socket_that_a_scenario_let_go_is_not_closed_before_its_end(opened: Session) -> None:
+    peer = opened.establish(opened.listen()).peer  # nobody keeps the server
+    peer.expect_silence()

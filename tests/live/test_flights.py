@@ -1,0 +1,69 @@
+"""Runs of full segments: written one by one, expected one by one; and what else an endpoint asks its socket."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+import pytest
+
+from harness import ACK, RST, URG, Mismatch
+from harness.live.flights import FLIGHT, IPV4_MSS, TIMESTAMPS, expect_flight, write_segments
+from harness.live.session import Connection, Session
+from harness.trace.events import Called
+
+FULL = IPV4_MSS - TIMESTAMPS
+
+
+def test_flight_is_taken_segment_by_segment(conversation: Connection) -> None:
+    server, peer = conversation
+    write_segments(server, 3 * FLIGHT, size=FULL)
+    behind = expect_flight(peer, FLIGHT, seq=1, size=FULL)
+    assert behind == 1 + FLIGHT * FULL
+    peer.send(ACK, seq=1, ack=behind)
+    assert expect_flight(peer, 2 * FLIGHT, seq=behind, size=FULL) == 1 + 3 * FLIGHT * FULL
+
+
+def test_flight_that_is_too_short_is_told(conversation: Connection) -> None:
+    server, peer = conversation
+    write_segments(server, 2, size=FULL)
+    with pytest.raises(Mismatch, match="nothing in"):
+        expect_flight(peer, 3, seq=1, size=FULL)
+
+
+def test_flight_of_other_segments_is_told(conversation: Connection) -> None:
+    server, peer = conversation
+    write_segments(server, 2, size=FULL - 1)
+    with pytest.raises(Mismatch, match=f"length: {FULL - 1}, not {FULL}"):
+        expect_flight(peer, 2, seq=1, size=FULL)
+
+
+def test_pending_error_is_asked_for_once(conversation: Connection, opened: Session) -> None:
+    server, peer = conversation
+    assert server.error() == 0
+    peer.send(RST, seq=1)
+    opened.hub.flush()
+    assert server.error() == errno.ECONNRESET
+    assert server.error() == 0
+    assert [event.result for event in opened.timeline if isinstance(event, Called)][-3:] == ["0", "104", "0"]
+
+
+def test_option_is_asked_for_by_name(conversation: Connection) -> None:
+    server, _ = conversation
+    server.set_option("IP_TTL", 7)
+    assert server.option("IP_TTL") == 7
+
+
+def test_urgent_data_are_polled_for(conversation: Connection) -> None:
+    server, peer = conversation
+    assert not server.is_urgent()
+    peer.send(ACK | URG, seq=1, ack=1, data=b"!", urgent=1)
+    peer.expect(ACK, ack=2)
+    assert server.is_urgent()
+
+
+def test_flags_of_a_send_stand_on_the_timeline(conversation: Connection, opened: Session) -> None:
+    server, peer = conversation
+    server.send(b"!", socket.MSG_OOB)
+    peer.expect(ACK | URG, data=b"!")
+    assert any(event.call == "send(1 bytes, MSG_OOB)" for event in opened.timeline if isinstance(event, Called))

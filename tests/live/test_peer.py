@@ -1,0 +1,243 @@
+"""The peer against a real kernel: what it expects, what it lets pass, and what a failure says."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from harness.errors import FinwaitError
+from harness.live.dispatcher import Dispatcher
+from harness.live.endings import close, shutdown_wr
+from harness.live.session import Connection, Session
+from harness.tcp.mutation import Mutation
+from harness.tcp.pattern import ANY, Between, Pattern
+from harness.tcp.segment import ACK, FIN, SYN
+from harness.tcp.timing import MS, PROMPT, QUIET, RTO_MIN, Span, TimingProfile
+from harness.tcp.verdict import Mismatch
+from harness.trace.events import Called, Received, Sent
+
+SHORT = Span(5 * MS, "SHORT")
+IMPATIENT = TimingProfile(slack_ns=20 * MS, patience_ns=0)
+
+
+def fields(mismatch: Mismatch) -> list[str]:
+    return [difference.field for difference in mismatch.differences]
+
+
+def test_stamps_are_in_the_order_of_what_happened(conversation: Connection) -> None:
+    server, peer = conversation
+    peer.send(ACK, seq=1, ack=1, data=b"abc")
+    peer.expect(ACK, ack=4)
+    server.send(b"x")
+    peer.expect(ACK, data=b"x")
+    events = [event for event in peer._hub.timeline if isinstance(event, Sent | Received)][-3:]
+    assert [type(event) for event in events] == [Sent, Received, Received]
+    stamps = [event.at for event in events]
+    assert stamps == sorted(set(stamps))
+    (call,) = [event for event in peer._hub.timeline if isinstance(event, Called) and event.call.startswith("send(")]
+    # the segment left while the call ran
+    assert call.at < stamps[2] < call.end
+    assert stamps[1] < call.at
+    assert time.time_ns() - stamps[2] < 60_000 * MS
+
+
+def test_window_by_range_and_options_by_name(conversation: Connection) -> None:
+    server, peer = conversation
+    server.send(b"x")
+    peer.expect(ACK, length=ANY, window=Between(1, 65535), options="nop,TS", without="sack,mss")
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected", "field"),
+    [
+        (FIN, {"ack": 1}, "flags"),
+        (ACK, {"seq": 2}, "seq"),
+        (ACK, {"ack": 2}, "ack"),
+        (ACK, {"window": 1}, "window"),
+        (ACK, {"length": 2}, "length"),
+        (ACK, {"data": b"y"}, "data"),
+        (ACK, {"length": 1, "options": "mss"}, "options"),
+        (ACK, {"length": 1, "without": "TS"}, "options"),
+    ],
+)
+def test_any_field_that_is_not_as_expected_is_named(
+    conversation: Connection, flags: int, expected: dict[str, object], field: str
+) -> None:
+    server, peer = conversation
+    server.send(b"x")
+    given = {"length": 1, **expected} if "data" not in expected else expected
+    with pytest.raises(Mismatch) as raised:
+        peer.expect(flags, **given)  # type: ignore[arg-type]
+    assert fields(raised.value) == [field]
+
+
+def test_reply_says_which_alternative_it_was_and_when(conversation: Connection) -> None:
+    server, peer = conversation
+    shutdown_wr(server)
+    peer.expect(FIN, seq=1, ack=1)
+    peer.send(ACK, seq=2, ack=2)
+    peer.send(FIN, seq=1, ack=2)
+    reply = peer.expect_one_of(taken=Pattern(ACK, seq=2, ack=2), refused=Pattern(ACK, seq=2, ack=1))
+    assert reply.is_("taken")
+    assert not reply.is_("refused")
+    reply.require("taken")
+    assert 0 < reply.elapsed_ns < PROMPT.ns
+    with pytest.raises(Mismatch) as raised:
+        reply.require("refused")
+    assert fields(raised.value) == ["ack"]
+    assert re.fullmatch(
+        r"expected  > \. 2:2\(0\) ack 1   within 40 ms \(PROMPT\)\n"
+        r"observed  > \. 2:2\(0\) ack 2 win \d+ <nop,nop,TS val \d+ ecr \d+>   at \+[\d.]+ ms   \(taken\)"
+        r"   \(ack: 2, not 1\)",
+        str(raised.value),
+    )
+
+
+def test_requiring_what_was_never_declared_is_told(conversation: Connection) -> None:
+    server, peer = conversation
+    close(server)
+    reply = peer.expect_one_of(fin=Pattern(FIN, ack=1))
+    for wrong in (reply.require, reply.is_):
+        with pytest.raises(FinwaitError, match=r"no alternative is named 'fni'; .*try: fin"):
+            wrong("fni")
+
+
+def test_expecting_one_of_nothing_is_told(conversation: Connection) -> None:
+    with pytest.raises(FinwaitError, match="no alternative is declared"):
+        conversation.peer.expect_one_of()
+
+
+def test_answer_that_comes_after_its_bound_is_late_and_not_missing(opened: Session) -> None:
+    opened.hub.tampering = Mutation("delay", 1)
+    opened.listen()
+    peer = opened.new_peer()
+    peer.send(SYN, options=opened.syn_options)
+    with pytest.raises(Mismatch) as raised:
+        peer.expect(SYN, seq=0, ack=1)
+    assert fields(raised.value) == ["time"]
+
+
+def test_answer_that_comes_before_its_bound_is_early(conversation: Connection) -> None:
+    server, peer = conversation
+    server.send(b"x")
+    with pytest.raises(Mismatch) as raised:
+        peer.expect(ACK, length=1, within=None, at_least=RTO_MIN)
+    assert fields(raised.value) == ["time"]
+    assert "not before 200 ms (RTO_MIN)" in raised.value.expected[0]
+
+
+def test_segment_that_never_comes_is_waited_for_as_long_as_is_said(profile: TimingProfile) -> None:
+    with Session(IMPATIENT) as session:
+        peer = session.establish(session.listen()).peer
+        began = time.monotonic_ns()
+        with pytest.raises(Mismatch) as raised:
+            peer.expect(FIN, seq=1, ack=1)
+        assert time.monotonic_ns() - began >= 60 * MS
+    assert str(raised.value).splitlines()[:2] == [
+        "expected  > F. 1:1(0) ack 1   within 40 ms (PROMPT)",
+        "observed  nothing in 60 ms",
+    ]
+    assert profile  # keeps the kernel stamping
+
+
+def test_silence_that_is_kept(conversation: Connection) -> None:
+    began = time.monotonic_ns()
+    conversation.peer.expect_silence()
+    assert time.monotonic_ns() - began >= QUIET.ns
+
+
+def test_silence_that_is_broken_says_by_what(conversation: Connection) -> None:
+    server, peer = conversation
+    server.send(b"x")
+    with pytest.raises(Mismatch) as raised:
+        peer.expect_silence()
+    assert raised.value.expected == ("> silence for 60 ms (QUIET)",)
+    assert re.fullmatch(r"> P\. 1:2\(1\) ack 1 win .*   at \+[\d.]+ ms", raised.value.observed)
+
+
+def test_silence_is_not_broken_by_what_came_after_it(conversation: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    server, peer = conversation
+    pump = Dispatcher.pump
+
+    def oversleep(hub: Dispatcher, wait_ns: int) -> bool:
+        if wait_ns > 0:
+            time.sleep(wait_ns / 1e9)
+            server.send(b"x")
+        return pump(hub, QUIET.ns)
+
+    monkeypatch.setattr(Dispatcher, "pump", oversleep)
+    peer.expect_silence()
+    monkeypatch.undo()
+    peer.expect(ACK, seq=1, ack=1, data=b"x")
+
+
+def test_silence_is_not_broken_by_what_is_allowed_and_lasts_all_the_same(conversation: Connection) -> None:
+    server, peer = conversation
+    peer.allow(ACK, data=b"x")
+    began = time.monotonic_ns()
+    server.send(b"x")
+    peer.expect_silence()
+    assert time.monotonic_ns() - began >= QUIET.ns
+
+
+def test_silence_behind_an_allowed_segment_is_broken_by_the_next(conversation: Connection) -> None:
+    server, peer = conversation
+    peer.allow(ACK, data=b"x")
+    server.set_option("TCP_NODELAY", 1)
+    server.send(b"x")
+    server.send(b"y")
+    with pytest.raises(Mismatch, match=r"> P\. 2:3\(1\)"):
+        peer.expect_silence()
+
+
+def test_segment_that_is_allowed_is_passed_over(conversation: Connection) -> None:
+    server, peer = conversation
+    peer.allow(ACK, data=b"x")
+    server.send(b"x")
+    close(server)
+    peer.expect(FIN, seq=2, ack=1)
+
+
+def test_segment_that_is_allowed_can_be_expected_all_the_same(conversation: Connection) -> None:
+    server, peer = conversation
+    peer.allow(ACK, length=ANY)
+    server.set_option("TCP_NODELAY", 1)
+    server.send(b"x")
+    server.send(b"y")
+    peer.expect(ACK, data=b"y")
+
+
+# -- the numbers of the answers, by which a lie is placed
+
+
+def test_number_of_the_last_answer_judged_counts_over_all_connections(opened: Session) -> None:
+    listener = opened.listen()
+    first, second = opened.establish(listener), opened.establish(listener)
+    first.server.send(b"x")
+    first.peer.expect(ACK, data=b"x")
+    assert (first.peer.judged, second.peer.judged) == (3, 2)
+
+
+@pytest.mark.parametrize("connection", [0, 1])
+def test_lie_is_told_by_number_whatever_the_connection(opened: Session, connection: int) -> None:
+    listener = opened.listen()
+    both = opened.establish(listener), opened.establish(listener)
+    opened.hub.tampering = Mutation("drop", 3)
+    both[connection].server.send(b"x")
+    began = time.monotonic_ns()
+    with pytest.raises(Mismatch, match="nothing in"):
+        both[connection].peer.expect(ACK, data=b"x")
+    assert opened.hub.tampered
+    # nothing is gained by being patient with what was thrown away
+    assert time.monotonic_ns() - began < opened.profile.patience_ns
+
+
+def test_what_a_scenario_allowed_is_not_the_last_answer_it_judged(conversation: Connection) -> None:
+    server, peer = conversation
+    peer.allow(ACK, length=ANY)
+    before = peer.judged
+    server.send(b"x")
+    peer.expect_silence(SHORT)
+    assert peer.judged == before == 1

@@ -1,0 +1,64 @@
+"""A peer that is far away: what the kernel takes for the round trip, and how late a timer after it may be."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from harness.errors import Unsupported
+from harness.live.peer import Peer
+from harness.live.peer_delay import establish_from_afar, longest, wait
+from harness.live.session import Connection, Session
+from harness.probes import tcp_info
+from harness.tcp.segment import ACK
+from harness.tcp.timing import MS, PROMPT, VIRTUAL, Span, TimingProfile
+from harness.tcp.verdict import Mismatch
+
+ROUND_TRIP = Span(120 * MS, "ROUND_TRIP")
+
+
+@pytest.mark.parametrize("options", [None, "mss 1460"], ids=["TS", "plain"])
+def test_kernel_takes_the_peers_waiting_for_the_round_trip(opened: Session, options: str | None) -> None:
+    server, peer = establish_from_afar(opened, opened.listen(), ROUND_TRIP, options=options)
+    assert tcp_info.read(server.socket).rtt_us * 1000 >= ROUND_TRIP.ns
+    server.send(b"here")
+    seen = peer.expect(ACK, seq=1, ack=1, data=b"here")
+    assert (seen.option("TS") is None) is (options is not None)
+    peer.send(ACK, seq=1, ack=5)
+    opened.finish()
+
+
+def oversleep(_: Peer, span: Span) -> None:
+    time.sleep(2 * span.ns / 1e9)
+
+
+def test_peer_that_is_late_can_tell_nothing(conversation: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Peer, "expect_silence", oversleep)
+    with pytest.raises(Unsupported, match=r"the peer answered after .* a path of 40 ms \(PROMPT\) is what"):
+        wait(conversation.peer, PROMPT)
+
+
+def test_segment_that_came_in_time_is_told_by_a_peer_that_is_late(
+    conversation: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def oversleep_and_see(peer: Peer, span: Span) -> None:
+        oversleep(peer, span)
+        raise Mismatch(["> silence"], "> a segment that the kernel sent before the peer was to answer")
+
+    monkeypatch.setattr(Peer, "expect_silence", oversleep_and_see)
+    with pytest.raises(Mismatch):
+        wait(conversation.peer, PROMPT)
+
+
+def test_segment_that_comes_while_the_peer_waits_is_told(conversation: Connection) -> None:
+    server, peer = conversation
+    server.send(b"early")
+    with pytest.raises(Mismatch, match=r"1:6"):
+        wait(peer, ROUND_TRIP)
+
+
+def test_timer_is_given_time_for_the_peers_slowness_on_a_real_clock_alone() -> None:
+    with Session(TimingProfile()) as real, Session(VIRTUAL) as virtual:
+        assert longest(real, ROUND_TRIP).ns == 3 * ROUND_TRIP.ns
+        assert longest(virtual, ROUND_TRIP) == ROUND_TRIP

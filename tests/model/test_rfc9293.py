@@ -1,0 +1,311 @@
+"""What RFC 9293 has answered, held against its own examples and words; every figure here is typed in from there."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.model.connection import Answer, ControlBlock
+from harness.model.requirements import STATES
+from harness.model.rfc9293 import acceptable, answers
+from harness.tcp.segment import ACK, FIN, NONE, RST, SYN, URG, Flags, Segment
+
+SYNCHRONIZED = ("ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING", "LAST-ACK", "TIME-WAIT")
+
+
+def seg(flags: Flags, seq: int, ack: int | None = None, length: int = 0) -> Segment:
+    return Segment(flags=flags if ack is None else flags | ACK, seq=seq, ack=ack or 0, data=b"x" * length)
+
+
+def told(answer: Answer) -> tuple[str, str]:
+    """An answer as the RFC's figures show it, and the state afterwards."""
+    if answer.flags is None:
+        return "", answer.after.state
+    control = ",".join(str(flag.name) for flag in (SYN, FIN, RST, ACK) if flag & answer.flags)
+    acknowledgment = "" if answer.ack is None else f"<ACK={answer.ack}>"
+    return f"<SEQ={answer.seq}>{acknowledgment}<CTL={control}>", answer.after.state
+
+
+def only(at: ControlBlock, segment: Segment) -> tuple[str, str]:
+    (answer,) = answers(at, segment)
+    return told(answer)
+
+
+def all_told(at: ControlBlock, segment: Segment) -> list[tuple[str, str]]:
+    return [told(answer) for answer in answers(at, segment)]
+
+
+def test_figure_6_basic_handshake() -> None:
+    asking = ControlBlock("SYN-SENT", snd_una=100, snd_nxt=101, iss=100, actively=True)
+    assert only(asking, seg(SYN, 300, ack=101)) == ("<SEQ=101><ACK=301><CTL=ACK>", "ESTABLISHED")
+    answered = ControlBlock("SYN-RECEIVED", snd_una=300, snd_nxt=301, iss=300, rcv_nxt=101, rcv_wnd=1000)
+    assert only(answered, seg(ACK, 101, ack=301)) == ("", "ESTABLISHED")
+
+
+def test_figure_7_simultaneous_synchronization() -> None:
+    asking = ControlBlock("SYN-SENT", snd_una=100, snd_nxt=101, iss=100, actively=True)
+    (answer,) = answers(asking, seg(SYN, 300))
+    assert told(answer) == ("<SEQ=100><ACK=301><CTL=SYN,ACK>", "SYN-RECEIVED")
+    assert answer.after.actively
+
+
+def test_figure_8_recovery_from_an_old_duplicate_syn() -> None:
+    (opened,) = answers(ControlBlock("LISTEN"), seg(SYN, 90))
+    assert (opened.ack, opened.flags, opened.after.state) == (91, SYN | ACK, "SYN-RECEIVED")
+    asking = ControlBlock("SYN-SENT", snd_una=100, snd_nxt=101, iss=100, actively=True)
+    assert only(asking, seg(SYN, 300, ack=91)) == ("<SEQ=91><CTL=RST>", "SYN-SENT")
+    answered = ControlBlock("SYN-RECEIVED", snd_una=300, snd_nxt=301, iss=300, rcv_nxt=91, rcv_wnd=1000)
+    assert only(answered, seg(RST, 91)) == ("", "LISTEN")
+
+
+def test_figure_9_half_open_connection_discovery() -> None:
+    there = ControlBlock("ESTABLISHED", snd_una=300, snd_nxt=300, rcv_nxt=100, rcv_wnd=1000)
+    assert only(there, seg(SYN, 400)) == ("<SEQ=300><ACK=100><CTL=ACK>", "ESTABLISHED")
+    again = ControlBlock("SYN-SENT", snd_una=400, snd_nxt=401, iss=400, actively=True)
+    assert only(again, seg(ACK, 300, ack=100)) == ("<SEQ=100><CTL=RST>", "SYN-SENT")
+    assert only(there, seg(RST, 100)) == ("", "CLOSED")
+
+
+def test_figure_10_active_side_causes_discovery() -> None:
+    assert only(ControlBlock("CLOSED"), seg(ACK, 300, ack=100, length=10)) == ("<SEQ=100><CTL=RST>", "CLOSED")
+
+
+def test_figure_11_old_duplicate_syn_at_two_passive_sockets() -> None:
+    z, x = 7000, 9000
+    assert answers(ControlBlock("LISTEN"), seg(SYN, z))[0].ack == z + 1
+    assert only(ControlBlock("LISTEN"), seg(SYN, x, ack=z + 1)) == ("<SEQ=7001><CTL=RST>", "LISTEN")
+
+
+def test_figure_12_normal_close() -> None:
+    asked = ControlBlock("ESTABLISHED", snd_una=300, snd_nxt=300, rcv_nxt=100, rcv_wnd=1000)
+    assert only(asked, seg(FIN, 100, ack=300)) == ("<SEQ=300><ACK=101><CTL=ACK>", "CLOSE-WAIT")
+    ended = ControlBlock("FIN-WAIT-1", snd_una=100, snd_nxt=101, rcv_nxt=300, rcv_wnd=1000)
+    assert only(ended, seg(ACK, 300, ack=101)) == ("", "FIN-WAIT-2")
+    waits = ControlBlock("FIN-WAIT-2", snd_una=101, snd_nxt=101, rcv_nxt=300, rcv_wnd=1000)
+    assert only(waits, seg(FIN, 300, ack=101)) == ("<SEQ=101><ACK=301><CTL=ACK>", "TIME-WAIT")
+    last = ControlBlock("LAST-ACK", snd_una=300, snd_nxt=301, rcv_nxt=101, rcv_wnd=1000)
+    assert only(last, seg(ACK, 101, ack=301)) == ("", "CLOSED")
+
+
+def test_figure_13_simultaneous_close() -> None:
+    ended = ControlBlock("FIN-WAIT-1", snd_una=100, snd_nxt=101, rcv_nxt=300, rcv_wnd=1000)
+    assert only(ended, seg(FIN, 300, ack=100)) == ("<SEQ=101><ACK=301><CTL=ACK>", "CLOSING")
+    crossed = ControlBlock("CLOSING", snd_una=100, snd_nxt=101, rcv_nxt=301, rcv_wnd=1000)
+    assert only(crossed, seg(ACK, 301, ack=101)) == ("", "TIME-WAIT")
+    assert only(crossed, seg(ACK, 301, ack=100)) == ("", "CLOSING")
+
+
+def test_figure_5_note_2_fin_with_the_ack_of_the_own() -> None:
+    ended = ControlBlock("FIN-WAIT-1", snd_una=100, snd_nxt=101, rcv_nxt=300, rcv_wnd=1000)
+    assert only(ended, seg(FIN, 300, ack=101)) == ("<SEQ=101><ACK=301><CTL=ACK>", "TIME-WAIT")
+
+
+@pytest.mark.parametrize(
+    ("window", "length", "seq", "inside"),
+    [
+        (0, 0, 50, True),
+        (0, 0, 51, False),
+        (0, 0, 49, False),
+        (10, 0, 50, True),
+        (10, 0, 59, True),
+        (10, 0, 60, False),
+        (10, 0, 49, False),
+        (0, 1, 50, False),
+        (10, 5, 45, False),  # its last number is 49
+        (10, 6, 45, True),
+        (10, 5, 59, True),
+        (10, 5, 60, False),
+    ],
+)
+def test_table_6_acceptability(window: int, length: int, seq: int, inside: bool) -> None:
+    at = ControlBlock("ESTABLISHED", snd_una=7, snd_nxt=7, rcv_nxt=50, rcv_wnd=window)
+    assert acceptable(at, seg(ACK, seq, ack=7, length=length)) == inside
+
+
+@pytest.mark.parametrize("state", [*SYNCHRONIZED, "SYN-RECEIVED"])
+def test_unacceptable_segment_is_acknowledged_unless_it_is_a_rst(state: str) -> None:
+    at = ControlBlock(state, snd_una=6, snd_nxt=7, rcv_nxt=50, rcv_wnd=10)
+    assert only(at, seg(ACK, 60, ack=7, length=3)) == ("<SEQ=7><ACK=50><CTL=ACK>", state)
+    assert only(at, seg(RST, 60)) == ("", state)
+
+
+@pytest.mark.parametrize("state", SYNCHRONIZED)
+def test_rfc_5961_section_3_three_checks_of_a_rst(state: str) -> None:
+    at = ControlBlock(state, snd_una=6, snd_nxt=7, rcv_nxt=50, rcv_wnd=10)
+    assert only(at, seg(RST, 49)) == ("", state)
+    assert only(at, seg(RST, 50)) == ("", "CLOSED")
+    assert only(at, seg(RST, 51)) == ("<SEQ=7><ACK=50><CTL=ACK>", state)
+    assert only(at, seg(RST, 59)) == ("<SEQ=7><ACK=50><CTL=ACK>", state)
+
+
+@pytest.mark.parametrize("state", SYNCHRONIZED[:-1])
+@pytest.mark.parametrize("seq", [40, 50, 55, 60, 5000])
+def test_rfc_5961_section_4_syn_is_challenged_whatever_its_number(state: str, seq: int) -> None:
+    at = ControlBlock(state, snd_una=6, snd_nxt=7, rcv_nxt=50, rcv_wnd=10)
+    assert only(at, seg(SYN, seq)) == ("<SEQ=7><ACK=50><CTL=ACK>", state)
+
+
+def test_rfc_5961_section_5_range_of_acknowledgments() -> None:
+    at = ControlBlock("ESTABLISHED", snd_una=1000, snd_nxt=1200, rcv_nxt=50, rcv_wnd=10, max_snd_wnd=300)
+    assert only(at, seg(ACK, 50, ack=699, length=1)) == ("<SEQ=1200><ACK=50><CTL=ACK>", "ESTABLISHED")
+    assert only(at, seg(ACK, 50, ack=700, length=1)) == ("<SEQ=1200><ACK=51><CTL=ACK>", "ESTABLISHED")
+    assert only(at, seg(ACK, 50, ack=1200, length=1)) == ("<SEQ=1200><ACK=51><CTL=ACK>", "ESTABLISHED")
+    assert only(at, seg(ACK, 50, ack=1201, length=1)) == ("<SEQ=1200><ACK=50><CTL=ACK>", "ESTABLISHED")
+
+
+def test_closed_resets_with_a_number_that_the_sender_takes() -> None:
+    assert only(ControlBlock("CLOSED"), seg(SYN, 700)) == ("<SEQ=0><ACK=701><CTL=RST,ACK>", "CLOSED")
+    assert only(ControlBlock("CLOSED"), seg(NONE, 700, length=20)) == ("<SEQ=0><ACK=720><CTL=RST,ACK>", "CLOSED")
+    assert only(ControlBlock("CLOSED"), seg(SYN | FIN, 700)) == ("<SEQ=0><ACK=702><CTL=RST,ACK>", "CLOSED")
+    assert only(ControlBlock("CLOSED"), seg(RST, 700)) == ("", "CLOSED")
+
+
+def test_listen_ignores_a_rst_resets_an_ack_and_drops_the_rest() -> None:
+    assert only(ControlBlock("LISTEN"), seg(RST, 700, ack=5)) == ("", "LISTEN")
+    assert only(ControlBlock("LISTEN"), seg(FIN, 700, ack=5)) == ("<SEQ=5><CTL=RST>", "LISTEN")
+    assert only(ControlBlock("LISTEN"), seg(FIN, 700)) == ("", "LISTEN")
+
+
+def test_syn_sent_believes_only_a_rst_that_acknowledges_its_syn() -> None:
+    asking = ControlBlock("SYN-SENT", snd_una=100, snd_nxt=101, iss=100, actively=True)
+    assert only(asking, seg(RST, 0)) == ("", "SYN-SENT")
+    assert only(asking, seg(RST, 0, ack=100)) == ("", "SYN-SENT")
+    assert all_told(asking, seg(RST, 0, ack=101))[0] == ("", "CLOSED")
+    assert only(asking, seg(FIN, 300, ack=101)) == ("", "SYN-SENT")
+
+
+def test_syn_received_ends_as_it_began() -> None:
+    passively = ControlBlock("SYN-RECEIVED", snd_una=300, snd_nxt=301, iss=300, rcv_nxt=91, rcv_wnd=1000)
+    actively = ControlBlock("SYN-RECEIVED", snd_una=300, snd_nxt=301, iss=300, rcv_nxt=91, rcv_wnd=1000, actively=True)
+    assert only(passively, seg(RST, 91)) == ("", "LISTEN")
+    assert only(actively, seg(RST, 91)) == ("", "CLOSED")
+    assert only(passively, seg(SYN, 95)) == ("", "LISTEN")
+    assert only(actively, seg(SYN, 95)) == ("<SEQ=301><ACK=91><CTL=ACK>", "SYN-RECEIVED")
+
+
+def test_syn_received_resets_an_acknowledgment_of_what_it_did_not_send() -> None:
+    at = ControlBlock("SYN-RECEIVED", snd_una=300, snd_nxt=301, iss=300, rcv_nxt=91, rcv_wnd=1000)
+    assert only(at, seg(ACK, 91, ack=300)) == ("<SEQ=300><CTL=RST>", "SYN-RECEIVED")
+    assert ("<SEQ=302><CTL=RST>", "SYN-RECEIVED") in all_told(at, seg(ACK, 91, ack=302))
+    # 3.5.2 has a RST for it in any unsynchronized state, 3.10.7.4 looks at the sequence number first
+    assert all_told(at, seg(ACK, 9000, ack=302)) == [
+        ("<SEQ=301><ACK=91><CTL=ACK>", "SYN-RECEIVED"),
+        ("<SEQ=302><CTL=RST>", "SYN-RECEIVED"),
+    ]
+
+
+def test_without_an_ack_nothing_happens() -> None:
+    at = ControlBlock("ESTABLISHED", snd_una=7, snd_nxt=7, rcv_nxt=50, rcv_wnd=10)
+    for flags in (NONE, FIN, URG):
+        assert only(at, seg(flags, 50)) == ("", "ESTABLISHED")
+
+
+def test_zero_window_takes_an_ack_and_a_rst_and_nothing_else() -> None:
+    at = ControlBlock("FIN-WAIT-1", snd_una=100, snd_nxt=101, rcv_nxt=300, rcv_wnd=0)
+    assert only(at, seg(ACK, 300, ack=101)) == ("", "FIN-WAIT-2")
+    assert only(at, seg(RST, 300)) == ("", "CLOSED")
+    assert only(at, seg(RST, 301)) == ("", "FIN-WAIT-1")
+    assert only(at, seg(ACK, 300, ack=101, length=1)) == ("<SEQ=101><ACK=300><CTL=ACK>", "FIN-WAIT-1")
+    assert only(at, seg(FIN, 300, ack=101)) == ("<SEQ=101><ACK=300><CTL=ACK>", "FIN-WAIT-1")
+
+
+def test_time_wait_acknowledges_the_fin_again_and_may_be_reopened_by_a_newer_syn() -> None:
+    at = ControlBlock("TIME-WAIT", snd_una=101, snd_nxt=101, rcv_nxt=301, rcv_wnd=1000)
+    assert only(at, seg(FIN, 300, ack=101)) == ("<SEQ=101><ACK=301><CTL=ACK>", "TIME-WAIT")
+    assert all_told(at, seg(SYN, 302)) == [
+        ("<SEQ=101><ACK=301><CTL=ACK>", "TIME-WAIT"),
+        ("<SEQ=0><ACK=303><CTL=SYN,ACK>", "SYN-RECEIVED"),
+    ]
+    assert all_told(at, seg(SYN, 299)) == [("<SEQ=101><ACK=301><CTL=ACK>", "TIME-WAIT"), ("", "TIME-WAIT")]
+
+
+def test_rfc_5681_section_3_2_what_lies_further_on_in_the_window_is_acknowledged_at_once() -> None:
+    at = ControlBlock("ESTABLISHED", snd_una=7, snd_nxt=7, rcv_nxt=50, rcv_wnd=10)
+    assert set(all_told(at, seg(FIN, 55, ack=7))) == {("<SEQ=7><ACK=50><CTL=ACK>", "ESTABLISHED")}
+    assert set(all_told(at, seg(ACK, 55, ack=7, length=1))) == {("<SEQ=7><ACK=50><CTL=ACK>", "ESTABLISHED")}
+
+
+def test_what_lies_further_on_without_text_may_be_held_or_acknowledged() -> None:
+    last = ControlBlock("LAST-ACK", snd_una=6, snd_nxt=7, rcv_nxt=50, rcv_wnd=10)
+    assert all_told(last, seg(ACK, 55, ack=7)) == [
+        ("", "CLOSED"),
+        ("", "LAST-ACK"),
+        ("<SEQ=7><ACK=50><CTL=ACK>", "LAST-ACK"),
+    ]
+
+
+def test_what_was_kept_counts_when_its_turn_comes() -> None:
+    at = ControlBlock("FIN-WAIT-1", snd_una=100, snd_nxt=101, rcv_nxt=300, rcv_wnd=1000)
+    for kept in answers(at, seg(FIN, 304, ack=100)):
+        assert only(kept.after, seg(ACK, 300, ack=100, length=4)) == ("<SEQ=101><ACK=305><CTL=ACK>", "CLOSING")
+
+
+def test_acknowledgment_in_what_is_kept_counts_at_once_or_later() -> None:
+    at = ControlBlock("FIN-WAIT-1", snd_una=100, snd_nxt=101, rcv_nxt=300, rcv_wnd=1000)
+    kept = answers(at, seg(FIN, 304, ack=101))
+    assert {answer.after.state for answer in kept} == {"FIN-WAIT-1", "FIN-WAIT-2"}
+    for answer in kept:
+        assert only(answer.after, seg(ACK, 300, ack=100, length=4)) == ("<SEQ=101><ACK=305><CTL=ACK>", "TIME-WAIT")
+
+
+def test_of_what_was_there_before_the_new_part_is_taken() -> None:
+    at = ControlBlock("FIN-WAIT-1", snd_una=100, snd_nxt=101, rcv_nxt=300, rcv_wnd=1000)
+    assert only(at, seg(ACK, 298, ack=100, length=4)) == ("<SEQ=101><ACK=302><CTL=ACK>", "FIN-WAIT-1")
+
+
+def test_data_that_nobody_reads_reset_the_connection() -> None:
+    at = ControlBlock("FIN-WAIT-1", snd_una=100, snd_nxt=101, rcv_nxt=300, rcv_wnd=1000, reads=False)
+    assert all_told(at, seg(ACK, 300, ack=100, length=4)) == [
+        ("<SEQ=100><CTL=RST>", "CLOSED"),
+        ("<SEQ=101><CTL=RST>", "CLOSED"),
+        ("<SEQ=101><ACK=300><CTL=RST,ACK>", "CLOSED"),
+    ]
+    assert only(at, seg(FIN, 300, ack=100)) == ("<SEQ=101><ACK=301><CTL=ACK>", "CLOSING")
+
+
+pieces = st.lists(st.sampled_from([(300, 2, NONE), (302, 2, NONE), (304, 0, FIN), (301, 2, NONE)]), max_size=8)
+
+
+@given(pieces)
+def test_nothing_is_lost_or_taken_twice_in_whatever_order(arrivals: list[tuple[int, int, Flags]]) -> None:
+    at = ControlBlock("ESTABLISHED", snd_una=100, snd_nxt=100, rcv_nxt=300, rcv_wnd=1000)
+    for seq, length, flags in arrivals:
+        after = {answer.after for answer in answers(at, seg(flags, seq, ack=100, length=length))}
+        (following,) = after
+        assert at.rcv_nxt <= following.rcv_nxt <= 305
+        at = following
+    came = {(seq, bool(flags & FIN)) for seq, _, flags in arrivals}
+    if {(300, False), (302, False), (304, True)} <= came:
+        assert (at.state, at.rcv_nxt) == ("CLOSE-WAIT", 305)
+
+
+words = st.integers(0, 2**32 - 1)
+
+
+@given(
+    state=st.sampled_from(STATES),
+    origins=st.tuples(words, words),
+    window=st.integers(0, 2**16),
+    flags=st.integers(0, 255),
+    seq=st.integers(-(2**17), 2**17),
+    ack=st.integers(-(2**17), 2**17),
+    length=st.integers(0, 3),
+    actively=st.booleans(),
+)
+def test_in_every_case_there_is_an_answer_and_never_a_rst_to_a_rst(
+    state: str, origins: tuple[int, int], window: int, flags: int, seq: int, ack: int, length: int, actively: bool
+) -> None:
+    ours, theirs = origins
+    space = 2**32
+    at = ControlBlock(state, ours, (ours + 1) % space, theirs, window, iss=ours, actively=actively)
+    moved = ControlBlock(state, 0, 1, 0, window, iss=0, actively=actively)
+    segment = Segment(flags=flags, seq=(theirs + seq) % space, ack=(ours + ack) % space, data=b"x" * length)
+    same = Segment(flags=flags, seq=seq % space, ack=ack % space, data=b"x" * length)
+    found = answers(at, segment)
+    assert found
+    assert len({answer.name for answer in found}) == len(found)
+    assert [answer.name for answer in found] == [answer.name for answer in answers(moved, same)]  # 3.4: modulo 2**32
+    for answer in found:
+        assert answer.clause.startswith("RFC")
+        assert not (flags & RST and answer.flags and answer.flags & RST)  # 3.5.2: a reset is never answered by one

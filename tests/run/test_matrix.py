@@ -1,0 +1,217 @@
+"""The same scenarios on several kernels, and what becomes of the others when one of them dies."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.cli import main as cli
+from harness.cli import reproduce
+from harness.cli.matrix import present
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.spec import KernelSpec, parse
+from harness.run import jobs, matrix, selection
+from harness.tcp.verdict import Outcome
+from harness.trace.records import Result
+from harness.trace.runs import LoadedRun
+
+CHECKOUT = Path(__file__).parents[2]
+AFFECTED = "uml:5.10"
+
+# Measured before by other means on these kernels (and on 5.10.218 to 5.10.262): which endings lose the FIN.
+LOSING = {"shutdown_wr", "shutdown_rdwr", "close_with_long_linger2", "close_with_long_fin_timeout"}
+EVERY_KERNEL = {
+    "uml:5.10": LOSING,
+    "debian:5.10": LOSING,
+    "debian:6.1": set(),
+    "debian:6.12": set(),
+    "debian:7.2": set(),
+    "uml-virtual:7.2": set(),
+}
+
+SCENARIOS = """
+from pathlib import Path
+
+
+def test_one_that_is_judged(established):
+    pass
+
+
+def test_one_that_the_kernel_does_not_survive(established):
+    if "User Mode Linux" in Path("/proc/cpuinfo").read_text():
+        Path("/proc/sysrq-trigger").write_text("c")
+
+
+def test_one_that_comes_after(established):
+    pass
+"""
+
+
+def needed(name: str) -> KernelSpec:
+    spec = parse(name)
+    missing = jobs.backend_of(spec, Cache.of_user()).available()
+    if missing:
+        pytest.skip(missing)
+    return spec
+
+
+def console() -> Console:
+    return Console(file=io.StringIO(), width=120)
+
+
+def by_ending(run: LoadedRun, test: str) -> dict[str, Result]:
+    return {result.params["end"]: result for name, result in run.results.items() if name.startswith(test)}
+
+
+def test_reproduce_sets_the_dropped_fin_of_5_10_beside_the_running_kernel(tmp_path: Path) -> None:
+    specs = [needed("host"), needed(AFFECTED)]
+    found = reproduce.reproduce(specs, CHECKOUT, tmp_path / "out", Cache.of_user(), console())
+    assert found.complete, found.failures
+    affected = next(run for run in found.runs if run.name == AFFECTED)
+    disorder = by_ending(affected, reproduce.DISORDER)
+    assert {ending for ending, result in disorder.items() if result.answer == "challenged"} == LOSING
+    assert {ending for ending, result in disorder.items() if result.outcome == Outcome.DEVIATES} == LOSING
+    in_order = by_ending(affected, reproduce.ORDER)
+    assert {result.outcome for result in in_order.values()} == {Outcome.CONFORMS}
+    out = console()
+    assert reproduce.present(found, out) == 0
+    text = out.file.getvalue()  # type: ignore[attr-defined]
+    assert "challenged" in text
+    assert "FIN-WAIT-2" in text
+
+
+def test_every_kernel_at_hand_drops_the_fin_or_takes_it_as_it_is_known_to(tmp_path: Path) -> None:
+    specs = [parse(name) for name in EVERY_KERNEL]
+    specs = [spec for spec in specs if jobs.backend_of(spec, Cache.of_user()).available() is None]
+    if not specs:
+        pytest.skip(f"none of {', '.join(EVERY_KERNEL)} is in the cache; finwait kernels fetch NAME")
+    arguments = ["-k", "IPv4 and TS and not noTS", reproduce.DISORDER]
+    found = matrix.run_on(specs, CHECKOUT, tmp_path / "out", arguments, Cache.of_user(), console())
+    assert found.complete, found.failures
+    dropped = {
+        run.name: {end for end, one in by_ending(run, reproduce.DISORDER).items() if one.outcome == Outcome.DEVIATES}
+        for run in found.runs
+    }
+    assert dropped == {spec.name: EVERY_KERNEL[spec.name] for spec in specs}
+
+
+def test_kernel_that_panics_loses_what_it_did_not_finish_and_the_matrix_goes_on(tmp_path: Path) -> None:
+    specs = [needed(AFFECTED), needed("host")]
+    scenarios = tmp_path / "test_panic.py"
+    scenarios.write_text(SCENARIOS)
+    found = matrix.run_on(specs, CHECKOUT, tmp_path / "out", [str(scenarios)], Cache.of_user(), console())
+    dead, alive = found.runs
+    outcomes = [result.outcome for result in dead.results.values()]
+    assert outcomes == [Outcome.CONFORMS, Outcome.LOST, Outcome.LOST]
+    assert [result.outcome for result in alive.results.values()] == [Outcome.CONFORMS] * 3
+    (failure,) = found.failures
+    assert failure.startswith(f"{AFFECTED}: kernel panic")
+    assert "sysrq" in (dead.path / "console.txt").read_text().lower()
+    out = console()
+    assert present(found, out) == 1
+    cells = json.loads((found.folder / "matrix.json").read_text())["scenarios"].values()
+    assert [cell[AFFECTED]["outcome"] for cell in cells] == outcomes
+
+
+def test_paths_of_the_user_count_from_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "test_mine.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    chosen = selection.select(["mine/test_mine.py::test_one[a-b]", "-k", "one"], CHECKOUT)
+    assert f"{tmp_path}/mine/test_mine.py::test_one[a-b]" in chosen.arguments
+    assert f"--rootdir={tmp_path}/mine" in chosen.arguments
+    assert chosen.outside == (tmp_path / "mine" / "test_mine.py",)
+
+
+@pytest.mark.parametrize("given", [["--baseline", "known.toml"], ["--baseline=known.toml"]])
+def test_files_of_options_count_from_the_users_folder_and_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: list[str]
+) -> None:
+    (tmp_path / "known.toml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    chosen = selection.select(given, CHECKOUT)
+    assert f"--baseline={tmp_path}/known.toml" in chosen.arguments
+    assert f"--rootdir={CHECKOUT}" in chosen.arguments
+    assert chosen.outside == (tmp_path / "known.toml",)
+
+
+def test_all_scenarios_are_the_default() -> None:
+    chosen = selection.select(["-x"], CHECKOUT)
+    assert chosen.arguments[-1] == str(CHECKOUT / "scenarios")
+    assert f"--rootdir={CHECKOUT}" in chosen.arguments
+    assert chosen.outside == ()
+
+
+def test_what_belongs_to_an_option_is_no_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    given = ["-k", "disorder", "--run-dir", "runs", "-n", "2"]
+    chosen = selection.select(given, CHECKOUT)
+    assert chosen.arguments[-7:] == (*given, str(CHECKOUT / "scenarios"))
+    assert f"--rootdir={CHECKOUT}" in chosen.arguments
+    assert chosen.outside == ()
+
+
+def test_unknown_kernel_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["matrix", "--kernel", "uml:5.11"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "uml:5.10" in error
+
+
+def test_kernel_without_virtual_time_is_not_built(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["kernels", "build", "debian:6.1"]) == 2
+    assert "uml-virtual:6.1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["compare", "nowhere", "nowhere"], ["baseline", "nowhere"]])
+def test_run_that_is_not_there_is_one_line_and_status_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("finwait: ")
+    assert error.count("\n") == 1
+
+
+def test_pipe_whose_reader_has_gone_is_no_traceback() -> None:
+    shell = f"'{sys.executable}' -m harness kernels list | true"
+    ended = subprocess.run(["sh", "-c", shell], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert ended.stderr == ""
+
+
+ENDLESS = """
+import signal
+from pathlib import Path
+
+
+def test_one_that_never_ends(established):
+    Path({began!r}).write_text("began")
+    signal.pause()
+"""
+
+
+def test_ctrl_c_ends_all_kernels_and_begins_no_more(tmp_path: Path) -> None:
+    (tmp_path / "test_waiting.py").write_text(ENDLESS.format(began=str(tmp_path / "began")))
+    os.mkfifo(tmp_path / "began")
+    kernels = ("--kernel=host", f"--kernel={needed(AFFECTED).name}")
+    # a shell starts what is to run in the background with SIGINT ignored
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "harness", "matrix", *kernels, "--at-once=1"]
+    command += ["--run-dir", str(tmp_path / "runs"), str(tmp_path)]
+    with subprocess.Popen(command, cwd=CHECKOUT, stderr=subprocess.PIPE, text=True) as finwait:
+        assert (tmp_path / "began").read_text() == "began"
+        finwait.send_signal(signal.SIGINT)
+        try:
+            _, said = finwait.communicate(timeout=30)
+        finally:
+            finwait.kill()
+    assert (finwait.returncode, said) == (130, "finwait: interrupted\n")

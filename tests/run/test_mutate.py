@@ -1,0 +1,175 @@
+"""Which answers are altered, and when an alteration counts as noticed."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from harness.errors import FinwaitError
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.spec import parse
+from harness.mutation.runner import MutationRunner, read_plan
+from harness.run.jobs import VIRTUAL_LIMIT, backend_of
+from harness.run.mutate import Mutator, alterations, judge, numbers, parts_of
+from harness.tcp.mutation import KINDS, Mutation
+from harness.tcp.segment import ACK, FIN, SYN, Flags, Segment
+from harness.trace.events import Event, Received, Sent
+from harness.trace.records import Result
+from netns import privilege
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def answered(*flags: Flags) -> list[Event]:
+    sent: list[Event] = [Sent(0, Segment(flags=SYN), "")]
+    return sent + [Received(number, Segment(flags=each)) for number, each in enumerate(flags, 1)]
+
+
+def result(outcome: str = "conforms", answer: str = "", *, received: int = 0, tampered: bool = True) -> Result:
+    return Result(scenario="a", outcome=outcome, answer=answer, received=received, tampered=tampered)
+
+
+@pytest.mark.parametrize(
+    ("flags", "judged", "altered"),
+    [
+        ([SYN | ACK, FIN | ACK, ACK], 3, [2, 3]),
+        ([SYN | ACK, FIN | ACK, ACK], 2, [2]),  # what nothing judged is judged by nobody
+        ([SYN, ACK, FIN | ACK], 3, [2, 3]),
+        ([SYN | ACK], 1, [1]),  # the handshake is all that it is about
+        ([], 0, []),
+    ],
+)
+def test_answers_after_the_handshake_are_altered(flags: list[Flags], judged: int, altered: list[int]) -> None:
+    assert list(numbers(result(received=judged), answered(*flags))) == altered
+
+
+def test_what_is_allowed_is_altered_in_its_fields_alone() -> None:
+    judged, allowed = Received(1, Segment(flags=FIN | ACK), "1: expect"), Received(2, Segment(flags=ACK))
+    found = set(alterations(result(received=2), [judged, allowed]))
+    assert found == {f"{kind}:1" for kind in KINDS} | {"seq:2", "ack:2", "fin:2", "rst:2"}
+
+
+@pytest.mark.parametrize(
+    ("after", "unnoticed", "missing"),
+    [
+        (result("deviates"), 0, 0),
+        (result("lost"), 0, 0),
+        (result(answer="other"), 0, 0),
+        (result(answer="one"), 1, 0),
+        (result(answer="one", tampered=False), 0, 1),
+        (None, 0, 1),
+    ],
+)
+def test_an_alteration_is_noticed_by_another_outcome_or_answer(
+    after: Result | None, unnoticed: int, missing: int
+) -> None:
+    results = {"a ~drop:2": after} if after else {}
+    found = judge({"a": ("drop:2",)}, {"a": result(answer="one"), "b": result("deviates")}, results)
+    assert (len(found.unnoticed), len(found.missing), found.left_out) == (unnoticed, missing, 1)
+    assert found.exit_status == (1 if unnoticed or missing else 0)
+
+
+def test_nothing_to_alter_is_no_success() -> None:
+    assert judge({}, {"a": result("deviates")}, {}).exit_status == 1
+
+
+plans = st.dictionaries(
+    st.text("abcdef", min_size=1),
+    st.lists(st.sampled_from(["drop:1", "seq:1", "ack:2", "delay:3"]), min_size=1, unique=True).map(tuple),
+)
+
+
+@given(plan=plans, seconds=st.floats(0, VIRTUAL_LIMIT), workers=st.integers(1, 8))
+def test_the_parts_of_a_plan_are_all_of_it_and_none_too_long(
+    plan: dict[str, tuple[str, ...]], seconds: float, workers: int
+) -> None:
+    before = {scenario: msgspec.structs.replace(result(), seconds=seconds) for scenario in plan}
+    parts = parts_of(plan, before, workers)
+    assert sorted((name, text) for part in parts for name in part for text in part[name]) == sorted(
+        (name, text) for name in plan for text in plan[name]
+    )
+    lengths = [sum(map(len, part.values())) for part in parts]
+    assert all(length * seconds <= VIRTUAL_LIMIT for length in lengths)
+    assert max(lengths, default=0) <= -(-sum(lengths) // workers)
+
+
+def test_the_altered_id_says_how_the_wire_lies() -> None:
+    rounds = MutationRunner({"a": ("drop:2",)})
+    assert rounds.of("a ~drop:2") == Mutation("drop", 2)
+    assert rounds.of("a") is None
+
+
+@pytest.mark.parametrize("content", ["[1]", "{", '{"a": ["drop:0"]}', '{"a": ["melt:1"]}'])
+def test_a_faulty_plan_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "plan.json").write_text(content)
+    with pytest.raises(FinwaitError):
+        read_plan(tmp_path / "plan.json")
+
+
+WATCHFUL = """
+from harness import ACK, FIN
+
+def test_watchful(established):
+    server, peer = established
+    server.close()
+    peer.expect(FIN, seq=1, ack=1)
+"""
+CARELESS = """
+from harness import ACK, FIN, Pattern
+
+def test_careless(established):
+    server, peer = established
+    server.close()
+    peer.expect_one_of(anything=Pattern(FIN | ACK))
+"""
+
+
+@pytest.mark.parametrize("kernel", ["host", "uml-virtual:7.2"])
+def test_each_answer_is_altered_in_each_way_and_the_careless_scenario_is_told(tmp_path: Path, kernel: str) -> None:
+    if not privilege.has_capabilities():
+        pytest.skip("network namespaces need root or a user namespace")
+    folder = tmp_path / "with a space"
+    folder.mkdir()
+    (folder / "test_watchful.py").write_text(WATCHFUL)
+    (folder / "test_careless.py").write_text(CARELESS)
+    mutator = Mutator(parse(kernel), CHECKOUT, Cache.of_user(), Console(file=io.StringIO()))
+    missing = backend_of(mutator.spec, mutator.cache).available()
+    if missing:
+        pytest.skip(missing)
+    found = mutator.mutate([str(folder)], tmp_path / "runs")
+    assert found.planned == 2 * len(KINDS)
+    assert found.missing == ()
+    told = [altered.rpartition("::")[2] for altered in found.unnoticed]
+    # it names no numbers
+    assert sorted(told) == ["test_careless ~ack:2", "test_careless ~seq:2"]
+
+
+def test_a_plan_leaves_out_what_it_does_not_name(tmp_path: Path) -> None:
+    if not privilege.has_capabilities():
+        pytest.skip("network namespaces need root or a user namespace")
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["harness.plugin.hooks", "harness.plugin.fixtures"]\n')
+    (tmp_path / "test_it.py").write_text(WATCHFUL + WATCHFUL.replace("watchful", "other"))
+    (tmp_path / "plan.json").write_text('{"test_it.py::test_watchful": ["drop:2", "seq:2"]}')
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--mutations", "plan.json"]
+    subprocess.run(
+        [*command, "--run-dir", "runs", "--run-name", "x", "--captures", "none"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        check=False,
+    )
+    lines = (tmp_path / "runs" / "x" / "results.jsonl").read_bytes().splitlines()
+    results = [msgspec.json.decode(line, type=Result) for line in lines]
+    assert {one.scenario.partition("::")[2]: (one.outcome, one.tampered, one.timeline) for one in results} == {
+        "test_watchful ~drop:2": ("deviates", True, ""),
+        "test_watchful ~seq:2": ("deviates", True, ""),
+    }
