@@ -13,7 +13,7 @@ import msgspec
 from harness.errors import FinwaitError, Unsupported
 from harness.path import process
 from harness.path.frames import asks_for
-from harness.path.inbox import Arrival, Inbox
+from harness.path.inbox import Inbox, PathArrival
 from harness.path.messages import Came, Left, Told
 from harness.path.passages import Passages
 from harness.path.rules import AnyRule, Side, side_of
@@ -228,7 +228,7 @@ class Path(Ruling):
                 raise expectation.missing(wait)
         return self._judge(expectation, arrival, step)
 
-    def _judge(self, expectation: Expectation, arrival: Arrival, step: str) -> Reply:
+    def _judge(self, expectation: Expectation, arrival: PathArrival, step: str) -> Reply:
         cause = self.inbox.cause(arrival)
         passage = arrival.passage
         self.inbox.judge(arrival)
