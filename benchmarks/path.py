@@ -19,6 +19,7 @@ from netns import link, sysctls
 from netns.enter import Namespace
 from netns.lab import PathLab
 from netns.plan import Plan, plan
+from netns.rtnetlink import Rtnetlink
 
 ROUNDS = 2000
 DOWNLOAD = 16_000_000
@@ -107,14 +108,12 @@ def _direct() -> Iterator[tuple[Namespace, Namespace, Plan]]:
         addresses = plan(0)
         near = link.End(client, link.CLIENT_END, addresses.peer.mac)
         far = link.End(server, link.SERVER_END, addresses.kernel.mac)
-        routes = [stack.enter_context(link.netlink(namespace)) for namespace in (client, server)]
-        ready = [link.Readiness(*pair) for pair in zip((client, server), routes, strict=True)]
-        link.connect(near, far, routes[0], 1500)
-        link.address_end(routes[0], near.name, addresses.peer, addresses.kernel, ipv6=False, hold_timers=False)
-        link.address_end(routes[1], far.name, addresses.kernel, addresses.peer, ipv6=False, hold_timers=False)
-        for end, one in zip((near, far), ready, strict=True):
-            one.wait(end.name, None)
-            one.close()
+        here, there = (stack.enter_context(Rtnetlink(namespace)) for namespace in (client, server))
+        link.connect(near, far, here, 1500)
+        link.address_end(here, near.name, addresses.peer, addresses.kernel, ipv6=False, hold_timers=False)
+        link.address_end(there, far.name, addresses.kernel, addresses.peer, ipv6=False, hold_timers=False)
+        here.await_up(near.name)
+        there.await_up(far.name)
         yield client, server, addresses
 
 

@@ -7,16 +7,15 @@ import itertools
 import os
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from typing import Self
-
-from pyroute2 import IPRoute
 
 from netns import link, sysctls
 from netns.enter import Namespace
 from netns.errors import FinwaitError
 from netns.plan import HostPlan, Plan, plan
 from netns.privilege import refusal
+from netns.rtnetlink import Rtnetlink
 
 MTU_LEAST = 1280
 MTU_MOST = 65535
@@ -69,6 +68,25 @@ class _Namespaces:
             if self._hold_timers:
                 self.not_pinned |= sysctls.pin(sysctls.SHORT_AFTERLIFE)
 
+    def _join(
+        self,
+        here: Rtnetlink,
+        near: link.End,
+        there: Rtnetlink,
+        far: link.End,
+        own: HostPlan,
+        other: HostPlan,
+        *,
+        number: int = 0,
+    ) -> None:
+        """Make a pair and wait for it, given rtnetlink of both namespaces and the addresses that the far end sees."""
+        link.connect(near, far, here, self._mtu, number=number)
+        link.address_end(there, far.name, own, other, ipv6=self._ipv6, hold_timers=self._hold_timers)
+        here.await_up(near.name)
+        there.await_up(far.name)
+        if self._ipv6:
+            there.await_own_ipv6(own.ipv6)
+
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
@@ -97,21 +115,12 @@ class Lab(_Namespaces):
             self.kernel = self._namespace(opening)
             self._silence(self.peer)
             self._pin(self.kernel)
-            with link.netlink(self.peer) as peer, link.netlink(self.kernel) as kernel:
-                self._join(peer, kernel)
+            near = link.End(self.peer, link.PEER_END, self.plan.peer.mac)
+            far = link.End(self.kernel, link.KERNEL_END, self.plan.kernel.mac)
+            with Rtnetlink(self.peer) as here, Rtnetlink(self.kernel) as there:
+                self._join(here, near, there, far, self.plan.kernel, self.plan.peer)
             self._stack = opening.pop_all()
         return self
-
-    def _join(self, peer: IPRoute, kernel: IPRoute) -> None:
-        """Make the pair and wait for it, given a netlink socket of each namespace."""
-        near = link.End(self.peer, link.PEER_END, self.plan.peer.mac)
-        far = link.End(self.kernel, link.KERNEL_END, self.plan.kernel.mac)
-        with closing(link.Readiness(self.peer, peer)) as here, closing(link.Readiness(self.kernel, kernel)) as there:
-            link.connect(near, far, peer, self._mtu)
-            sides = self.plan.kernel, self.plan.peer
-            link.address_end(kernel, far.name, *sides, ipv6=self._ipv6, hold_timers=self._hold_timers)
-            here.wait(near.name, None)
-            there.wait(far.name, self.plan.kernel.ipv6 if self._ipv6 else None)
 
 
 class PathLab(_Namespaces):
@@ -142,10 +151,12 @@ class PathLab(_Namespaces):
                 (link.End(self.client, link.CLIENT_END, self.plan.peer.mac), self.plan.peer, self.plan.kernel),
                 (link.End(self.server, link.SERVER_END, self.plan.kernel.mac), self.plan.kernel, self.plan.peer),
             )
-            with link.netlink(self.path) as middle:
+            with Rtnetlink(self.path) as middle:
                 for number, (end, own, other) in enumerate(ends):
                     self._pin(end.namespace)
-                    self._join(middle, number, end, own, other)
+                    near = link.End(self.path, link.PATH_ENDS[number])
+                    with Rtnetlink(end.namespace) as there:
+                        self._join(middle, near, there, end, own, other, number=number)
             self._stack = opening.pop_all()
         return self
 
@@ -153,18 +164,6 @@ class PathLab(_Namespaces):
     def kernel(self) -> Namespace:
         """The server's, which is the one under test."""
         return self.server
-
-    def _join(self, middle: IPRoute, number: int, end: link.End, own: HostPlan, other: HostPlan) -> None:
-        near = link.End(self.path, link.PATH_ENDS[number])
-        with (
-            link.netlink(end.namespace) as route,
-            closing(link.Readiness(self.path, middle)) as here,
-            closing(link.Readiness(end.namespace, route)) as there,
-        ):
-            link.connect(near, end, middle, self._mtu, number=number)
-            link.address_end(route, end.name, own, other, ipv6=self._ipv6, hold_timers=self._hold_timers)
-            here.wait(near.name, None)
-            there.wait(end.name, own.ipv6 if self._ipv6 else None)
 
 
 class Closer:

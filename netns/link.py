@@ -5,22 +5,22 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import select
 import socket
 import struct
-import time
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 
-from pyroute2 import IPRoute
-from pyroute2.ethtool.ioctl import IoctlEthtool
+from pyroute2 import IPBatch, IPRoute
+from pyroute2.ethtool.ioctl import EthtoolFeaturesList, IoctlEthtool
 from pyroute2.netlink.exceptions import NetlinkError
 
 from netns.enter import Namespace
 from netns.errors import FinwaitError, Unsupported
 from netns.plan import HostPlan
+from netns.rtnetlink import Requests, Rtnetlink
 
 KERNEL_END = "kernel0"
 PEER_END = "peer0"
@@ -35,23 +35,24 @@ PATH_ENDS = ("path0", "path1")
 _FIRST_INDEX = 1000
 
 # What turns segments into other segments, or leaves the checksum for a device to fill in that does not exist.
-_OFFLOADS = (
-    "tx-checksumming",
-    "scatter-gather",
-    "tcp-segmentation-offload",
-    "generic-segmentation-offload",
-    "generic-receive-offload",
-)
-_RTMGRP_LINK = 0x1
-_RTMGRP_IPV6_ROUTE = 0x400
+_OFFLOADS = ("tx-checksum-", "tx-scatter-gather", "tx-tcp", "tx-generic-segmentation", "rx-gro")
 _NUD_PERMANENT = 0x80
 _IFA_F_NODAD = 0x02
 _IFA_F_NOPREFIXROUTE = 0x200
 _SCOPE_LINK = 253
 _LOCK_RTO_MIN = 1 << 13  # RTAX_RTO_MIN: unlocked, the metric does nothing
-_READY_SECONDS = 5.0
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 0x1
+
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+# What stands in encoded requests where a lab's own numbers go: values that neither a lab nor rtnetlink uses.
+_FAR_NAMESPACE = b"\x7a\x7b\x7c\x7d"
+_INDEX = b"\x6a\x6b\x6c\x6d"  # of a link, which is signed
+_MACS = b"\x02\xfa\xfb\xfc\xfd\x01", b"\x02\xfa\xfb\xfc\xfd\x02"
+_HOSTS = {
+    4: (b"\xfa\xfb\xfc\x01", b"\xfa\xfb\xfc\x02"),
+    6: (b"\xfa\xfb\xfc\xfd" * 3 + b"\0\0\0\x01", b"\xfa\xfb\xfc\xfd" * 3 + b"\0\0\0\x02"),
+}
 
 RTO_MIN_MS = 10_000
 """What the route holds the retransmission timer off for, so that it stays out of scenarios about other things.
@@ -105,13 +106,13 @@ def try_veth(namespace: Namespace) -> None:
             raise _no_veth(error) from error
 
 
-def connect(near: End, far: End, route: IPRoute, mtu: int, *, number: int = 0) -> None:
+def connect(near: End, far: End, route: Rtnetlink, mtu: int, *, number: int = 0) -> None:
     """Make a veth pair without offloads; its near end is up.
 
     Args:
         near: one end.
         far: the other, in another namespace.
-        route: a netlink socket of the near end's namespace.
+        route: of the near end's namespace.
         mtu: of both ends, in bytes.
         number: tells the near ends of one namespace apart, from 0.
 
@@ -119,17 +120,10 @@ def connect(near: End, far: End, route: IPRoute, mtu: int, *, number: int = 0) -
         Unsupported: the kernel has no veth.
         FinwaitError: a security module forbids it.
     """
+    places = {_FAR_NAMESPACE: far.namespace.descriptor.to_bytes(4, sys.byteorder)}
+    places |= {_MACS[side]: _mac(end.mac) for side, end in enumerate((near, far)) if end.mac}
     try:
-        route.link(
-            "add",
-            index=_FIRST_INDEX + number,
-            ifname=near.name,
-            kind="veth",
-            mtu=mtu,
-            state="up",
-            peer={"ifname": far.name, "net_ns_fd": far.namespace.descriptor, "mtu": mtu, **_address_of(far)},
-            **_address_of(near),
-        )
+        route.ask(_pair(near.name, bool(near.mac), far.name, mtu, number), places)
     except NetlinkError as error:
         raise _no_veth(error) from error
     for end in (near, far):
@@ -137,8 +131,18 @@ def connect(near: End, far: End, route: IPRoute, mtu: int, *, number: int = 0) -
             _switch_offloads_off(end.name)
 
 
-def _address_of(end: End) -> dict[str, str]:
-    return {"address": end.mac} if end.mac else {}
+@cache
+def _pair(near: str, near_has_mac: bool, far: str, mtu: int, number: int) -> Requests:
+    """The request for a veth pair, with places for the far end's namespace and for link-layer addresses."""
+    peer = {"ifname": far, "net_ns_fd": int.from_bytes(_FAR_NAMESPACE, sys.byteorder), "mtu": mtu}
+    peer |= {"address": _MACS[1].hex(":")}
+
+    def encode(batch: IPBatch) -> None:
+        own = {"address": _MACS[0].hex(":")} if near_has_mac else {}
+        index = _FIRST_INDEX + number
+        batch.link("add", index=index, ifname=near, kind="veth", mtu=mtu, state="up", peer=peer, **own)
+
+    return Requests(encode, _FAR_NAMESPACE, *_MACS)
 
 
 def _no_veth(error: NetlinkError) -> FinwaitError:
@@ -158,17 +162,30 @@ def _no_veth(error: NetlinkError) -> FinwaitError:
 def _switch_offloads_off(name: str) -> None:
     device = IoctlEthtool(name)
     try:
-        for offload in _OFFLOADS:
-            device.set_offload_flag(offload, 0)
+        device.set_features(_without_offloads(name))
     finally:
         device.close()
 
 
-def address_end(route: IPRoute, name: str, own: HostPlan, other: HostPlan, *, ipv6: bool, hold_timers: bool) -> None:
+@cache
+def _without_offloads(name: str) -> EthtoolFeaturesList:
+    """What is to be set of a device; learned from the first of its name, since all are veth devices of one kernel."""
+    device = IoctlEthtool(name)
+    try:
+        features = device.get_features()
+    finally:
+        device.close()
+    for feature, _, available, *_ in features:
+        if available and feature.startswith(_OFFLOADS):
+            features[feature] = False
+    return features
+
+
+def address_end(route: Rtnetlink, name: str, own: HostPlan, other: HostPlan, *, ipv6: bool, hold_timers: bool) -> None:
     """Bring an end up; give it its addresses, a route to the other side, and for good that side's link-layer address.
 
     Args:
-        route: a netlink socket of the end's namespace.
+        route: of the end's namespace.
         name: of the end.
         own: its addresses.
         other: those of the other side.
@@ -176,25 +193,40 @@ def address_end(route: IPRoute, name: str, own: HostPlan, other: HostPlan, *, ip
         hold_timers: lock ``rto_min`` on the route and acknowledge at once, so that neither the retransmission timer
             nor the delayed ACK shows up in scenarios that are not about them.
     """
+    with route.namespace.entered():
+        index = socket.if_nametoindex(name)
+    places = {_INDEX: index.to_bytes(4, sys.byteorder), _MACS[1]: _mac(other.mac)}
+    for version in (4, 6):
+        hosts = zip(_HOSTS[version], (own, other), strict=True)
+        places |= {place: socket.inet_pton(_FAMILIES[version], host.address(version)) for place, host in hosts}
+    route.ask(_addresses(ipv6, hold_timers), places)
+
+
+@cache
+def _addresses(ipv6: bool, hold_timers: bool) -> Requests:
+    """The requests for an end, with places for its index, the other side's link-layer address and all IP addresses."""
     metrics: dict[str, int | str] = {"cc_algo": "reno"}
     if hold_timers:
         metrics |= {"lock": _LOCK_RTO_MIN, "rto_min": RTO_MIN_MS, "quickack": 1}
-    index = route.link("get", ifname=name)[0]["index"]
-    route.link("set", index=index, state="up")
-    for version in (4, 6) if ipv6 else (4,):
-        _address(route, index, own, other, version, metrics)
+    index = int.from_bytes(_INDEX, sys.byteorder)
+
+    def encode(batch: IPBatch) -> None:
+        batch.link("set", index=index, state="up")
+        for version, family in _FAMILIES.items() if ipv6 else [(4, socket.AF_INET)]:
+            own, other = (socket.inet_ntop(family, place) for place in _HOSTS[version])
+            bits = 8 * len(_HOSTS[version][0])
+            flags = {} if version == 4 else {"flags": _IFA_F_NODAD | _IFA_F_NOPREFIXROUTE}
+            batch.addr("add", index=index, address=own, prefixlen=bits, **flags)
+            extra = {"prefsrc": own, "scope": _SCOPE_LINK} if version == 4 else {}
+            batch.route("add", family=family, dst=f"{other}/{bits}", oif=index, metrics=metrics, **extra)
+            lladdr = _MACS[1].hex(":")
+            batch.neigh("add", family=family, dst=other, lladdr=lladdr, ifindex=index, state=_NUD_PERMANENT)
+
+    return Requests(encode, _INDEX, _MACS[1], *_HOSTS[4], *_HOSTS[6])
 
 
-def _address(
-    route: IPRoute, index: int, own: HostPlan, other: HostPlan, version: int, metrics: dict[str, int | str]
-) -> None:
-    family, bits = (socket.AF_INET, 32) if version == 4 else (socket.AF_INET6, 128)
-    mine, theirs = own.address(version), other.address(version)
-    flags = {} if version == 4 else {"flags": _IFA_F_NODAD | _IFA_F_NOPREFIXROUTE}
-    route.addr("add", index=index, address=mine, prefixlen=bits, **flags)
-    extra: dict[str, object] = {"prefsrc": mine, "scope": _SCOPE_LINK} if version == 4 else {}
-    route.route("add", family=family, dst=f"{theirs}/{bits}", oif=index, metrics=metrics, **extra)
-    route.neigh("add", family=family, dst=theirs, lladdr=other.mac, ifindex=index, state=_NUD_PERMANENT)
+def _mac(text: str) -> bytes:
+    return bytes.fromhex(text.replace(":", ""))
 
 
 @cache
@@ -205,60 +237,3 @@ def has_ipv6() -> bool:
     except OSError:
         return False
     return True
-
-
-class Readiness:
-    """Waits until netlink says that an end is up and that its kernel takes packets for the addresses given to it.
-
-    Made before the end is: it has to hear of every change. Before an end is up, traffic is dropped without a trace;
-    and IPv6 is until the route to an own address is in place, which comes from a work queue (addrconf_dad_work,
-    net/ipv6/addrconf.c), also without DAD.
-
-    Args:
-        namespace: of the end.
-        route: a netlink socket of that namespace.
-    """
-
-    def __init__(self, namespace: Namespace, route: IPRoute) -> None:
-        with namespace.entered():
-            self._events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-        self._events.bind((0, _RTMGRP_LINK | _RTMGRP_IPV6_ROUTE))
-        self._namespace = namespace
-        self._route = route
-
-    def wait(self, name: str, own_ipv6: str | None) -> None:
-        """Wait for the end ``name``, and for its address ``own_ipv6`` where it has one.
-
-        Raises:
-            FinwaitError: it is not ready within 5 s.
-        """
-        # not IFF_RUNNING, which is set while the state is still unknown
-        self._until(f"{name} is up", lambda: self._route.link("get", ifname=name)[0].get_attr("IFLA_OPERSTATE") == "UP")
-        if own_ipv6:
-            self._until(f"{own_ipv6} is routed", lambda: self._is_routed(own_ipv6))
-
-    def _is_routed(self, address: str) -> bool:
-        with self._namespace.entered():
-            probe = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-        with probe:
-            try:
-                probe.connect((address, 9))  # sends nothing, but looks for a route
-            except OSError:
-                return False
-        return True
-
-    def _until(self, what: str, holds: Callable[[], bool]) -> None:
-        end = time.monotonic() + _READY_SECONDS
-        while not holds():
-            left = end - time.monotonic()
-            if left <= 0 or not select.select([self._events], [], [], left)[0]:
-                raise FinwaitError(
-                    f"a lab was not ready within {_READY_SECONDS:.0f} s: it never came that {what}",
-                    why="the machine is very busy, or something else manages new network devices",
-                    hint="finwait doctor",
-                )
-            self._events.recv(65536)
-
-    def close(self) -> None:
-        """Stop listening for changes."""
-        self._events.close()

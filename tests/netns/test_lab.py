@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pyroute2 import IPRoute
 from pyroute2.ethtool.ioctl import IoctlEthtool
 from pyroute2.netlink.exceptions import NetlinkError
 
@@ -22,6 +21,7 @@ from netns.enter import Namespace
 from netns.errors import FinwaitError, Unsupported
 from netns.lab import Closer, Lab
 from netns.link import KERNEL_END, PEER_END, netlink
+from netns.rtnetlink import Rtnetlink
 
 SECONDS = 5.0
 ETH_P_ARP = 0x0806
@@ -172,7 +172,7 @@ def test_nothing_of_it_is_seen_from_outside() -> None:
 
 
 def test_a_lab_that_fails_half_way_leaves_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise FinwaitError("no")
 
     before = len(list(Path("/proc/self/fd").iterdir()))
@@ -195,7 +195,7 @@ def test_a_kernel_without_veth_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     def refuse(*_: object, **__: object) -> None:
         raise NetlinkError(95, "Operation not supported")
 
-    monkeypatch.setattr(IPRoute, "link", refuse, raising=False)
+    monkeypatch.setattr(Rtnetlink, "ask", refuse)
     with pytest.raises(Unsupported, match=r"\(Operation not supported\); the kernel has no veth driver; try: "):
         Lab().__enter__()
 
