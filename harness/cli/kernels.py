@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -17,30 +16,40 @@ from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.provide import pinned, provide
 from harness.kernels.supply.spec import KernelKind, KernelSpec, known, parse
 from harness.run.jobs import backend_of
-from reports.lines import Line, show
+from reports.grid import Cell, Grid, Section
+from reports.lines import show
 
 _MIB = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Availability:
-    """Whether a kernel can be run, and what there is to do when not."""
-
-    spec: KernelSpec
-    missing: str
-
-    def line(self) -> Line:
-        """For the list."""
-        if not self.missing:
-            return [(f"{self.spec.name:<18}", "bold"), ("here", "green")]
-        verb = "build" if self.spec.kind is KernelKind.UML_VIRTUAL else "fetch"
-        return [(f"{self.spec.name:<18}", "bold"), (f"finwait kernels {verb} {self.spec.name}", "dim")]
+_KINDS = {
+    KernelKind.HOST: "the running kernel",
+    KernelKind.UML: "a process, real time",
+    KernelKind.UML_VIRTUAL: "a process, virtual time",
+    KernelKind.DEBIAN: "an emulated machine",
+}
 
 
-def listing(cache: Cache) -> Iterator[Availability]:
-    """Every kernel that has a name."""
-    for spec in known():
-        yield Availability(spec, backend_of(spec, cache).available() or "")
+def listing(cache: Cache) -> Grid:
+    """Every kernel that has a name: what it is, its version where it was fetched, and how to get it where it is not."""
+    return Grid(
+        ("kernel", "runs as", "version", "here, or how to get it"),
+        (Section("", tuple(_row(s, cache) for s in known())),),
+    )
+
+
+def _row(spec: KernelSpec, cache: Cache) -> tuple[Cell, ...]:
+    fetched = pinned(spec, cache)
+    version = os.uname().release if spec.kind is KernelKind.HOST else fetched[0].version if fetched else ""
+    here = backend_of(spec, cache).available() is None
+    state = ("yes", "green") if here else (_how_to_get(spec, source_here=bool(fetched)), "dim")
+    return (spec.name, "bold"), (_KINDS[spec.kind], ""), (version, ""), state
+
+
+def _how_to_get(spec: KernelSpec, *, source_here: bool) -> str:
+    if spec.kind is not KernelKind.UML_VIRTUAL:
+        return f"fetch: {spec.megabytes} MB"
+    return "build: its source is here" if source_here else f"build: {spec.megabytes} MB of source"
 
 
 def fetch(name: str, cache: Cache, source: Source, console: Console, *, renew: bool = False) -> KernelSpec:
@@ -55,6 +64,13 @@ def fetch(name: str, cache: Cache, source: Source, console: Console, *, renew: b
     with console.status(f"fetching {spec.name}"):
         provide(spec, cache, source, renew=renew)
     return spec
+
+
+def after_fetching(spec: KernelSpec) -> str:
+    """What a user has once the packages are in the cache: a kernel, or only the source to build one from."""
+    if spec.kind is KernelKind.UML_VIRTUAL:
+        return f"only the source of {spec.name} is here; next: finwait kernels build {spec.name}"
+    return f"{spec.name} is here"
 
 
 def have(spec: KernelSpec, cache: Cache, source: Callable[[], Source], console: Console) -> None:
@@ -135,6 +151,10 @@ def verify(cache: Cache, console: Console) -> int:
 
 
 def print_listing(cache: Cache, console: Console) -> None:
-    """The list, a line each."""
-    show(console, [one.line() for one in listing(cache)])
-    console.print("or a path: to a bzImage, a User Mode Linux binary or a .deb; PATH,modules=DIR for its modules")
+    """The list, a row each."""
+    show(console, listing(cache).lines())
+    console.print("finwait kernels fetch NAME or build NAME gets one; a build compiles for minutes", soft_wrap=True)
+    console.print(
+        "your own: PATH or NAME=PATH of a bzImage, User Mode Linux binary or .deb; PATH,modules=DIR",
+        soft_wrap=True,
+    )

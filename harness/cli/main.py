@@ -252,8 +252,8 @@ def _kernels(options: argparse.Namespace, console: Console) -> int:
         case "list":
             verbs.print_listing(cache, console)
         case "fetch":
-            verbs.fetch(options.name, cache, _source(options), console, renew=options.renew)
-            console.print(f"{options.name} is here")
+            spec = verbs.fetch(options.name, cache, _source(options), console, renew=options.renew)
+            console.print(verbs.after_fetching(spec), soft_wrap=True)
         case "build":
             if not options.name and not options.tree:
                 raise FinwaitError(

@@ -106,7 +106,7 @@ def backend_of(spec: KernelSpec, cache: Cache) -> Backend:
 
 def folder_name(spec: KernelSpec) -> str:
     """A kernel's name as a folder can have it."""
-    name = spec.path.name if spec.path else spec.name
+    name = spec.path.name if spec.path and "/" in spec.name else spec.name
     return name.replace(":", "-")
 
 

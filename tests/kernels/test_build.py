@@ -16,7 +16,7 @@ import pytest
 
 from harness.errors import FinwaitError
 from harness.kernels.boot.uml_virtual import source_tarball
-from harness.kernels.supply.build import TOOLS, build_tarball, known, tree_version
+from harness.kernels.supply.build import TOOLS, build_tarball, known, tarball_key, tree_version
 from harness.kernels.supply.build import build as build_tree
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.fragments import VIRTUAL_UML, ConfigOption
@@ -181,7 +181,7 @@ def test_killed_build_leaves_no_process(tree: Path, cache: Cache) -> None:
     hang = MAKEFILE.replace("cat $(CURDIR)", "echo $$$$; exec sleep 1000; cat $(CURDIR)")
     (tree / "Makefile").write_text(hang)
     code = (
-        "import sys; from pathlib import Path; from harness.kernels import build, cache, fragments\n"
+        "import sys; from pathlib import Path; from harness.kernels.supply import build, cache, fragments\n"
         "build.build(Path(sys.argv[1]), cache.Cache(Path(sys.argv[2])), options=(fragments.ConfigOption('VETH'),),"
         " progress=lambda line: print(line, flush=True))"
     )
@@ -218,3 +218,11 @@ def test_real_tree_names_the_option_that_it_lacks(tmp_path: Path, cache: Cache) 
     with pytest.raises(FinwaitError) as error:
         build_tree(folder, cache, options=options)
     assert re.search(r"Linux 7\.2\.\d+ in .* does not take CONFIG_NO_SUCH_OPTION=y \(a test\);", message(error))
+
+
+def test_a_build_is_kept_under_what_was_asked_for_and_not_under_why(tree: Path) -> None:
+    tarball = packed(tree)
+    key = tarball_key(tarball, (VETH,))
+    assert tarball_key(tarball, (ConfigOption("VETH", why="another reason"),)) == key
+    assert tarball_key(tarball, (ConfigOption("VETH", value="n"),)) != key
+    assert tarball_key(tarball, (ConfigOption("VETH", since=(6, 1)),)) != key

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,23 @@ def test_packages_as_debian_names_them(name: str, package: str) -> None:
 )
 def test_packages_that_are_another_kernels(name: str, package: str) -> None:
     assert not re.fullmatch(parse(name).packages[0], package)
+
+
+def test_every_kernel_that_is_fetched_says_how_much() -> None:
+    assert [spec.name for spec in known() if spec.kind is not KernelKind.HOST and spec.megabytes < 10] == []
+
+
+def test_own_kernel_can_be_given_a_name(tmp_path: Path) -> None:
+    image = tmp_path / "a folder with a long name" / "linux"
+    image.parent.mkdir()
+    head = bytearray(b"\x7fELF\x02\x01\x01".ljust(4096, b"\0"))
+    head[18:20] = b"\x3e\0" if os.uname().machine == "x86_64" else b"\xb7\0"
+    image.write_bytes(bytes(head) + b"\0Linux version 6.9.0-mine (me@here) x\0User Mode Linux v%s\0")
+    named, unnamed = parse(f"mine={image}"), parse(str(image))
+    assert (named.name, named.path, named.series) == ("mine", image, "6.9")
+    assert replace(named, name=str(image)) == unnamed
+    with pytest.raises(FinwaitError, match="cannot read .*mi/ne="):
+        parse(f"mi/ne={image}")  # a slash belongs to a path, so all of it is one
 
 
 def test_unknown_name_lists_the_nearest() -> None:

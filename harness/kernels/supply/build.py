@@ -127,7 +127,9 @@ def known(tarball: Path, cache: Cache, options: tuple[ConfigOption, ...] = VIRTU
 
 def tarball_key(tarball: Path, options: tuple[ConfigOption, ...] = VIRTUAL_UML) -> str:
     """What the build of a tarball is kept under."""
-    return _digest(sha256_of(tarball), repr(options), HZ_PROMPT, compiler())
+    # what is asked for and of which versions, not how this program writes it down
+    asked = (f"{option.line()} {option.since} {option.until}" for option in options)
+    return _digest(sha256_of(tarball), *asked, HZ_PROMPT, compiler())
 
 
 def tree_version(tree: Path) -> tuple[int, int, int]:

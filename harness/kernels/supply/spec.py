@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -36,6 +36,7 @@ class KernelSpec:
         libc: whether the binary wants a newer C library than old hosts have, so that its suite's is fetched
         with it. path: the user's own kernel file or .deb. modules: the folder with that kernel's modules,
         when there is one.
+        megabytes: about what is downloaded for it, as the archive had it in November 2026.
     """
 
     name: str
@@ -47,6 +48,7 @@ class KernelSpec:
     libc: bool = False
     path: Path | None = None
     modules: Path | None = None
+    megabytes: int = 0
 
 
 # Which suites have a series. 6.19 to 7.1 are left out: their modules are gone from the archive.
@@ -63,6 +65,11 @@ _IMAGE_SUITES = {
     "6.17": ("trixie-backports",),
     "6.18": ("trixie-backports",),
     "7.3": ("experimental",),
+}
+_MEGABYTES = {
+    KernelKind.UML: {"5.10": 38, "6.1": 41, "6.12": 39, "7.2": 38},
+    KernelKind.UML_VIRTUAL: {"5.10": 122, "6.1": 139, "6.12": 154, "7.2": 164},
+    KernelKind.DEBIAN: {"5.10": 22, "6.1": 27, "6.12": 35, "6.16": 51, "6.17": 50, "6.18": 49, "7.2": 37, "7.3": 35},
 }
 _SPLIT_FROM = (7, 2)  # from this series on the image and its modules are two packages
 _NEW_LIBC_FROM = (6, 12)  # built against glibc 2.38 and newer, and dynamically linked
@@ -94,9 +101,10 @@ def _debian(series: str) -> KernelSpec:
 
 _KNOWN = (
     KernelSpec("host", KernelKind.HOST),
-    *map(_uml, _UML_SUITES),
-    *map(_uml_virtual, _STABLE_SUITES),
-    *map(_debian, _IMAGE_SUITES),
+    *(
+        replace(spec, megabytes=_MEGABYTES[spec.kind][spec.series])
+        for spec in (*map(_uml, _UML_SUITES), *map(_uml_virtual, _STABLE_SUITES), *map(_debian, _IMAGE_SUITES))
+    ),
 )
 
 
@@ -109,7 +117,7 @@ def parse(name: str) -> KernelSpec:
     """The kernel that a name or a path stands for.
 
     A path is anything with a slash; ``,modules=DIR`` after it names the folder that holds the modules, or
-    the one above that is named as the release.
+    the one above that is named as the release. ``NAME=PATH`` gives it a name of the user's own for titles and folders.
 
     Raises:
         FinwaitError: no such name (the nearest are listed), or the file is no kernel for this machine.
@@ -117,6 +125,9 @@ def parse(name: str) -> KernelSpec:
     for spec in _KNOWN:
         if spec.name == name:
             return spec
+    title, equals, path = name.partition("=")
+    if equals and "/" in path and re.fullmatch(r"[\w.+:-]+", title):
+        return replace(_own(path), name=title)
     if "/" in name:
         return _own(name)
     names = [spec.name for spec in _KNOWN]
