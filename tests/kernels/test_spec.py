@@ -71,7 +71,7 @@ def test_own_kernel_can_be_given_a_name(tmp_path: Path) -> None:
     named, unnamed = parse(f"mine={image}"), parse(str(image))
     assert (named.name, named.path, named.series) == ("mine", image, "6.9")
     assert replace(named, name=str(image)) == unnamed
-    with pytest.raises(FinwaitError, match="cannot read .*mi/ne="):
+    with pytest.raises(FinwaitError, match=r"cannot read .*mi/ne="):
         parse(f"mi/ne={image}")  # a slash belongs to a path, so all of it is one
 
 
