@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from harness.errors import FinwaitError, Unsupported
-from harness.live.syscalls import connect_to_nobody, errno_name, socket_option
+from harness.live.syscalls import connect_to_nobody, errno_name
+from harness.tcp import socket_options
 from harness.tcp.timing import MS, Span
 from harness.trace.events import Called, Timeline
 from netns import sysctls
@@ -20,11 +21,9 @@ from netns.enter import Namespace
 
 T = TypeVar("T")
 
-
 DEADLINE_SECONDS = 2.0
 """How long a blocking call may take before it fails with EAGAIN; real seconds of the kernel's clock."""
 
-TCP_LINGER2 = socket.TCP_LINGER2
 SHUT_NAMES = {socket.SHUT_RD: "SHUT_RD", socket.SHUT_WR: "SHUT_WR", socket.SHUT_RDWR: "SHUT_RDWR"}
 
 
@@ -119,10 +118,6 @@ class Endpoint:
         """recv(2): at most ``size`` bytes; empty at the end of the stream."""
         return self._call(f"recv({size})", lambda: self.socket.recv(size), lambda data: f"{len(data)} bytes")
 
-    def send_urgent(self, data: bytes) -> int:
-        """send(2) with MSG_OOB: the last octet is urgent."""
-        return self._call(f"send({len(data)} bytes, MSG_OOB)", lambda: self.socket.send(data, socket.MSG_OOB), str)
-
     def receive_urgent(self) -> bytes:
         """recv(2) with MSG_OOB: the urgent octet; EINVAL where there is none."""
         show = bytes.__repr__
@@ -143,26 +138,38 @@ class Endpoint:
 
     def linger(self, seconds: int) -> None:
         """SO_LINGER: with 0 s close() sends a RST."""
-        value = struct.pack("ii", 1, seconds)
-        self._call(
-            f"setsockopt(SO_LINGER, {seconds} s)",
-            lambda: self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, value),
-        )
+        self.set_option("SO_LINGER", struct.pack("ii", 1, seconds))
 
-    def set_option(self, name: str, value: int | bytes) -> None:
-        """setsockopt(2) by the option's name as Python's socket module has it, such as TCP_LINGER2 or SO_RCVBUF.
+    def set_option(self, name: socket_options.Name, value: socket_options.Value) -> None:
+        """setsockopt(2) by the option's name in the kernel's headers, such as TCP_LINGER2, or by level and number.
+
+        Args:
+            name: of the option.
+            value: a number; seconds for a timeout such as SO_RCVTIMEO; a text such as the congestion control's name;
+                or the bytes of a struct.
 
         Raises:
             FinwaitError: no socket option of that name.
         """
-        level, number = socket_option(name)
+        level, number = socket_options.number_of(name)
+        taken = socket_options.encoded(name, value)
         shown = value.hex() if isinstance(value, bytes) else value
-        self._call(f"setsockopt({name}, {shown})", lambda: self.socket.setsockopt(level, number, value))
+        self._call(
+            f"setsockopt({socket_options.name_of(name)}, {shown})",
+            lambda: self.socket.setsockopt(level, number, taken),
+        )
 
-    def option(self, name: str) -> int:
+    def option(self, name: socket_options.Name) -> int:
         """getsockopt(2): the option's number; see ``set_option``."""
-        level, number = socket_option(name)
-        return self._call(f"getsockopt({name})", lambda: self.socket.getsockopt(level, number), str)
+        level, number = socket_options.number_of(name)
+        called = f"getsockopt({socket_options.name_of(name)})"
+        return self._call(called, lambda: self.socket.getsockopt(level, number), str)
+
+    def option_bytes(self, name: socket_options.Name, size: int = 256) -> bytes:
+        """getsockopt(2): what the kernel gives of at most ``size`` bytes, such as a struct or a text with its NUL."""
+        level, number = socket_options.number_of(name)
+        called = f"getsockopt({socket_options.name_of(name)}, {size} bytes)"
+        return self._call(called, lambda: self.socket.getsockopt(level, number, size), bytes.hex)
 
     def error(self) -> int:
         """SO_ERROR: the pending error's errno, 0 for none; asking takes it away."""

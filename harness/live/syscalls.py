@@ -1,4 +1,4 @@
-"""System calls by name: errnos, socket options, and the one call that Python has no way to make."""
+"""System calls: errnos by name, and the one call that Python has no way to make."""
 
 from __future__ import annotations
 
@@ -8,11 +8,6 @@ import os
 import socket
 import struct
 from collections.abc import Callable
-
-from harness.errors import FinwaitError
-
-_UNNAMED = {"IP_RECVERR": 11, "IPV6_RECVERR": 25}
-"""Options that Python's socket module has no name for (include/uapi/linux/in.h, in6.h)."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -24,23 +19,6 @@ def errno_of(call: Callable[[], object]) -> str:
     except OSError as error:
         return errno_name(error)
     return ""
-
-
-def socket_option(name: str) -> tuple[int, int]:
-    """Level and number of a socket option by its name in Python's socket module, or in the kernel's headers.
-
-    Raises:
-        FinwaitError: no option of that name.
-    """
-    number = getattr(socket, name, _UNNAMED.get(name))
-    if not isinstance(number, int) or not name.startswith(("TCP_", "SO_", "IP_", "IPV6_")):
-        raise FinwaitError(
-            f"there is no socket option named {name!r}",
-            why="options are named as in Python's socket module",
-            hint="TCP_NODELAY, TCP_LINGER2, SO_RCVBUF, SO_KEEPALIVE",
-        )
-    levels = {"TCP": socket.IPPROTO_TCP, "SO": socket.SOL_SOCKET, "IP": socket.IPPROTO_IP}
-    return levels.get(name.partition("_")[0], socket.IPPROTO_IPV6), number
 
 
 def errno_name(error: OSError) -> str:

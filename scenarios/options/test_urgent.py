@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import socket
 
 from harness import ACK, FIN, URG, Connection, Endpoint, Session, both_families, requirement
 
@@ -43,7 +44,7 @@ def test_pointer_beyond_the_segment_names_an_octet_to_come(established: Connecti
 @both_families
 def test_pointer_sent_names_the_octet_behind_the_urgent_one(established: Connection) -> None:
     server, peer = established
-    server.send_urgent(b"abc")
+    server.send(b"abc", socket.MSG_OOB)
     assert peer.expect(URG, seq=1, ack=1, data=b"abc").urgent == len(b"abc")
     peer.send(ACK, seq=1, ack=4)
 

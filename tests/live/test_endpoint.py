@@ -179,9 +179,24 @@ def test_unknown_socket_option_is_told_and_nothing_is_called(
     conversation: Connection, opened: Session, name: str
 ) -> None:
     before = calls(opened)
-    with pytest.raises(FinwaitError, match=f"there is no socket option named '{name}'; .*; try: TCP_NODELAY"):
+    with pytest.raises(FinwaitError, match=f"there is no socket option named '{name}'; .*; try: TCP_") as caught:
         conversation.server.set_option(name, 1)
+    assert "(level, number)" in str(caught.value)
     assert calls(opened) == before
+
+
+def test_option_of_any_name_kind_and_number_is_on_the_timeline(conversation: Connection, opened: Session) -> None:
+    server = conversation.server
+    server.set_option("TCP_CONGESTION", "reno")
+    server.set_option("SO_RCVTIMEO", 1.5)
+    server.set_option((6, 18), 7000)  # TCP_USER_TIMEOUT
+    assert server.option_bytes("TCP_CONGESTION").startswith(b"reno\0")
+    assert server.option("TCP_USER_TIMEOUT") == 7000
+    assert [call[0] for call in calls(opened)][-5:-2] == [
+        "setsockopt(TCP_CONGESTION, reno)",
+        "setsockopt(SO_RCVTIMEO, 1.5)",
+        "setsockopt(TCP_USER_TIMEOUT, 7000)",
+    ]
 
 
 def test_sysctl_is_set_in_the_labs_namespace_alone(opened: Session) -> None:
