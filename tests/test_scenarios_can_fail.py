@@ -1,8 +1,8 @@
-"""No scenario conforms when its decisive answer is dropped, delayed or altered on its way.
+"""No scenario conforms when its decisive answer is dropped, delayed or mutated on its way.
 
-Over the scenarios of the main case each kind of lie is a pytest run of its own, and all kinds run at once: what drops
-an answer waits, and what alters one computes. Of all that can be done to all answers in all scenarios, a sample is
-tried, in virtual time where a kernel that has it is built; `finwait mutate` without --sample tries all of it.
+Over the scenarios of the main case each kind of mutation is a pytest run of its own, and all kinds run at once: what
+drops an answer waits, and what mutates one computes. Of all mutations of all answers in all scenarios, a sample is
+tried, in virtual time where a kernel that has it is built; `finwait mutate` without --sample tries all of them.
 """
 
 from __future__ import annotations
@@ -56,33 +56,33 @@ def end(process: subprocess.Popen[bytes], folder: Path, name: str, status: int) 
     return {result["scenario"]: result for result in map(json.loads, lines)}
 
 
-def test_no_scenario_conforms_when_its_last_answer_is_a_lie(tmp_path: Path) -> None:
+def test_no_scenario_conforms_when_its_last_answer_is_mutated(tmp_path: Path) -> None:
     ordinary = end(start(tmp_path, "ordinary", "--known-deviations"), tmp_path, "ordinary", 0)
     judged = {name: result for name, result in ordinary.items() if result["outcome"] != "unsupported"}
     assert judged
-    # one that judges no answer cannot be lied to, and says nothing about the kernel
+    # one that judges no answer has none to mutate, and says nothing about the kernel
     assert [name for name, result in judged.items() if not result.get("received")] == []
 
     started = {
-        kind: start(tmp_path, kind, f"--tamper={kind}:last", f"--tamper-after={tmp_path / 'ordinary'}")
+        kind: start(tmp_path, kind, f"--mutate-answer={kind}:last", f"--mutate-after={tmp_path / 'ordinary'}")
         for kind in KINDS
     }
     try:
-        lied = {kind: end(process, tmp_path, kind, 1) for kind, process in started.items()}
+        mutated = {kind: end(process, tmp_path, kind, 1) for kind, process in started.items()}
     finally:
         for process in started.values():
             process.kill()
             process.wait()
 
-    for kind, results in lied.items():
+    for kind, results in mutated.items():
         assert results.keys() == ordinary.keys(), kind
-        untold = [name for name in judged if not results[name].get("tampered")]
-        assert untold == [], f"{kind}: the last answer never came"
+        not_made = [name for name in judged if not results[name].get("mutated")]
+        assert not_made == [], f"{kind}: the last answer never came"
         unnoticed = [name for name in judged if results[name]["outcome"] != "deviates"]
         assert unnoticed == [], kind
 
 
-def test_no_alteration_of_a_sample_from_all_scenarios_goes_unnoticed(tmp_path: Path) -> None:
+def test_no_mutation_of_a_sample_from_all_scenarios_goes_unnoticed(tmp_path: Path) -> None:
     virtual = [spec for spec in known() if spec.kind is KernelKind.UML_VIRTUAL]
     built = [spec.name for spec in virtual if backend_of(spec, Cache.of_user()).available() is None]
     kernel = f"--kernel={(built or ['host'])[-1]}"
@@ -98,4 +98,4 @@ def test_no_alteration_of_a_sample_from_all_scenarios_goes_unnoticed(tmp_path: P
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert f"{SAMPLE} of {SAMPLE} alterations noticed" in ended.stdout
+    assert f"{SAMPLE} of {SAMPLE} mutations noticed" in ended.stdout

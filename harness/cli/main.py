@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     mutate = verbs.add_parser("mutate", help="show that scenarios can fail; further arguments are pytest's")
     mutate.add_argument("--kernel", default="host", metavar="NAME", help="whose answers [host]")
     mutate.add_argument("--run-dir", type=Path, metavar="DIR", help="where the run folders are made [reports/runs]")
-    mutate.add_argument("--sample", type=int, metavar="N", help="so many alterations, chosen at random [all]")
+    mutate.add_argument("--sample", type=int, metavar="N", help="so many mutations, chosen at random [all]")
     mutate.add_argument("--seed", type=int, default=0, metavar="S", help="of the choice [0]")
     _add_source(mutate)
     mutate.set_defaults(call=_mutate, passes_on=True)

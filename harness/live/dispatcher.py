@@ -39,7 +39,7 @@ class Dispatcher:
         wire: its wire.
         timeline: where events are recorded.
         profile: the tolerances.
-        tampering: how answers are altered before they are judged, or None.
+        mutation: how answers are mutated before they are judged, or None.
     """
 
     def __init__(
@@ -48,18 +48,18 @@ class Dispatcher:
         wire: Wire,
         timeline: Timeline,
         profile: TimingProfile,
-        tampering: Mutation | None = None,
+        mutation: Mutation | None = None,
     ) -> None:
         self.plan = plan
         self.wire = wire
         self.timeline = timeline
         self.profile = profile
-        self.tampering = tampering
+        self.mutation = mutation
         self.stopwatch = Stopwatch()
         self.settled: Callable[[], None] = lambda: None
         self.strays: list[Received] = []
         self.answers = 0
-        self.tampered = False
+        self.mutated = False
         self._connections: dict[Flow, FrameReceiver] = {}
         self.marker = Marker.of(plan)
 
@@ -77,15 +77,15 @@ class Dispatcher:
             )
         self._connections[flow] = connection
 
-    def alter(self, at: int, segment: Segment) -> list[Seen]:
+    def mutate(self, at: int, segment: Segment) -> list[Seen]:
         """Count a segment of the kernel's, over all connections of the lab, and say what is seen in its place."""
         self.answers += 1
-        if self.tampering is None or self.tampering.number != self.answers:
+        if self.mutation is None or self.mutation.number != self.answers:
             return [(at, segment)]
-        self.tampered = True
-        # patience only tells a late segment from a missing one, and which of the two a lie makes is known
+        self.mutated = True
+        # patience only tells a late segment from a missing one, and which of the two a mutation makes is known
         self.profile = msgspec.structs.replace(self.profile, patience_ns=0)
-        return self.tampering.apply(self.answers, at, segment)
+        return self.mutation.apply(self.answers, at, segment)
 
     def pump(self, wait_ns: int) -> bool:
         """Take one frame from the wire; False when none came within ``wait_ns``."""

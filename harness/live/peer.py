@@ -65,7 +65,7 @@ class Peer(Sender):
             self._last_ack = segment.ack
         relative = self.origin.from_kernel(segment)
         self.offer.note(relative)
-        for seen_at, seen in self._hub.alter(at, relative):
+        for seen_at, seen in self._hub.mutate(at, relative):
             event = Received(seen_at, seen, "", self.connection)
             self._hub.timeline.add(event)
             self._inbox.append(Arrival(event, frame, seen_at, self._hub.answers))

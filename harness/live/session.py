@@ -45,7 +45,7 @@ class Account(NamedTuple):
         replies: the last of each peer's that tells something.
         choices: what the kernel chose where alternatives were declared, a peer after the other.
         judged: the number of the last segment that an expectation took.
-        tampered: whether one was altered before it was judged.
+        mutated: whether one was mutated before it was judged.
         counters: what the kernel's TCP counters grew by; over both kernels where there are two.
     """
 
@@ -53,7 +53,7 @@ class Account(NamedTuple):
     replies: list[Reply]
     choices: list[str]
     judged: int
-    tampered: bool
+    mutated: bool
     counters: dict[str, int]
 
 
@@ -65,7 +65,7 @@ class Session:
         version: IP version, 4 or 6.
         timestamps: whether the peer offers TCP timestamps.
         hold_timers: keep the kernel's retransmission and delayed ACK timers out of the scenario.
-        tampering: how answers are altered before they are judged, or None.
+        mutation: how answers are mutated before they are judged, or None.
         tracer: listens to the kernel's tracepoints for the whole process, or None.
         bench: an open one that other sessions have before and after this one, with its own ``hold_timers``; None for
             one of the session's own. What the session opens on it is gone when the session ends.
@@ -78,7 +78,7 @@ class Session:
         version: int = 4,
         timestamps: bool = True,
         hold_timers: bool = True,
-        tampering: Mutation | None = None,
+        mutation: Mutation | None = None,
         tracer: Tracer | None = None,
         bench: EquippedLab | None = None,
     ) -> None:
@@ -91,7 +91,7 @@ class Session:
         self.bench = bench or EquippedLab(hold_timers=hold_timers, ipv6=version == 6)
         self.lab = self.bench.lab
         self._shared = bench is not None
-        self._tampering = tampering
+        self._mutation = mutation
         self._tracer = tracer
         self._endpoints: list[Endpoint] = []
         self._stack = ExitStack()
@@ -103,7 +103,7 @@ class Session:
                 opening.enter_context(self.bench)
             self.wire = self.bench.wire
             self.wire.begin()
-            self.hub = Dispatcher(self.lab.plan, self.wire, self.timeline, self.profile, self._tampering)
+            self.hub = Dispatcher(self.lab.plan, self.wire, self.timeline, self.profile, self._mutation)
             self.hub.stopwatch = self.stopwatch
             self.insight = opening.enter_context(Observer(self.bench, self.timeline, self._tracer))
             self.hub.settled = self._settled
@@ -289,6 +289,6 @@ class Session:
             replies=[peer.last_reply for peer in self.peers if peer.last_reply],
             choices=[name for peer in self.peers for name in peer.choices],
             judged=max((peer.judged for peer in self.peers), default=0),
-            tampered=self.hub.tampered,
+            mutated=self.hub.mutated,
             counters=self.insight.growth(),
         )

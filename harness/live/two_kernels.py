@@ -59,7 +59,7 @@ class PathSession:
         version: IP version, 4 or 6.
         timestamps: whether the client offers TCP timestamps.
         hold_timers: keep both kernels' retransmission and delayed ACK timers out of the scenario.
-        tampering: how segments are altered before they are judged, or None.
+        mutation: how segments are mutated before they are judged, or None.
         tracer: listens to the kernel's tracepoints for the whole process, or None.
     """
 
@@ -70,7 +70,7 @@ class PathSession:
         version: int = 4,
         timestamps: bool = True,
         hold_timers: bool = False,
-        tampering: Mutation | None = None,
+        mutation: Mutation | None = None,
         tracer: Tracer | None = None,
     ) -> None:
         self.profile = profile
@@ -80,7 +80,7 @@ class PathSession:
         self.lab = PathLab(hold_timers=hold_timers, ipv6=version == 6)
         self.links: list[Link] = []
         self._timestamps = timestamps
-        self._tampering = tampering
+        self._mutation = mutation
         self._tracer = tracer
         self._closing: Closing | None = None
         self._endpoints: list[Endpoint] = []
@@ -93,7 +93,7 @@ class PathSession:
             if not self._timestamps:
                 with self.lab.client.entered():
                     sysctls.write("net/ipv4/tcp_timestamps", "0")
-            self.path = opening.enter_context(Path(self.lab, self.timeline, self.profile, self._tampering))
+            self.path = opening.enter_context(Path(self.lab, self.timeline, self.profile, self._mutation))
             if self._tracer and not self._tracer.unavailable():
                 self._tracer.begin()
             self.insights = {
@@ -278,7 +278,7 @@ class PathSession:
             replies=[reply] if reply else [],
             choices=[reply.name] if reply and reply.name else [],
             judged=self.path.inbox.judged,
-            tampered=self.path.inbox.tampered,
+            mutated=self.path.inbox.mutated,
             counters=dict(grown),
         )
 

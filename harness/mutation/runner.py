@@ -1,4 +1,4 @@
-"""Runs each scenario once for each way in which one of its answers is altered, in one process of pytest."""
+"""Runs each scenario once for each way in which one of its answers is mutated, in one process of pytest."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from harness.plugin import recorder
 from harness.plugin.recorder import SCENARIO
 from harness.tcp.mutation import Mutation
 
-ALTERED = " ~"
-"""Stands in an altered scenario's id between its own and the tampering."""
+MUTATED = " ~"
+"""Stands in a mutated scenario's id between its own and the mutation."""
 
 Plan = Mapping[str, tuple[str, ...]]
-"""Tamperings (``KIND:NUMBER``) by scenario."""
+"""Mutations (``KIND:NUMBER``) by scenario."""
 
 
 def read_plan(path: Path) -> Plan:
     """The plan in a file.
 
     Raises:
-        FinwaitError: it cannot be read, is no plan, or names no way to tamper.
+        FinwaitError: it cannot be read, is no plan, or names no mutation.
     """
     try:
         plan = msgspec.json.decode(path.read_bytes(), type=dict[str, tuple[str, ...]])
     except (OSError, msgspec.DecodeError) as error:
         raise FinwaitError(
-            f"{path} is no plan of tamperings ({error})", hint="finwait mutate, which makes one"
+            f"{path} is no plan of mutations ({error})", hint="finwait mutate, which makes one"
         ) from error
     for text in {text for several in plan.values() for text in several}:
         Mutation.parse(text)
@@ -49,9 +49,9 @@ class MutationRunner:
         self._plan = plan
 
     def of(self, scenario: str) -> Mutation | None:
-        """How the wire lies in a scenario, by its altered id."""
-        _, altered, text = scenario.partition(ALTERED)
-        return Mutation.parse(text) if altered else None
+        """The mutation of a scenario, by its mutated id."""
+        _, mutated, text = scenario.partition(MUTATED)
+        return Mutation.parse(text) if mutated else None
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -67,7 +67,7 @@ class MutationRunner:
         rounds = self._plan[item.nodeid]
         for number, text in enumerate(rounds, 1):
             scenario = recorder.scenario_of(item)
-            scenario.id += f"{ALTERED}{text}"
+            scenario.id += f"{MUTATED}{text}"
             item.stash[SCENARIO] = scenario
             # its parent as the next: all is taken down but what the next round has as well
             following = nextitem if number == len(rounds) else item.parent

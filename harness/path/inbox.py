@@ -17,7 +17,7 @@ from harness.trace.events import Called, Timeline
 
 
 class PathArrival(NamedTuple):
-    """A segment as it is judged: a wire that lies may have altered it."""
+    """A segment as it is judged: it may have been mutated."""
 
     at: int
     segment: Segment
@@ -35,16 +35,16 @@ class Inbox:
 
     Args:
         timeline: where system calls stand.
-        tampering: how segments are altered before they are judged, or None.
+        mutation: how segments are mutated before they are judged, or None.
     """
 
-    def __init__(self, timeline: Timeline, tampering: Mutation | None) -> None:
+    def __init__(self, timeline: Timeline, mutation: Mutation | None) -> None:
         self.received = 0  # segments up to now
         self.judged = 0  # the number of the last of them that an expectation took
-        self.tampered = False
+        self.mutated = False
         self.rest_allowed = False
         self._timeline = timeline
-        self._tampering = tampering
+        self._mutation = mutation
         self._waiting: dict[Side, deque[PathArrival]] = {side: deque() for side in Side}
         self._reached: dict[Side, list[int]] = {side: [] for side in Side}
         self._judged: dict[Side, int] = dict.fromkeys(Side, 0)
@@ -56,9 +56,9 @@ class Inbox:
             return
         self.received += 1
         seen = [(passage.at, passage.tracked.segment)]
-        if self._tampering and self._tampering.number == self.received:
-            self.tampered = True
-            seen = self._tampering.apply(self.received, *seen[0])
+        if self._mutation and self._mutation.number == self.received:
+            self.mutated = True
+            seen = self._mutation.apply(self.received, *seen[0])
         for at, segment in seen:
             self._waiting[passage.side].append(PathArrival(at, segment, passage, self.received))
 

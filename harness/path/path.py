@@ -44,7 +44,7 @@ class Path(Ruling):
         lab: an entered one.
         timeline: where it goes.
         profile: the tolerances.
-        tampering: how segments are altered before they are judged, or None.
+        mutation: how segments are mutated before they are judged, or None.
         on: the processor to forward on; by default the one that this thread is on.
     """
 
@@ -53,13 +53,13 @@ class Path(Ruling):
         lab: PathLab,
         timeline: Timeline,
         profile: TimingProfile,
-        tampering: Mutation | None = None,
+        mutation: Mutation | None = None,
         *,
         on: int | None = None,
     ) -> None:
         super().__init__(self._state, self._let_go)
         self.passages = Passages()
-        self.inbox = Inbox(timeline, tampering)
+        self.inbox = Inbox(timeline, mutation)
         self.settled: Callable[[], None] = lambda: None
         self.last_reply: Reply | None = None
         self.complaints: list[str] | None = None
@@ -150,8 +150,8 @@ class Path(Ruling):
             passage = self.passages.more(entry)
             if isinstance(entry, Left):
                 self.inbox.reached(passage, entry.at)
-        if self.inbox.tampered:
-            # patience only tells a late segment from a missing one, and which of the two a lie makes is known
+        if self.inbox.mutated:
+            # patience only tells a late segment from a missing one, and which of the two a mutation makes is known
             self._profile = msgspec.structs.replace(self._profile, patience_ns=0)
         return self.inbox.received > before
 

@@ -70,7 +70,7 @@ def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, h
         version=ip_version,
         timestamps=timestamps,
         hold_timers=hold_timers,
-        tampering=runner.tampering.of(scenario.id),
+        mutation=runner.mutations.of(scenario.id),
         tracer=runner.tracer,
         bench=request.getfixturevalue("benches").get(hold_timers=hold_timers) if shared else None,
     )
@@ -133,7 +133,7 @@ def path_session(
         version=ip_version,
         timestamps=timestamps,
         hold_timers=hold_path_timers,
-        tampering=runner.tampering.of(scenario.id),
+        mutation=runner.mutations.of(scenario.id),
         tracer=runner.tracer,
     )
     with opened:

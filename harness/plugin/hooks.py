@@ -61,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(runner, "finwait-runner")
 
 
-def knowledge(config: pytest.Config) -> KnownDeviations:
+def known_deviations(config: pytest.Config) -> KnownDeviations:
     """What the options say is known of the kernel.
 
     Raises:
@@ -108,13 +108,13 @@ class Runner:
         self._planned: tuple[str, ...] = ()
         self._described = False
         option = config.option
-        after = load(option.tamper_after).results if option.tamper_after else {}
+        after = load(option.mutate_after).results if option.mutate_after else {}
         last = {name: result.received for name, result in after.items()}
-        self.tampering: MutationChoice | MutationRunner = MutationChoice(option.tamper, last)
+        self.mutations: MutationChoice | MutationRunner = MutationChoice(option.mutate_answer, last)
         if option.mutations:
-            self.tampering = MutationRunner(read_plan(option.mutations))
-            config.pluginmanager.register(self.tampering, "finwait-rounds")
-        self.knowledge = knowledge(config)
+            self.mutations = MutationRunner(read_plan(option.mutations))
+            config.pluginmanager.register(self.mutations, "finwait-mutations")
+        self.known_deviations = known_deviations(config)
         self._tracer: Tracer | None = None
         # last, so that a wrong option leaves none behind
         if self.worker:
@@ -221,13 +221,13 @@ class Runner:
         result = recorder.record(
             scenario, self.folder, call.duration, keep_capture=keep == "all", keep_evidence=keep != "none"
         )
-        if excuse := self.knowledge.excuse(result):
+        if reason := self.known_deviations.known_reason(result):
             report.outcome = "skipped"
-            report.wasxfail = excuse
+            report.wasxfail = reason
             result = msgspec.structs.replace(result, known=True)
-        elif objection := self.knowledge.objection(result):
+        elif reason := self.known_deviations.unexpected_pass(result):
             report.outcome = "failed"
-            report.longrepr = f"{item.nodeid}: {objection}"
+            report.longrepr = f"{item.nodeid}: {reason}"
         vars(report)["finwait"] = msgspec.json.encode(result).decode()
         vars(report)["finwait_misuse"] = isinstance(error, FinwaitError) and scenario.outcome is Outcome.LOST
 

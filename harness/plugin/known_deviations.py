@@ -24,7 +24,7 @@ class KnownDeviations:
     tolerated: Sequence[Baseline] = ()
     strict: Baseline | None = None
 
-    def excuse(self, result: Result) -> str:
+    def known_reason(self, result: Result) -> str:
         """Why a deviation is known; empty where it is not, or where the scenario did not deviate."""
         if result.outcome != Outcome.DEVIATES:
             return ""
@@ -36,7 +36,7 @@ class KnownDeviations:
             return f"deviates, as kernels without {result.fixed_by} do"
         return ""
 
-    def objection(self, result: Result) -> str:
+    def unexpected_pass(self, result: Result) -> str:
         """Why a scenario that conforms fails all the same: it is known to deviate; empty where nothing is wrong."""
         if self.strict is None or result.outcome != Outcome.CONFORMS:
             return ""

@@ -28,9 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--timing", choices=("calibrated", "virtual"), default="calibrated", help="the timing profile")
     group.addoption("--kernel-name", default="host", metavar="NAME", help="what the kernel is called in the reports")
     group.addoption(
-        "--tamper",
+        "--mutate-answer",
         metavar="KIND:NUMBER",
-        help="alter that answer of the kernel in every scenario, to show that it is noticed; NUMBER may be 'last'",
+        help="mutate that answer of the kernel in every scenario, to show that it is noticed; NUMBER may be 'last'",
     )
-    group.addoption("--mutations", type=Path, metavar="FILE", help="a plan of many alterations; see finwait mutate")
-    group.addoption("--tamper-after", type=Path, metavar="RUN", help="the run that tells which answer is the last")
+    group.addoption("--mutations", type=Path, metavar="FILE", help="a plan of many mutations; see finwait mutate")
+    group.addoption("--mutate-after", type=Path, metavar="RUN", help="the run that tells which answer is the last")

@@ -111,7 +111,7 @@ def record(
         choices=tuple(account.choices),
         costs=dict(session.stopwatch.spent),
         received=account.judged,
-        tampered=account.tampered,
+        mutated=account.mutated,
         counters=account.counters,
         timeline=timeline,
         capture=capture,

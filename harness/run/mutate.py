@@ -1,4 +1,4 @@
-"""Shows that every scenario can fail: alters each of the kernel's answers, and names what no scenario noticed."""
+"""Shows that every scenario can fail: mutates each of the kernel's answers, and names what no scenario noticed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelSpec
-from harness.mutation.runner import ALTERED, Plan
+from harness.mutation.runner import MUTATED, Plan
 from harness.run.jobs import REAL_LIMIT, VIRTUAL_LIMIT, Task, room, run_all
 from harness.tcp.mutation import KINDS, OF_NO_ACCOUNT
 from harness.tcp.segment import SYN
@@ -27,21 +27,21 @@ from harness.trace.runs import LoadedRun, load
 
 _SHOWN = 50
 
-_ALTERATIONS_EACH = 10_000  # pytest keeps a report of each until its end, and a guest has 256 MB
-_SECONDS_AN_ALTERATION = 0.5  # of real time, where all goes well a tenth of it
+_MUTATIONS_EACH = 10_000  # pytest keeps a report of each until its end, and a guest has 256 MB
+_SECONDS_A_MUTATION = 0.5  # of real time, where all goes well a tenth of it
 _SECONDS_EACH = 0.8 * VIRTUAL_LIMIT
 _PHASE_SECONDS = PHASE_NS / 1e9  # what a scenario of a timer waits at most before it begins
 
 
 @dataclass(frozen=True, slots=True)
 class Mutations:
-    """What came of altering answers.
+    """What came of mutating answers.
 
     Args:
-        planned: how many alterations were to be made.
-        unnoticed: those after which the scenario conformed with the same answer as before, by altered id.
-        missing: those that left no result, or came too late to alter anything.
-        left_out: how many scenarios were not altered, since they did not conform by themselves.
+        planned: how many mutations were to be made.
+        unnoticed: those after which the scenario conformed with the same answer as before, by mutated id.
+        missing: those that left no result, or came too late to mutate anything.
+        left_out: how many scenarios were not mutated, since they did not conform by themselves.
     """
 
     planned: int
@@ -51,7 +51,7 @@ class Mutations:
 
     @property
     def exit_status(self) -> int:
-        """0 when every alteration was made and noticed."""
+        """0 when every mutation was made and noticed."""
         return 1 if self.unnoticed or self.missing or not self.planned else 0
 
 
@@ -62,7 +62,7 @@ def numbers(result: Result, events: Iterable[Event]) -> range:
     return range(last + 1 if last < len(received) else 1, len(received) + 1)
 
 
-def alterations(result: Result, events: Sequence[Event]) -> Iterator[str]:
+def mutations_of(result: Result, events: Sequence[Event]) -> Iterator[str]:
     """All that can be done to a scenario's answers: ``KIND:NUMBER``.
 
     A segment that no step of it was about is one that it allows.
@@ -74,7 +74,7 @@ def alterations(result: Result, events: Sequence[Event]) -> Iterator[str]:
 
 
 def plan_of(run: LoadedRun, *, sample: int | None = None, seed: int = 0) -> Plan:
-    """Every kind of tampering with every answer, of each scenario that conformed.
+    """Every kind of mutation of every answer, of each scenario that conformed.
 
     Args:
         run: an ordinary one.
@@ -85,7 +85,7 @@ def plan_of(run: LoadedRun, *, sample: int | None = None, seed: int = 0) -> Plan
         (scenario, text)
         for scenario, result in run.results.items()
         if result.outcome == Outcome.CONFORMS
-        for text in alterations(result, run.timeline(result))
+        for text in mutations_of(result, run.timeline(result))
     ]
     chosen = every
     if sample is not None and sample < len(every):
@@ -98,22 +98,22 @@ def plan_of(run: LoadedRun, *, sample: int | None = None, seed: int = 0) -> Plan
 
 
 def judge(plan: Plan, before: Mapping[str, Result], after: Mapping[str, Result]) -> Mutations:
-    """Which alterations nobody noticed.
+    """Which mutations nobody noticed.
 
     One is noticed when the scenario does not conform any more, or has taken another of the answers that it declares.
     """
     unnoticed, missing = [], []
     for scenario, several in plan.items():
         for text in several:
-            altered = f"{scenario}{ALTERED}{text}"
-            result = after.get(altered)
-            if result is None or not result.tampered:
-                missing.append(altered)
+            mutated = f"{scenario}{MUTATED}{text}"
+            result = after.get(mutated)
+            if result is None or not result.mutated:
+                missing.append(mutated)
             elif result.outcome == Outcome.CONFORMS and (result.answer, result.choices) == (
                 before[scenario].answer,
                 before[scenario].choices,
             ):
-                unnoticed.append(altered)
+                unnoticed.append(mutated)
     left_out = sum(result.outcome != Outcome.CONFORMS for result in before.values())
     return Mutations(sum(map(len, plan.values())), tuple(unnoticed), tuple(missing), left_out)
 
@@ -123,10 +123,10 @@ def parts_of(plan: Plan, before: Mapping[str, Result], workers: int) -> list[Pla
 
     Args:
         plan: all of it.
-        before: how the scenarios went as they are: an altered one takes as long.
+        before: how the scenarios went as they are: a mutated one takes as long.
         workers: how many kernels run at a time.
     """
-    most = min(_ALTERATIONS_EACH, max(1, -(-sum(map(len, plan.values())) // workers)))
+    most = min(_MUTATIONS_EACH, max(1, -(-sum(map(len, plan.values())) // workers)))
     parts: list[dict[str, tuple[str, ...]]] = [{}]
     count, seconds = 0, 0.0
     for scenario, several in plan.items():
@@ -142,7 +142,7 @@ def parts_of(plan: Plan, before: Mapping[str, Result], workers: int) -> list[Pla
 
 @dataclass(frozen=True, slots=True)
 class Mutator:
-    """Alters the answers of one kernel.
+    """Mutates the answers of one kernel.
 
     Args:
         spec: which kernel; its files are in the cache.
@@ -157,7 +157,7 @@ class Mutator:
     console: Console
 
     def mutate(self, arguments: Sequence[str], parent: Path, *, sample: int | None = None, seed: int = 0) -> Mutations:
-        """Run a selection once as it is and once with all alterations; the run folders lie together below ``parent``.
+        """Run a selection once as it is and once with all mutations; the run folders lie together below ``parent``.
 
         Args:
             arguments: of pytest; none for all scenarios.
@@ -171,20 +171,20 @@ class Mutator:
         folder = make_folder(parent / new_name("mutate")).absolute()
         (ordinary,) = self._run([Task(self.spec, folder / "ordinary", arguments)])
         plan = plan_of(ordinary, sample=sample, seed=seed)
-        altered = self._run(
+        mutated = self._run(
             [
                 self._altered(folder, number, part, arguments)
                 for number, part in enumerate(parts_of(plan, ordinary.results, room()))
             ]
         )
-        return judge(plan, ordinary.results, {name: one for run in altered for name, one in run.results.items()})
+        return judge(plan, ordinary.results, {name: one for run in mutated for name, one in run.results.items()})
 
     def _altered(self, folder: Path, number: int, part: Plan, arguments: Sequence[str]) -> Task:
         path = folder / f"plan-{number}.json"
         write_whole(path, msgspec.json.encode(part))
         more = (f"--mutations={path}", "--captures=none")
-        limit = REAL_LIMIT + _SECONDS_AN_ALTERATION * sum(map(len, part.values()))
-        return Task(self.spec, folder / f"altered-{number}", (*more, *arguments), (path,), limit)
+        limit = REAL_LIMIT + _SECONDS_A_MUTATION * sum(map(len, part.values()))
+        return Task(self.spec, folder / f"mutated-{number}", (*more, *arguments), (path,), limit)
 
     def _run(self, tasks: Sequence[Task]) -> list[LoadedRun]:
         runs = []
@@ -201,14 +201,14 @@ class Mutator:
 def present(found: Mutations, console: Console) -> None:
     """Print what was not noticed, and the sums."""
     for title, several in (("not noticed", found.unnoticed), ("not made", found.missing)):
-        for altered in several[:_SHOWN]:
-            console.print(f"{title}: {altered}", soft_wrap=True, markup=False)
+        for mutated in several[:_SHOWN]:
+            console.print(f"{title}: {mutated}", soft_wrap=True, markup=False)
         if len(several) > _SHOWN:
-            kinds = Counter(altered.rpartition(ALTERED)[2].partition(":")[0] for altered in several)
+            kinds = Counter(mutated.rpartition(MUTATED)[2].partition(":")[0] for mutated in several)
             told = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
             console.print(f"{title}: {len(several) - _SHOWN} more; in all {told}")
     noticed = found.planned - len(found.unnoticed) - len(found.missing)
     console.print(
-        f"{noticed} of {found.planned} alterations noticed; "
+        f"{noticed} of {found.planned} mutations noticed; "
         f"{found.left_out} scenarios left out that do not conform by themselves"
     )

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_FILES = ("--baseline", "--mutations", "--tamper-after")
+_FILES = ("--baseline", "--mutations", "--mutate-after")
 _TAKE_A_VALUE = frozenset(
     (
         *_FILES,
-        *("--run-dir", "--run-name", "--captures", "--timing", "--kernel-name", "--tamper"),
+        *("--run-dir", "--run-name", "--captures", "--timing", "--kernel-name", "--mutate-answer"),
         *("-k", "-m", "-p", "-c", "-o", "-r", "-W", "-n", "--config-file", "--rootdir", "--override-ini", "--basetemp"),
         *("--tb", "--color", "--capture", "--maxfail", "--durations", "--durations-min", "--verbosity"),
         *("--report-chars", "--show-capture", "--junit-xml", "--junitxml", "--junit-prefix", "--pythonwarnings"),

@@ -1,4 +1,4 @@
-"""A wire that lies: alters one answer of the kernel before it is judged, to show that a scenario can fail. Pure."""
+"""Mutates one answer of the kernel before it is judged, to show that a scenario can fail. Pure."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ DELAY_NS = 100 * DAY.ns
 """Later than any bound: the longest is of 24 days of silence. Nobody waits for it, the time is written."""
 
 STEP = 100_003
-"""What is added to a number: so much that no altered answer is by chance another one that a scenario declares."""
+"""What is added to a number: so much that no mutated answer is by chance another one that a scenario declares."""
 
 
 def _with(**changes: Callable[[Segment], object]) -> Callable[[Seen], list[Seen]]:
-    def alter(seen: Seen) -> list[Seen]:
+    def mutate(seen: Seen) -> list[Seen]:
         at, segment = seen
         return [(at, msgspec.structs.replace(segment, **{name: change(segment) for name, change in changes.items()}))]
 
-    return alter
+    return mutate
 
 
 KINDS: Mapping[str, Callable[[Seen], list[Seen]]] = {
@@ -34,7 +34,7 @@ KINDS: Mapping[str, Callable[[Seen], list[Seen]]] = {
     "duplicate": lambda seen: [seen, seen],
     "delay": lambda seen: [(seen[0] + DELAY_NS, seen[1])],
     "seq": _with(seq=lambda segment: add(segment.seq, STEP)),
-    # without ACK the field says nothing, so the flag is altered with it
+    # without ACK the field says nothing, so the flag is mutated with it
     "ack": _with(ack=lambda segment: add(segment.ack, STEP), flags=lambda segment: segment.flags | ACK),
     "fin": _with(flags=lambda segment: segment.flags ^ FIN),
     "rst": _with(flags=lambda segment: segment.flags ^ RST),
@@ -47,7 +47,7 @@ OF_NO_ACCOUNT = frozenset({"drop", "duplicate", "delay"})
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """Which answer is altered, and how.
+    """Which answer is mutated, and how.
 
     Args:
         kind: one of ``KINDS``.
@@ -67,7 +67,7 @@ class Mutation:
         kind, _, number = text.partition(":")
         if kind not in KINDS or not number.isdecimal() or int(number) < 1:
             raise FinwaitError(
-                f"{text!r} is no way to tamper with an answer",
+                f"{text!r} is no mutation",
                 why="it is a kind and the number of a segment, counted from 1",
                 hint=" or ".join(f"{name}:1" for name in KINDS),
             )
@@ -79,15 +79,15 @@ class Mutation:
 
 
 class MutationChoice:
-    """Which answer each scenario's wire alters.
+    """Which mutation each scenario runs with.
 
     Args:
-        text: ``KIND:NUMBER`` or ``KIND:last``; None for a wire that never lies.
+        text: ``KIND:NUMBER`` or ``KIND:last``; None for no mutation.
         last: the number of the last answer that a scenario judges, from an ordinary run; the first where it is not
             known.
 
     Raises:
-        FinwaitError: no way to tamper, or ``last`` without knowing it of any scenario.
+        FinwaitError: no mutation, or ``last`` without knowing it of any scenario.
     """
 
     def __init__(self, text: str | None, last: Mapping[str, int]) -> None:
@@ -98,11 +98,11 @@ class MutationChoice:
             raise FinwaitError(
                 "which answer is the last is not known",
                 why="an ordinary run tells it",
-                hint="--tamper-after with the folder of one",
+                hint="--mutate-after with the folder of one",
             )
 
     def of(self, scenario: str) -> Mutation | None:
-        """How a scenario's wire lies, or None."""
+        """The mutation of a scenario, or None."""
         if self._always is None:
             return None
         return Mutation(self._always.kind, self._last.get(scenario) or self._always.number)

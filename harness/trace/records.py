@@ -40,7 +40,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         costs: the same by part, in ns: lab, craft, kernel, match, write.
         received: the number of the last segment of the kernel's that the scenario judged, counted over all its
             connections from 1; what came after it and was allowed decides nothing.
-        tampered: whether an answer was altered before it was judged (``--tamper``): says nothing about the kernel.
+        mutated: whether an answer was mutated before it was judged, so that this says nothing about the kernel.
         counters: what the kernel's TCP counters grew by, zeros left out.
     """
 
@@ -58,7 +58,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     costs: dict[str, int] = {}
     received: int = 0
-    tampered: bool = False
+    mutated: bool = False
     counters: dict[str, int] = {}
     timeline: str = ""
     capture: str = ""

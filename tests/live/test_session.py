@@ -129,7 +129,7 @@ def test_failure_says_what_was_expected_seen_known_and_done(opened: Session) -> 
     shutdown_wr(server)
     peer.expect(FIN, seq=1, ack=1)
     peer.send(ACK, seq=1, ack=2)
-    opened.hub.tampering = Mutation("ack", opened.hub.answers + 1)
+    opened.hub.mutation = Mutation("ack", opened.hub.answers + 1)
     peer.send(FIN, seq=1, ack=2)
     with pytest.raises(Mismatch) as raised:
         peer.expect(ACK, seq=2, ack=2)

@@ -180,9 +180,9 @@ def test_misuse_in_a_fixture_is_one_line_and_status_two(run: RunScenarios) -> No
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--tamper=lose:1"], "'lose:1' is no way to tamper with an answer; "),
-        (["--tamper=drop:last"], "which answer is the last is not known; "),
-        (["--tamper=drop:last", "--tamper-after=nowhere"], "there is no run folder nowhere; "),
+        (["--mutate-answer=lose:1"], "'lose:1' is no mutation; "),
+        (["--mutate-answer=drop:last"], "which answer is the last is not known; "),
+        (["--mutate-answer=drop:last", "--mutate-after=nowhere"], "there is no run folder nowhere; "),
         (["--baseline=nowhere.toml"], "nowhere.toml"),
         (["--run-dir=/proc/finwait"], "the run folder /proc/finwait/run cannot be made ("),
         (["--run-dir=test_s.py"], "the run folder test_s.py/run cannot be made (Not a directory); "),
@@ -306,19 +306,21 @@ def test_end(established, end):
     assert list(backwards.results) == list(reversed(plain))
 
 
-def test_wire_that_lies_is_noticed_and_said(run: RunScenarios) -> None:
+def test_mutated_answer_is_noticed_and_said(run: RunScenarios) -> None:
     ordinary = run(FOUR, "-k", "conforms", name="ordinary")
     assert ordinary.results["test_conforms"]["received"] == 2
     for kind in ("drop", "seq", "delay"):
-        ran = run(FOUR, "-k", "conforms", f"--tamper={kind}:last", f"--tamper-after={ordinary.folder}", name=kind)
+        ran = run(
+            FOUR, "-k", "conforms", f"--mutate-answer={kind}:last", f"--mutate-after={ordinary.folder}", name=kind
+        )
         assert ran.outcomes == {"test_conforms": "deviates"}
-        assert ran.results["test_conforms"]["tampered"] is True
+        assert ran.results["test_conforms"]["mutated"] is True
 
 
-def test_lie_that_is_never_told_changes_nothing(run: RunScenarios) -> None:
-    ran = run(FOUR, "-k", "conforms", "--tamper=drop:9")
+def test_mutation_of_an_answer_that_never_comes_changes_nothing(run: RunScenarios) -> None:
+    ran = run(FOUR, "-k", "conforms", "--mutate-answer=drop:9")
     assert ran.outcomes == {"test_conforms": "conforms"}
-    assert not ran.results["test_conforms"].get("tampered")
+    assert not ran.results["test_conforms"].get("mutated")
 
 
 def test_folder_with_a_space_and_one_that_is_not_there_yet(run: RunScenarios, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is excused, and what a strict baseline objects to."""
+"""Which deviations are known, and which pass a strict baseline does not expect."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ def fixed(result: Result) -> Result:
 
 
 def test_nothing_is_known_unless_said() -> None:
-    assert KnownDeviations().excuse(fixed(DROPPED)) == ""
-    assert KnownDeviations().objection(TAKEN) == ""
+    assert KnownDeviations().known_reason(fixed(DROPPED)) == ""
+    assert KnownDeviations().unexpected_pass(TAKEN) == ""
 
 
-def test_deviation_with_a_mending_commit_is_excused_where_the_harness_is_tested() -> None:
-    assert "795a7dfbc3d9" in KnownDeviations(fixes=True).excuse(fixed(DROPPED))
-    assert KnownDeviations(fixes=True).excuse(DROPPED) == ""
+def test_deviation_with_a_mending_commit_is_known_where_the_harness_is_tested() -> None:
+    assert "795a7dfbc3d9" in KnownDeviations(fixes=True).known_reason(fixed(DROPPED))
+    assert KnownDeviations(fixes=True).known_reason(DROPPED) == ""
 
 
-def test_only_a_deviation_is_ever_excused() -> None:
+def test_only_a_deviation_is_ever_known() -> None:
     known = KnownDeviations(fixes=True, tolerated=[NAMES_IT], strict=NAMES_IT)
-    assert known.excuse(fixed(LOST)) == ""
-    assert known.excuse(fixed(TAKEN)) == ""
+    assert known.known_reason(fixed(LOST)) == ""
+    assert known.known_reason(fixed(TAKEN)) == ""
 
 
-def test_named_deviation_is_excused_with_its_reason_whether_tolerated_or_strict() -> None:
-    assert KnownDeviations(tolerated=[NAMES_IT]).excuse(DROPPED) == "old"
-    assert KnownDeviations(strict=NAMES_IT).excuse(DROPPED) == "old"
+def test_named_deviation_is_known_with_its_reason_whether_tolerated_or_strict() -> None:
+    assert KnownDeviations(tolerated=[NAMES_IT]).known_reason(DROPPED) == "old"
+    assert KnownDeviations(strict=NAMES_IT).known_reason(DROPPED) == "old"
 
 
-def test_named_deviation_with_another_answer_is_not_excused() -> None:
-    assert KnownDeviations(tolerated=[OTHER_ANSWER]).excuse(DROPPED) == ""
+def test_named_deviation_with_another_answer_is_not_known() -> None:
+    assert KnownDeviations(tolerated=[OTHER_ANSWER]).known_reason(DROPPED) == ""
 
 
-def test_unexpected_pass_is_objected_to_by_the_strict_baseline_alone() -> None:
-    assert "take it off the baseline" in KnownDeviations(strict=NAMES_IT).objection(TAKEN)
-    assert KnownDeviations(tolerated=[NAMES_IT]).objection(TAKEN) == ""
-    assert KnownDeviations(strict=NAMES_IT).objection(DROPPED) == ""
+def test_unexpected_pass_is_told_by_the_strict_baseline_alone() -> None:
+    assert "take it off the baseline" in KnownDeviations(strict=NAMES_IT).unexpected_pass(TAKEN)
+    assert KnownDeviations(tolerated=[NAMES_IT]).unexpected_pass(TAKEN) == ""
+    assert KnownDeviations(strict=NAMES_IT).unexpected_pass(DROPPED) == ""

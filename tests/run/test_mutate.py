@@ -1,4 +1,4 @@
-"""Which answers are altered, and when an alteration counts as noticed."""
+"""Which answers are mutated, and when a mutation counts as noticed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import parse
 from harness.mutation.runner import MutationRunner, read_plan
 from harness.run.jobs import VIRTUAL_LIMIT, backend_of
-from harness.run.mutate import Mutator, alterations, judge, numbers, parts_of
+from harness.run.mutate import Mutator, judge, mutations_of, numbers, parts_of
 from harness.tcp.mutation import KINDS, Mutation
 from harness.tcp.segment import ACK, FIN, SYN, Flags, Segment
 from harness.trace.events import Event, Received, Sent
@@ -34,12 +34,12 @@ def answered(*flags: Flags) -> list[Event]:
     return sent + [Received(number, Segment(flags=each)) for number, each in enumerate(flags, 1)]
 
 
-def result(outcome: str = "conforms", answer: str = "", *, received: int = 0, tampered: bool = True) -> Result:
-    return Result(scenario="a", outcome=outcome, answer=answer, received=received, tampered=tampered)
+def result(outcome: str = "conforms", answer: str = "", *, received: int = 0, mutated: bool = True) -> Result:
+    return Result(scenario="a", outcome=outcome, answer=answer, received=received, mutated=mutated)
 
 
 @pytest.mark.parametrize(
-    ("flags", "judged", "altered"),
+    ("flags", "judged", "mutated"),
     [
         ([SYN | ACK, FIN | ACK, ACK], 3, [2, 3]),
         ([SYN | ACK, FIN | ACK, ACK], 2, [2]),  # what nothing judged is judged by nobody
@@ -48,13 +48,13 @@ def result(outcome: str = "conforms", answer: str = "", *, received: int = 0, ta
         ([], 0, []),
     ],
 )
-def test_answers_after_the_handshake_are_altered(flags: list[Flags], judged: int, altered: list[int]) -> None:
-    assert list(numbers(result(received=judged), answered(*flags))) == altered
+def test_answers_after_the_handshake_are_mutated(flags: list[Flags], judged: int, mutated: list[int]) -> None:
+    assert list(numbers(result(received=judged), answered(*flags))) == mutated
 
 
 def test_what_is_allowed_is_altered_in_its_fields_alone() -> None:
     judged, allowed = Received(1, Segment(flags=FIN | ACK), "1: expect"), Received(2, Segment(flags=ACK))
-    found = set(alterations(result(received=2), [judged, allowed]))
+    found = set(mutations_of(result(received=2), [judged, allowed]))
     assert found == {f"{kind}:1" for kind in KINDS} | {"seq:2", "ack:2", "fin:2", "rst:2"}
 
 
@@ -65,20 +65,18 @@ def test_what_is_allowed_is_altered_in_its_fields_alone() -> None:
         (result("lost"), 0, 0),
         (result(answer="other"), 0, 0),
         (result(answer="one"), 1, 0),
-        (result(answer="one", tampered=False), 0, 1),
+        (result(answer="one", mutated=False), 0, 1),
         (None, 0, 1),
     ],
 )
-def test_an_alteration_is_noticed_by_another_outcome_or_answer(
-    after: Result | None, unnoticed: int, missing: int
-) -> None:
+def test_a_mutation_is_noticed_by_another_outcome_or_answer(after: Result | None, unnoticed: int, missing: int) -> None:
     results = {"a ~drop:2": after} if after else {}
     found = judge({"a": ("drop:2",)}, {"a": result(answer="one"), "b": result("deviates")}, results)
     assert (len(found.unnoticed), len(found.missing), found.left_out) == (unnoticed, missing, 1)
     assert found.exit_status == (1 if unnoticed or missing else 0)
 
 
-def test_nothing_to_alter_is_no_success() -> None:
+def test_nothing_to_mutate_is_no_success() -> None:
     assert judge({}, {"a": result("deviates")}, {}).exit_status == 1
 
 
@@ -102,7 +100,7 @@ def test_the_parts_of_a_plan_are_all_of_it_and_none_too_long(
     assert max(lengths, default=0) <= -(-sum(lengths) // workers)
 
 
-def test_the_altered_id_says_how_the_wire_lies() -> None:
+def test_the_altered_id_says_the_mutation() -> None:
     rounds = MutationRunner({"a": ("drop:2",)})
     assert rounds.of("a ~drop:2") == Mutation("drop", 2)
     assert rounds.of("a") is None
@@ -134,7 +132,7 @@ def test_careless(established):
 
 
 @pytest.mark.parametrize("kernel", ["host", "uml-virtual:7.2"])
-def test_each_answer_is_altered_in_each_way_and_the_careless_scenario_is_told(tmp_path: Path, kernel: str) -> None:
+def test_each_answer_is_mutated_in_each_way_and_the_careless_scenario_is_told(tmp_path: Path, kernel: str) -> None:
     if not privilege.has_capabilities():
         pytest.skip("network namespaces need root or a user namespace")
     folder = tmp_path / "with a space"
@@ -148,7 +146,7 @@ def test_each_answer_is_altered_in_each_way_and_the_careless_scenario_is_told(tm
     found = mutator.mutate([str(folder)], tmp_path / "runs")
     assert found.planned == 2 * len(KINDS)
     assert found.missing == ()
-    told = [altered.rpartition("::")[2] for altered in found.unnoticed]
+    told = [mutated.rpartition("::")[2] for mutated in found.unnoticed]
     # it names no numbers
     assert sorted(told) == ["test_careless ~ack:2", "test_careless ~seq:2"]
 
@@ -169,7 +167,7 @@ def test_a_plan_leaves_out_what_it_does_not_name(tmp_path: Path) -> None:
     )
     lines = (tmp_path / "runs" / "x" / "results.jsonl").read_bytes().splitlines()
     results = [msgspec.json.decode(line, type=Result) for line in lines]
-    assert {one.scenario.partition("::")[2]: (one.outcome, one.tampered, one.timeline) for one in results} == {
+    assert {one.scenario.partition("::")[2]: (one.outcome, one.mutated, one.timeline) for one in results} == {
         "test_watchful ~drop:2": ("deviates", True, ""),
         "test_watchful ~seq:2": ("deviates", True, ""),
     }

@@ -1,4 +1,4 @@
-"""The wire that lies: what it does to an answer, and to which."""
+"""What a mutation does to an answer, and to which."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ segments = st.builds(
 
 
 @given(segments, st.sampled_from(sorted(KINDS)))
-def test_every_lie_is_one(segment: Segment, kind: str) -> None:
+def test_every_mutation_is_one(segment: Segment, kind: str) -> None:
     assert Mutation(kind, 1).apply(1, AT, segment) != [(AT, segment)]
 
 
@@ -54,21 +54,21 @@ def test_delayed_answer_is_later_than_any_bound() -> None:
 
 
 @pytest.mark.parametrize("text", ["drop", "drop:", "drop:0", "drop:-1", "drop:x", "lose:1", "", ":1", "last:last"])
-def test_what_is_no_way_to_tamper_is_told(text: str) -> None:
-    with pytest.raises(FinwaitError, match=r"is no way to tamper with an answer; .* try: drop:1 or "):
+def test_what_is_no_mutation_is_told(text: str) -> None:
+    with pytest.raises(FinwaitError, match=r"is no mutation; .* try: drop:1 or "):
         Mutation.parse(text)
 
 
-def test_plan_without_a_text_never_lies() -> None:
+def test_plan_without_a_text_has_none() -> None:
     assert MutationChoice(None, {"a": 3}).of("a") is None
 
 
-def test_plan_with_a_number_lies_everywhere_alike() -> None:
+def test_plan_with_a_number_is_the_same_everywhere() -> None:
     plan = MutationChoice("ack:2", {"a": 3})
     assert plan.of("a") == plan.of("b") == Mutation("ack", 2)
 
 
-def test_plan_for_the_last_lies_where_each_scenario_had_its_last() -> None:
+def test_plan_for_the_last_is_where_each_scenario_had_its_last() -> None:
     plan = MutationChoice("ack:last", {"a": 3, "silent": 0})
     assert [plan.of(name) for name in ("a", "silent", "new")] == [
         Mutation("ack", 3),
@@ -78,11 +78,11 @@ def test_plan_for_the_last_lies_where_each_scenario_had_its_last() -> None:
 
 
 @pytest.mark.parametrize("text", ["lose:last", "lose:1", "drop:0"])
-def test_plan_tells_what_is_no_way_to_tamper_before_anything_runs(text: str) -> None:
-    with pytest.raises(FinwaitError, match="is no way to tamper"):
+def test_plan_tells_what_is_no_mutation_before_anything_runs(text: str) -> None:
+    with pytest.raises(FinwaitError, match="is no mutation"):
         MutationChoice(text, {"a": 1})
 
 
 def test_plan_for_the_last_needs_to_know_which_that_is() -> None:
-    with pytest.raises(FinwaitError, match=r"which answer is the last is not known; .*--tamper-after"):
+    with pytest.raises(FinwaitError, match=r"which answer is the last is not known; .*--mutate-after"):
         MutationChoice("drop:last", {})
