@@ -16,6 +16,7 @@ export PYTHON
 .NOTPARALLEL:
 
 help:
+	@echo 'make setup      .venv with all that the others need; each of them does it first'
 	@echo 'make reproduce  what the running kernel does when the ACK of its FIN overtakes the FIN of its peer'
 	@echo 'make test       ruff, mypy, the tests of the harness and all scenarios'
 	@echo 'make bench      the figures of speed in the README'

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from harness import __version__
+from harness.cli import run_help
 from harness.errors import FinwaitError
 
 if TYPE_CHECKING:
@@ -53,82 +54,96 @@ def _parser() -> argparse.ArgumentParser:
     run = verbs.add_parser("run", help="pytest with finwait's defaults, on the running kernel", add_help=False)
     run.set_defaults(call=_run, passes_on=True)
 
-    again = verbs.add_parser("reproduce", help="show what becomes of a FIN that its own ACK overtook")
-    again.add_argument("--run-dir", type=Path, metavar="DIR", help="where the run folders are made [reports/runs]")
+    again = verbs.add_parser("reproduce", help="show how kernels treat a FIN whose acknowledgment overtook it")
+    again.add_argument("--run-dir", type=Path, metavar="DIR", help="where to put the run folders [reports/runs]")
     again.add_argument(
-        "--kernel", action="append", metavar="NAME", help="instead of host and uml:5.10; may be repeated"
+        "--kernel",
+        action="append",
+        metavar="NAME",
+        help="a kernel to show instead of host and uml:5.10; may be repeated",
     )
     _add_source(again)
     again.set_defaults(call=_reproduce, passes_on=False)
 
-    doctor = verbs.add_parser("doctor", help="what this machine offers, and what to do about what is missing")
+    doctor = verbs.add_parser("doctor", help="list what this machine offers and how to get what is missing")
     doctor.set_defaults(call=_doctor, passes_on=False)
 
-    matrix = verbs.add_parser("matrix", help="the same scenarios on several kernels; further arguments are pytest's")
-    matrix.add_argument("--kernel", action="append", required=True, metavar="NAME", help="may be repeated")
-    matrix.add_argument("--run-dir", type=Path, metavar="DIR", help="where the run folders are made [reports/runs]")
+    matrix = verbs.add_parser(
+        "matrix", help="run the same scenarios on several kernels; further arguments go to pytest"
+    )
+    matrix.add_argument("--kernel", action="append", required=True, metavar="NAME", help="a kernel; may be repeated")
+    matrix.add_argument("--run-dir", type=Path, metavar="DIR", help="where to put the run folders [reports/runs]")
     matrix.add_argument(
-        "--at-once", type=int, metavar="N", help="how many kernels at a time [as cores and memory allow]"
+        "--at-once", type=int, metavar="N", help="how many kernels to run at once [as many as cores and memory allow]"
     )
     _add_source(matrix)
     matrix.set_defaults(call=_matrix, passes_on=True)
 
-    compare = verbs.add_parser("compare", help="what changed between two runs; status 1 on a regression")
+    compare = verbs.add_parser("compare", help="show what changed between two runs; status 1 on a regression")
     compare.add_argument("before", type=Path, metavar="RUN_A")
     compare.add_argument("after", type=Path, metavar="RUN_B")
     compare.set_defaults(call=_compare, passes_on=False)
 
-    coverage = verbs.add_parser("coverage", help="what of the RFCs was tried, and what came of it")
-    coverage.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="one a kernel [the latest]")
+    coverage = verbs.add_parser("coverage", help="show which RFC requirements were tested, and the result of each")
+    coverage.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="a run folder per kernel [the latest]")
     coverage.add_argument("--write", action="store_true", help="write docs/coverage.md instead of printing")
     coverage.set_defaults(call=_coverage, passes_on=False)
 
-    mutate = verbs.add_parser("mutate", help="show that scenarios can fail; further arguments are pytest's")
-    mutate.add_argument("--kernel", default="host", metavar="NAME", help="whose answers [host]")
-    mutate.add_argument("--run-dir", type=Path, metavar="DIR", help="where the run folders are made [reports/runs]")
-    mutate.add_argument("--sample", type=int, metavar="N", help="so many mutations, chosen at random [all]")
-    mutate.add_argument("--seed", type=int, default=0, metavar="S", help="of the choice [0]")
+    mutate = verbs.add_parser(
+        "mutate", help="mutate the kernel's answers to prove that scenarios can fail; further arguments go to pytest"
+    )
+    mutate.add_argument("--kernel", default="host", metavar="NAME", help="the kernel whose answers are mutated [host]")
+    mutate.add_argument("--run-dir", type=Path, metavar="DIR", help="where to put the run folders [reports/runs]")
+    mutate.add_argument("--sample", type=int, metavar="N", help="try only N mutations, chosen at random [all]")
+    mutate.add_argument("--seed", type=int, default=0, metavar="S", help="seed of that random choice [0]")
     _add_source(mutate)
     mutate.set_defaults(call=_mutate, passes_on=True)
 
-    baseline = verbs.add_parser("baseline", help="write what deviated in a run as a baseline, for --baseline")
+    baseline = verbs.add_parser("baseline", help="print the deviations of a run as a baseline file for --baseline")
     baseline.add_argument("run", type=Path, metavar="RUN")
     baseline.set_defaults(call=_baseline, passes_on=False)
-    _add_kernels(verbs.add_parser("kernels", help="have other kernels: list, fetch, build, remove, verify"))
+    _add_kernels(verbs.add_parser("kernels", help="list, fetch, build, remove or verify kernels"))
     return parser
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--mirror", default="", metavar="URL", help="a Debian mirror [the one this machine's apt uses]")
-    parser.add_argument("--security-mirror", default="", metavar="URL", help="the same for -security suites")
-    parser.add_argument("--keyring", type=Path, metavar="FILE", help="what its indexes are signed with")
-    parser.add_argument("--insecure", action="store_true", help="take packages whose signature nobody checked")
+    parser.add_argument("--mirror", default="", metavar="URL", help="a Debian mirror [the one that apt uses here]")
+    parser.add_argument("--security-mirror", default="", metavar="URL", help="a mirror for the -security suites")
+    parser.add_argument("--keyring", type=Path, metavar="FILE", help="the keys that sign the mirror's indexes")
+    parser.add_argument("--insecure", action="store_true", help="accept packages without checking their signature")
 
 
 def _add_kernels(kernels: argparse.ArgumentParser) -> None:
     kernels.set_defaults(call=_kernels, passes_on=False)
     actions = kernels.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("list", help="what is here, and what can be had")
+    actions.add_parser("list", help="list the kernels that are here and those that can be fetched or built")
     fetch = actions.add_parser("fetch", help="download a kernel's packages, signatures checked")
     fetch.add_argument("name", metavar="NAME")
-    fetch.add_argument("--renew", action="store_true", help="ask again what the newest version is")
+    fetch.add_argument("--renew", action="store_true", help="look for a newer version")
     _add_source(fetch)
     build = actions.add_parser("build", help="build a kernel with virtual time")
     build.add_argument("name", nargs="?", default="", metavar="NAME", help="such as uml-virtual:7.2")
-    build.add_argument("--tree", type=Path, metavar="DIR", help="a source tree of your own; it is only read")
-    build.add_argument("-j", "--jobs", type=int, metavar="N", help="compilers at once [one a processor]")
+    build.add_argument("--tree", type=Path, metavar="DIR", help="a source tree of your own, which is only read")
+    build.add_argument(
+        "-j", "--jobs", type=int, metavar="N", help="number of compilers to run at once [one per processor]"
+    )
     _add_source(build)
-    remove = actions.add_parser("remove", help="take a kernel out of the cache")
+    remove = actions.add_parser("remove", help="remove a kernel from the cache")
     remove.add_argument("name", metavar="NAME")
     actions.add_parser("verify", help="check every file in the cache against its hash")
 
 
 def _run(options: argparse.Namespace, _: Console) -> int:
+    if {"-h", "--help"}.intersection(options.rest):
+        print(run_help.TEXT, end="")
+        return 0
+
     import pytest
 
     from harness.run.selection import select
 
-    status = int(pytest.main([*select(options.rest, CHECKOUT).arguments]))
+    rest = ["--help" if one == "--help-pytest" else one for one in options.rest]
+    status = int(pytest.main([*select(rest, CHECKOUT).arguments]))
     # pytest's own number for a usage error is 4
     return 2 if status == pytest.ExitCode.USAGE_ERROR else status
 

@@ -1,0 +1,34 @@
+"""The one screen that ``finwait run --help`` prints."""
+
+TEXT = """\
+usage: finwait run [OPTIONS] [SCENARIO ...]
+
+Run scenarios against the running kernel and report where its TCP deviates.
+A SCENARIO is a folder, a file or FILE::TEST; without one all scenarios run.
+
+which scenarios
+  -k EXPRESSION         those whose names match, such as -k "fin and not data"
+  -n auto               in parallel, one process per processor
+  -x                    stop at the first deviation
+  --collect-only -q     list the scenarios and run none
+
+what is kept
+  --run-dir DIR         where to put the run folder [reports/runs]
+  --run-name NAME       its name [the time in UTC]
+  --captures WHICH      none, deviating or all [deviating]
+
+what counts as a failure
+  --baseline FILE       exactly the deviations that FILE names must occur
+  --known-deviations    deviations that are known do not fail
+
+Every other option of pytest works as well: finwait run --help-pytest
+
+examples
+  finwait run                              all scenarios
+  finwait run -k disorder -x               the case of docs/disorder.md
+  finwait run scenarios/closing            one theme
+  sudo .venv/bin/python -m harness run     as root, with tracepoints as evidence
+
+exit status: 0 all conform, 1 something deviates, 2 a mistake in the command
+or a scenario, 5 no scenario was selected
+"""
