@@ -7,6 +7,7 @@ from typing import Self
 
 from harness.errors import Unsupported
 from harness.probes import sockets
+from harness.probes.counters import Counters
 from harness.probes.sockets import Diag
 from harness.wire.capture import Wire
 from netns.lab import Lab
@@ -38,6 +39,7 @@ class EquippedLab:
             opening.enter_context(self.lab)
             self.wire = Wire(self.lab.peer)
             opening.callback(self.wire.close)
+            self.counters = opening.enter_context(Counters(self.lab.kernel))
             try:
                 self.diag = opening.enter_context(sockets.open_diag(self.lab.kernel))
             except Unsupported as error:

@@ -11,6 +11,7 @@ from harness.errors import Unsupported
 from harness.live.lab_pool import EquippedLab
 from harness.live.peer import Peer
 from harness.probes import counters, sockets
+from harness.probes.counters import Snapshot
 from harness.probes.sockets import Address, SocketState
 from harness.probes.tracepoints import Tracer
 from harness.tcp.timing import format_ms
@@ -38,8 +39,9 @@ class Observer:
         self._timeline = timeline
         self._tracer = tracer
         self._diag = bench.diag
-        self._before: dict[str, int] = {}
-        self._grown: dict[str, int] | None = None
+        self._counters = bench.counters
+        self._before: Snapshot = ()
+        self._end: Snapshot | None = None
         self._states: dict[int, SocketState | None] = {}
         self._traced_up_to = time.time_ns()
 
@@ -51,11 +53,11 @@ class Observer:
             self._tracer = None
         else:
             self._tracer.begin()
-        self._before = counters.read(self._lab.kernel)
+        self._before = self._counters.read()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._grown = self.growth()
+        self._end = self._counters.read()
 
     def look(self, peer: Peer) -> None:
         """Record the state of a connection's socket where it changed."""
@@ -113,9 +115,7 @@ class Observer:
 
     def growth(self) -> dict[str, int]:
         """What the kernel's TCP counters grew by since the session began, up to now or up to its end."""
-        if self._grown is not None:
-            return self._grown
-        return counters.growth(self._before, counters.read(self._lab.kernel))
+        return counters.growth(self._before, self._end or self._counters.read())
 
     def summary(self, peers: Iterable[Peer]) -> list[str]:
         """Lines on what the kernel knew: how the states went, drops, where the socket is now, telling counters."""

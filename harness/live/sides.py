@@ -13,6 +13,7 @@ from harness.errors import Unsupported
 from harness.live.observer import COMMON, shown, state_changes
 from harness.path.rules import Side
 from harness.probes import counters, sockets
+from harness.probes.counters import Counters, Snapshot
 from harness.probes.sockets import Address, Diag, SocketState
 from harness.probes.tracepoints import Tracer
 from harness.trace.events import Probed, Timeline
@@ -46,8 +47,8 @@ class SideObserver:
         self._tracer = tracer
         self._stack = ExitStack()
         self._diag: Diag | None = None
-        self._before: dict[str, int] = {}
-        self._grown: dict[str, int] | None = None
+        self._before: Snapshot = ()
+        self._end: Snapshot | None = None
         self._states: dict[int, SocketState | None] = {}
         self._traced_up_to = time.time_ns()
 
@@ -61,11 +62,12 @@ class SideObserver:
             self._diag = self._stack.enter_context(sockets.open_diag(self._namespace))
         except Unsupported as error:
             self.missing["sock_diag"] = str(error)
-        self._before = counters.read(self._namespace)
+        self._counters = self._stack.enter_context(Counters(self._namespace))
+        self._before = self._counters.read()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._grown = self.growth()
+        self._end = self._counters.read()
         self._stack.close()
 
     def _ends(self, link: Link) -> tuple[Address, Address]:
@@ -103,9 +105,7 @@ class SideObserver:
 
     def growth(self) -> dict[str, int]:
         """What the kernel's TCP counters grew by since the session began, up to now or up to its end."""
-        if self._grown is not None:
-            return self._grown
-        return counters.growth(self._before, counters.read(self._namespace))
+        return counters.growth(self._before, self._end or self._counters.read())
 
     def summary(self, links: Iterable[Link]) -> list[str]:
         """Lines on what this kernel knew: how the states went, where each socket is now, telling counters."""

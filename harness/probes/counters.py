@@ -3,60 +3,72 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from functools import cache
+from typing import Self
 
 from netns.enter import Namespace
 
 _FILES = ("/proc/thread-self/net/snmp", "/proc/thread-self/net/netstat")
 _GROUPS = (b"Tcp", b"TcpExt", b"Ip", b"IpExt", b"Icmp")
-_ENOUGH = 65536  # both files together have about 5 KiB
+_ENOUGH = 65536  # each has about 4 KiB
 
 # Not counts but settings and levels, which have no growth (RFC 4022; net/ipv4/proc.c prints MaxConn as -1).
 _LEVELS = frozenset(
     ("TcpRtoAlgorithm", "TcpRtoMin", "TcpRtoMax", "TcpMaxConn", "TcpCurrEstab", "IpForwarding", "IpDefaultTTL")
 )
 
+Snapshot = Sequence[bytes]
+"""The kernel's text at one moment, taken apart only where somebody asks what grew: it is 5 KiB, at every scenario."""
 
-def read(namespace: Namespace) -> dict[str, int]:
-    """The namespace's counters, named as nstat names them (``TcpExtTCPChallengeACK``).
+
+class Counters:
+    """The counters of one namespace; a context manager. It keeps the namespace alive until it is closed.
 
     TCP counts IPv4 and IPv6 together; the Ip and Icmp groups are those of IPv4.
 
     Raises:
         OSError: /proc is not mounted, or shows another pid namespace.
     """
-    with namespace.entered():
-        # what is opened here shows this namespace; nothing is kept open, since that would keep the namespace alive
-        descriptors = [os.open(name, os.O_RDONLY | os.O_CLOEXEC) for name in _FILES]
-    counters: dict[str, int] = {}
-    try:
-        for descriptor in descriptors:
-            counters |= parse(_content(descriptor))
-    finally:
-        for descriptor in descriptors:
+
+    def __init__(self, namespace: Namespace) -> None:
+        with namespace.entered():
+            # what is opened here shows this namespace, wherever it is read
+            self._descriptors = [os.open(name, os.O_RDONLY | os.O_CLOEXEC) for name in _FILES]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in self._descriptors:
             os.close(descriptor)
-    return counters
+
+    def read(self) -> Snapshot:
+        """The counters as they are now."""
+        # each file is a single record, which one read gives whole (seq_read_iter, fs/seq_file.c)
+        return [os.pread(descriptor, _ENOUGH, 0) for descriptor in self._descriptors]
 
 
-def _content(descriptor: int) -> bytes:
-    parts = []
-    while part := os.read(descriptor, _ENOUGH):
-        parts.append(part)
-    return b"".join(parts)
+def growth(before: Snapshot, after: Snapshot) -> dict[str, int]:
+    """What each counter grew by between two reads of the same namespace, zeros and levels left out.
 
-
-def parse(content: bytes) -> dict[str, int]:
-    """The counters in the text of a file: lines in pairs, a group's names and then its values.
-
-    A last line without its partner is left out.
+    They are named as nstat names them (``TcpExtTCPChallengeACK``).
     """
-    lines = content.splitlines()
-    counters: dict[str, int] = {}
-    for titles, values in zip(lines[::2], lines[1::2], strict=False):
-        if titles.partition(b":")[0] in _GROUPS:
-            counters.update(zip(_names(titles), map(int, values.split()[1:]), strict=False))
-    return counters
+    return {
+        name: int(now) - int(then)
+        for titles, was, now_is in _changed(before, after)
+        for name, then, now in zip(_names(titles), was.split()[1:], now_is.split()[1:], strict=False)
+        if then != now and name not in _LEVELS
+    }
+
+
+def _changed(before: Snapshot, after: Snapshot) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """A group's line of names and its two lines of values, where these differ; the lines stand in pairs."""
+    for old, new in zip(before, after, strict=True):
+        earlier, later = old.splitlines(), new.splitlines()
+        for titles, was, now_is in zip(later[::2], earlier[1::2], later[1::2], strict=False):
+            if was != now_is and titles.partition(b":")[0] in _GROUPS:
+                yield titles, was, now_is
 
 
 @cache
@@ -64,10 +76,3 @@ def _names(titles: bytes) -> tuple[str, ...]:
     # the same lines for as long as the machine runs
     group, *names = titles.decode("ascii").split()
     return tuple(group.removesuffix(":") + name for name in names)
-
-
-def growth(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
-    """What each counter grew by between two reads of the same namespace, zeros and levels left out."""
-    return {
-        name: grown for name, value in after.items() if (grown := value - before.get(name, 0)) and name not in _LEVELS
-    }

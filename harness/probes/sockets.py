@@ -12,6 +12,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Self
 
 import msgspec
@@ -61,8 +62,7 @@ class SocketState(msgspec.Struct, frozen=True, kw_only=True):
             too), time-wait, window probe.
         expires_ms: until then.
         retransmits: of the segment that is due, since it was last acknowledged.
-        info: TCP_INFO, which is the only way to it once the socket is closed; None for mini-sockets, and where the
-            caller may not see it.
+        packed_info: see ``info``; empty for mini-sockets, and where the caller may not see it.
     """
 
     state: str
@@ -75,7 +75,12 @@ class SocketState(msgspec.Struct, frozen=True, kw_only=True):
     timer: str
     expires_ms: int
     retransmits: int
-    info: tcp_info.TcpInfo | None = None
+    packed_info: bytes = b""
+
+    @property
+    def info(self) -> tcp_info.TcpInfo | None:
+        """TCP_INFO, which is the only way to it once the socket is closed; None where there is none."""
+        return tcp_info.parse(self.packed_info) if self.packed_info else None
 
 
 class Diag:
@@ -128,10 +133,7 @@ def look(diag: Diag, version: int, local: Address, remote: Address | None) -> So
     Raises:
         Unsupported: the kernel refuses to look.
     """
-    family = _FAMILIES[version]
-    there = remote or ("0.0.0.0" if version == 4 else "::", 0)  # noqa: S104  (no address, not every address)
-    identity = _ID.pack(local[1], there[1], _packed(family, local[0]), _packed(family, there[0]))
-    _send(diag, family, identity + _ID_REST.pack(0, _NO_COOKIE), flags=0)
+    _send(diag, _FAMILIES[version], _identity(version, local, remote), flags=0)
     for kind, body in _messages(diag):
         if kind == _NLMSG_ERROR:
             _check_refusal(body)
@@ -196,6 +198,14 @@ def _unsupported(number: int) -> Unsupported:
     )
 
 
+@lru_cache(maxsize=64)
+def _identity(version: int, local: Address, remote: Address | None) -> bytes:
+    family = _FAMILIES[version]
+    there = remote or ("0.0.0.0" if version == 4 else "::", 0)  # noqa: S104  (no address, not every address)
+    ends = _ID.pack(local[1], there[1], _packed(family, local[0]), _packed(family, there[0]))
+    return ends + _ID_REST.pack(0, _NO_COOKIE)
+
+
 def _packed(family: int, host: str) -> bytes:
     return socket.inet_pton(family, host).ljust(16, b"\0")
 
@@ -210,7 +220,6 @@ def parse(body: bytes) -> SocketState:
     source_port, target_port, source, target = _ID.unpack_from(body, _MESSAGE.size)
     expires, rqueue, wqueue, _, inode = _MESSAGE_REST.unpack_from(body, _MESSAGE.size + _ID_SIZE)
     attributes = dict(_attributes(body[_MESSAGE.size + _ID_SIZE + _MESSAGE_REST.size :]))
-    info = attributes.get(_INFO)
     # every full socket is given this attribute, no mini-socket is (inet_diag_msg_attrs_fill)
     mini = _SHUTDOWN not in attributes
     return SocketState(
@@ -224,7 +233,7 @@ def parse(body: bytes) -> SocketState:
         timer=_TIMERS[timer] if timer < len(_TIMERS) else str(timer),
         expires_ms=expires,
         retransmits=retransmits,
-        info=tcp_info.parse(info) if info else None,
+        packed_info=attributes.get(_INFO, b""),
     )
 
 
