@@ -143,7 +143,9 @@ def _run(options: argparse.Namespace, _: Console) -> int:
     from harness.run.selection import select
 
     rest = ["--help" if one == "--help-pytest" else one for one in options.rest]
-    status = int(pytest.main([*select(rest, CHECKOUT).arguments]))
+    # the command itself is what is imported already, and no assert of it is for pytest to explain
+    quiet = ("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning")
+    status = int(pytest.main([*quiet, *select(rest, CHECKOUT).arguments]))
     # pytest's own number for a usage error is 4
     return 2 if status == pytest.ExitCode.USAGE_ERROR else status
 
