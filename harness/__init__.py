@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         in_shared_lab,
         owned_and_orphaned,
         requirement,
-        takes,
+        waits,
         with_and_without_timestamps,
     )
     from harness.tcp.ip import BROADCAST_MAC, Envelope, IpHeader
@@ -50,7 +50,7 @@ _HOMES = {
         "in_shared_lab",
         "owned_and_orphaned",
         "requirement",
-        "takes",
+        "waits",
         "with_and_without_timestamps",
     ),
     "harness.tcp.segment": (
@@ -128,7 +128,7 @@ __all__ = [
     "shutdown_rdwr",
     "shutdown_wr",
     "shutdown_wr_then_close",
-    "takes",
+    "waits",
     "with_and_without_timestamps",
 ]
 

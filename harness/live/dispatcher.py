@@ -56,7 +56,7 @@ class Dispatcher:
         self.profile = profile
         self.mutation = mutation
         self.stopwatch = Stopwatch()
-        self.settled: Callable[[], None] = lambda: None
+        self.after_step: Callable[[], None] = lambda: None
         self.strays: list[Received] = []
         self.answers = 0
         self.mutated = False

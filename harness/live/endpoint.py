@@ -36,7 +36,7 @@ class Endpoint:
         sock: the socket, in the namespace of the kernel under test.
         namespace: that namespace.
         timeline: where calls are recorded.
-        settled: called after each call, so that probes can look.
+        after_step: called after each call, so that probes can look.
         connection: its number on the timeline.
         side: ``client`` or ``server`` where both ends are kernels.
     """
@@ -46,7 +46,7 @@ class Endpoint:
         sock: socket.socket,
         namespace: Namespace,
         timeline: Timeline,
-        settled: Callable[[], None] = lambda: None,
+        after_step: Callable[[], None] = lambda: None,
         connection: int = 1,
         side: str = "",
     ) -> None:
@@ -58,7 +58,7 @@ class Endpoint:
         self._namespace = namespace
         self._sysctls_before: dict[str, str] = {}
         self._timeline = timeline
-        self._settled = settled
+        self._after_step = after_step
 
     def _call(self, name: str, function: Callable[[], T], show: Callable[[T], str] = lambda _: "0") -> T:
         at = time.time_ns()
@@ -73,7 +73,7 @@ class Endpoint:
     def _record(self, at: int, name: str, result: str) -> None:
         step = self._timeline.step(name)
         self._timeline.add(Called(at, time.time_ns(), name, result, step, self.connection, self.side))
-        self._settled()
+        self._after_step()
 
     def bind(self, host: str, port: int) -> None:
         """bind(2)."""
@@ -87,7 +87,8 @@ class Endpoint:
         """accept(2): the connected endpoint, numbered as ``connection`` on the timeline."""
         accepted = self._call("accept()", self.socket.accept, lambda pair: f"{pair[1][0]} port {pair[1][1]}")[0]
         # kept by the listener too: one that the scenario lets go must not be closed, and send a FIN, before its end
-        self.accepted.append(Endpoint(accepted, self._namespace, self._timeline, self._settled, connection, self.side))
+        shared = (self._namespace, self._timeline, self._after_step)
+        self.accepted.append(Endpoint(accepted, *shared, connection, self.side))
         return self.accepted[-1]
 
     def connect(self, address: tuple[str, int], *, wait: bool = True) -> None:

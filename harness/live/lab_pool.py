@@ -23,14 +23,14 @@ class EquippedLab:
         hold_timers: keep the kernel's retransmission and delayed ACK timers out.
         ipv6: whether IPv6 will be used beside IPv4.
 
-    ``spent`` says why no other session may have it; empty where one may.
+    ``unusable`` says why no other session may have it; empty where one may.
     """
 
     def __init__(self, *, hold_timers: bool = True, ipv6: bool = True) -> None:
         self.lab = Lab(hold_timers=hold_timers, ipv6=ipv6)
         self.diag: Diag | None = None
         self.missing: dict[str, str] = {}
-        self.spent = ""
+        self.unusable = ""
         self._peers = 0
         self._stack = ExitStack()
 
@@ -79,7 +79,7 @@ class LabPool:
     def get(self, *, hold_timers: bool = True) -> EquippedLab:
         """A bench with nothing on it."""
         bench = self._open.get(hold_timers)
-        if bench is not None and bench.spent:
+        if bench is not None and bench.unusable:
             del self._open[hold_timers]
             bench.__exit__()
             bench = None

@@ -142,7 +142,7 @@ class Peer(Sender):
         if arrival is None and not silence:
             raise Mismatch(expectation.describe(), "nothing, and the kernel has taken in all it was sent")
         if arrival is None:
-            self._hub.settled()
+            self._hub.after_step()
             self.last_reply = Reply(silence, Segment(flags=NONE), 0, expectation)
             self.choices.append(silence)
         elif not alternatives:
@@ -184,7 +184,7 @@ class Peer(Sender):
                 self._settle(arrival, f"{step}: not as expected")
                 raise
             self._settle(arrival, f"{step}: {name}" if name else step)
-        self._hub.settled()
+        self._hub.after_step()
         reply = Reply(name, arrival.event.segment, max(0, arrival.at - cause.end), expectation)
         self.last_elapsed = reply.elapsed_ns
         if name:
@@ -245,7 +245,7 @@ class Peer(Sender):
             elapsed = arrival.at - self._cause(arrival.at).end
             self._settle(arrival, f"{step}: broken")
             raise Mismatch([f"> silence for {for_}"], f"> {arrival.event.segment}   at +{format_ms(max(0, elapsed))}")
-        self._hub.settled()
+        self._hub.after_step()
 
     def allow(
         self, flags: Flags, *, seq: Number | None = None, ack: Number | None = None, **fields: Unpack[PatternFields]

@@ -70,7 +70,7 @@ class Sender:
             self._waiting.append(self._hub.timeline.step(f"send {segment}"))
         with self._hub.stopwatch.part("kernel"):
             self._hub.wire.send(frames)
-        self._hub.settled()
+        self._hub.after_step()
 
     def send_as(self, envelope: Envelope, *segments: Segment) -> None:
         """Put segments on the wire in an IP header that is not the usual one; see ``send_together``."""
@@ -80,7 +80,7 @@ class Sender:
         for segment in segments:
             self._waiting.append(self._hub.timeline.step(f"send {segment} as {envelope}"))
         self._hub.wire.send(frames)
-        self._hub.settled()
+        self._hub.after_step()
 
     def send_icmp(self, kind: str, quoting: Segment, *, mtu: int = 0, quoted: int = icmp.WHOLE_HEADER) -> None:
         """Send an ICMP error about a segment of the kernel's, in relative numbers; see ``harness.wire.icmp.error``."""
@@ -91,7 +91,7 @@ class Sender:
         self._hub.timeline.step(f"send ICMP {text}")
         self._hub.timeline.add(Probed(self._last_sent, "sent ICMP", text, connection=self.connection))
         self._hub.wire.send([frame])
-        self._hub.settled()
+        self._hub.after_step()
 
     def note_sent(self, at: int, segment: Segment, frame: int) -> None:
         """An own segment passed the capture: now its time is known."""

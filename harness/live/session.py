@@ -106,7 +106,7 @@ class Session:
             self.hub = Dispatcher(self.lab.plan, self.wire, self.timeline, self.profile, self._mutation)
             self.hub.stopwatch = self.stopwatch
             self.insight = opening.enter_context(Observer(self.bench, self.timeline, self._tracer))
-            self.hub.settled = self._settled
+            self.hub.after_step = self._after_step
             self._stack = opening.pop_all()
         return self
 
@@ -121,14 +121,14 @@ class Session:
 
     def _clear(self) -> None:
         """Leave the bench as it was; what cannot be cleared away spends it."""
-        self.bench.spent = "a session did not get as far as to clear it"
+        self.bench.unusable = "a session did not get as far as to clear it"
         for endpoint in reversed(self._endpoints):
             endpoint.restore_sysctls()
         # the wire keeps its order: when the marker is answered, so are the resets and what closing sent
         self.hub.flush()
-        self.bench.spent = self.insight.left_behind(self.peers)
+        self.bench.unusable = self.insight.left_behind(self.peers)
 
-    def _settled(self) -> None:
+    def _after_step(self) -> None:
         with self.stopwatch.part("probe"):
             for peer in self.peers:
                 self.insight.look(peer)
@@ -143,7 +143,7 @@ class Session:
         """
         own = self.lab.plan.kernel.address(self.version) if address is None else address
         made = open_socket(self.lab.kernel, self.version, own, check_range("port", port, 16))
-        self._endpoints.append(Endpoint(made, self.lab.kernel, self.timeline, self._settled, connection))
+        self._endpoints.append(Endpoint(made, self.lab.kernel, self.timeline, self._after_step, connection))
         return self._endpoints[-1]
 
     def unbound_socket(self, connection: int = 1) -> Endpoint:
@@ -152,7 +152,7 @@ class Session:
         made = open_unbound(self.lab.kernel, self.version)
         step = self.timeline.step("socket()")
         self.timeline.add(Called(at, time.time_ns(), "socket()", "0", step, connection))
-        self._endpoints.append(Endpoint(made, self.lab.kernel, self.timeline, self._settled, connection))
+        self._endpoints.append(Endpoint(made, self.lab.kernel, self.timeline, self._after_step, connection))
         return self._endpoints[-1]
 
     def listen(self, port: int = SERVICE_PORT, backlog: int = 16, *, address: str | None = None) -> Endpoint:

@@ -77,7 +77,7 @@ NUMBERS: Mapping[str, Numbers] = {
 
 
 def reach(
-    session: Session, listener: Endpoint | None, state: str, held: str = OWNED, opened: str = PASSIVELY
+    session: Session, listener: Endpoint | None, state: str, ownership: str = OWNED, opening: str = PASSIVELY
 ) -> Connection:
     """Bring a new connection into a state, between a new pair of ports, and make sure by sock_diag that it is there.
 
@@ -85,8 +85,8 @@ def reach(
         session: in whose lab.
         listener: who accepts the connection; None for a new one. ``unaccepted`` connections have a new one in any case.
         state: one of ``STATES``.
-        held: one of ``WAYS[state]``.
-        opened: ``passively`` (the peer connects) or ``actively`` (the kernel under test does), from ESTABLISHED on.
+        ownership: one of ``WAYS[state]``.
+        opening: ``passively`` (the peer connects) or ``actively`` (the kernel under test does), from ESTABLISHED on.
 
     Returns:
         The kernel's end and the peer's. Of an unaccepted connection and in LISTEN, the kernel's end is the listener.
@@ -96,28 +96,28 @@ def reach(
         FinwaitError: there is no such way, or sock_diag sees the connection in another state.
         Unsupported: sock_diag shows nothing on this machine.
     """
-    if held not in WAYS.get(state, ()) or (opened == ACTIVELY and held == UNACCEPTED):
+    if ownership not in WAYS.get(state, ()) or (opening == ACTIVELY and ownership == UNACCEPTED):
         raise FinwaitError(
-            f"no connection can be {held} in {state}" + (" when opened actively" if opened == ACTIVELY else ""),
+            f"no connection can be {ownership} in {state}" + (" when opened actively" if opening == ACTIVELY else ""),
             hint=", ".join(WAYS.get(state, STATES)),
         )
     if state in _UNOPENED:
-        connection = _UNOPENED[state](session, held)
+        connection = _UNOPENED[state](session, ownership)
     else:
-        connection = _open(session, listener, held, opened)
+        connection = _open(session, listener, ownership, opening)
         for step in _STEPS[state]:
-            step(connection, held)
-    confirm(session, connection.peer, state, held)
+            step(connection, ownership)
+    expect_state(session, connection.peer, state, ownership)
     return connection
 
 
 # -- states before the handshake is through
 
 
-def _closed(session: Session, held: str) -> Connection:
+def _closed(session: Session, ownership: str) -> Connection:
     server = session.socket()
     peer = session.new_peer(server.port)
-    if held == ORPHANED:
+    if ownership == ORPHANED:
         server.close()
     return Connection(server, peer)
 
@@ -135,9 +135,9 @@ def _syn_sent(session: Session, _: str) -> Connection:
     return Connection(client, peer)
 
 
-def _syn_received(session: Session, held: str) -> Connection:
+def _syn_received(session: Session, ownership: str) -> Connection:
     """After the peer's SYN, or after two that crossed (RFC 9293 3.5, figure 7)."""
-    server, peer = _syn_sent(session, held) if held == OWNED else _listen(session, held)
+    server, peer = _syn_sent(session, ownership) if ownership == OWNED else _listen(session, ownership)
     peer.send(SYN, seq=0, options=session.syn_options)
     peer.expect(SYN, seq=0, ack=1)
     peer.craft.timestamps = session.timestamps
@@ -157,12 +157,12 @@ def new_listener(session: Session) -> Endpoint:
     return session.listen(SERVICE_PORT + len(session.peers))
 
 
-def _open(session: Session, listener: Endpoint | None, held: str, opened: str) -> Connection:
-    if held == UNACCEPTED:
-        server, peer = _syn_received(session, held)
+def _open(session: Session, listener: Endpoint | None, ownership: str, opening: str) -> Connection:
+    if ownership == UNACCEPTED:
+        server, peer = _syn_received(session, ownership)
         peer.send(ACK, seq=1, ack=1)
         return Connection(server, peer)
-    if opened == ACTIVELY:
+    if opening == ACTIVELY:
         return session.connect()
     return session.establish(listener or new_listener(session))
 
@@ -170,12 +170,12 @@ def _open(session: Session, listener: Endpoint | None, held: str, opened: str) -
 # -- the way from ESTABLISHED on
 
 
-def _end(connection: Connection, held: str) -> None:
-    (close if held == ORPHANED else shutdown_wr)(connection.server)
+def _end(connection: Connection, ownership: str) -> None:
+    (close if ownership == ORPHANED else shutdown_wr)(connection.server)
 
 
-def _finish_first(connection: Connection, held: str) -> None:
-    _end(connection, held)
+def _finish_first(connection: Connection, ownership: str) -> None:
+    _end(connection, ownership)
     connection.peer.expect(FIN, seq=1, ack=1)
 
 
@@ -198,8 +198,8 @@ def _take_first_fin(connection: Connection, _: str) -> None:
     connection.peer.expect(ACK, seq=1, ack=2)
 
 
-def _finish_second(connection: Connection, held: str) -> None:
-    _end(connection, held)
+def _finish_second(connection: Connection, ownership: str) -> None:
+    _end(connection, ownership)
     connection.peer.expect(FIN, seq=1, ack=2)
 
 
@@ -217,19 +217,19 @@ _STEPS: Mapping[str, tuple[Callable[[Connection, str], None], ...]] = {
 # -- what sock_diag says
 
 
-def confirm(session: Session, peer: Peer, state: str, held: str | None = None) -> None:
-    """Make sure that a connection is in a state; ``held`` too where one is given.
+def expect_state(session: Session, peer: Peer, state: str, ownership: str | None = None) -> None:
+    """Make sure that a connection is in a state; ``ownership`` too where one is given.
 
     Raises:
         FinwaitError: it is in another.
         Unsupported: sock_diag shows nothing on this machine.
     """
     now = session.insight.find(peer, listening=state == "LISTEN")
-    if not _is(now, state, held):
+    if not _is(now, state, ownership):
         session.hub.flush()  # what the peer sent last may not have been taken in yet
         now = session.insight.find(peer, listening=state == "LISTEN")
-    if not _is(now, state, held):
-        wanted = f"{state}, {held}" if held else state
+    if not _is(now, state, ownership):
+        wanted = f"{state}, {ownership}" if ownership else state
         raise FinwaitError(
             f"the connection from port {peer.flow.peer_port} is not in {wanted}: sock_diag sees {_shown(now)}",
             why="the segments on the way there were the expected ones, so the kernel's state differs from the RFC's",
@@ -248,12 +248,12 @@ def state_of(session: Session, peer: Peer) -> str:
     return now.state if now else "CLOSED"
 
 
-def _is(now: SocketState | None, state: str, held: str | None) -> bool:
+def _is(now: SocketState | None, state: str, ownership: str | None) -> bool:
     if now is None:
         return state == "CLOSED"
     # the process that owns a connection in TIME-WAIT holds a descriptor, and no longer that socket
-    owned = held == OWNED and state != "TIME-WAIT"
-    return now.state == state and (held is None or now.owned == owned)
+    owned = ownership == OWNED and state != "TIME-WAIT"
+    return now.state == state and (ownership is None or now.owned == owned)
 
 
 def _shown(now: SocketState | None) -> str:

@@ -100,7 +100,7 @@ class PathSession:
                 side: opening.enter_context(SideObserver(side, self._namespace(side), self.timeline, self._tracer))
                 for side in Side
             }
-            self.path.settled = self._settled
+            self.path.after_step = self._after_step
             self._stack = opening.pop_all()
         return self
 
@@ -119,7 +119,7 @@ class PathSession:
         plan = self.lab.plan.peer if side == Side.CLIENT else self.lab.plan.kernel
         return plan.address(self.version)
 
-    def _settled(self) -> None:
+    def _after_step(self) -> None:
         with self.stopwatch.part("probe"):
             for link in self.links:
                 for insight in self.insights.values():
@@ -137,7 +137,7 @@ class PathSession:
         side = Side(side)
         made = open_socket(self._namespace(side), self.version, self.address(side), port, reuse=reuse)
         self._endpoints.append(
-            Endpoint(made, self._namespace(side), self.timeline, self._settled, connection, str(side))
+            Endpoint(made, self._namespace(side), self.timeline, self._after_step, connection, str(side))
         )
         return self._endpoints[-1]
 

@@ -60,7 +60,7 @@ class Path(Ruling):
         super().__init__(self._state, self._let_go)
         self.passages = Passages()
         self.inbox = Inbox(timeline, mutation)
-        self.settled: Callable[[], None] = lambda: None
+        self.after_step: Callable[[], None] = lambda: None
         self.last_reply: Reply | None = None
         self.complaints: list[str] | None = None
         self._lab = lab
@@ -241,7 +241,7 @@ class Path(Ruling):
         reply = Reply(name, arrival.segment, max(0, arrival.at - cause.end), expectation)
         if name or self.last_reply is None or not self.last_reply.name:
             self.last_reply = reply
-        self.settled()
+        self.after_step()
         return reply
 
     # -- the end

@@ -10,7 +10,7 @@ import pytest
 from harness.live.endpoint import Endpoint
 from harness.live.peer import Peer
 from harness.live.session import Session
-from harness.live.states import NUMBERS, WAYS, Numbers, confirm, reach, state_of
+from harness.live.states import NUMBERS, WAYS, Numbers, expect_state, reach, state_of
 from harness.model.connection import ControlBlock
 from harness.plugin.markers import requirement
 from harness.tcp.segment import ACK, RST
@@ -31,26 +31,26 @@ class Cell:
     server: Endpoint
     peer: Peer
     state: str
-    held: str
+    ownership: str
     at: Numbers
 
-    def stays(self) -> None:
+    def expect_same_state(self) -> None:
         """Make sure by sock_diag that the state is still the same; what was sent before is taken in by then."""
         self.session.hub.flush()
-        confirm(self.session, self.peer, self.state, self.held)
+        expect_state(self.session, self.peer, self.state, self.ownership)
 
-    def becomes(self, *states: str) -> None:
+    def expect_state(self, *states: str) -> None:
         """Make sure by sock_diag that the connection is in another state now, in one of these."""
         now = state_of(self.session, self.peer)
-        confirm(self.session, self.peer, now if now in states else states[0])
+        expect_state(self.session, self.peer, now if now in states else states[0])
 
     @property
-    def standing(self) -> ControlBlock:
+    def control_block(self) -> ControlBlock:
         """The same for ``harness.live.check``, with the window that the kernel has offered."""
         window = self.peer.offer.window(self.at.rcv_nxt)
-        return ControlBlock(self.state, *self.at, rcv_wnd=window, reads=self.held != "orphaned")
+        return ControlBlock(self.state, *self.at, rcv_wnd=window, reads=self.ownership != "orphaned")
 
-    def is_gone(self) -> None:
+    def expect_gone(self) -> None:
         """Nobody knows the connection any more, so its next segment is answered with a RST (RFC 9293 3.10.7.1).
 
         Raises:
@@ -59,26 +59,26 @@ class Cell:
         """
         self.peer.send(ACK, seq=self.at.rcv_nxt, ack=self.at.snd_nxt)
         self.peer.expect(RST, seq=self.at.snd_nxt)
-        confirm(self.session, self.peer, "CLOSED")
+        expect_state(self.session, self.peer, "CLOSED")
 
 
 def in_states(
-    ids: Mapping[str, str | tuple[str, ...]], *, held: Iterable[str] = (), ways: Mapping[str, Iterable[str]] = WAYS
+    ids: Mapping[str, str | tuple[str, ...]], *, ownership: Iterable[str] = (), ways: Mapping[str, Iterable[str]] = WAYS
 ) -> pytest.MarkDecorator:
     """Run a scenario that asks for ``cell`` in each of these states, in every way in which they can be held.
 
     Args:
         ids: of the transition, or transitions, that each state stands for, by state.
-        held: in these ways only.
+        ownership: in these ways only.
         ways: of each state, where not all of ``harness.live.states.WAYS`` are meant.
     """
     cells = [
         pytest.param(state, way, id=f"{state}-{way}", marks=requirement(*([one] if isinstance(one, str) else one)))
         for state, one in ids.items()
         for way in ways[state]
-        if not held or way in held
+        if not ownership or way in ownership
     ]
-    return pytest.mark.parametrize(("state", "held"), cells)
+    return pytest.mark.parametrize(("state", "ownership"), cells)
 
 
 @pytest.fixture
@@ -88,8 +88,8 @@ def state() -> str:
 
 
 @pytest.fixture
-def cell(session: Session, state: str, held: str) -> Cell:
-    """A connection in ``state``, held as ``held``."""
-    server, peer = reach(session, None, state, held)
+def cell(session: Session, state: str, ownership: str) -> Cell:
+    """A connection in ``state``, held as ``ownership``."""
+    server, peer = reach(session, None, state, ownership)
     session.finish()  # what was sent twice on the way must not pass for an answer to what follows
-    return Cell(session, server, peer, state, held, NUMBERS.get(state, Numbers(0, 0, 0)))
+    return Cell(session, server, peer, state, ownership, NUMBERS.get(state, Numbers(0, 0, 0)))

@@ -63,7 +63,7 @@ def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, h
     runner = request.config.stash[RUNNER]
     scenario = request.node.stash[SCENARIO]
     shared = "shared_lab" in request.fixturenames
-    waits = [span for mark in request.node.iter_markers("takes") for span in mark.args]
+    waits = [span for mark in request.node.iter_markers("waits") for span in mark.args]
     refuse_long_wait(waits, runner.profile)
     opened = Session(
         runner.profile,
@@ -84,7 +84,7 @@ def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, h
 
 
 def refuse_long_wait(waits: Iterable[Span], profile: TimingProfile) -> None:
-    """Refuse a scenario that waits for longer than ``REAL_WAIT`` in real time; see ``harness.plugin.markers.takes``.
+    """Refuse a scenario that waits for longer than ``REAL_WAIT`` in real time; see ``harness.plugin.markers.waits``.
 
     Raises:
         Unsupported: it does.

@@ -49,7 +49,7 @@ _WORDS = {
 def pytest_configure(config: pytest.Config) -> None:
     """Get the right to make namespaces, and a run folder."""
     config.addinivalue_line("markers", "requirement(*ids, fixed_by='', reason=''): the clauses a scenario checks")
-    config.addinivalue_line("markers", "takes(*spans): how long a scenario waits for timers in all")
+    config.addinivalue_line("markers", "waits(*spans): how long a scenario waits for timers in all")
     if config.option.help or config.option.collectonly:
         return
     try:

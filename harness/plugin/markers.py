@@ -22,12 +22,12 @@ def requirement(*ids: str, fixed_by: str = "") -> pytest.MarkDecorator:
     return decorated
 
 
-def takes(*spans: Span) -> pytest.MarkDecorator:
+def waits(*spans: Span) -> pytest.MarkDecorator:
     """Say how long a scenario waits for timers in all.
 
     In real time one that waits for longer than ``harness.tcp.timing.REAL_WAIT`` is unsupported, with that reason.
     """
-    mark: Any = pytest.mark.takes(*spans)
+    mark: Any = pytest.mark.waits(*spans)
     decorated: pytest.MarkDecorator = mark
     return decorated
 
@@ -41,8 +41,8 @@ with_and_without_timestamps = pytest.mark.parametrize("timestamps", [True, False
 in_shared_lab = pytest.mark.usefixtures("shared_lab")
 """Run in a lab that the worker's other scenarios have before and after: for cells that must cost next to nothing."""
 
-owned_and_orphaned = pytest.mark.parametrize("held", ["owned", "orphaned"])
+owned_and_orphaned = pytest.mark.parametrize("ownership", ["owned", "orphaned"])
 """Run with the socket owned by its process, and orphaned by close(2); see ``harness.live.states``."""
 
-both_sides = pytest.mark.parametrize("opened", ["passively", "actively"])
+both_sides = pytest.mark.parametrize("opening", ["passively", "actively"])
 """Run with the kernel under test as server and as client; see ``harness.live.states``."""

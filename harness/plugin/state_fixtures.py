@@ -1,6 +1,6 @@
 """A connection in each state, for scenarios that start there: ``server, peer = fin_wait_1``.
 
-``held`` and ``opened`` say in which form; a scenario takes the usual one, or has itself parametrized, as by
+``ownership`` and ``opening`` say in which form; a scenario takes the usual one, or has itself parametrized, as by
 ``owned_and_orphaned`` and ``both_sides`` of ``harness.plugin.markers``. See ``harness.live.states`` for the forms and
 the numbers.
 """
@@ -14,21 +14,21 @@ from harness.live.states import OWNED, PASSIVELY, UNACCEPTED, reach
 
 
 @pytest.fixture
-def held() -> str:
+def ownership() -> str:
     """How the socket is held: owned, orphaned, or unaccepted where there is such a form."""
     return OWNED
 
 
 @pytest.fixture
-def opened() -> str:
+def opening() -> str:
     """Who opened the connection: ``passively`` is the peer, ``actively`` the kernel under test."""
     return PASSIVELY
 
 
 @pytest.fixture
-def closed(session: Session, held: str) -> Connection:
+def closed(session: Session, ownership: str) -> Connection:
     """A port without a listener: bound by a socket, or, orphaned, by none any more."""
-    return reach(session, None, "CLOSED", held)
+    return reach(session, None, "CLOSED", ownership)
 
 
 @pytest.fixture
@@ -56,36 +56,36 @@ def syn_received_actively(session: Session) -> Connection:
 
 
 @pytest.fixture
-def fin_wait_1(session: Session, held: str, opened: str) -> Connection:
+def fin_wait_1(session: Session, ownership: str, opening: str) -> Connection:
     """The kernel has sent its FIN, number 1."""
-    return reach(session, None, "FIN-WAIT-1", held, opened)
+    return reach(session, None, "FIN-WAIT-1", ownership, opening)
 
 
 @pytest.fixture
-def fin_wait_2(session: Session, held: str, opened: str) -> Connection:
+def fin_wait_2(session: Session, ownership: str, opening: str) -> Connection:
     """The kernel's FIN is acknowledged. Orphaned, the kernel keeps a mini-socket."""
-    return reach(session, None, "FIN-WAIT-2", held, opened)
+    return reach(session, None, "FIN-WAIT-2", ownership, opening)
 
 
 @pytest.fixture
-def close_wait(session: Session, held: str, opened: str) -> Connection:
+def close_wait(session: Session, ownership: str, opening: str) -> Connection:
     """The peer's FIN was taken, and the kernel may still send; there is no orphaned form."""
-    return reach(session, None, "CLOSE-WAIT", held, opened)
+    return reach(session, None, "CLOSE-WAIT", ownership, opening)
 
 
 @pytest.fixture
-def closing(session: Session, held: str, opened: str) -> Connection:
+def closing(session: Session, ownership: str, opening: str) -> Connection:
     """Both FINs crossed, and the kernel's is not acknowledged yet."""
-    return reach(session, None, "CLOSING", held, opened)
+    return reach(session, None, "CLOSING", ownership, opening)
 
 
 @pytest.fixture
-def last_ack(session: Session, held: str, opened: str) -> Connection:
+def last_ack(session: Session, ownership: str, opening: str) -> Connection:
     """The kernel's FIN came second, and is not acknowledged yet."""
-    return reach(session, None, "LAST-ACK", held, opened)
+    return reach(session, None, "LAST-ACK", ownership, opening)
 
 
 @pytest.fixture
-def time_wait(session: Session, held: str, opened: str) -> Connection:
+def time_wait(session: Session, ownership: str, opening: str) -> Connection:
     """Both FINs are acknowledged, and the kernel ended first."""
-    return reach(session, None, "TIME-WAIT", held, opened)
+    return reach(session, None, "TIME-WAIT", ownership, opening)

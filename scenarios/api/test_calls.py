@@ -78,25 +78,25 @@ def answers_as_before(cell: Cell) -> None:
         "LAST-ACK": "FSM-036",
         "TIME-WAIT": "FSM-037",
     },
-    held=["owned"],
+    ownership=["owned"],
 )
 def test_active_open_of_what_is_open_is_refused(cell: Cell) -> None:
     assert answer_of(cell, connect) in EXISTS
-    cell.stays()
+    cell.expect_same_state()
 
 
 @requirement("RFC9293-3.10.1")
-@in_states(dict.fromkeys(("SYN-SENT", *ALL_OPEN[:-1]), "RFC9293-3.10.1"), held=["owned"])
+@in_states(dict.fromkeys(("SYN-SENT", *ALL_OPEN[:-1]), "RFC9293-3.10.1"), ownership=["owned"])
 def test_passive_open_of_what_is_open_is_refused(cell: Cell) -> None:
     assert answer_of(cell, listen) == "EINVAL"
-    cell.stays()
+    cell.expect_same_state()
 
 
 # -- SEND (3.10.2)
 
 
 @requirement("RFC9293-3.10.2")
-@in_states({"CLOSED": "FSM-038"}, held=["owned"])
+@in_states({"CLOSED": "FSM-038"}, ownership=["owned"])
 def test_send_without_a_connection_is_refused(cell: Cell) -> None:
     assert answer_of(cell, send) in DOES_NOT_EXIST
     answers_as_before(cell)
@@ -110,18 +110,18 @@ def test_send_on_a_listener_without_a_remote_socket_is_refused(cell: Cell) -> No
 
 
 @requirement("RFC9293-3.10.2")
-@in_states({"SYN-SENT": "FSM-039", "SYN-RECEIVED": "FSM-040"}, held=["owned"])
+@in_states({"SYN-SENT": "FSM-039", "SYN-RECEIVED": "FSM-040"}, ownership=["owned"])
 def test_send_that_must_not_wait_is_put_off_until_established(cell: Cell) -> None:
     assert answer_of(cell, send) in LATER
-    cell.stays()
+    cell.expect_same_state()
 
 
 @requirement("RFC9293-3.10.2")
-@in_states({"ESTABLISHED": "FSM-041", "CLOSE-WAIT": "FSM-042"}, held=["owned"])
+@in_states({"ESTABLISHED": "FSM-041", "CLOSE-WAIT": "FSM-042"}, ownership=["owned"])
 def test_send_sends(cell: Cell) -> None:
     assert answer_of(cell, send) in DONE
     cell.peer.expect(ACK, seq=cell.at.snd_nxt, ack=cell.at.rcv_nxt, data=b"data")
-    cell.stays()
+    cell.expect_same_state()
 
 
 @requirement("RFC9293-3.10.2")
@@ -133,18 +133,18 @@ def test_send_sends(cell: Cell) -> None:
         "LAST-ACK": "FSM-046",
         "TIME-WAIT": "FSM-047",
     },
-    held=["owned"],
+    ownership=["owned"],
 )
 def test_send_after_the_close_is_refused(cell: Cell) -> None:
     assert answer_of(cell, send) in CLOSING_SEND
-    cell.stays()
+    cell.expect_same_state()
 
 
 # -- RECEIVE (3.10.3)
 
 
 @requirement("RFC9293-3.10.3")
-@in_states({"CLOSED": "RFC9293-3.10.3", "LISTEN": "RFC9293-3.10.3"}, held=["owned"])
+@in_states({"CLOSED": "RFC9293-3.10.3", "LISTEN": "RFC9293-3.10.3"}, ownership=["owned"])
 def test_receive_without_a_connection_is_refused(cell: Cell) -> None:
     with cell.server.without_waiting():
         assert end_of_stream(cell.server) == "ENOTCONN"
@@ -154,22 +154,22 @@ def test_receive_without_a_connection_is_refused(cell: Cell) -> None:
 @requirement("RFC9293-3.10.3")
 @in_states(
     dict.fromkeys(("SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2"), "RFC9293-3.10.3"),
-    held=["owned"],
+    ownership=["owned"],
 )
 def test_receive_waits_while_data_may_come(cell: Cell) -> None:
     with cell.server.without_waiting():
         assert end_of_stream(cell.server) == "EAGAIN"
-    cell.stays()
+    cell.expect_same_state()
 
 
 @requirement("RFC9293-3.10.3")
 @in_states(
-    {"CLOSE-WAIT": "FSM-051", "CLOSING": "FSM-048", "LAST-ACK": "FSM-049", "TIME-WAIT": "FSM-050"}, held=["owned"]
+    {"CLOSE-WAIT": "FSM-051", "CLOSING": "FSM-048", "LAST-ACK": "FSM-049", "TIME-WAIT": "FSM-050"}, ownership=["owned"]
 )
 def test_receive_after_the_peers_fin_is_told_of_the_end(cell: Cell) -> None:
     with cell.server.without_waiting():
         assert end_of_stream(cell.server) == "0 bytes"
-    cell.stays()
+    cell.expect_same_state()
 
 
 # -- CLOSE (3.10.4)
@@ -180,38 +180,38 @@ def close_sending(server: Endpoint) -> None:
 
 
 @requirement("RFC9293-3.10.4")
-@in_states({"CLOSED": "RFC9293-3.10.4"}, held=["owned"])
+@in_states({"CLOSED": "RFC9293-3.10.4"}, ownership=["owned"])
 def test_close_without_a_connection_is_refused(cell: Cell) -> None:
     assert answer_of(cell, close_sending) in DOES_NOT_EXIST
     answers_as_before(cell)
 
 
 @requirement("RFC9293-3.10.4")
-@in_states({"FIN-WAIT-1": "FSM-052", "FIN-WAIT-2": "FSM-053"}, held=["owned"])
+@in_states({"FIN-WAIT-1": "FSM-052", "FIN-WAIT-2": "FSM-053"}, ownership=["owned"])
 def test_second_close_sends_no_second_fin(cell: Cell) -> None:
     # "an error ... a CLOSE response of 'ok' would be acceptable, too, as long as a second FIN is not emitted"
     assert answer_of(cell, close_sending) in (*DONE, *CLOSING_CLOSE)
-    cell.stays()
+    cell.expect_same_state()
 
 
 @requirement("RFC9293-3.10.4")
-@in_states({"CLOSING": "FSM-054", "LAST-ACK": "FSM-055", "TIME-WAIT": "FSM-056"}, held=["owned"])
+@in_states({"CLOSING": "FSM-054", "LAST-ACK": "FSM-055", "TIME-WAIT": "FSM-056"}, ownership=["owned"])
 def test_close_while_closing_is_refused(cell: Cell) -> None:
     assert answer_of(cell, close_sending) in CLOSING_CLOSE
-    cell.stays()
+    cell.expect_same_state()
 
 
 # -- STATUS (3.10.6)
 
 
 @requirement("RFC9293-3.10.6")
-@in_states(dict.fromkeys(("SYN-SENT", *ALL_OPEN[:-1]), "RFC9293-3.10.6"), held=["owned"])
+@in_states(dict.fromkeys(("SYN-SENT", *ALL_OPEN[:-1]), "RFC9293-3.10.6"), ownership=["owned"])
 def test_status_names_the_state(cell: Cell) -> None:
     assert status_of(cell) == cell.state
 
 
 @requirement("RFC9293-3.10.6")
-@in_states(dict.fromkeys(("CLOSED", "LISTEN"), "RFC9293-3.10.6"), held=["owned"])
+@in_states(dict.fromkeys(("CLOSED", "LISTEN"), "RFC9293-3.10.6"), ownership=["owned"])
 def test_status_names_the_state_without_a_connection(cell: Cell) -> None:
     assert status_of(cell) == cell.state
     answers_as_before(cell)

@@ -10,13 +10,13 @@ import time
 from harness import ACK, FIN, SYN, Session, both_families, requirement
 from harness.live.peer import Peer
 from harness.live.session import SERVICE_PORT
-from harness.live.states import confirm
+from harness.live.states import expect_state
 from harness.trace.events import Probed
 
 
 def shows(session: Session, peer: Peer, state: str) -> None:
     """The state must be this one, and the ladder shows it."""
-    confirm(session, peer, state)
+    expect_state(session, peer, state)
     session.timeline.add(Probed(time.time_ns(), "sock_diag", state, state, peer.connection))
 
 

@@ -51,7 +51,7 @@ def sent_by_peer(cell: Cell, ack: int) -> Mapping[str, Segment]:
 @in_states(dict.fromkeys(CLOSING_STATES, "RFC9293-3.10.7.4"))
 def test_last_segments_in_any_order(cell: Cell, order: tuple[str, ...], ack: int) -> None:
     segments = sent_by_peer(cell, ack)
-    possible = [cell.standing]
+    possible = [cell.control_block]
     for name in (*order, "long ago"):
         possible = [answer.after for answer in judge(cell.peer, possible, segments[name])]
-    cell.becomes(*(at.state for at in possible))
+    cell.expect_state(*(at.state for at in possible))

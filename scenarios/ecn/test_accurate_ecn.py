@@ -18,7 +18,7 @@ from harness import (
     Segment,
     Session,
     requirement,
-    takes,
+    waits,
 )
 from harness.errors import Unsupported
 from harness.plugin.markers import in_shared_lab
@@ -237,7 +237,7 @@ def test_bytes_are_counted_by_how_they_were_marked(counting: Connection, codepoi
 
 
 @requirement("RFC9768-3.2.3.2-1")
-@takes(RTO_INIT, 2 * RTO_INIT)
+@waits(RTO_INIT, 2 * RTO_INIT)
 @pytest.mark.parametrize("hold_timers", [False])
 def test_syn_and_ack_that_comes_again_does_without_the_option_and_then_without_the_flags(session: Session) -> None:
     listener = session.listen()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, RST, SYN, Connection, Pattern, Session, both_families, requirement, takes
+from harness import ACK, RST, SYN, Connection, Pattern, Session, both_families, requirement, waits
 from harness.tcp.timing import RTO_INIT
 
 CLIENT = 1  # tcp_fastopen (ip-sysctl.rst)
@@ -72,7 +72,7 @@ def test_data_that_the_server_did_not_take_are_sent_after_the_handshake(fast: Se
 
 
 @requirement("RFC7413-4-1")
-@takes(RTO_INIT)
+@waits(RTO_INIT)
 @pytest.mark.parametrize("hold_timers", [False])
 @both_families
 def test_syn_that_is_sent_again_has_neither_data_nor_the_option(fast: Session) -> None:
@@ -114,7 +114,7 @@ def leave_unanswered(session: Session) -> None:
 
 
 @requirement("RFC7413-4.1.3.1-1")
-@takes(2 * RTO_INIT)
+@waits(2 * RTO_INIT)
 @pytest.mark.parametrize("hold_timers", [False])
 def test_silence_is_remembered(fast: Session) -> None:
     leave_unanswered(fast)
@@ -122,7 +122,7 @@ def test_silence_is_remembered(fast: Session) -> None:
 
 
 @requirement("RFC7413-4.1.3.1-1")
-@takes(2 * RTO_INIT)
+@waits(2 * RTO_INIT)
 @pytest.mark.parametrize("hold_timers", [False])
 def test_silence_is_remembered_where_that_is_asked_for(fast: Session) -> None:
     fast.socket().set_sysctl("net/ipv4/tcp_fastopen_blackhole_timeout_sec", AN_HOUR)

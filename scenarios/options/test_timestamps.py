@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, FIN, RST, Connection, Pattern, both_families, requirement, takes
+from harness import ACK, FIN, RST, Connection, Pattern, both_families, requirement, waits
 from harness.live.endings import shutdown_wr
 from harness.tcp.segment import Segment
 from harness.tcp.timing import DAY, SECOND
@@ -147,7 +147,7 @@ def test_timestamp_is_checked_on_arrival_only(established: Connection) -> None:
 
 
 @requirement("RFC7323-5.5-1", "RFC7323-5.3-1")
-@takes(DAY)
+@waits(DAY)
 def test_timestamp_counts_after_a_day_of_silence(established: Connection) -> None:
     _, peer = established
     peer.send(ACK, seq=1, ack=1, data=b"first", options=stamp(FIRST))
@@ -158,7 +158,7 @@ def test_timestamp_counts_after_a_day_of_silence(established: Connection) -> Non
 
 
 @requirement("RFC7323-5.5-1")
-@takes(OUTDATED)
+@waits(OUTDATED)
 def test_timestamp_counts_no_more_after_24_days_of_silence(established: Connection) -> None:
     server, peer = established
     peer.send(ACK, seq=1, ack=1, data=b"first", options=stamp(FIRST))

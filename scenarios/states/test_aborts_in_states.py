@@ -33,7 +33,7 @@ aborts = pytest.mark.parametrize("abort", [linger_0, disconnect])
         "FIN-WAIT-2": ("FSM-063", "FSM-200"),
         "CLOSE-WAIT": ("FSM-064", "FSM-198"),
     },
-    held=["owned"],
+    ownership=["owned"],
 )
 def test_abort_resets_the_connection(cell: Cell, abort: Ending) -> None:
     abort(cell.server)
@@ -41,33 +41,33 @@ def test_abort_resets_the_connection(cell: Cell, abort: Ending) -> None:
     cell.peer.expect_one_of(
         plain=Pattern(RST, seq=cell.at.snd_nxt), acknowledging=Pattern(RST, seq=cell.at.snd_nxt, ack=cell.at.rcv_nxt)
     )
-    cell.is_gone()
+    cell.expect_gone()
 
 
 @requirement("RFC9293-3.10.5", "RFC9293-E-18")
 @both_families
-@in_states({"ESTABLISHED": "FSM-061", "CLOSE-WAIT": "FSM-064"}, held=["unaccepted"])
+@in_states({"ESTABLISHED": "FSM-061", "CLOSE-WAIT": "FSM-064"}, ownership=["unaccepted"])
 def test_closing_the_listener_resets_what_it_has_not_accepted(cell: Cell) -> None:
     cell.server.close()
     cell.peer.expect_one_of(
         plain=Pattern(RST, seq=cell.at.snd_nxt), acknowledging=Pattern(RST, seq=cell.at.snd_nxt, ack=cell.at.rcv_nxt)
     )
-    cell.is_gone()
+    cell.expect_gone()
 
 
 @requirement("RFC9293-3.10.5")
 @both_families
 @aborts
-@in_states({"CLOSING": "FSM-065", "LAST-ACK": "FSM-066"}, held=["owned"])
+@in_states({"CLOSING": "FSM-065", "LAST-ACK": "FSM-066"}, ownership=["owned"])
 def test_abort_after_both_fins_forgets_the_connection_in_silence(cell: Cell, abort: Ending) -> None:
     abort(cell.server)
-    cell.is_gone()
+    cell.expect_gone()
 
 
 @requirement("RFC9293-3.10.5")
 @both_families
 @aborts
-@in_states({"TIME-WAIT": "FSM-067"}, held=["owned"])
+@in_states({"TIME-WAIT": "FSM-067"}, ownership=["owned"])
 def test_abort_in_time_wait_forgets_the_connection(cell: Cell, abort: Ending) -> None:
     abort(cell.server)
     cell.peer.send(FIN, seq=1, ack=2)

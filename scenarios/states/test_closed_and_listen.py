@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness import ACK, FIN, NONE, RST, SYN, Connection, Session, both_families, in_shared_lab, requirement
-from harness.live.states import confirm
+from harness.live.states import expect_state
 
 pytestmark = in_shared_lab
 
@@ -46,7 +46,7 @@ def test_closed_port_takes_no_fin(closed: Connection, session: Session) -> None:
     _, peer = closed
     peer.send(FIN, seq=SOMEWHERE)
     peer.expect(RST, seq=0, ack=SOMEWHERE + 1)
-    confirm(session, peer, "CLOSED")
+    expect_state(session, peer, "CLOSED")
 
 
 @requirement("RFC9293-3.10.7.1", "RFC9293-E-3", "RFC9293-E-20", "FSM-070")
@@ -55,7 +55,7 @@ def test_closed_port_takes_no_fin(closed: Connection, session: Session) -> None:
 def test_closed_port_is_silent_to_a_rst(closed: Connection, session: Session, flags: int) -> None:
     _, peer = closed
     peer.send(RST | flags, seq=SOMEWHERE)
-    confirm(session, peer, "CLOSED")
+    expect_state(session, peer, "CLOSED")
     peer.send(ACK, seq=SOMEWHERE, ack=UNSENT)  # the first that is answered
     peer.expect(RST, seq=UNSENT)
 
@@ -72,7 +72,7 @@ def test_passive_open_listens(session: Session) -> None:
     peer.expect(RST, seq=0, ack=1)
 
     server.listen()
-    confirm(session, peer, "LISTEN")
+    expect_state(session, peer, "LISTEN")
     peer.send(SYN, seq=0)
     peer.expect(SYN, seq=0, ack=1)
 
@@ -82,7 +82,7 @@ def test_passive_open_listens(session: Session) -> None:
 def test_closing_the_listener_closes_the_port(listen: Connection, session: Session) -> None:
     server, peer = listen
     server.close()
-    confirm(session, peer, "CLOSED")
+    expect_state(session, peer, "CLOSED")
     peer.send(SYN, seq=0)
     peer.expect(RST, seq=0, ack=1)
 
@@ -93,7 +93,7 @@ def test_syn_makes_a_half_open_connection(listen: Connection, session: Session) 
     _, peer = listen
     peer.send(SYN, seq=0, options=session.syn_options)
     peer.expect(SYN, seq=0, ack=1, options="mss")
-    confirm(session, peer, "SYN-RECEIVED")
+    expect_state(session, peer, "SYN-RECEIVED")
 
 
 @requirement("RFC9293-3.10.7.2", "RFC9293-E-4", "RFC9293-E-20", "FSM-071")
@@ -101,7 +101,7 @@ def test_syn_makes_a_half_open_connection(listen: Connection, session: Session) 
 def test_listener_ignores_a_rst(listen: Connection, session: Session) -> None:
     _, peer = listen
     peer.send(RST, seq=SOMEWHERE)
-    confirm(session, peer, "LISTEN")
+    expect_state(session, peer, "LISTEN")
     peer.send(SYN, seq=0)  # the first that is answered
     peer.expect(SYN, seq=0, ack=1)
 
@@ -113,7 +113,7 @@ def test_listener_resets_an_ack(listen: Connection, session: Session, flags: int
     _, peer = listen
     peer.send(ACK | flags, seq=SOMEWHERE, ack=UNSENT)
     peer.expect(RST, seq=UNSENT)
-    confirm(session, peer, "LISTEN")
+    expect_state(session, peer, "LISTEN")
 
 
 @requirement("RFC9293-3.10.7.2", "RFC9293-E-6", "FSM-074", "FSM-169")
@@ -124,6 +124,6 @@ def test_listener_drops_what_has_neither_syn_nor_ack(
 ) -> None:
     _, peer = listen
     peer.send(NONE | flags, seq=SOMEWHERE, data=data)
-    confirm(session, peer, "LISTEN")
+    expect_state(session, peer, "LISTEN")
     peer.send(SYN, seq=0)  # the first that is answered
     peer.expect(SYN, seq=0, ack=1)

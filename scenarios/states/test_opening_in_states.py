@@ -19,7 +19,7 @@ from harness import (
     requirement,
     shutdown_wr,
 )
-from harness.live.states import confirm, new_listener
+from harness.live.states import expect_state, new_listener
 from harness.live.syscalls import errno_of
 from harness.plugin.cells import Cell, in_states
 
@@ -36,7 +36,7 @@ def test_active_open_sends_a_syn(session: Session) -> None:
     peer = session.new_peer(client.port)
     client.connect((session.lab.plan.peer.address(session.version), peer.flow.peer_port), wait=False)
     peer.expect(SYN, seq=0, options="mss")
-    confirm(session, peer, "SYN-SENT")
+    expect_state(session, peer, "SYN-SENT")
 
 
 @requirement("RFC9293-3.10.7.3", "FSM-008")
@@ -46,7 +46,7 @@ def test_syn_and_ack_establish_the_connection(syn_sent: Connection, session: Ses
     peer.send(SYN, seq=0, ack=1)
     peer.expect(ACK, seq=1, ack=1)
     client.wait_connected()
-    confirm(session, peer, "ESTABLISHED")
+    expect_state(session, peer, "ESTABLISHED")
 
 
 @requirement("RFC9293-3.5", "RFC9293-MUST-10", "FSM-007", "FSM-009")
@@ -55,11 +55,11 @@ def test_syns_that_cross_establish_one_connection(syn_sent: Connection, session:
     client, peer = syn_sent
     peer.send(SYN, seq=0)
     peer.expect(SYN, seq=0, ack=1)
-    confirm(session, peer, "SYN-RECEIVED", "owned")
+    expect_state(session, peer, "SYN-RECEIVED", "owned")
 
     peer.send(ACK, seq=1, ack=1)
     client.wait_connected()
-    confirm(session, peer, "ESTABLISHED")
+    expect_state(session, peer, "ESTABLISHED")
 
 
 @requirement("RFC9293-3.10.7.3", "FSM-081")
@@ -68,7 +68,7 @@ def test_fin_in_the_syn_and_ack_is_taken(syn_sent: Connection, session: Session)
     _, peer = syn_sent
     peer.send(SYN | FIN, seq=0, ack=1)
     peer.expect(ACK, seq=1, ack=2)
-    confirm(session, peer, "CLOSE-WAIT")
+    expect_state(session, peer, "CLOSE-WAIT")
 
 
 @requirement("RFC9293-3.10.7.3", "RFC9293-E-7", "FSM-075")
@@ -80,7 +80,7 @@ def test_unacceptable_ack_in_syn_sent_draws_a_rst(syn_sent: Connection, session:
     peer.allow(SYN, seq=0)  # Linux sends its SYN again two ticks later: the RST made way for it (RFC 9293 3.5, fig. 9)
     peer.send(ACK | flags, seq=0, ack=ack)
     peer.expect(RST, seq=ack)
-    confirm(session, peer, "SYN-SENT")
+    expect_state(session, peer, "SYN-SENT")
 
 
 @requirement("RFC9293-3.10.7.3", "RFC9293-E-20", "FSM-076")
@@ -90,7 +90,7 @@ def test_rst_with_an_unacceptable_ack_is_dropped_in_syn_sent(syn_sent: Connectio
     _, peer = syn_sent
     peer.allow(SYN, seq=0)  # sent again two ticks later, as above
     peer.send(RST, seq=0, ack=ack)
-    confirm(session, peer, "SYN-SENT")
+    expect_state(session, peer, "SYN-SENT")
 
 
 @requirement("RFC9293-3.10.7.3", "FSM-077")
@@ -99,7 +99,7 @@ def test_rst_with_the_right_ack_refuses_the_connection(syn_sent: Connection, ses
     client, peer = syn_sent
     peer.send(RST, seq=0, ack=1)
     assert errno_of(client.wait_connected) == "ECONNREFUSED"
-    confirm(session, peer, "CLOSED")
+    expect_state(session, peer, "CLOSED")
 
 
 @requirement("RFC9293-3.10.7.3", "RFC9293-E-8", "FSM-078")
@@ -107,7 +107,7 @@ def test_rst_with_the_right_ack_refuses_the_connection(syn_sent: Connection, ses
 def test_rst_without_ack_is_dropped_in_syn_sent(syn_sent: Connection, session: Session) -> None:
     _, peer = syn_sent
     peer.send(RST, seq=0)
-    confirm(session, peer, "SYN-SENT")
+    expect_state(session, peer, "SYN-SENT")
 
 
 @requirement("RFC9293-3.10.7.3", "FSM-080", "FSM-170")
@@ -120,7 +120,7 @@ def test_what_has_neither_syn_nor_rst_is_dropped_in_syn_sent(
 ) -> None:
     _, peer = syn_sent
     peer.send(NONE | flags, seq=0, ack=ack)
-    confirm(session, peer, "SYN-SENT")
+    expect_state(session, peer, "SYN-SENT")
 
 
 @requirement("RFC9293-3.10.4", "RFC9293-3.10.5", "FSM-006", "FSM-059")
@@ -131,7 +131,7 @@ def test_closing_in_syn_sent_sends_nothing(syn_sent: Connection, session: Sessio
     if abort:
         client.linger(0)
     client.close()
-    confirm(session, peer, "CLOSED")
+    expect_state(session, peer, "CLOSED")
     peer.send(SYN, seq=0, ack=1)
     peer.expect(RST, seq=1)
 
@@ -144,7 +144,7 @@ def test_closing_in_syn_sent_sends_nothing(syn_sent: Connection, session: Sessio
 @in_states({"SYN-RECEIVED": "FSM-009"})
 def test_ack_of_the_syn_establishes_the_connection(cell: Cell) -> None:
     cell.peer.send(ACK, seq=1, ack=1)
-    cell.becomes("ESTABLISHED")
+    cell.expect_state("ESTABLISHED")
 
 
 @requirement("RFC9293-3.10.7.4")
@@ -153,7 +153,7 @@ def test_ack_of_the_syn_establishes_the_connection(cell: Cell) -> None:
 def test_fin_in_syn_received_is_taken(cell: Cell) -> None:
     cell.peer.send(FIN, seq=1, ack=1)
     cell.peer.expect(ACK, seq=1, ack=2)
-    cell.becomes("CLOSE-WAIT")
+    cell.expect_state("CLOSE-WAIT")
 
 
 @requirement("RFC9293-3.10.4", "FSM-010")
@@ -163,7 +163,7 @@ def test_closing_in_syn_received_sends_a_fin(syn_received_actively: Connection, 
     client, peer = syn_received_actively
     end(client)
     peer.expect(FIN, seq=1, ack=1)
-    confirm(session, peer, "FIN-WAIT-1")
+    expect_state(session, peer, "FIN-WAIT-1")
 
 
 @requirement("RFC9293-3.10.7.4", "RFC9293-MUST-11", "FSM-011")
@@ -172,8 +172,8 @@ def test_rst_returns_what_was_opened_passively_to_listen(syn_received: Connectio
     _, peer = syn_received
     peer.send(RST, seq=1)
     session.hub.flush()
-    confirm(session, peer, "CLOSED")  # this connection
-    confirm(session, peer, "LISTEN")  # the port
+    expect_state(session, peer, "CLOSED")  # this connection
+    expect_state(session, peer, "LISTEN")  # the port
     peer.send(SYN, seq=0, options="")
     peer.expect(SYN, seq=0, ack=1)
 
@@ -184,7 +184,7 @@ def test_rst_refuses_what_was_opened_actively(syn_received_actively: Connection,
     client, peer = syn_received_actively
     peer.send(RST, seq=1)
     assert errno_of(client.wait_connected) == "ECONNREFUSED"
-    confirm(session, peer, "CLOSED")
+    expect_state(session, peer, "CLOSED")
 
 
 @requirement("RFC9293-3.10.7.4", "FSM-087")
@@ -195,8 +195,8 @@ def test_syn_in_the_window_returns_what_was_opened_passively_to_listen(
     _, peer = syn_received
     peer.send(SYN, seq=9)
     session.finish()  # 3.10.7.4, fourth: return this connection to the LISTEN state and return
-    confirm(session, peer, "CLOSED")
-    confirm(session, peer, "LISTEN")
+    expect_state(session, peer, "CLOSED")
+    expect_state(session, peer, "LISTEN")
 
 
 # -- Linux's further ways
@@ -210,12 +210,12 @@ def test_ack_of_a_syn_cookie_establishes_the_connection(session: Session) -> Non
     peer = session.new_peer(server.port)
     peer.send(SYN, seq=0, options=session.syn_options)
     peer.expect(SYN, seq=0, ack=1)
-    confirm(session, peer, "CLOSED")  # nothing is kept of it
+    expect_state(session, peer, "CLOSED")  # nothing is kept of it
 
     peer.craft.timestamps = session.timestamps
     peer.send(ACK, seq=1, ack=1)
     server.accept()
-    confirm(session, peer, "ESTABLISHED")
+    expect_state(session, peer, "ESTABLISHED")
 
 
 @requirement("FSM-212")
@@ -232,5 +232,5 @@ def test_syn_with_a_fast_open_cookie_brings_its_data(session: Session) -> None:
     peer = session.new_peer(server.port)
     peer.send(SYN, seq=0, data=b"early", options=f"mss 1460,opt 34 {cookie.hex()}")
     peer.expect(SYN, seq=0, ack=6)
-    confirm(session, peer, "SYN-RECEIVED")
+    expect_state(session, peer, "SYN-RECEIVED")
     assert server.accept(peer.connection).receive() == b"early"

@@ -63,7 +63,7 @@ out_of_window = in_states({"SYN-RECEIVED": "FSM-082", **numbered(93, *SYNCHRONIZ
 def test_segment_left_of_the_window_is_acknowledged_and_dropped(cell: Cell) -> None:
     cell.peer.send(ACK, seq=left_of_window(cell), ack=cell.at.snd_nxt, data=b"long ago")
     cell.peer.expect(ACK, seq=cell.at.snd_nxt, ack=cell.at.rcv_nxt)
-    cell.stays()
+    cell.expect_same_state()
 
 
 @requirement("RFC9293-3.10.7.4", "RFC9293-E-10")
@@ -72,7 +72,7 @@ def test_segment_left_of_the_window_is_acknowledged_and_dropped(cell: Cell) -> N
 def test_segment_right_of_the_window_is_acknowledged_and_dropped(cell: Cell) -> None:
     cell.peer.send(ACK, seq=right_of_window(cell), ack=cell.at.snd_nxt, data=b"too far")
     cell.peer.expect(ACK, seq=cell.at.snd_nxt, ack=cell.at.rcv_nxt)
-    cell.stays()
+    cell.expect_same_state()
 
 
 # -- second, the RST bit
@@ -84,7 +84,7 @@ def test_segment_right_of_the_window_is_acknowledged_and_dropped(cell: Cell) -> 
 def test_rst_outside_the_window_is_dropped(cell: Cell, side: object) -> None:
     assert callable(side)
     cell.peer.send(RST, seq=side(cell))
-    cell.stays()
+    cell.expect_same_state()
 
 
 @requirement("RFC9293-3.10.7.4", "RFC9293-U-4", "RFC5961-3.2-2")
@@ -92,7 +92,7 @@ def test_rst_outside_the_window_is_dropped(cell: Cell, side: object) -> None:
 @in_states(numbered(107, *SYNCHRONIZED))
 def test_rst_at_the_left_edge_ends_the_connection(cell: Cell) -> None:
     cell.peer.send(RST, seq=cell.at.rcv_nxt)
-    cell.is_gone()
+    cell.expect_gone()
 
 
 @requirement("RFC9293-3.10.7.4", "RFC9293-U-5", "RFC9293-U-6", "RFC5961-3.2-3")
@@ -101,7 +101,7 @@ def test_rst_at_the_left_edge_ends_the_connection(cell: Cell) -> None:
 def test_rst_inside_the_window_is_challenged(cell: Cell) -> None:
     cell.peer.send(RST, seq=inside_window(cell))
     cell.peer.expect(ACK, seq=cell.at.snd_nxt, ack=cell.at.rcv_nxt)
-    cell.stays()
+    cell.expect_same_state()
 
 
 # -- fourth, the SYN bit
@@ -118,7 +118,7 @@ def test_rst_inside_the_window_is_challenged(cell: Cell) -> None:
 def test_syn_inside_the_window_is_challenged(cell: Cell) -> None:
     cell.peer.send(SYN, seq=inside_window(cell))
     cell.peer.expect(ACK, seq=cell.at.snd_nxt, ack=cell.at.rcv_nxt)
-    cell.stays()
+    cell.expect_same_state()
 
 
 @requirement("RFC9293-3.10.7.4", "RFC5961-4.2-1")
@@ -126,7 +126,7 @@ def test_syn_inside_the_window_is_challenged(cell: Cell) -> None:
 def test_syn_with_the_old_number_is_challenged(cell: Cell) -> None:
     cell.peer.send(SYN, seq=0)
     cell.peer.expect(ACK, seq=cell.at.snd_nxt, ack=cell.at.rcv_nxt)
-    cell.stays()
+    cell.expect_same_state()
 
 
 # -- fifth, the ACK bit
@@ -137,7 +137,7 @@ def test_syn_with_the_old_number_is_challenged(cell: Cell) -> None:
 @in_states({"SYN-RECEIVED": "FSM-089", **numbered(136, *SYNCHRONIZED)})
 def test_segment_without_ack_is_dropped(cell: Cell) -> None:
     cell.peer.send(NONE, seq=cell.at.rcv_nxt, data=b"who am I")
-    cell.stays()
+    cell.expect_same_state()
 
 
 @requirement("RFC9293-3.10.7.4", "RFC9293-MAY-12", "RFC5961-5.2-1")
@@ -146,7 +146,7 @@ def test_segment_without_ack_is_dropped(cell: Cell) -> None:
 def test_ack_older_than_the_largest_window_is_answered_with_an_ack(cell: Cell) -> None:
     cell.peer.send(ACK, seq=cell.at.rcv_nxt, ack=behind_all(cell), data=b"blind")
     cell.peer.expect(ACK, seq=cell.at.snd_nxt, ack=cell.at.rcv_nxt)
-    cell.stays()
+    cell.expect_same_state()
 
 
 @requirement("RFC9293-3.10.7.4")
@@ -155,7 +155,7 @@ def test_ack_older_than_the_largest_window_is_answered_with_an_ack(cell: Cell) -
 def test_ack_of_what_was_never_sent_is_answered_with_an_ack(cell: Cell) -> None:
     cell.peer.send(ACK, seq=cell.at.rcv_nxt, ack=ahead_of_all(cell), data=b"foresight")
     cell.peer.expect(ACK, seq=cell.at.snd_nxt, ack=cell.at.rcv_nxt)
-    cell.stays()
+    cell.expect_same_state()
 
 
 @requirement("RFC9293-3.10.7.4", "RFC9293-E-13")
@@ -164,14 +164,14 @@ def test_ack_of_what_was_never_sent_is_answered_with_an_ack(cell: Cell) -> None:
 def test_unacceptable_ack_in_syn_received_draws_a_rst(cell: Cell) -> None:
     cell.peer.send(ACK, seq=1, ack=WITHIN)
     cell.peer.expect(RST, seq=WITHIN)
-    cell.stays()
+    cell.expect_same_state()
 
 
 @requirement("RFC9293-3.10.7.4")
 @in_states({"CLOSING": "FSM-165"})
 def test_ack_that_does_not_cover_the_fin_is_ignored_in_closing(cell: Cell) -> None:
     cell.peer.send(ACK, seq=2, ack=1)
-    cell.stays()
+    cell.expect_same_state()
 
 
 # -- seventh, the text
@@ -179,11 +179,11 @@ def test_ack_that_does_not_cover_the_fin_is_ignored_in_closing(cell: Cell) -> No
 
 @requirement("RFC9293-3.10.7.4", "RFC9293-3.6")
 @both_families
-@in_states(numbered(156, "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2"), held=["owned", "unaccepted"])
+@in_states(numbered(156, "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2"), ownership=["owned", "unaccepted"])
 def test_data_in_sequence_are_taken_and_acknowledged(cell: Cell) -> None:
     cell.peer.send(ACK, seq=1, ack=cell.at.snd_una, data=b"some text")
     cell.peer.expect(ACK, seq=cell.at.snd_nxt, ack=10)
-    cell.stays()
+    cell.expect_same_state()
 
 
 @requirement("RFC9293-3.10.7.4")
@@ -191,8 +191,8 @@ def test_data_in_sequence_are_taken_and_acknowledged(cell: Cell) -> None:
 @in_states(numbered(159, *AFTER_THE_FIN))
 def test_data_beyond_the_fin_are_ignored(cell: Cell) -> None:
     late = cell.peer.make(ACK, seq=2, ack=cell.at.snd_una, data=b"too late")
-    judge(cell.peer, [cell.standing], late)
-    cell.stays()
+    judge(cell.peer, [cell.control_block], late)
+    cell.expect_same_state()
 
 
 # -- eighth, the FIN bit
@@ -204,4 +204,4 @@ def test_data_beyond_the_fin_are_ignored(cell: Cell) -> None:
 def test_fin_again_is_acknowledged_again(cell: Cell) -> None:
     cell.peer.send(FIN, seq=1, ack=NUMBERS[cell.state].snd_una)
     cell.peer.expect(ACK, seq=cell.at.snd_nxt, ack=2)
-    cell.stays()
+    cell.expect_same_state()

@@ -44,7 +44,7 @@ def timestamps() -> bool:
 @rows(STATES, WITH_A_WINDOW)
 def test_answer(session: Session, cell: TableCell) -> None:
     _, peer = reach(session, None, cell.state, WAYS[cell.state][0])
-    judge_cell(peer, cell, standing(peer, cell.state))
+    judge_cell(peer, cell, control_block(peer, cell.state))
 
 
 @rows(HAVE_A_ZERO_WINDOW, WITH_A_ZERO_WINDOW)
@@ -79,7 +79,7 @@ def probe(peer: Peer, given: Sequence[Answer]) -> None:
     peer.expect_at_once(silence=asking, **shown)
 
 
-def standing(peer: Peer, state: str) -> ControlBlock:
+def control_block(peer: Peer, state: str) -> ControlBlock:
     """Where ``reach`` has brought the connection; the window is what the kernel offered."""
     if state in UNOPENED:
         return ControlBlock(state, snd_una=1, snd_nxt=1, rcv_nxt=1, rcv_wnd=NOMINAL_WINDOW)

@@ -24,7 +24,7 @@ from harness import (
     reach,
     requirement,
 )
-from harness.live.states import confirm
+from harness.live.states import expect_state
 from harness.live.syscalls import errno_of
 from harness.plugin.cells import Cell, in_states
 from harness.tcp.timing import MS
@@ -93,7 +93,7 @@ def allow_more(cell: Cell, lost: Pattern) -> None:
 def test_what_is_not_acknowledged_is_sent_again(cell: Cell) -> None:
     lost = outstanding(cell)
     expect_again(cell, lost)
-    cell.stays()
+    cell.expect_same_state()
 
 
 @requirement("RFC9293-3.10.8", "RFC9293-E-19", "RFC9293-MUST-21")
@@ -105,7 +105,7 @@ def test_what_is_not_acknowledged_is_sent_again(cell: Cell) -> None:
         "CLOSING": "FSM-177",
         "LAST-ACK": "FSM-178",
     },
-    held=["owned"],
+    ownership=["owned"],
 )
 def test_user_timeout_ends_the_connection(cell: Cell) -> None:
     cell.server.set_option("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)
@@ -114,11 +114,11 @@ def test_user_timeout_ends_the_connection(cell: Cell) -> None:
     allow_more(cell, lost)
     cell.peer.expect_silence(PAST_IT)
     assert errno_of(cell.server.raise_error) == "ETIMEDOUT"
-    cell.is_gone()
+    cell.expect_gone()
 
 
 @requirement("RFC9293-3.10.8", "RFC9293-E-19")
-@in_states({"SYN-SENT": "FSM-171", "SYN-RECEIVED": "FSM-172"}, held=["owned"])
+@in_states({"SYN-SENT": "FSM-171", "SYN-RECEIVED": "FSM-172"}, ownership=["owned"])
 def test_user_timeout_ends_the_attempt(cell: Cell) -> None:
     cell.server.set_option("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)
     lost = outstanding(cell)
@@ -126,7 +126,7 @@ def test_user_timeout_ends_the_attempt(cell: Cell) -> None:
     allow_more(cell, lost)
     cell.peer.expect_silence(PAST_IT)
     assert errno_of(cell.server.raise_error) == "ETIMEDOUT"
-    confirm(cell.session, cell.peer, "CLOSED")
+    expect_state(cell.session, cell.peer, "CLOSED")
 
 
 def keep_alive(server: Endpoint) -> None:
@@ -148,7 +148,7 @@ def test_user_timeout_ends_a_half_closed_connection_that_is_kept_alive(
     peer.expect(ACK, seq=1, ack=1, at_least=SHORT, within=2 * SHORT)
     expect_abort(peer, seq=2)
     assert errno_of(server.raise_error) == "ETIMEDOUT"
-    confirm(session, peer, "CLOSED")
+    expect_state(session, peer, "CLOSED")
 
 
 def expect_abort(peer: Peer, seq: int) -> None:
@@ -163,7 +163,7 @@ def test_keepalive_without_an_answer_ends_the_connection(session: Session) -> No
     peer.expect(ACK, seq=0, ack=1, at_least=SHORT, within=2 * SHORT)
     expect_abort(peer, seq=1)
     assert errno_of(server.raise_error) == "ETIMEDOUT"
-    confirm(session, peer, "CLOSED")
+    expect_state(session, peer, "CLOSED")
 
 
 @requirement("FSM-192")
@@ -173,9 +173,9 @@ def test_orphan_in_fin_wait_2_is_forgotten_after_a_while(session: Session) -> No
     server.close()
     peer.expect(FIN, seq=1, ack=1)
     peer.send(ACK, seq=1, ack=2)
-    confirm(session, peer, "FIN-WAIT-2")
+    expect_state(session, peer, "FIN-WAIT-2")
     peer.expect_silence(PAST_IT)
-    confirm(session, peer, "CLOSED")
+    expect_state(session, peer, "CLOSED")
     peer.send(FIN, seq=1, ack=2)
     peer.expect(RST, seq=2)
 
@@ -185,22 +185,22 @@ def test_owned_socket_stays_in_fin_wait_2_for_as_long_as_it_likes(session: Sessi
     session.socket().set_sysctl("net/ipv4/tcp_fin_timeout", 1)
     server, peer = reach(session, None, "FIN-WAIT-2")
     peer.expect_silence(PAST_IT)
-    confirm(session, peer, "FIN-WAIT-2", "owned")
+    expect_state(session, peer, "FIN-WAIT-2", "owned")
     peer.send(ACK, seq=1, ack=2, data=b"late")
     peer.expect(ACK, seq=2, ack=5)
     assert server.receive() == b"late"
 
 
-@in_states({"FIN-WAIT-1": "FSM-203", "CLOSING": "FSM-204", "LAST-ACK": "FSM-205"}, held=["orphaned"])
-def test_orphan_is_forgotten_after_its_retransmissions(session: Session, state: str, held: str) -> None:
+@in_states({"FIN-WAIT-1": "FSM-203", "CLOSING": "FSM-204", "LAST-ACK": "FSM-205"}, ownership=["orphaned"])
+def test_orphan_is_forgotten_after_its_retransmissions(session: Session, state: str, ownership: str) -> None:
     session.socket().set_sysctl("net/ipv4/tcp_orphan_retries", 1)
-    server, peer = reach(session, None, state, held)
-    cell = Cell(session, server, peer, state, held, NUMBERS[state])
+    server, peer = reach(session, None, state, ownership)
+    cell = Cell(session, server, peer, state, ownership, NUMBERS[state])
     lost = outstanding(cell)
     expect_again(cell, lost)
     allow_more(cell, lost)
     peer.expect_silence(2 * PAST_IT)
-    cell.is_gone()
+    cell.expect_gone()
 
 
 @requirement("RFC6191-2-1", "FSM-209")
@@ -212,12 +212,12 @@ def test_own_connect_reuses_the_ports_of_time_wait(session: Session) -> None:
     first.peer.expect(FIN, seq=1, ack=1)
     first.peer.send(FIN, seq=1, ack=2)
     first.peer.expect(ACK, seq=2, ack=2)
-    confirm(session, first.peer, "TIME-WAIT")
+    expect_state(session, first.peer, "TIME-WAIT")
     first.peer.expect_silence(2 * SHORT)  # the peer's timestamps have to have moved on (tcp_twsk_unique)
 
     again = session.socket(port)
     again.connect((session.lab.plan.peer.address(session.version), first.peer.flow.peer_port), wait=False)
     syn = first.peer.expect(SYN)
-    confirm(session, first.peer, "SYN-SENT")
+    expect_state(session, first.peer, "SYN-SENT")
     first.peer.send(SYN, seq=FURTHER_ON, ack=syn.next_seq)
     first.peer.expect(ACK, seq=syn.next_seq, ack=BEHIND_IT)

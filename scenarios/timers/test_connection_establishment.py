@@ -5,7 +5,7 @@ RFC 9293 3.8.3 treats a SYN as any segment; RFC 6298 2.1 and 5.5 say when: after
 
 from __future__ import annotations
 
-from harness import ACK, RST, SYN, Endpoint, Peer, Session, both_families, requirement, takes
+from harness import ACK, RST, SYN, Endpoint, Peer, Session, both_families, requirement, waits
 from harness.tcp.timing import RTO_INIT, SECOND, SYN_R2, backoff
 
 SYN_RETRIES = 6  # tcp_syn_retries, pinned to its default
@@ -21,7 +21,7 @@ def begin(session: Session, client: Endpoint) -> Peer:
 
 
 @requirement("RFC6298-2-1", "RFC6298-5-1", "RFC8961-4-1", "RFC1122-4.2.3.1-1")
-@takes(RTO_INIT)
+@waits(RTO_INIT)
 @both_families
 def test_syn_is_sent_again_after_a_second(session: Session) -> None:
     peer = begin(session, session.socket())
@@ -29,7 +29,7 @@ def test_syn_is_sent_again_after_a_second(session: Session) -> None:
 
 
 @requirement("RFC6298-5-4", "RFC8961-4-6", "RFC9293-MUST-22", "RFC1122-4.2.3.1-1")
-@takes(63 * SECOND)
+@waits(63 * SECOND)
 def test_each_syn_sent_again_doubles_the_timer(session: Session) -> None:
     peer = begin(session, session.socket())
     for rto in backoff(RTO_INIT, SYN_RETRIES):
@@ -37,7 +37,7 @@ def test_each_syn_sent_again_doubles_the_timer(session: Session) -> None:
 
 
 @requirement("RFC6298-5-4", "RFC8961-4-6", "RFC9293-MUST-22", "FSM-210")
-@takes(63 * SECOND)
+@waits(63 * SECOND)
 def test_each_syn_sent_again_doubles_the_timer_where_that_is_asked_for(session: Session) -> None:
     client = session.socket()
     client.set_sysctl("net/ipv4/tcp_syn_linear_timeouts", 0)
@@ -48,7 +48,7 @@ def test_each_syn_sent_again_doubles_the_timer_where_that_is_asked_for(session: 
 
 
 @requirement("RFC9293-MUST-22", "RFC9293-3.8.3", "FSM-210")
-@takes(RTO_INIT, 2 * RTO_INIT)
+@waits(RTO_INIT, 2 * RTO_INIT)
 def test_client_is_told_when_nobody_answers(session: Session) -> None:
     client = session.socket()
     client.set_option("TCP_SYNCNT", 1)
@@ -61,7 +61,7 @@ def test_client_is_told_when_nobody_answers(session: Session) -> None:
 
 
 @requirement("RFC9293-MUST-23", "RFC1122-4.2.3.5-1")
-@takes(SYN_R2)
+@waits(SYN_R2)
 def test_syn_is_sent_again_for_three_minutes(session: Session) -> None:
     client = session.socket()
     peer = begin(session, client)
@@ -71,7 +71,7 @@ def test_syn_is_sent_again_for_three_minutes(session: Session) -> None:
 
 
 @requirement("RFC9293-MUST-23", "RFC1122-4.2.3.5-1")
-@takes(SYN_R2)
+@waits(SYN_R2)
 def test_syn_is_sent_again_for_three_minutes_where_that_is_asked_for(session: Session) -> None:
     client = session.socket()
     client.set_option("TCP_SYNCNT", 7)
@@ -82,7 +82,7 @@ def test_syn_is_sent_again_for_three_minutes_where_that_is_asked_for(session: Se
 
 
 @requirement("RFC6298-2-1", "RFC6298-5-4", "RFC8961-4-1", "RFC8961-4-6", "FSM-009")
-@takes(RTO_INIT, 2 * RTO_INIT)
+@waits(RTO_INIT, 2 * RTO_INIT)
 @both_families
 def test_syn_ack_is_sent_again_after_one_and_two_seconds(session: Session, listener: Endpoint) -> None:
     peer = session.new_peer(listener.port)
@@ -93,7 +93,7 @@ def test_syn_ack_is_sent_again_after_one_and_two_seconds(session: Session, liste
 
 
 @requirement("RFC6298-5-4", "RFC9293-MUST-22")
-@takes(31 * SECOND, 32 * SECOND)
+@waits(31 * SECOND, 32 * SECOND)
 def test_each_syn_ack_sent_again_doubles_the_timer_until_the_request_is_forgotten(
     session: Session, listener: Endpoint
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness import ACK, Connection, requirement, takes
+from harness import ACK, Connection, requirement, waits
 from harness.tcp.timing import DELACK_LIMIT, PROMPT
 
 FULL = b"x" * 1448  # an MSS of 1460 less the timestamps
@@ -15,7 +15,7 @@ def wait_with_acks(connection: Connection) -> Connection:
 
 
 @requirement("RFC9293-MUST-40", "RFC9293-SHLD-18", "RFC5681-4.2-1")
-@takes(DELACK_LIMIT)
+@waits(DELACK_LIMIT)
 def test_single_segment_is_acknowledged_within_half_a_second(established: Connection) -> None:
     _, peer = wait_with_acks(established)
     peer.send(ACK, seq=1, ack=1, data=b"one")
@@ -23,7 +23,7 @@ def test_single_segment_is_acknowledged_within_half_a_second(established: Connec
 
 
 @requirement("RFC9293-SHLD-18")
-@takes(DELACK_LIMIT)
+@waits(DELACK_LIMIT)
 def test_acknowledgment_of_a_single_segment_is_delayed(established: Connection) -> None:
     _, peer = wait_with_acks(established)
     peer.send(ACK, seq=1, ack=1, data=b"one")

@@ -6,7 +6,7 @@ tcp_mtu_probing=1 smaller segments are tried then, as the path may have become n
 
 from __future__ import annotations
 
-from harness import ACK, Between, Connection, Pattern, Session, requirement, takes
+from harness import ACK, Between, Connection, Pattern, Session, requirement, waits
 from harness.live.flights import IPV4_MSS, TIMESTAMPS
 from harness.tcp.timing import MINUTE, RTO_MIN, backoff
 
@@ -18,7 +18,7 @@ R1_TO_R2 = MINUTE  # well behind the one, and well before the other: 15 retransm
 
 
 @requirement("RFC9293-SHLD-10")
-@takes(MINUTE)
+@waits(MINUTE)
 def test_three_retransmissions_come_before_anything_is_done_about_it(session: Session) -> None:
     listener = session.listen()
     listener.set_sysctl("net/ipv4/tcp_mtu_probing", WHEN_A_HOLE_IS_FOUND)
@@ -36,7 +36,7 @@ def test_three_retransmissions_come_before_anything_is_done_about_it(session: Se
 
 
 @requirement("RFC9293-SHLD-9", "RFC9293-MUST-20")
-@takes(R1_TO_R2)
+@waits(R1_TO_R2)
 def test_application_hears_of_it_before_the_connection_is_given_up(established: Connection) -> None:
     server, peer = established
     server.set_option("IP_RECVERR", 1)

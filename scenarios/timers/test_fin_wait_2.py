@@ -6,7 +6,7 @@ cannot be of use to anybody, and Linux lets it go after tcp_fin_timeout or TCP_L
 
 from __future__ import annotations
 
-from harness import ACK, FIN, RST, Connection, close, requirement, shutdown_wr, takes
+from harness import ACK, FIN, RST, Connection, close, requirement, shutdown_wr, waits
 from harness.tcp.timing import FIN_TIMEOUT, HOUR, QUIET, SECOND, Span
 
 SHORT_SECONDS = 1  # of TCP_LINGER2; more than 3.5 times the retransmission timer
@@ -23,7 +23,7 @@ def reach_fin_wait_2(connection: Connection) -> None:
 
 
 @requirement("RFC9293-3.6", "RFC9293-E-2")
-@takes(SHORT)
+@waits(SHORT)
 def test_orphan_is_let_go_after_its_own_timeout(established: Connection) -> None:
     server, peer = established
     server.set_option("TCP_LINGER2", SHORT_SECONDS)
@@ -35,7 +35,7 @@ def test_orphan_is_let_go_after_its_own_timeout(established: Connection) -> None
 
 
 @requirement("RFC9293-3.6", "RFC9293-E-17")
-@takes(QUIET)
+@waits(QUIET)
 def test_orphan_still_takes_the_fin_within_its_own_timeout(established: Connection) -> None:
     server, peer = established
     server.set_option("TCP_LINGER2", SHORT_SECONDS)
@@ -47,7 +47,7 @@ def test_orphan_still_takes_the_fin_within_its_own_timeout(established: Connecti
 
 
 @requirement("RFC9293-3.6", "RFC9293-E-17")
-@takes(NEARLY)
+@waits(NEARLY)
 def test_orphan_takes_the_fin_for_a_minute(established: Connection) -> None:
     server, peer = established
     close(server)
@@ -58,7 +58,7 @@ def test_orphan_takes_the_fin_for_a_minute(established: Connection) -> None:
 
 
 @requirement("RFC9293-3.6", "RFC9293-E-2")
-@takes(WATCHED_SECONDS * SECOND)
+@waits(WATCHED_SECONDS * SECOND)
 def test_orphan_is_let_go_after_a_minute(established: Connection) -> None:
     server, peer = established
     close(server)
@@ -70,7 +70,7 @@ def test_orphan_is_let_go_after_a_minute(established: Connection) -> None:
 
 
 @requirement("RFC9293-3.6", "RFC9293-E-17")
-@takes(HOUR)
+@waits(HOUR)
 def test_half_closed_connection_stays_for_ever(established: Connection) -> None:
     server, peer = established
     shutdown_wr(server)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness import ACK, RST, Connection, requirement, takes
+from harness import ACK, RST, Connection, requirement, waits
 from harness.tcp.timing import HOUR, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, QUIET, SECOND, Span
 
 PROBES = 9  # tcp_keepalive_probes by default (ip-sysctl.rst)
@@ -21,7 +21,7 @@ def keep_alive(connection: Connection, *, probes: int = PROBES) -> Connection:
 
 
 @requirement("RFC9293-MUST-25", "RFC1122-4.2.3.6-1")
-@takes(3 * HOUR)
+@waits(3 * HOUR)
 def test_keep_alive_is_off_unless_asked_for(established: Connection) -> None:
     server, peer = established
     peer.expect_silence(3 * HOUR)
@@ -31,7 +31,7 @@ def test_keep_alive_is_off_unless_asked_for(established: Connection) -> None:
 
 
 @requirement("RFC9293-MUST-28", "RFC9293-MUST-24", "RFC9293-SHLD-12", "RFC1122-4.2.3.6-2")
-@takes(KEEPALIVE_IDLE)
+@waits(KEEPALIVE_IDLE)
 def test_keep_alive_waits_for_two_hours(established: Connection) -> None:
     server, peer = established
     server.set_option("TCP_KEEPINTVL", RARELY)  # a second probe cannot be taken for the first
@@ -42,7 +42,7 @@ def test_keep_alive_waits_for_two_hours(established: Connection) -> None:
 
 
 @requirement("RFC9293-MUST-29", "RFC1122-4.2.3.6-3")
-@takes(KEEPALIVE_IDLE, PROBES * KEEPALIVE_INTERVAL)
+@waits(KEEPALIVE_IDLE, PROBES * KEEPALIVE_INTERVAL)
 def test_connection_is_given_up_after_nine_probes_without_an_answer(established: Connection) -> None:
     server, peer = established
     server.set_option("SO_KEEPALIVE", 1)
@@ -54,7 +54,7 @@ def test_connection_is_given_up_after_nine_probes_without_an_answer(established:
 
 
 @requirement("RFC9293-MUST-27", "RFC9293-MUST-24", "RFC9293-SHLD-12", "RFC9293-MAY-5")
-@takes(2 * SECOND)
+@waits(2 * SECOND)
 def test_idle_time_can_be_set_and_a_probe_carries_no_data(established: Connection) -> None:
     _, peer = keep_alive(established)
     peer.expect(ACK, seq=0, ack=1, after=SECOND)
@@ -64,7 +64,7 @@ def test_idle_time_can_be_set_and_a_probe_carries_no_data(established: Connectio
 
 
 @requirement("RFC9293-MUST-29", "RFC1122-4.2.3.6-3")
-@takes(2 * SECOND)
+@waits(2 * SECOND)
 def test_one_probe_without_an_answer_proves_nothing(established: Connection) -> None:
     server, peer = keep_alive(established)
     peer.expect(ACK, seq=0, ack=1, after=SECOND)
@@ -76,7 +76,7 @@ def test_one_probe_without_an_answer_proves_nothing(established: Connection) -> 
 
 
 @requirement("RFC9293-MUST-29", "RFC9293-3.8.4")
-@takes(3 * SECOND)
+@waits(3 * SECOND)
 def test_dead_peer_is_found(established: Connection) -> None:
     server, peer = keep_alive(established, probes=2)
     peer.expect(ACK, seq=0, ack=1, after=SECOND)
@@ -86,7 +86,7 @@ def test_dead_peer_is_found(established: Connection) -> None:
 
 
 @requirement("RFC9293-MUST-26")
-@takes(2 * SECOND)
+@waits(2 * SECOND)
 def test_data_received_put_the_probe_off(established: Connection) -> None:
     _, peer = keep_alive(established)
     peer.expect_silence(HALF)
@@ -97,7 +97,7 @@ def test_data_received_put_the_probe_off(established: Connection) -> None:
 
 
 @requirement("RFC9293-MUST-26")
-@takes(2 * SECOND)
+@waits(2 * SECOND)
 def test_nothing_is_probed_while_data_are_outstanding(established: Connection) -> None:
     server, peer = keep_alive(established)
     server.send(b"lost")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, Connection, Peer, Reply, Session, requirement, takes
+from harness import ACK, Connection, Peer, Reply, Session, requirement, waits
 from harness.tcp.pattern import Pattern
 from harness.tcp.timing import HOUR, RTO_MIN, RTO_MOST, Span, backoff
 
@@ -35,14 +35,14 @@ def expect_probe(
 
 
 @requirement("RFC9293-MUST-36", "RFC9293-SHLD-29", "RFC1122-4.2.2.17-1")
-@takes(RTO_MIN)
+@waits(RTO_MIN)
 def test_closed_window_is_probed(established: Connection, first_rto: Span) -> None:
     peer = close_window(established)
     expect_probe(peer, within=first_rto)
 
 
 @requirement("RFC9293-SHLD-30")
-@takes(7 * RTO_MIN)
+@waits(7 * RTO_MIN)
 def test_each_probe_without_an_answer_doubles_the_timer(established: Connection, first_rto: Span) -> None:
     peer = close_window(established)
     expect_probe(peer, within=first_rto)
@@ -51,14 +51,14 @@ def test_each_probe_without_an_answer_doubles_the_timer(established: Connection,
 
 
 @requirement("RFC9293-3.8.6.1", "RFC9293-MUST-36")
-@takes(RTO_MIN)
+@waits(RTO_MIN)
 def test_probe_carries_an_octet_of_the_data_that_wait(established: Connection, first_rto: Span) -> None:
     peer = close_window(established)
     expect_probe(peer, within=first_rto).require("octet")
 
 
 @requirement("RFC9293-MUST-37", "RFC1122-4.2.2.17-1", "RFC9293-MAY-8")
-@takes(HOUR)
+@waits(HOUR)
 def test_connection_stays_open_while_probes_are_answered(established: Connection) -> None:
     peer = close_window(established)
     for rto in backoff(RTO_MIN, MORE_THAN_R2):
@@ -69,7 +69,7 @@ def test_connection_stays_open_while_probes_are_answered(established: Connection
 
 
 @requirement("RFC9293-3.8.6.1")
-@takes(HOUR)
+@waits(HOUR)
 def test_probes_that_nobody_answers_are_given_up(session: Session, established: Connection) -> None:
     peer = close_window(established)
     peer.allow(ACK, seq=5, ack=1)
@@ -78,7 +78,7 @@ def test_probes_that_nobody_answers_are_given_up(session: Session, established: 
 
 
 @requirement("RFC9293-MUST-35", "RFC9293-MUST-34", "RFC9293-E-14", "RFC9293-SHLD-15", "RFC7323-2.4-1")
-@takes(RTO_MIN)
+@waits(RTO_MIN)
 def test_window_that_collapses_without_new_data_is_taken_as_closed(established: Connection, first_rto: Span) -> None:
     server, peer = established
     peer.send(ACK, seq=1, ack=1, window=0)
@@ -92,7 +92,7 @@ def test_window_that_collapses_without_new_data_is_taken_as_closed(established: 
 
 
 @requirement("RFC9293-MUST-36", "RFC9293-E-14")
-@takes(RTO_MIN)
+@waits(RTO_MIN)
 @pytest.mark.parametrize("answers", [0, 2])
 def test_opened_window_lets_the_data_out_at_once(established: Connection, first_rto: Span, answers: int) -> None:
     peer = close_window(established)
@@ -104,7 +104,7 @@ def test_opened_window_lets_the_data_out_at_once(established: Connection, first_
 
 
 @requirement("RFC9293-SHLD-17", "RFC9293-MUST-37")
-@takes(HOUR)
+@waits(HOUR)
 def test_connection_outlives_a_window_that_shrank_over_data_on_their_way(established: Connection) -> None:
     server, peer = established
     server.set_option("TCP_NODELAY", 1)

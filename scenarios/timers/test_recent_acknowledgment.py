@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, Connection, Endpoint, Peer, Session, requirement, takes
+from harness import ACK, Connection, Endpoint, Peer, Session, requirement, waits
 from harness.live.flights import IPV4_MSS, expect_flight, write_segments
 from harness.live.peer_delay import establish_from_afar, longest, wait
 from harness.tcp.timing import MS, QUIET, Span
@@ -62,7 +62,7 @@ def expect_after(session: Session, peer: Peer, span: Span, *, seq: int) -> None:
 
 
 @requirement("RFC8985-6.2-1", "RFC8985-6.2-2", "RFC8985-6.2-3")
-@takes(2 * ROUND_TRIP, WINDOW)
+@waits(2 * ROUND_TRIP, WINDOW)
 def test_segment_is_lost_a_quarter_of_a_round_trip_after_a_later_one_was_delivered(
     session: Session, established: Connection
 ) -> None:
@@ -73,7 +73,7 @@ def test_segment_is_lost_a_quarter_of_a_round_trip_after_a_later_one_was_deliver
 
 
 @requirement("RFC8985-6.2-1", "RFC8985-6.2-3")
-@takes(2 * ROUND_TRIP, WINDOW)
+@waits(2 * ROUND_TRIP, WINDOW)
 def test_segment_that_arrives_within_the_window_is_not_sent_again(established: Connection) -> None:
     peer = send_flight(established, 2)
     peer.send(ACK, seq=1, ack=FIRST, options=f"nop,nop,sack {SECOND}:{THIRD}")
@@ -83,7 +83,7 @@ def test_segment_that_arrives_within_the_window_is_not_sent_again(established: C
 
 
 @requirement("RFC8985-6.2-2")
-@takes(2 * ROUND_TRIP)
+@waits(2 * ROUND_TRIP)
 def test_segment_is_lost_at_once_when_three_later_ones_were_delivered(established: Connection) -> None:
     peer = send_flight(established, 4)
     peer.send(ACK, seq=1, ack=FIRST, options=f"nop,nop,sack {SECOND}:{FIFTH}")
@@ -92,7 +92,7 @@ def test_segment_is_lost_at_once_when_three_later_ones_were_delivered(establishe
 
 
 @requirement("RFC8985-6.2-2")
-@takes(3 * ROUND_TRIP, WINDOW)
+@waits(3 * ROUND_TRIP, WINDOW)
 def test_window_stays_for_three_later_ones_where_order_was_lost_before(
     session: Session, established: Connection
 ) -> None:
@@ -104,7 +104,7 @@ def test_window_stays_for_three_later_ones_where_order_was_lost_before(
 
 
 @requirement("RFC8985-6.2-2")
-@takes(3 * ROUND_TRIP, 3 * WINDOW)
+@waits(3 * ROUND_TRIP, 3 * WINDOW)
 def test_needless_retransmission_widens_the_window(session: Session, established: Connection) -> None:
     peer = send_flight(established, 2)
     peer.send(ACK, seq=1, ack=FIRST, options=f"nop,nop,sack {SECOND}:{THIRD}")
@@ -117,7 +117,7 @@ def test_needless_retransmission_widens_the_window(session: Session, established
 
 
 @requirement("RFC8985-6.2-2")
-@takes(4 * ROUND_TRIP, 3 * WINDOW)
+@waits(4 * ROUND_TRIP, 3 * WINDOW)
 def test_needless_retransmission_widens_the_window_where_order_was_lost_before(
     session: Session, established: Connection
 ) -> None:
@@ -133,7 +133,7 @@ def test_needless_retransmission_widens_the_window_where_order_was_lost_before(
 
 
 @requirement("RFC2883-5-1")
-@takes(4 * ROUND_TRIP, 2 * WINDOW)
+@waits(4 * ROUND_TRIP, 2 * WINDOW)
 def test_late_ack_is_not_taken_for_the_report_of_a_duplicate(session: Session, established: Connection) -> None:
     """Its block lies below SND.UNA by now, but not below what the same segment acknowledges (RFC 2883 5)."""
     reorder(established)
@@ -150,7 +150,7 @@ def test_late_ack_is_not_taken_for_the_report_of_a_duplicate(session: Session, e
 
 
 @requirement("RFC8985-4-1")
-@takes(ROUND_TRIP, RTO)
+@waits(ROUND_TRIP, RTO)
 def test_time_tells_no_loss_without_sack(session: Session, listener: Endpoint) -> None:
     connection = establish_from_afar(session, listener, ROUND_TRIP, options=PLAIN)
     peer = send_flight(connection, 2)
@@ -163,7 +163,7 @@ def test_time_tells_no_loss_without_sack(session: Session, listener: Endpoint) -
 
 
 @requirement("RFC8985-6.1-1", "RFC8985-6.2-1")
-@takes(2 * ROUND_TRIP)
+@waits(2 * ROUND_TRIP)
 def test_retransmission_is_not_lost_when_one_sent_before_it_was_delivered(established: Connection) -> None:
     peer = send_flight(established, 5)
     peer.send(ACK, seq=1, ack=FIRST, options=f"nop,nop,sack {SECOND}:{FIFTH}")
@@ -175,7 +175,7 @@ def test_retransmission_is_not_lost_when_one_sent_before_it_was_delivered(establ
 
 
 @requirement("RFC8985-6.1-1", "RFC8985-6.2-1")
-@takes(3 * ROUND_TRIP)
+@waits(3 * ROUND_TRIP)
 def test_lost_retransmission_is_sent_again_when_one_sent_after_it_was_delivered(established: Connection) -> None:
     peer = send_flight(established, 4)
     peer.send(ACK, seq=1, ack=FIRST, options=f"nop,nop,sack {SECOND}:{FIFTH}")
@@ -209,7 +209,7 @@ def time_out(session: Session, listener: Endpoint, *, gap: Span) -> Connection:
 
 
 @requirement("RFC8985-6.3-1")
-@takes(NEAR, FAR, RTO_AFTER_TWO)
+@waits(NEAR, FAR, RTO_AFTER_TWO)
 def test_timeout_takes_nothing_for_lost_that_was_sent_less_than_a_round_trip_before(
     session: Session, listener: Endpoint
 ) -> None:
@@ -220,7 +220,7 @@ def test_timeout_takes_nothing_for_lost_that_was_sent_less_than_a_round_trip_bef
 
 
 @requirement("RFC8985-6.3-1")
-@takes(NEAR, FAR, RTO_AFTER_TWO)
+@waits(NEAR, FAR, RTO_AFTER_TWO)
 def test_timeout_takes_for_lost_what_was_sent_a_round_trip_before(session: Session, listener: Endpoint) -> None:
     _, peer = time_out(session, listener, gap=SHORT_GAP)
     peer.send(ACK, seq=1, ack=THIRD)

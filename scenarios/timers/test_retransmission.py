@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 
-from harness import ACK, FIN, RST, SYN, Connection, Endpoint, Session, close, requirement, takes
+from harness import ACK, FIN, RST, SYN, Connection, Endpoint, Session, close, requirement, waits
 from harness.tcp.timing import DATA_R2, HOUR, RTO_FLOOR, RTO_INIT, RTO_MIN, RTO_MOST, SECOND, Span, backoff
 
 RTO_AFTER_LOST_SYN = Span(3 * RTO_INIT.ns, "RTO_AFTER_LOST_SYN", "RFC 6298 5.7: three seconds")
@@ -16,7 +16,7 @@ RETRIES2 = 15  # tcp_retries2, pinned to its default
 
 
 @requirement("RFC6298-5-4", "RFC6298-5-5", "RFC8961-4-6", "RFC9293-MUST-19")
-@takes(7 * RTO_MIN)
+@waits(7 * RTO_MIN)
 def test_each_retransmission_doubles_the_timer(established: Connection, first_rto: Span) -> None:
     server, peer = established
     server.send(b"lost")
@@ -28,7 +28,7 @@ def test_each_retransmission_doubles_the_timer(established: Connection, first_rt
 
 
 @requirement("RFC6298-2-4", "RFC9293-MUST-18")
-@takes(RTO_FLOOR)
+@waits(RTO_FLOOR)
 def test_retransmission_waits_for_a_second_at_least(established: Connection) -> None:
     server, peer = established
     server.send(b"lost")
@@ -37,7 +37,7 @@ def test_retransmission_waits_for_a_second_at_least(established: Connection) -> 
 
 
 @requirement("RFC9293-SHLD-11", "RFC9293-MUST-20", "RFC6298-2-5", "RFC6298-5-4", "RFC8961-4-6", "RFC8961-4-8")
-@takes(15 * RTO_MOST)
+@waits(15 * RTO_MOST)
 def test_data_are_sent_again_ever_more_rarely_and_then_given_up(session: Session, established: Connection) -> None:
     server, peer = established
     server.send(b"lost")
@@ -48,7 +48,7 @@ def test_data_are_sent_again_ever_more_rarely_and_then_given_up(session: Session
 
 
 @requirement("RFC9293-SHLD-11")
-@takes(15 * RTO_MOST)
+@waits(15 * RTO_MOST)
 def test_data_are_sent_again_for_a_hundred_seconds(session: Session, established: Connection) -> None:
     server, peer = established
     server.send(b"lost")
@@ -59,7 +59,7 @@ def test_data_are_sent_again_for_a_hundred_seconds(session: Session, established
 
 
 @requirement("RFC9293-MUST-20", "RFC9293-MUST-21", "RFC9293-E-19")
-@takes(7 * RTO_MIN)
+@waits(7 * RTO_MIN)
 def test_lower_limit_gives_up_earlier(session: Session, established: Connection) -> None:
     server, peer = established
     server.set_sysctl("net/ipv4/tcp_retries2", 1)
@@ -73,7 +73,7 @@ def test_lower_limit_gives_up_earlier(session: Session, established: Connection)
 
 
 @requirement("RFC6298-5-3")
-@takes(SECOND)
+@waits(SECOND)
 def test_nothing_is_sent_again_once_everything_is_acknowledged(established: Connection) -> None:
     server, peer = established
     server.send(b"taken")
@@ -83,7 +83,7 @@ def test_nothing_is_sent_again_once_everything_is_acknowledged(established: Conn
 
 
 @requirement("RFC6298-5-2", "RFC6298-5-5", "RFC6298-5-1")
-@takes(2 * RTO_MIN)
+@waits(2 * RTO_MIN)
 def test_acknowledgment_of_new_data_restarts_the_timer_for_what_is_left(
     established: Connection, first_rto: Span
 ) -> None:
@@ -99,7 +99,7 @@ def test_acknowledgment_of_new_data_restarts_the_timer_for_what_is_left(
 
 
 @requirement("RFC6298-5-4", "RFC9293-3.6")
-@takes(3 * RTO_MIN)
+@waits(3 * RTO_MIN)
 def test_fin_is_sent_again_as_data_are(established: Connection, first_rto: Span) -> None:
     server, peer = established
     server.shutdown(socket.SHUT_WR)
@@ -110,7 +110,7 @@ def test_fin_is_sent_again_as_data_are(established: Connection, first_rto: Span)
 
 
 @requirement("RFC9293-MUST-20")
-@takes(8 * RTO_MOST)
+@waits(8 * RTO_MOST)
 def test_fin_of_an_orphan_is_given_up(established: Connection) -> None:
     server, peer = established
     close(server)
@@ -123,7 +123,7 @@ def test_fin_of_an_orphan_is_given_up(established: Connection) -> None:
 
 
 @requirement("RFC6298-5-6")
-@takes(RTO_INIT, RTO_AFTER_LOST_SYN)
+@waits(RTO_INIT, RTO_AFTER_LOST_SYN)
 def test_timer_starts_at_three_seconds_after_a_lost_syn(session: Session, listener: Endpoint) -> None:
     peer = session.new_peer(listener.port)
     peer.send(SYN, seq=0, options="mss 1460")

@@ -6,7 +6,7 @@ figures lie where neither a least timer of 200 ms nor one of a second (2.4) deci
 
 from __future__ import annotations
 
-from harness import ACK, Connection, Endpoint, Session, requirement, takes, with_and_without_timestamps
+from harness import ACK, Connection, Endpoint, Session, requirement, waits, with_and_without_timestamps
 from harness.live.peer_delay import establish_from_afar, longest, wait
 from harness.tcp.timing import MS, RTO_FLOOR, Span
 
@@ -44,7 +44,7 @@ def lose(connection: Connection, *, seq: int, at_least: Span, within: Span) -> i
 
 
 @requirement("RFC6298-2-2")
-@takes(NEAR, RTO_NEAR)
+@waits(NEAR, RTO_NEAR)
 @with_and_without_timestamps
 def test_timer_is_three_times_the_first_round_trip(session: Session, listener: Endpoint) -> None:
     connection = establish_from_afar(session, listener, NEAR)
@@ -52,7 +52,7 @@ def test_timer_is_three_times_the_first_round_trip(session: Session, listener: E
 
 
 @requirement("RFC6298-2-3", "RFC6298-3-2", "RFC8961-4-2", "RFC8961-4-3", "RFC9293-MUST-18")
-@takes(NEAR, FAR, FARTHER, RTO_FARTHER)
+@waits(NEAR, FAR, FARTHER, RTO_FARTHER)
 @with_and_without_timestamps
 def test_each_round_trip_moves_the_timer_by_its_share(session: Session, listener: Endpoint) -> None:
     connection = establish_from_afar(session, listener, NEAR)
@@ -62,7 +62,7 @@ def test_each_round_trip_moves_the_timer_by_its_share(session: Session, listener
 
 
 @requirement("RFC6298-2-3", "RFC8961-4-2")
-@takes(ROUNDS * FAR, 3 * FAR)
+@waits(ROUNDS * FAR, 3 * FAR)
 def test_timer_comes_down_while_round_trips_stay_alike(session: Session, listener: Endpoint) -> None:
     """From three times the round trip to little more than one, but for a least that may be a second (RFC 6298 2.4)."""
     connection = establish_from_afar(session, listener, FAR)
@@ -76,7 +76,7 @@ def test_timer_comes_down_while_round_trips_stay_alike(session: Session, listene
 
 
 @requirement("RFC6298-3-1", "RFC8961-4-4", "RFC9293-MUST-18")
-@takes(NEAR, 3 * RTO_NEAR)
+@waits(NEAR, 3 * RTO_NEAR)
 def test_ack_of_what_was_sent_twice_is_no_sample(session: Session, listener: Endpoint) -> None:
     """Whichever of the two it is of: the timer stays as it was backed off (RFC 6298 5.5, 3)."""
     connection = establish_from_afar(session, listener, NEAR, options=PLAIN)
@@ -86,7 +86,7 @@ def test_ack_of_what_was_sent_twice_is_no_sample(session: Session, listener: End
 
 
 @requirement("RFC8961-4-7", "RFC6298-5-5")
-@takes(2 * NEAR, 4 * RTO_NEAR)
+@waits(2 * NEAR, 4 * RTO_NEAR)
 def test_backoff_ends_when_new_data_were_delivered(session: Session, listener: Endpoint) -> None:
     connection = establish_from_afar(session, listener, NEAR, options=PLAIN)
     behind = lose(connection, seq=1, at_least=RTO_NEAR, within=longest(session, RTO_NEAR))

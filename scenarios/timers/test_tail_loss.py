@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, SYN, Connection, Endpoint, Peer, Session, requirement, takes
+from harness import ACK, SYN, Connection, Endpoint, Peer, Session, requirement, waits
 from harness.live.flights import FLIGHT, IPV4_MSS, expect_flight, write_segments
 from harness.live.peer_delay import establish_from_afar, longest, wait
 from harness.tcp.timing import DELACK_MAX, MS, RTO_INIT, SECOND, Span
@@ -50,7 +50,7 @@ def established(session: Session, listener: Endpoint) -> Connection:
 
 
 @requirement("RFC8985-7.2-1", "RFC8985-7.3-1")
-@takes(ROUND_TRIP, PTO)
+@waits(ROUND_TRIP, PTO)
 def test_last_segment_is_sent_again_after_two_round_trips(session: Session, established: Connection) -> None:
     server, peer = established
     write_segments(server, 2)
@@ -60,7 +60,7 @@ def test_last_segment_is_sent_again_after_two_round_trips(session: Session, esta
 
 
 @requirement("RFC8985-7.2-1")
-@takes(ROUND_TRIP, PTO_OF_ONE)
+@waits(ROUND_TRIP, PTO_OF_ONE)
 def test_probe_of_a_single_segment_leaves_time_for_a_delayed_ack(session: Session, established: Connection) -> None:
     server, peer = established
     write_segments(server, 1)
@@ -69,7 +69,7 @@ def test_probe_of_a_single_segment_leaves_time_for_a_delayed_ack(session: Sessio
 
 
 @requirement("RFC8985-7.2-1")
-@takes(RTO_INIT, SECOND)
+@waits(RTO_INIT, SECOND)
 def test_probe_comes_after_a_second_where_no_round_trip_was_measured(session: Session, listener: Endpoint) -> None:
     """A SYN,ACK that was sent twice is no sample (RFC 6298 3), and the timer then stands at three seconds (5.7)."""
     peer = session.new_peer(listener.port)
@@ -85,7 +85,7 @@ def test_probe_comes_after_a_second_where_no_round_trip_was_measured(session: Se
 
 
 @requirement("RFC8985-7.2-1", "RFC8985-8-1")
-@takes(NEAR, RTO_NEAR, RTO_NEAR)
+@waits(NEAR, RTO_NEAR, RTO_NEAR)
 def test_probe_comes_no_later_than_the_timer_and_in_its_place(session: Session, listener: Endpoint) -> None:
     server, peer = open_probed(session, listener, NEAR)
     write_segments(server, 1)
@@ -95,7 +95,7 @@ def test_probe_comes_no_later_than_the_timer_and_in_its_place(session: Session, 
 
 
 @requirement("RFC8985-4-1")
-@takes(ROUND_TRIP, RTO)
+@waits(ROUND_TRIP, RTO)
 def test_no_probe_is_sent_to_a_peer_without_sack(session: Session, listener: Endpoint) -> None:
     server, peer = open_probed(session, listener, ROUND_TRIP, PLAIN)
     write_segments(server, 2)
@@ -107,7 +107,7 @@ def test_no_probe_is_sent_to_a_peer_without_sack(session: Session, listener: End
 
 
 @requirement("RFC8985-7.3-1")
-@takes(ROUND_TRIP, PTO)
+@waits(ROUND_TRIP, PTO)
 def test_probe_is_a_new_segment_where_one_waits(session: Session, established: Connection) -> None:
     """The congestion window is full; the probe may be more than that (RFC 8985 7.3)."""
     server, peer = established
@@ -118,7 +118,7 @@ def test_probe_is_a_new_segment_where_one_waits(session: Session, established: C
 
 
 @requirement("RFC8985-7.3-2", "RFC8985-8-1")
-@takes(ROUND_TRIP, PTO, RTO)
+@waits(ROUND_TRIP, PTO, RTO)
 def test_probe_without_an_answer_is_followed_by_the_timer(session: Session, established: Connection) -> None:
     server, peer = established
     write_segments(server, 2)
@@ -140,7 +140,7 @@ def probe_last_segment(session: Session, connection: Connection) -> None:
 
 
 @requirement("RFC8985-7.4.2-1")
-@takes(2 * ROUND_TRIP, PTO)
+@waits(2 * ROUND_TRIP, PTO)
 def test_loss_that_the_probe_repaired_shrinks_the_flight(session: Session, established: Connection) -> None:
     """No DSACK has come by the time that an ACK goes beyond the probe: the segment arrived once (RFC 8985 7.4.2)."""
     server, peer = established
@@ -154,7 +154,7 @@ def test_loss_that_the_probe_repaired_shrinks_the_flight(session: Session, estab
 
 
 @requirement("RFC8985-7.4.2-1")
-@takes(2 * ROUND_TRIP, PTO)
+@waits(2 * ROUND_TRIP, PTO)
 def test_probe_that_was_a_duplicate_does_not_shrink_the_flight(session: Session, established: Connection) -> None:
     server, peer = established
     probe_last_segment(session, established)
@@ -167,7 +167,7 @@ def test_probe_that_was_a_duplicate_does_not_shrink_the_flight(session: Session,
 
 
 @requirement("RFC8985-7.4.2-1", fixed_by="63f367d9de77")
-@takes(2 * ROUND_TRIP, PTO)
+@waits(2 * ROUND_TRIP, PTO)
 def test_duplicate_of_another_segment_does_not_speak_for_the_probe(session: Session, established: Connection) -> None:
     """The DSACK has to match the segment that the probe was (RFC 8985 7.4.2); this one the network has doubled."""
     server, peer = established

@@ -5,7 +5,7 @@ RFC 9293 3.4.2 takes a lifetime of two minutes, "an engineering choice"; Linux t
 
 from __future__ import annotations
 
-from harness import ACK, FIN, RST, Connection, close, requirement, takes
+from harness import ACK, FIN, RST, Connection, close, requirement, waits
 from harness.tcp.timing import MSL, SECOND, TIMEWAIT_LEN, Span
 
 NEARLY_MINUTE = Span(59 * SECOND.ns, "NEARLY_MINUTE", "a second less than TCP_TIMEWAIT_LEN")
@@ -24,7 +24,7 @@ def reach_time_wait(connection: Connection) -> None:
 
 
 @requirement("RFC9293-MUST-13", "RFC1122-4.2.2.13-3")
-@takes(NEARLY_RFC)
+@waits(NEARLY_RFC)
 def test_time_wait_lasts_for_four_minutes(established: Connection) -> None:
     _, peer = established
     reach_time_wait(established)
@@ -34,7 +34,7 @@ def test_time_wait_lasts_for_four_minutes(established: Connection) -> None:
 
 
 @requirement("RFC9293-MUST-13", "RFC1122-4.2.2.13-3")
-@takes(NEARLY_MINUTE)
+@waits(NEARLY_MINUTE)
 def test_time_wait_lasts_for_a_minute(established: Connection) -> None:
     _, peer = established
     reach_time_wait(established)
@@ -44,7 +44,7 @@ def test_time_wait_lasts_for_a_minute(established: Connection) -> None:
 
 
 @requirement("RFC9293-MUST-13", "RFC9293-E-2", "FSM-020")
-@takes(WATCHED_SECONDS * SECOND)
+@waits(WATCHED_SECONDS * SECOND)
 def test_time_wait_ends(established: Connection) -> None:
     _, peer = established
     reach_time_wait(established)
@@ -55,7 +55,7 @@ def test_time_wait_ends(established: Connection) -> None:
 
 
 @requirement("RFC9293-MUST-13", "RFC9293-3.10.7.4")
-@takes(2 * NEARLY_MINUTE)
+@waits(2 * NEARLY_MINUTE)
 def test_fin_that_comes_again_starts_time_wait_anew(established: Connection) -> None:
     _, peer = established
     reach_time_wait(established)

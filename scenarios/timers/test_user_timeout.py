@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, RST, SYN, Connection, Endpoint, Session, requirement, takes
+from harness import ACK, RST, SYN, Connection, Endpoint, Session, requirement, waits
 from harness.tcp.timing import RTO_INIT, RTO_MIN, SECOND, Span, backoff
 
 USER_TIMEOUT_MS = 1500
@@ -20,7 +20,7 @@ NO_UTO = "opt 28 0000"  # never sent, and ignored (RFC 5482 3.4)
 
 
 @requirement("RFC9293-E-19", "RFC9293-MUST-21", "RFC9293-3.8.3")
-@takes(USER_TIMEOUT)
+@waits(USER_TIMEOUT)
 def test_data_without_an_answer_end_the_connection(session: Session, established: Connection) -> None:
     server, peer = established
     server.set_option("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)
@@ -34,7 +34,7 @@ def test_data_without_an_answer_end_the_connection(session: Session, established
 
 
 @requirement("RFC9293-E-19", "RFC9293-MUST-21")
-@takes(USER_TIMEOUT)
+@waits(USER_TIMEOUT)
 def test_closed_window_without_an_answer_ends_the_connection(session: Session, established: Connection) -> None:
     server, peer = established
     server.set_option("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)
@@ -50,7 +50,7 @@ def test_closed_window_without_an_answer_ends_the_connection(session: Session, e
 
 
 @requirement("RFC9293-E-19", "RFC9293-MUST-22")
-@takes(USER_TIMEOUT)
+@waits(USER_TIMEOUT)
 def test_syn_without_an_answer_ends_the_attempt(session: Session) -> None:
     client = session.socket()
     client.set_option("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)
@@ -62,7 +62,7 @@ def test_syn_without_an_answer_ends_the_attempt(session: Session) -> None:
 
 
 @requirement("RFC9293-E-19", "RFC9293-MUST-24")
-@takes(2 * SECOND)
+@waits(2 * SECOND)
 def test_keep_alive_without_an_answer_ends_the_connection(established: Connection) -> None:
     server, peer = established
     server.set_option("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)
@@ -75,7 +75,7 @@ def test_keep_alive_without_an_answer_ends_the_connection(established: Connectio
 
 
 @requirement("RFC5482-3.1-4")
-@takes(SECOND)
+@waits(SECOND)
 @pytest.mark.parametrize("milliseconds", [1, 100])
 def test_timeout_is_longer_than_the_retransmission_timer(
     session: Session, established: Connection, milliseconds: int
@@ -93,7 +93,7 @@ def test_timeout_is_longer_than_the_retransmission_timer(
 
 
 @requirement("RFC5482-3.1-1", "RFC5482-3-1")
-@takes(USER_TIMEOUT)
+@waits(USER_TIMEOUT)
 @pytest.mark.parametrize("timestamps", [False], ids=["noTS"])
 @pytest.mark.parametrize("offered", [SHORT_UTO, UTO], ids=["shorter", "longer"])
 def test_timeout_of_the_application_is_not_changed_by_what_the_peer_offers(
@@ -111,7 +111,7 @@ def test_timeout_of_the_application_is_not_changed_by_what_the_peer_offers(
 
 
 @requirement("RFC5482-3.3-1")
-@takes(RTO_INIT, 2 * RTO_INIT)
+@waits(RTO_INIT, 2 * RTO_INIT)
 def test_timeout_offered_in_a_syn_does_not_end_the_handshake(session: Session, listener: Endpoint) -> None:
     peer = session.new_peer(listener.port)
     peer.send(SYN, seq=0, options=f"mss 1460,{SHORT_UTO}")

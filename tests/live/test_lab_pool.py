@@ -38,7 +38,7 @@ def test_sessions_have_one_lab_and_ports_of_their_own(benches: LabPool) -> None:
             labs.add(session.lab)
             ports.add(peer.flow.peer_port)
             session.finish()
-        assert session.bench.spent == ""
+        assert session.bench.unusable == ""
     assert (len(labs), len(ports)) == (1, 3)
 
 
@@ -94,7 +94,7 @@ def test_no_socket_outlives_its_session(benches: LabPool, ending: str) -> None:
             if ending == "time-wait":
                 peer.send(FIN, seq=1, ack=2)
                 peer.expect(ACK, seq=2, ack=2)
-    assert session.bench.spent == ""
+    assert session.bench.unusable == ""
     assert benches.get() is session.bench
 
 
@@ -116,10 +116,10 @@ def test_a_bench_with_a_socket_left_on_it_is_not_used_again(benches: LabPool) ->
         server, peer = session.establish(session.listen())
         server.close()
         peer._last_ack = None  # nobody knows the number that its reset has to bear
-    assert session.bench.spent == "connection 1 is left: FIN-WAIT-1, held by no process"
+    assert session.bench.unusable == "connection 1 is left: FIN-WAIT-1, held by no process"
     after = benches.get()
     assert after is not session.bench
-    assert after.spent == ""
+    assert after.unusable == ""
 
 
 def test_without_sock_diag_a_bench_serves_one_session(benches: LabPool) -> None:
@@ -128,7 +128,7 @@ def test_without_sock_diag_a_bench_serves_one_session(benches: LabPool) -> None:
     with open_session(benches) as session:
         session.establish(session.listen())
     assert session.bench is bench
-    assert bench.spent == "sock_diag does not show TCP sockets"
+    assert bench.unusable == "sock_diag does not show TCP sockets"
     assert benches.get() is not bench
 
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from harness import ACK, NUMBERS, STATES, WAYS, FinwaitError, Session, reach
-from harness.live.states import ACTIVELY, ORPHANED, OWNED, UNACCEPTED, confirm, state_of
+from harness.live.states import ACTIVELY, ORPHANED, OWNED, UNACCEPTED, expect_state, state_of
 from harness.probes import states as names
 from harness.tcp.timing import TimingProfile
 from netns import privilege
 
-FORMS = [(state, held) for state, ways in WAYS.items() for held in ways]
-SYNCHRONIZED = [(state, held) for state, held in FORMS if state in NUMBERS and state != "SYN-SENT"]
+FORMS = [(state, ownership) for state, ways in WAYS.items() for ownership in ways]
+SYNCHRONIZED = [(state, ownership) for state, ownership in FORMS if state in NUMBERS and state != "SYN-SENT"]
 FAR_LEFT = 100_000  # of the window
 PATIENT_NS = 1_000_000_000  # on a busy machine an answer takes as long as it takes; time is not what is tested here
 
@@ -29,39 +29,39 @@ def test_there_is_a_way_into_each_state_of_the_kernels() -> None:
     assert set(STATES) == {name for name in names.NAMES if name != "?"}
 
 
-@pytest.mark.parametrize(("state", "held"), FORMS)
-def test_state_is_reached_again_and_again_in_one_lab(lab: Session, state: str, held: str) -> None:
-    first, second = (reach(lab, None, state, held) for _ in range(2))
+@pytest.mark.parametrize(("state", "ownership"), FORMS)
+def test_state_is_reached_again_and_again_in_one_lab(lab: Session, state: str, ownership: str) -> None:
+    first, second = (reach(lab, None, state, ownership) for _ in range(2))
     assert first.peer.flow != second.peer.flow
     lab.finish()  # nothing but what the way there expects
 
 
 @pytest.mark.parametrize("state", ["ESTABLISHED", "FIN-WAIT-2", "CLOSE-WAIT", "TIME-WAIT", "LAST-ACK"])
 def test_client_is_brought_into_the_state_too(lab: Session, state: str) -> None:
-    client, peer = reach(lab, None, state, opened=ACTIVELY)
+    client, peer = reach(lab, None, state, opening=ACTIVELY)
     assert not client.accepted
     assert state_of(lab, peer) == state
 
 
-@pytest.mark.parametrize("opened", ["passively", "actively"])
-def test_a_given_listener_accepts_what_the_peer_opens_and_no_more(lab: Session, opened: str) -> None:
+@pytest.mark.parametrize("opening", ["passively", "actively"])
+def test_a_given_listener_accepts_what_the_peer_opens_and_no_more(lab: Session, opening: str) -> None:
     listener = lab.listen(port=9000 + len(lab.peers))
-    reach(lab, listener, "CLOSE-WAIT", opened=opened)
-    assert len(listener.accepted) == (opened == "passively")
+    reach(lab, listener, "CLOSE-WAIT", opening=opening)
+    assert len(listener.accepted) == (opening == "passively")
 
 
-@pytest.mark.parametrize(("state", "held"), SYNCHRONIZED)
-def test_numbers_are_those_the_kernel_answers_with(lab: Session, state: str, held: str) -> None:
+@pytest.mark.parametrize(("state", "ownership"), SYNCHRONIZED)
+def test_numbers_are_those_the_kernel_answers_with(lab: Session, state: str, ownership: str) -> None:
     """RFC 9293 3.10.7.4: what is left of the window is answered with SEQ=SND.NXT, ACK=RCV.NXT."""
-    _, peer = reach(lab, None, state, held)
+    _, peer = reach(lab, None, state, ownership)
     at = NUMBERS[state]
     peer.send(ACK, seq=at.rcv_nxt - FAR_LEFT, ack=at.snd_nxt, data=b"old")
     peer.expect(ACK, seq=at.snd_nxt, ack=at.rcv_nxt)
 
 
-@pytest.mark.parametrize(("state", "held"), [(s, h) for s, h in SYNCHRONIZED if h == OWNED and s != "TIME-WAIT"])
-def test_what_is_not_acknowledged_is_what_the_kernel_has_in_flight(lab: Session, state: str, held: str) -> None:
-    _, peer = reach(lab, None, state, held)
+@pytest.mark.parametrize(("state", "ownership"), [(s, h) for s, h in SYNCHRONIZED if h == OWNED and s != "TIME-WAIT"])
+def test_what_is_not_acknowledged_is_what_the_kernel_has_in_flight(lab: Session, state: str, ownership: str) -> None:
+    _, peer = reach(lab, None, state, ownership)
     seen = lab.insight.find(peer)
     assert seen is not None
     assert seen.info is not None
@@ -71,22 +71,22 @@ def test_what_is_not_acknowledged_is_what_the_kernel_has_in_flight(lab: Session,
 def test_another_state_is_told_with_both_names(lab: Session) -> None:
     _, peer = reach(lab, None, "FIN-WAIT-1")
     with pytest.raises(FinwaitError, match=r"not in CLOSING, owned: sock_diag sees FIN-WAIT-1, owned"):
-        confirm(lab, peer, "CLOSING", OWNED)
+        expect_state(lab, peer, "CLOSING", OWNED)
     with pytest.raises(FinwaitError, match="not in FIN-WAIT-1, orphaned"):
-        confirm(lab, peer, "FIN-WAIT-1", ORPHANED)
+        expect_state(lab, peer, "FIN-WAIT-1", ORPHANED)
     with pytest.raises(FinwaitError, match="not in CLOSED: "):
-        confirm(lab, peer, "CLOSED")
+        expect_state(lab, peer, "CLOSED")
 
 
 def test_no_socket_is_closed_and_no_other_state(lab: Session) -> None:
     _, peer = reach(lab, None, "CLOSED", ORPHANED)
     assert state_of(lab, peer) == "CLOSED"
     with pytest.raises(FinwaitError, match="not in ESTABLISHED: sock_diag sees no socket"):
-        confirm(lab, peer, "ESTABLISHED")
+        expect_state(lab, peer, "ESTABLISHED")
 
 
 @pytest.mark.parametrize(
-    ("state", "held", "opened", "told"),
+    ("state", "ownership", "opening", "told"),
     [
         ("ESTABLISHED", ORPHANED, "passively", "no connection can be orphaned in ESTABLISHED; try: owned, unaccepted"),
         ("CLOSE-WAIT", UNACCEPTED, ACTIVELY, "unaccepted in CLOSE-WAIT when opened actively"),
@@ -94,7 +94,7 @@ def test_no_socket_is_closed_and_no_other_state(lab: Session) -> None:
     ],
 )
 def test_a_way_that_there_is_not_is_told_with_those_that_there_are(
-    lab: Session, state: str, held: str, opened: str, told: str
+    lab: Session, state: str, ownership: str, opening: str, told: str
 ) -> None:
     with pytest.raises(FinwaitError, match=told):
-        reach(lab, None, state, held, opened)
+        reach(lab, None, state, ownership, opening)

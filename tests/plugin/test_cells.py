@@ -29,34 +29,34 @@ def cell(lab: Session) -> Cell:
 
 
 def test_state_that_changed_is_no_longer_the_same(cell: Cell) -> None:
-    cell.stays()
+    cell.expect_same_state()
     cell.peer.send(RST, seq=1)
     with pytest.raises(FinwaitError, match="not in ESTABLISHED, owned"):
-        cell.stays()
-    cell.becomes("CLOSED")
-    cell.is_gone()
+        cell.expect_same_state()
+    cell.expect_state("CLOSED")
+    cell.expect_gone()
 
 
 def test_state_may_be_one_of_several(cell: Cell) -> None:
-    cell.becomes("CLOSED", "ESTABLISHED")
+    cell.expect_state("CLOSED", "ESTABLISHED")
     with pytest.raises(FinwaitError, match="not in CLOSED"):
-        cell.becomes("CLOSED", "CLOSE-WAIT")
+        cell.expect_state("CLOSED", "CLOSE-WAIT")
 
 
 def test_standing_has_the_window_that_the_kernel_offered(cell: Cell) -> None:
     offered = cell.peer.offer.window(1)
     assert offered > 0
-    assert cell.standing == ControlBlock("ESTABLISHED", 1, 1, 1, rcv_wnd=offered)
+    assert cell.control_block == ControlBlock("ESTABLISHED", 1, 1, 1, rcv_wnd=offered)
 
 
 def test_connection_that_is_there_is_not_gone(cell: Cell) -> None:
     with pytest.raises(Mismatch, match="R 1:1"):
-        cell.is_gone()
+        cell.expect_gone()
 
 
 def test_each_state_has_a_cell_for_each_way_and_cites_its_transition() -> None:
-    mark = in_states({"CLOSING": "FSM-164", "ESTABLISHED": ("FSM-061", "FSM-197")}, held=["owned"]).mark
+    mark = in_states({"CLOSING": "FSM-164", "ESTABLISHED": ("FSM-061", "FSM-197")}, ownership=["owned"]).mark
     names, cells = mark.args
-    assert names == ("state", "held")
+    assert names == ("state", "ownership")
     assert [cell.id for cell in cells] == ["CLOSING-owned", "ESTABLISHED-owned"]
     assert [cell.marks[0].args for cell in cells] == [("FSM-164",), ("FSM-061", "FSM-197")]
