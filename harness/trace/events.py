@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort_right
 from collections.abc import Iterator
+from operator import attrgetter
 
 import msgspec
 
@@ -84,8 +86,11 @@ class Forwarded(msgspec.Struct, frozen=True, tag="forwarded"):
 Event = Sent | Received | Called | Probed | Forwarded
 
 
+_AT = attrgetter("at")
+
+
 class Timeline:
-    """The events of one scenario. Steps are numbered as they are announced."""
+    """The events of one scenario, in the order of their time. Steps are numbered as they are announced."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
@@ -97,16 +102,19 @@ class Timeline:
         return f"{self._step}: {text}"
 
     def add(self, event: Event) -> None:
-        """Record an event; events of several sources may come out of order."""
-        self._events.append(event)
+        """Record an event; events of several sources may come out of order, and those of one moment keep theirs."""
+        insort_right(self._events, event, key=_AT)
 
     def replace(self, old: Event, new: Event) -> None:
-        """Put more into an event that was recorded before it was judged."""
-        self._events[next(i for i, event in enumerate(self._events) if event is old)] = new
+        """Put more into an event that was recorded before it was judged; its time stays."""
+        place = bisect_left(self._events, old.at, key=_AT)
+        while self._events[place] is not old:
+            place += 1
+        self._events[place] = new
 
     def __iter__(self) -> Iterator[Event]:
-        """The events in the order of their time."""
-        return iter(sorted(self._events, key=lambda event: event.at))
+        """The events in the order of their time, as they are now: a loop may add to them."""
+        return iter(self._events.copy())
 
     def __len__(self) -> int:
         return len(self._events)

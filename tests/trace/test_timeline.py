@@ -73,3 +73,11 @@ def test_result_of_an_earlier_version_without_newer_fields_can_be_read() -> None
     assert msgspec.json.decode(b'{"scenario":"a","outcome":"lost"}', type=Result) == Result(
         scenario="a", outcome="lost"
     )
+
+
+def test_a_loop_over_the_timeline_may_add_to_it() -> None:
+    timeline = Timeline()
+    timeline.add(Probed(2, "probe", "b"))
+    for _ in timeline:
+        timeline.add(Probed(1, "probe", "a"))
+    assert [event.at for event in timeline] == [1, 2]
