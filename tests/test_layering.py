@@ -15,14 +15,15 @@ PACKAGES = ("harness", "netns", "reports", "scenarios")
 
 # Who may import whom, by room: a module belongs to the longest name that it begins with, and may import its own room,
 # the rooms listed here, and theirs in turn only where they are listed too. docs/design.md draws this.
-PURE = ("harness.tcp", "harness.model")
-GROUND = {"harness.errors", "harness.tcp", "harness.model", "harness.trace"}
+PURE = ("harness.tcp", "harness.model", "harness.program")
+GROUND = {"harness.errors", "harness.tcp", "harness.model", "harness.program", "harness.trace"}
 LAB = GROUND | {"netns", "harness.wire"}
 ROOMS: Mapping[str, set[str]] = {
     "netns": set(),
     "harness.errors": {"netns.errors"},  # the name by which the harness knows the errors of the lowest room
     "harness.tcp": {"harness.errors"},
     "harness.model": {"harness.errors", "harness.tcp"},
+    "harness.program": {"harness.errors", "harness.tcp", "harness.model"},
     "harness.trace": {*GROUND, "netns"},
     "harness.wire": LAB,
     "harness.leash": set(),

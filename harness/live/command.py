@@ -37,7 +37,7 @@ def find(command: str) -> str:
     return found
 
 
-class Program:
+class Command:
     """A process in a namespace, which ends with this one; a context manager.
 
     Args:

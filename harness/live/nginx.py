@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from harness.errors import FinwaitError, Unsupported
-from harness.live.command import Program, find, installed
+from harness.live.command import Command, find, installed
 from netns.enter import Namespace
 
 READY_SECONDS = 10.0
@@ -96,7 +96,7 @@ class Nginx:
                 command = (find("strace"), "-qq", "-o", f"/proc/self/fd/{writing}", *_STRACE, *command)
                 descriptors = [writing]
             try:
-                program = opening.enter_context(Program(command, self._namespace, tuple(descriptors)))
+                program = opening.enter_context(Command(command, self._namespace, tuple(descriptors)))
             finally:
                 for each in descriptors:
                     os.close(each)
@@ -162,7 +162,7 @@ class Curl:
         Raises:
             FinwaitError: it is not.
         """
-        with Program((*self._command, "--data", body), self._namespace) as curl:
+        with Command((*self._command, "--data", body), self._namespace) as curl:
             yield
             status = curl.wait(READY_SECONDS)
         if status:

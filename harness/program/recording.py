@@ -1,0 +1,215 @@
+"""Writes down what a scenario calls while it runs, and makes a program of it in the end. Pure.
+
+While a public method runs, the public methods that it calls in turn are not written down: they follow from it.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
+
+import msgspec
+
+from harness.errors import FinwaitError
+from harness.program.steps import AnyStep, Enter, Expect, Fail, Leave, Program, Send, Value
+from harness.program.values import encoded
+from harness.tcp.segment import Segment
+from harness.tcp.verdict import Reply
+
+F = TypeVar("F", bound=Callable[..., Any])
+_LEAST_SYMBOL = 1024
+"""Numbers from here on are written as what they are the number of, such as a port that the lab chose."""
+
+
+class Recorded(Protocol):
+    """What has methods that are steps."""
+
+    @property
+    def recording(self) -> Recording:
+        """Where they are written down."""
+
+
+class Taken(NamedTuple):
+    """One step with the live things that it was about."""
+
+    kind: type[AnyStep]
+    on: object
+    name: str
+    args: tuple[object, ...]
+    named: dict[str, object]
+    gives: tuple[str, ...]
+    result: object
+    error: BaseException | None
+
+
+class Recording:
+    """What one scenario did up to now."""
+
+    def __init__(self) -> None:
+        self.busy = False
+        self.taken: list[Taken] = []
+        self.gaps: list[str] = []
+        self._of: dict[object, tuple[object, str]] = {}
+
+    def knows(self, value: int | str, of: object, attribute: str) -> None:
+        """A number or an address that differs from lab to lab is written as this attribute of that thing."""
+        if isinstance(value, str) or value >= _LEAST_SYMBOL:
+            self._of.setdefault(value, (of, attribute))
+
+    def gap(self, text: str) -> None:
+        """Something was done that no step can say."""
+        self.gaps.append(text)
+
+    def program(
+        self,
+        things: dict[str, object],
+        setting: Program,
+        failure: BaseException | None = None,
+        outcome: str = "",
+    ) -> Program:
+        """What was done, as data.
+
+        Args:
+            things: what is there from the start, by name.
+            setting: a program without steps, which says what the lab is.
+            failure: what ended the scenario before its own end.
+            outcome: what that stands for.
+        """
+        writer = _Writer(things, self._of)
+        steps = [writer.step(taken) for taken in self.taken]
+        if failure is not None and not (self.taken and self.taken[-1].error is failure):
+            text = str(failure.args[0]) if failure.args else type(failure).__name__
+            steps.append(Fail(on="scenario", name=outcome, result=text))
+        elif steps and failure is None and steps[-1].name == "finish":
+            del steps[-1]  # every scenario ends with it
+        gaps = (*dict.fromkeys((*self.gaps, *writer.gaps)),)
+        return msgspec.structs.replace(setting, steps=tuple(steps), gaps=gaps)
+
+
+class _Writer:
+    """Turns what was taken into steps, and gives names to what they opened."""
+
+    def __init__(self, things: dict[str, object], of: dict[object, tuple[object, str]]) -> None:
+        self.gaps: list[str] = []
+        self._names = {id(thing): name for name, thing in things.items()}
+        self._used = dict.fromkeys(things, 1)
+        self._of = of
+
+    def _named(self, value: object) -> str:
+        if path := self._names.get(id(value)):
+            return path
+        if isinstance(value, int | str) and value in self._of:
+            thing, attribute = self._of[value]
+            if name := self._names.get(id(thing)):
+                return f"{name}.{attribute}"
+        return ""
+
+    def _value(self, value: object) -> Value:
+        try:
+            return encoded(value, self._named)
+        except FinwaitError as error:
+            self.gaps.append(str(error).partition("\n")[0])
+            return None
+
+    def _give(self, names: tuple[str, ...], result: object) -> tuple[str, ...]:
+        several = result if isinstance(result, tuple) else (result,)
+        return tuple(self._name(name, one) for name, one in zip(names, several, strict=True))
+
+    def _name(self, name: str, thing: object) -> str:
+        if id(thing) not in self._names:
+            self._used[name] = number = self._used.get(name, 0) + 1
+            self._names[id(thing)] = name if number == 1 else f"{name}{number}"
+        return self._names[id(thing)]
+
+    def step(self, taken: Taken) -> AnyStep:
+        """One step as data."""
+        # before its result has a name: an argument cannot refer to it
+        args = tuple(self._value(one) for one in taken.args)
+        named = {name: self._value(one) for name, one in taken.named.items()}
+        on = self._names.get(id(taken.on), "")
+        if not on:
+            self.gaps.append(f"{taken.name}() of a {type(taken.on).__name__} that no step opened")
+        segment, result = None, taken.result
+        if isinstance(result, Reply):
+            segment, found = result.segment, result.name
+        else:
+            segment, found = (result if isinstance(result, Segment) else None), None
+        given = self._give(taken.gives, result) if taken.gives and result is not None else ()
+        made = taken.kind(
+            on=on,
+            name=taken.name,
+            args=args,
+            named=named,
+            gives=given,
+            result=self._value(result) if not taken.gives else found,
+            error=_error_name(taken.error),
+        )
+        if segment is not None and isinstance(made, Send | Expect):
+            return msgspec.structs.replace(made, segment=segment)
+        return made
+
+
+def _error_name(error: BaseException | None) -> str:
+    if error is None:
+        return ""
+    if isinstance(error, OSError) and error.errno:
+        return errno.errorcode.get(error.errno, str(error.errno))
+    return type(error).__name__
+
+
+def step(kind: type[AnyStep], *gives: str) -> Callable[[F], F]:
+    """Make a step of a public method: it is written down with what came of it.
+
+    Args:
+        kind: which; ``Enter`` for one that is used with ``with``, ``Assign`` for a property's setter.
+        gives: what to call what it returns, or the parts of the tuple that it returns.
+    """
+
+    def decorate(function: F) -> F:
+        name = function.__name__
+        if kind is Enter:
+            return _context(function)
+
+        @functools.wraps(function)
+        def recorded(self: Recorded, *args: object, **named: object) -> object:
+            recording = self.recording
+            if recording.busy:
+                return function(self, *args, **named)
+            recording.busy = True
+            result: object = None
+            failed: BaseException | None = None
+            try:
+                result = function(self, *args, **named)
+            except BaseException as error:
+                failed = error
+                raise
+            finally:
+                recording.busy = False
+                recording.taken.append(Taken(kind, self, name, args, named, gives, result, failed))
+            return result
+
+        return cast(F, recorded)
+
+    return decorate
+
+
+def _context(function: F) -> F:
+    @functools.wraps(function)
+    @contextmanager
+    def recorded(self: Recorded, *args: object, **named: object) -> Iterator[object]:
+        recording, name = self.recording, function.__name__
+        if recording.busy:
+            with function(self, *args, **named) as entered:
+                yield entered
+            return
+        recording.taken.append(Taken(Enter, self, name, args, named, (), None, None))
+        try:
+            with function(self, *args, **named) as entered:
+                yield entered
+        finally:
+            recording.taken.append(Taken(Leave, self, name, (), {}, (), None, None))
+
+    return cast(F, recorded)

@@ -1,0 +1,100 @@
+"""Values of a scenario's arguments as data, and back. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from harness.errors import FinwaitError
+from harness.program.steps import Made, Octets, Ref, Several, Value
+from harness.tcp.ip import Envelope, IpHeader
+from harness.tcp.options import Option
+from harness.tcp.pattern import Between, Pattern
+from harness.tcp.segment import Flags, Segment
+from harness.tcp.timing import Span
+
+KINDS: Mapping[str, Callable[..., Any]] = {
+    one.__name__: one for one in (Between, Envelope, Flags, IpHeader, socket.MsgFlag, Option, Pattern, Segment, Span)
+}
+"""What a ``Made`` can be, by name."""
+
+_NUMBER = "value"
+
+
+def encoded(value: object, named: Callable[[object], str]) -> Value:  # noqa: PLR0911  (one for each kind)
+    """A value as data.
+
+    Args:
+        value: an argument or a result of a public method.
+        named: the name of a thing of the lab, or of one of its numbers; empty where it is none.
+
+    Raises:
+        FinwaitError: it is neither plain data nor a thing of the lab.
+    """
+    if value is None or isinstance(value, bool | float):
+        return value
+    if path := named(value):
+        return Ref(path)
+    if isinstance(value, Flags | socket.MsgFlag):
+        return Made(type(value).__name__, {_NUMBER: int(value)})
+    if isinstance(value, int):
+        return int(value)  # a plain one: other enumerations are numbers as well
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bytes):
+        return Octets(value)
+    if type(value).__name__ in KINDS:
+        return Made(type(value).__name__, {name: encoded(one, named) for name, one in _fields(value)})
+    if isinstance(value, tuple | list):
+        return Several(tuple(encoded(one, named) for one in value))
+    raise FinwaitError(
+        f"{value!r} is not data, and no step of a scenario made it",
+        why="a program holds numbers, texts, bytes, segments, patterns and spans, and what its own steps opened",
+    )
+
+
+def _fields(value: Any) -> list[tuple[str, object]]:  # noqa: ANN401  (two kinds of record)
+    """The fields that differ from their default."""
+    if isinstance(value, msgspec.Struct):
+        several = [(field.name, field.default) for field in msgspec.structs.fields(value)]
+    else:
+        several = [(field.name, field.default) for field in dataclasses.fields(value) if field.init]
+    missing = (dataclasses.MISSING, msgspec.NODEFAULT)
+    found = [(name, getattr(value, name), default) for name, default in several]
+    if isinstance(value, Pattern) and value.data is not None:
+        found = [one for one in found if one[0] != "length"]  # follows from the data
+    if isinstance(value, Segment):
+        found = [(name, Flags(one) if name == "flags" else one, default) for name, one, default in found]
+    return [(name, one) for name, one, default in found if default in missing or one != default]
+
+
+def decoded(value: Value, resolve: Callable[[str], object]) -> Any:  # noqa: ANN401  (whatever it was)
+    """The value again, with the things of the lab that ``resolve`` gives by name.
+
+    Raises:
+        FinwaitError: a kind that there is not, or fields that it does not take.
+    """
+    match value:
+        case Octets(data):
+            return data
+        case Ref(path):
+            return resolve(path)
+        case Several(items):
+            return tuple(decoded(one, resolve) for one in items)
+        case Made(kind, fields):
+            return _made(kind, {name: decoded(one, resolve) for name, one in fields.items()})
+    return value
+
+
+def _made(kind: str, fields: dict[str, Any]) -> object:
+    if kind not in KINDS:
+        raise FinwaitError(f"a program holds no {kind}", hint=", ".join(KINDS))
+    positional = [fields.pop(name) for name in ("flags",) if kind == "Pattern"]
+    try:
+        return KINDS[kind](*positional, **fields)
+    except TypeError as error:
+        raise FinwaitError(f"{kind} cannot be made of {fields}", why=str(error)) from error
