@@ -12,13 +12,14 @@ GUARD := trap 'sh ./setup.sh --hand-back' EXIT; trap 'exit 130' INT; trap 'exit 
 SETUP := $(GUARD) sh ./setup.sh &&
 export PYTHON
 
-.PHONY: help reproduce test bench soak clean setup
+.PHONY: help reproduce test nightly bench soak clean setup
 .NOTPARALLEL:
 
 help:
 	@echo 'make setup      .venv with all that the others need; each of them does it first'
 	@echo 'make reproduce  what the running kernel does when the ACK of its FIN overtakes the FIN of its peer'
 	@echo 'make test       ruff, mypy, the tests of the harness and all scenarios'
+	@echo 'make nightly    the property tests with new examples; it says the SEED=N that makes the same ones again'
 	@echo 'make bench      the figures of speed in the README'
 	@echo 'make soak       all scenarios 20 times on busy processors: none may end otherwise; ARGS="--kernel NAME"'
 	@echo 'make clean      remove .venv and the caches; results in reports/runs stay'
@@ -39,6 +40,12 @@ test:
 	  $(VENV) -m mypy || style=1; \
 	  $(VENV) -m pytest $(PYTEST_FLAGS) $(ARGS) || exit; \
 	  [ $$style = 0 ] || { echo 'make test: pytest passed, but ruff or mypy (above) did not' >&2; exit 1; }; }
+
+# the seed is told first, so that a run which is cut short can be had again too
+nightly:
+	@$(SETUP) { seed=$(or $(SEED),$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')); \
+	  echo "make nightly: the same again with  make nightly SEED=$$seed"; \
+	  FINWAIT_EXAMPLES=nightly $(VENV) -m pytest -m hypothesis --hypothesis-seed=$$seed tests $(ARGS); }
 
 bench:
 	@$(SETUP) $(VENV) -m benchmarks $(ARGS)

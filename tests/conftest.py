@@ -5,6 +5,7 @@ Not the fixtures that scenarios use: what takes those is a scenario, is recorded
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +17,11 @@ from harness.live.calibration import calibrate
 from harness.live.session import Connection, Session
 from harness.tcp.timing import TimingProfile
 
-# How long an example takes says how busy the machine is, and nothing about the code.
-settings.register_profile("finwait", deadline=None)
-settings.load_profile("finwait")
+# How long an example takes says how busy the machine is, and nothing about the code. The same examples each time: a
+# change is not blamed for what it did not break. `make nightly` looks for new ones.
+settings.register_profile("finwait", deadline=None, derandomize=True, database=None)
+settings.register_profile("nightly", deadline=None, max_examples=2_000, print_blob=True)
+settings.load_profile(os.environ.get("FINWAIT_EXAMPLES", "finwait"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""Where a connection of the kernel's is, and what it may answer to a segment there. Pure."""
+"""The control block of a connection of the kernel's, and an answer to a segment. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.tcp.segment import Flags, Segment
 
 @dataclass(frozen=True, slots=True)
 class ControlBlock:
-    """Where a connection of the kernel's is (RFC 9293 3.3.1).
+    """State and numbers of a connection of the kernel's (RFC 9293 3.3.1).
 
     Args:
         state: one of the eleven.
@@ -22,6 +22,10 @@ class ControlBlock:
         max_snd_wnd: the largest window that the peer has offered (RFC 5961 5.2).
         reads: somebody may still read what arrives; not so after close(2).
         kept: segments that arrived ahead of rcv_nxt and wait for their turn (RFC 9293 SHLD-31).
+        quickack: data in sequence are acknowledged at once, as the route of a lab has it (ip-route(8), quickack). The
+            RFCs let the ACK wait, for half a second or two full segments (RFC 9293 3.8.6.3, RFC 5681 4.2).
+        owed: octets of data that were taken and whose ACK waits so.
+        rmss: the largest segment that the kernel takes; 536 octets where it has not said (RFC 9293 MUST-15).
     """
 
     state: str
@@ -34,11 +38,14 @@ class ControlBlock:
     max_snd_wnd: int = 65535
     reads: bool = True
     kept: tuple[Segment, ...] = ()
+    quickack: bool = False
+    owed: int = 0
+    rmss: int = 536
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One thing that may be answered, and where the connection then is.
+    """One thing that may be answered, and the connection afterwards.
 
     Args:
         name: of the choice.

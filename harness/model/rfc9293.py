@@ -1,7 +1,8 @@
 """What RFC 9293 3.10.7 has a TCP answer to a segment, in any state: its text as a function. Pure.
 
 Where the text leaves a choice all of it is given: what is recommended first. RFC 5961's protections are taken to be
-there, as 3.10.7.4 describes them. A segment has to fit into the window: nothing is trimmed at its right edge.
+there, as 3.10.7.4 describes them. A segment has to fit into the window: nothing is trimmed at its right edge. An ACK
+may wait for more data, unless the control block says that the lab rules it out.
 
 Each answer says where the connection may then be, with what it keeps for later; so what follows from several segments
 is derived one by one. Where one answer leaves that open, all that is possible goes on: see ``harness.live.check``.
@@ -15,10 +16,13 @@ from dataclasses import replace
 import msgspec
 
 from harness.model.connection import Answer, ControlBlock
+from harness.model.numbers import acceptable, acknowledged, acknowledges_what_was_not_sent, in_window, valid_ack
 from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, add, distance
 
 _AFTER_THE_PEERS_FIN = {"ESTABLISHED": "CLOSE-WAIT", "FIN-WAIT-1": "CLOSING", "FIN-WAIT-2": "TIME-WAIT"}
 """Where the FIN takes a connection that had not seen it (RFC 9293 3.10.7.4 eighth)."""
+
+_KEPT = "RFC9293-SHLD-31 RFC9293-MAY-13 RFC5681-3.2-1"
 
 _Step = Callable[[ControlBlock, Segment], Iterator[Answer]]
 
@@ -32,18 +36,6 @@ def answers(at: ControlBlock, segment: Segment) -> tuple[Answer, ...]:
     return tuple(_in_syn_sent(at, segment) if at.state == "SYN-SENT" else _in_other_states(at, segment))
 
 
-def acceptable(at: ControlBlock, segment: Segment) -> bool:
-    """Whether the segment has something of the receive window (RFC 9293 3.10.7.4, table 6)."""
-    length = distance(segment.seq, segment.next_seq)
-    if at.rcv_wnd == 0:
-        return length == 0 and segment.seq == at.rcv_nxt
-    return _in_window(at, segment.seq) or (length > 0 and _in_window(at, add(segment.seq, length - 1)))
-
-
-def _in_window(at: ControlBlock, number: int) -> bool:
-    return 0 <= distance(at.rcv_nxt, number) < at.rcv_wnd
-
-
 # -- what is sent, as the RFC writes it
 
 
@@ -53,7 +45,7 @@ def _silence(name: str, clause: str, after: ControlBlock) -> Answer:
 
 def _ack(name: str, clause: str, after: ControlBlock) -> Answer:
     """<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>."""
-    return Answer(name, clause, after, ACK, after.snd_nxt, after.rcv_nxt)
+    return Answer(name, clause, replace(after, owed=0), ACK, after.snd_nxt, after.rcv_nxt)
 
 
 def _reset(name: str, clause: str, after: ControlBlock, segment: Segment) -> Answer:
@@ -111,10 +103,11 @@ def _in_syn_sent(at: ControlBlock, segment: Segment) -> Iterator[Answer]:
         first = f"{clause} first RFC9293-E-7"
         yield _silence("silent", first, at) if segment.flags & RST else _reset("reset", first, at, segment)
     elif segment.flags & RST:
+        # its sequence number tells nothing: no SYN of the peer's has set RCV.NXT yet
         if acknowledged:
             yield _silence("ended", f"{clause} second RFC5961-3.2-4", replace(at, state="CLOSED"))
-        # RFC 5961 stacks SHOULD first compare the sequence number with RCV.NXT, which nothing has set yet
-        yield _silence("ignored", f"{clause} second RFC9293-U-2 RFC9293-E-8", at)
+        else:
+            yield _silence("ignored", f"{clause} second RFC9293-E-8", at)
     elif segment.flags & SYN:
         after = _half_open(at, segment)
         if acknowledged:
@@ -152,20 +145,24 @@ def _unacceptable(at: ControlBlock, segment: Segment) -> Iterator[Answer]:
         yield _silence("silent", first, at)
         return
     yield _ack("acknowledged", first, at)
-    if at.state == "SYN-RECEIVED" and _unacceptable_ack(at, segment):
+    if at.state == "SYN-RECEIVED" and acknowledges_what_was_not_sent(at, segment):
         yield _reset("reset", "RFC9293-3.5.2 group 2", at, segment)
-    if at.state == "LAST-ACK" and at.rcv_wnd == 0 and segment.seq == at.rcv_nxt and _acknowledges_all(at, segment):
-        # special allowance should be made to accept valid ACKs
+    if at.rcv_wnd == 0 and segment.seq == at.rcv_nxt and segment.flags & (SYN | ACK) == ACK:
+        yield from _ack_at_a_zero_window(at, segment)
+
+
+def _ack_at_a_zero_window(at: ControlBlock, segment: Segment) -> Iterator[Answer]:
+    """What has no room may count for its ACK: "special allowance should be made to accept valid ACKs"."""
+    first = "RFC9293-3.10.7.4 first"
+    if not valid_ack(at, segment):
+        return
+    after = acknowledged(at, segment)
+    if at.state == "LAST-ACK" and segment.ack == at.snd_nxt:
         yield _silence("ended", first, _gone(at))
         yield _ack("ended_and_acknowledged", first, _gone(at))
-
-
-def _unacceptable_ack(at: ControlBlock, segment: Segment) -> bool:
-    return bool(segment.flags & ACK) and not 0 < distance(at.snd_una, segment.ack) <= distance(at.snd_una, at.snd_nxt)
-
-
-def _acknowledges_all(at: ControlBlock, segment: Segment) -> bool:
-    return bool(segment.flags & ACK) and segment.ack == at.snd_nxt
+    elif after != at:
+        # a receiver without a window still has to tell what it expects (3.8.6.1), so silence is no answer here
+        yield _ack("ack_taken_and_acknowledged", f"{first} RFC9293-3.8.6.1", after)
 
 
 def _rst(at: ControlBlock, segment: Segment) -> Iterator[Answer]:
@@ -173,7 +170,7 @@ def _rst(at: ControlBlock, segment: Segment) -> Iterator[Answer]:
     clause = "RFC9293-3.10.7.4 second"
     if segment.seq == at.rcv_nxt:
         yield _silence("ended", f"{clause} RFC9293-U-4 RFC5961-3.2-2", _gone(at))
-    elif _in_window(at, segment.seq):
+    elif in_window(at, segment.seq):
         yield _ack("challenged", f"{clause} RFC9293-U-5 RFC9293-U-6 RFC5961-3.2-3", at)
     else:
         yield _silence("silent", f"{clause} RFC5961-3.2-1", at)
@@ -186,7 +183,7 @@ def _syn(at: ControlBlock, segment: Segment) -> Iterator[Answer]:
         if distance(segment.seq, at.rcv_nxt) > 0 and not segment.flags & ACK:
             # trimmed to what lies in the window it has neither SYN nor ACK
             yield _silence("silent", "RFC9293-3.10.7.4 fifth", at)
-        if _unacceptable_ack(at, segment):
+        if acknowledges_what_was_not_sent(at, segment):
             yield _reset("reset", "RFC9293-3.5.2 group 2", at, segment)
     else:
         yield _ack("challenged", f"{clause} RFC9293-U-7 RFC9293-U-8 RFC5961-4.2-1 RFC5961-4.2-2", at)
@@ -206,9 +203,12 @@ def _held(at: ControlBlock, segment: Segment) -> Iterator[Answer]:
     The acknowledgment in it may count at once, or later with the rest. Text or a FIN ahead of its turn is acknowledged
     at once (RFC 5681 3.2).
     """
-    if segment.next_seq != segment.seq and at.state in _AFTER_THE_PEERS_FIN:
-        yield from _ack_field(at, segment, _keep)
-        yield from _keep(at, segment)
+    if segment.next_seq != segment.seq and at.state in ("SYN-RECEIVED", *_AFTER_THE_PEERS_FIN):
+        whole = tuple(_keep(at, segment))
+        yield from whole
+        yield from (answer for answer in _ack_field(at, segment, _keep_after_ack) if answer.after != whole[0].after)
+        if segment.data and not at.reads and valid_ack(at, segment):
+            yield from _unread(at, segment)  # new data after CLOSE, though not in sequence
         return
     ahead = msgspec.structs.replace(segment, data=b"", flags=segment.flags & ~FIN)
     now = list(_ack_field(at, ahead, _text))
@@ -222,8 +222,11 @@ def _held(at: ControlBlock, segment: Segment) -> Iterator[Answer]:
 
 
 def _keep(at: ControlBlock, segment: Segment) -> Iterator[Answer]:
-    kept = replace(at, kept=(*at.kept, segment))
-    yield _ack("held_and_acknowledged", "RFC9293-SHLD-31 RFC9293-MAY-13 RFC5681-3.2-1", kept)
+    yield _ack("held_and_acknowledged", _KEPT, replace(at, kept=(*at.kept, segment)))
+
+
+def _keep_after_ack(at: ControlBlock, segment: Segment) -> Iterator[Answer]:
+    yield _ack("ack_taken_rest_held_and_acknowledged", _KEPT, replace(at, kept=(*at.kept, segment)))
 
 
 def _ack_field(at: ControlBlock, segment: Segment, then: _Step) -> Iterator[Answer]:
@@ -241,17 +244,7 @@ def _ack_field(at: ControlBlock, segment: Segment, then: _Step) -> Iterator[Answ
     elif at.state == "CLOSING" and ahead != 0:
         yield _silence("silent", fifth, at)
     else:
-        yield from then(_acknowledged(at, segment), segment)
-
-
-def _acknowledged(at: ControlBlock, segment: Segment) -> ControlBlock:
-    """Where an acknowledgment takes a connection; an old one nowhere."""
-    behind, ahead = distance(at.snd_una, segment.ack), distance(at.snd_nxt, segment.ack)
-    if at.state == "SYN-RECEIVED":
-        at = replace(at, state="ESTABLISHED")
-    if ahead == 0 and at.state in ("FIN-WAIT-1", "CLOSING"):
-        at = replace(at, state={"FIN-WAIT-1": "FIN-WAIT-2", "CLOSING": "TIME-WAIT"}[at.state])
-    return replace(at, snd_una=segment.ack) if behind > 0 else at
+        yield from then(acknowledged(at, segment), segment)
 
 
 def _text(at: ControlBlock, segment: Segment) -> Iterator[Answer]:
@@ -260,11 +253,16 @@ def _text(at: ControlBlock, segment: Segment) -> Iterator[Answer]:
     if segment.next_seq == segment.seq:
         yield _silence("silent", fifth, at)
     elif at.state in _AFTER_THE_PEERS_FIN:
-        if segment.data and not at.reads:
+        if not at.reads and distance(at.rcv_nxt, add(segment.seq, len(segment.data))) > 0:
             yield from _unread(at, segment)
-        else:
-            taken = _taken(replace(at, kept=(*at.kept, segment)))
-            yield _ack("acknowledged", eighth if segment.flags & FIN else seventh, taken)
+            return
+        taken = _taken(replace(at, kept=(*at.kept, segment)))
+        yield _ack("acknowledged", eighth if segment.flags & FIN else seventh, taken)
+        owed = at.owed + distance(at.rcv_nxt, segment.next_seq)
+        # what fills a gap, or ends the stream, is acknowledged at once (RFC 5681 4.2, RFC 9293 3.10.7.4 eighth)
+        if not at.quickack and not at.kept and not segment.flags & FIN and owed < 2 * at.rmss:
+            clause = "RFC9293-3.8.6.3 RFC9293-SHLD-18 RFC9293-SHLD-19 RFC5681-4.2-1"
+            yield _silence("delayed", clause, replace(taken, owed=owed))
     elif segment.flags & FIN:
         # the state remains, and of a FIN that came before nothing is left to be numbered
         yield _ack("acknowledged", eighth, replace(at, rcv_nxt=segment.next_seq))
@@ -282,7 +280,10 @@ def _taken(at: ControlBlock) -> ControlBlock:
         if distance(at.rcv_nxt, segment.seq) > 0:
             continue
         rest = tuple(other for other in at.kept if other is not segment)
-        at = _acknowledged(replace(at, kept=rest), segment)
+        at = replace(at, kept=rest)
+        if not valid_ack(at, segment):
+            return _taken(at)  # the fifth step drops it
+        at = acknowledged(at, segment)
         if distance(at.rcv_nxt, segment.next_seq) > 0:
             at = replace(at, rcv_nxt=segment.next_seq)
             if segment.flags & FIN:

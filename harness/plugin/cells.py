@@ -46,9 +46,9 @@ class Cell:
 
     @property
     def control_block(self) -> ControlBlock:
-        """The same for ``harness.live.check``, with the window that the kernel has offered."""
+        """The same for ``harness.live.check``, with the window that the kernel has offered and the lab's quickack."""
         window = self.peer.offer.window(self.at.rcv_nxt)
-        return ControlBlock(self.state, *self.at, rcv_wnd=window, reads=self.ownership != "orphaned")
+        return ControlBlock(self.state, *self.at, rcv_wnd=window, reads=self.ownership != "orphaned", quickack=True)
 
     def expect_gone(self) -> None:
         """Nobody knows the connection any more, so its next segment is answered with a RST (RFC 9293 3.10.7.1).

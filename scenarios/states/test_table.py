@@ -80,13 +80,13 @@ def probe(peer: Peer, given: Sequence[Answer]) -> None:
 
 
 def control_block(peer: Peer, state: str) -> ControlBlock:
-    """Where ``reach`` has brought the connection; the window is what the kernel offered."""
+    """Where ``reach`` has brought the connection; the window is what the kernel offered, and quickack the lab's."""
     if state in UNOPENED:
         return ControlBlock(state, snd_una=1, snd_nxt=1, rcv_nxt=1, rcv_wnd=NOMINAL_WINDOW)
     at = NUMBERS[state]
     if state == "SYN-SENT":
         return ControlBlock(state, at.snd_una, at.snd_nxt, rcv_nxt=1, rcv_wnd=NOMINAL_WINDOW, actively=True)
-    return ControlBlock(state, *at, rcv_wnd=peer.offer.window(at.rcv_nxt))
+    return ControlBlock(state, *at, rcv_wnd=peer.offer.window(at.rcv_nxt), quickack=True)
 
 
 def reach_with_a_zero_window(session: Session, state: str) -> tuple[Peer, ControlBlock]:
@@ -108,4 +108,4 @@ def reach_with_a_zero_window(session: Session, state: str) -> tuple[Peer, Contro
     if state == "LAST-ACK":
         server.shutdown(socket.SHUT_WR)
         peer.expect(FIN, seq=1, ack=full, window=0)
-    return peer, ControlBlock(state, after.snd_una, after.snd_nxt, rcv_nxt=full, rcv_wnd=0)
+    return peer, ControlBlock(state, after.snd_una, after.snd_nxt, rcv_nxt=full, rcv_wnd=0, quickack=True)

@@ -12,8 +12,8 @@ from harness.model.connection import ControlBlock
 from harness.tcp.timing import TimingProfile
 from netns import privilege
 
-AT = ControlBlock("ESTABLISHED", snd_una=1, snd_nxt=1, rcv_nxt=1, rcv_wnd=1000)
-ELSEWHERE = ControlBlock("ESTABLISHED", snd_una=1, snd_nxt=1, rcv_nxt=9, rcv_wnd=1000)
+AT = ControlBlock("ESTABLISHED", snd_una=1, snd_nxt=1, rcv_nxt=1, rcv_wnd=1000, quickack=True)
+ELSEWHERE = ControlBlock("ESTABLISHED", snd_una=1, snd_nxt=1, rcv_nxt=9, rcv_wnd=1000, quickack=True)
 AHEAD = 5
 
 
