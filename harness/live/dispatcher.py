@@ -57,6 +57,7 @@ class Dispatcher:
         self.mutation = mutation
         self.stopwatch = Stopwatch()
         self.after_step: Callable[[], None] = lambda: None
+        self.looked_at = 0  # ns since the epoch: the probes have seen what happened before
         self.strays: list[Received] = []
         self.answers = 0
         self.mutated = False

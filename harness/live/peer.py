@@ -184,7 +184,8 @@ class Peer(Sender):
                 self._settle(arrival, f"{step}: not as expected")
                 raise
             self._settle(arrival, f"{step}: {name}" if name else step)
-        self._hub.after_step()
+        if arrival.at >= self._hub.looked_at:  # else the look after the send or the call has shown all there is
+            self._hub.after_step()
         reply = Reply(name, arrival.event.segment, max(0, arrival.at - cause.end), expectation)
         self.last_elapsed = reply.elapsed_ns
         if name:

@@ -130,6 +130,7 @@ class Session:
 
     def _after_step(self) -> None:
         with self.stopwatch.part("probe"):
+            self.hub.looked_at = time.time_ns()
             for peer in self.peers:
                 self.insight.look(peer)
 

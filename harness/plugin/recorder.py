@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 import msgspec
 import pytest
@@ -43,8 +44,6 @@ SCENARIO = pytest.StashKey[Scenario]()
 
 def scenario_of(item: pytest.Item) -> Scenario:
     """The scenario behind a pytest item."""
-    function = getattr(item, "function", None)
-    source = inspect.getsource(function) if function else ""
     callspec = getattr(item, "callspec", None)
     marks = list(item.iter_markers("requirement"))
     return Scenario(
@@ -52,8 +51,15 @@ def scenario_of(item: pytest.Item) -> Scenario:
         params={name: shown(value) for name, value in (callspec.params if callspec else {}).items()},
         requirements=tuple(dict.fromkeys(str(one) for mark in marks for one in mark.args)),
         fixed_by=next((mark.kwargs["fixed_by"] for mark in marks if mark.kwargs.get("fixed_by")), ""),
-        digest=hashlib.sha256(source.encode()).hexdigest()[:16],
+        digest=_digest(getattr(item, "function", None)),
     )
+
+
+@cache
+def _digest(function: Callable[..., object] | None) -> str:
+    # once a function: a table has a thousand items of one, and each search for its source reads the file anew
+    source = inspect.getsource(function) if function else ""
+    return hashlib.sha256(source.encode()).hexdigest()[:16]
 
 
 def shown(value: object) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from typing import Self
 
 
 class Stopwatch:
@@ -16,20 +16,22 @@ class Stopwatch:
         self._open: list[str] = []
         self._since = 0
 
+    def part(self, name: str) -> Self:
+        """Count the time inside to ``name``: ``with stopwatch.part("match")``."""
+        self._settle()
+        self._open.append(name)
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._settle()
+        self._open.pop()
+
     def _settle(self) -> None:
         now = self._clock()
         if self._open:
             part = self._open[-1]
             self.spent[part] = self.spent.get(part, 0) + now - self._since
         self._since = now
-
-    @contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        """Count the time inside to ``name``."""
-        self._settle()
-        self._open.append(name)
-        try:
-            yield
-        finally:
-            self._settle()
-            self._open.pop()
