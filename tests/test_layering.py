@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -159,6 +160,11 @@ def test_imports_run_one_way() -> None:
 def test_the_walk_finds_the_modules() -> None:
     names = {name for name, _ in modules(CHECKOUT)}
     assert {"netns.lab", "harness.tcp.segment", "harness.errors", "harness", "harness.kernels.boot.backend"} <= names
+
+
+def test_the_page_of_the_design_has_the_same_rooms() -> None:
+    rows = re.findall(r"^\| `([\w.]+)` \| (.*) \|$", (CHECKOUT / "docs" / "design.md").read_text(), re.MULTILINE)
+    assert {room: set(re.findall(r"`([\w.]+)`", allowed)) for room, allowed in rows} == ROOMS
 
 
 def test_no_class_has_the_name_of_another() -> None:

@@ -68,7 +68,7 @@ class TableCell(NamedTuple):
         return "-".join(part for part in self if part)
 
     def segment(self, at: ControlBlock) -> Segment:
-        """What the peer sends, to a connection that stands there."""
+        """What the peer sends, to a connection with that control block."""
         flags, data = KINDS[self.kind]
         offset = {
             "left": -1,
