@@ -14,7 +14,8 @@ from harness.tcp.timing import MS, TimingProfile
 from harness.trace.events import Received, Timeline
 from harness.trace.stopwatch import Stopwatch
 from harness.wire.capture import Wire
-from harness.wire.frames import Flow, decode
+from harness.wire.decode import decode
+from harness.wire.frames import Flow
 from harness.wire.marker import Marker
 from netns.plan import Plan
 
@@ -97,19 +98,20 @@ class Dispatcher:
         frame = self.wire.receive(wait_ns)
         if frame is None:
             return None
-        decoded = decode(frame)
+        decoded = decode(frame.data)
         if decoded is None:
             return self.marker.is_answer(frame)
+        version, source, target, segment = decoded
         number = len(self.wire.frames) - 1
-        connection = self._connections.get(decoded.flow)
+        connection = self._connections.get(Flow(version, *((source, target) if frame.outgoing else (target, source))))
         if connection is None:
             if not frame.outgoing:
-                self.strays.append(Received(frame.at, decoded.segment, "of no connection", 0))
+                self.strays.append(Received(frame.at, segment, "of no connection", 0))
                 self.timeline.add(self.strays[-1])
         elif frame.outgoing:
-            connection.note_sent(frame.at, decoded.segment, number)
+            connection.note_sent(frame.at, segment, number)
         else:
-            connection.note_received(frame.at, decoded.segment, number)
+            connection.note_received(frame.at, segment, number)
         return False
 
     def flush(self) -> int:

@@ -107,7 +107,7 @@ class Observer:
         for peer in peers:
             local, remote = self._addresses(peer.flow)
             seen = self._tracer.collect(
-                local, remote, self._traced_up_to, now, origin=peer.origin.kernel_isn, connection=peer.connection
+                local, remote, self._traced_up_to, now, origin=peer.kernel.isn, connection=peer.connection
             )
             for event in seen:
                 self._timeline.add(event)

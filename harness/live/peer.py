@@ -17,6 +17,7 @@ from harness.live.sender import INITIAL_SEQUENCE_NUMBER as INITIAL_SEQUENCE_NUMB
 from harness.live.sender import Sender
 from harness.tcp.ip import IpHeader, header_of
 from harness.tcp.pattern import Number, Pattern, PatternFields
+from harness.tcp.relative import to_relative
 from harness.tcp.segment import ACK, NONE, RST, SYN, Flags, Segment
 from harness.tcp.timing import PROMPT, QUIET, Span, format_ms
 from harness.tcp.verdict import Expectation, Mismatch, Reply
@@ -55,15 +56,15 @@ class Peer(Sender):
     def note_received(self, at: int, segment: Segment, frame: int) -> None:
         """A segment of the kernel's arrived, with wire numbers."""
         if segment.flags & SYN:
-            self.origin.kernel_isn = segment.seq
+            self.kernel.isn = segment.seq
         stamp = segment.option("TS")
         if stamp is not None:
-            if self.origin.kernel_ts is None:
-                self.origin.kernel_ts = stamp.values[0]
-            self.craft.echo = (stamp.values[0] - self.origin.kernel_ts) % 2**32
+            if self.kernel.timestamp is None:
+                self.kernel.timestamp = stamp.values[0]
+            self.craft.echo = (stamp.values[0] - self.kernel.timestamp) % 2**32
         if segment.flags & ACK:
             self._last_ack = segment.ack
-        relative = self.origin.from_kernel(segment)
+        relative = to_relative(segment, self.kernel, self.own)
         self.offer.note(relative)
         for seen_at, seen in self._hub.mutate(at, relative):
             event = Received(seen_at, seen, "", self.connection)

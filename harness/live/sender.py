@@ -9,7 +9,7 @@ from typing import Unpack
 from harness.live.craft import Craft, HeaderFields
 from harness.live.dispatcher import Dispatcher
 from harness.tcp.ip import Envelope
-from harness.tcp.relative import RelativeNumbers
+from harness.tcp.relative import FirstNumbers, to_relative, to_wire
 from harness.tcp.segment import Flags, Segment, check_range
 from harness.trace.events import Probed, Sent
 from harness.wire import icmp
@@ -32,7 +32,8 @@ class Sender:
     def __init__(self, hub: Dispatcher, flow: Flow, connection: int = 1, isn: int = INITIAL_SEQUENCE_NUMBER) -> None:
         self.flow = flow
         self.connection = connection
-        self.origin = RelativeNumbers(check_range("isn", isn, 32))
+        self.own = FirstNumbers(check_range("isn", isn, 32), crafted=True)
+        self.kernel = FirstNumbers()
         self.craft = Craft()
         self._hub = hub
         self._encoder = Encoder(hub.plan, flow)
@@ -53,7 +54,7 @@ class Sender:
             FinwaitError: a number does not fit its field, or an unknown option.
         """
         made = self.craft.make(flags, seq, ack, fields)
-        self._encoder.encode(self.origin.to_wire(made))  # what cannot be sent is told where it is made
+        self._encode(made)  # what cannot be sent is told where it is made
         return made
 
     def send(self, flags: Flags, *, seq: int = 0, ack: int | None = None, **fields: Unpack[HeaderFields]) -> Segment:
@@ -62,10 +63,13 @@ class Sender:
         self.send_together(made)
         return made
 
+    def _encode(self, segment: Segment) -> bytes:
+        return self._encoder.encode(to_wire(segment, self.own, self.kernel))
+
     def send_together(self, *segments: Segment) -> None:
         """Put segments on the wire straight one after the other; all are encoded before the first is sent."""
         with self._hub.stopwatch.part("craft"):
-            frames = [self._encoder.encode(self.origin.to_wire(segment)) for segment in segments]
+            frames = [self._encode(segment) for segment in segments]
         for segment in segments:
             self._waiting.append(self._hub.timeline.step(f"send {segment}"))
         with self._hub.stopwatch.part("kernel"):
@@ -75,7 +79,8 @@ class Sender:
     def send_as(self, envelope: Envelope, *segments: Segment) -> None:
         """Put segments on the wire in an IP header that is not the usual one; see ``send_together``."""
         frames = [
-            icmp.enveloped(self._hub.plan, self.flow, envelope, self.origin.to_wire(segment)) for segment in segments
+            icmp.enveloped(self._hub.plan, self.flow, envelope, to_wire(segment, self.own, self.kernel))
+            for segment in segments
         ]
         for segment in segments:
             self._waiting.append(self._hub.timeline.step(f"send {segment} as {envelope}"))
@@ -84,7 +89,7 @@ class Sender:
 
     def send_icmp(self, kind: str, quoting: Segment, *, mtu: int = 0, quoted: int = icmp.WHOLE_HEADER) -> None:
         """Send an ICMP error about a segment of the kernel's, in relative numbers; see ``harness.wire.icmp.error``."""
-        about = self.origin.to_kernels_wire(quoting)
+        about = to_wire(quoting, self.kernel, self.own)
         frame = icmp.error(self._hub.plan, self.flow, kind, about, mtu=mtu, quoted=quoted)
         text = f"{kind}{f' {mtu}' if mtu else ''} about {quoting}"
         self._last_sent = time.time_ns()
@@ -97,5 +102,5 @@ class Sender:
         """An own segment passed the capture: now its time is known."""
         step = self._waiting.popleft() if self._waiting else ""
         self._hub.wire.explain(frame, step)
-        self._hub.timeline.add(Sent(at, self.origin.from_peer(segment), step, self.connection))
+        self._hub.timeline.add(Sent(at, to_relative(segment, self.own, self.kernel), step, self.connection))
         self._last_sent = at

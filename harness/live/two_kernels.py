@@ -11,7 +11,6 @@ from typing import NamedTuple, Self
 from harness.live.endpoint import Endpoint, open_socket
 from harness.live.session import SERVICE_PORT, Account
 from harness.live.sides import Link, SideObserver
-from harness.path.frames import parse
 from harness.path.path import Path
 from harness.path.rules import Side
 from harness.probes.sockets import SocketState
@@ -22,6 +21,7 @@ from harness.tcp.timing import RTO_INIT, Span, TimingProfile, format_ms
 from harness.tcp.verdict import Mismatch
 from harness.trace.events import Probed, Timeline, so_far
 from harness.trace.stopwatch import Stopwatch
+from harness.wire.decode import decode
 from harness.wire.frames import Encoder, Flow
 from netns import processor, sysctls
 from netns.enter import Namespace
@@ -240,11 +240,11 @@ class PathSession:
         plan = self.lab.plan
         swapped = Plan(kernel=plan.peer, peer=plan.kernel, first_port=plan.first_port)
         for passage in self.path.passages.last_acknowledging():
-            parsed = parse(passage.data)
-            if parsed:
-                flow = Flow(parsed.version, parsed.receiver, parsed.sender)
+            decoded = decode(passage.data)
+            if decoded:
+                flow = Flow(decoded.version, decoded.target, decoded.source)
                 encoder = Encoder(plan if passage.side is Side.SERVER else swapped, flow)
-                self.path.send(passage.side, encoder.encode(Segment(flags=RST, seq=parsed.segment.ack)))
+                self.path.send(passage.side, encoder.encode(Segment(flags=RST, seq=decoded.segment.ack)))
 
     def finish(self) -> None:
         """Nothing may be left that the scenario did not mention, and no rule that did not do its work.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from harness.path.frames import Tracked, Tracker
 from harness.path.messages import Came, Fated, Left
 from harness.path.rules import AnyRule, Side
+from harness.path.tracking import Tracked, Tracker
 from harness.tcp.segment import ACK, FIN, Segment
 from harness.tcp.timing import format_ms
 from harness.trace.events import Forwarded, Frame, Timeline

@@ -12,7 +12,6 @@ import msgspec
 
 from harness.errors import FinwaitError, Unsupported
 from harness.path import process
-from harness.path.frames import asks_for
 from harness.path.inbox import Inbox, PathArrival
 from harness.path.messages import Came, Left, Told
 from harness.path.passages import Passages
@@ -25,6 +24,7 @@ from harness.tcp.timing import PROMPT, Span, TimingProfile
 from harness.tcp.verdict import Expectation, Mismatch, Reply
 from harness.trace.events import Timeline
 from harness.wire.capture import ETH_P_ALL, packet_socket
+from harness.wire.marker import neighbour_request
 from netns import netem, processor
 from netns.lab import PathLab, closer
 from netns.link import PATH_ENDS
@@ -79,10 +79,7 @@ class Path(Ruling):
                 opening.callback(closer.close, each.close)
             self._senders = dict(zip(Side, sockets[2:], strict=True))
             client, server = self._lab.plan.peer, self._lab.plan.kernel
-            markers = (
-                asks_for(client.mac, client.ipv4, server.mac, server.ipv4),
-                asks_for(server.mac, server.ipv4, client.mac, client.ipv4),
-            )
+            markers = neighbour_request(client, server), neighbour_request(server, client)
             self.forwarder = process.borrow()
             with processor.kept() as current:
                 self.forwarder.begin(sockets, markers, current if self._processor is None else self._processor)

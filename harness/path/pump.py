@@ -20,10 +20,11 @@ import msgspec
 
 from harness.path import messages
 from harness.path.engine import Engine, Step
-from harness.path.frames import Tracker, corrupted, is_neighbour_answer, is_syn
 from harness.path.messages import Came, Entry, Fated, Left, Told
 from harness.path.rules import Side
+from harness.path.tracking import Tracker, corrupted, is_syn
 from harness.path.working import Arrived
+from harness.wire.decode import answered_neighbour
 
 SIDES = (Side.CLIENT, Side.SERVER)
 _TIMESPEC = struct.Struct("ll")
@@ -67,7 +68,7 @@ class Pump:
             at = seconds * 1_000_000_000 + nanoseconds
             if address[2] == socket.PACKET_OUTGOING:
                 self._left(side, at, data)
-            elif is_neighbour_answer(data):
+            elif answered_neighbour(data):
                 self.marked -= 1
             else:
                 self._came(side, at, data)

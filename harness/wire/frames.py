@@ -1,8 +1,4 @@
-"""Segments as frames: crafted and dissected by scapy, sent and captured by packet sockets.
-
-A packet socket never sees what it sent itself, so one sends and another captures; the capture's stamps are the
-kernel's own (SO_TIMESTAMPNS), for frames of both directions and in the order of the wire.
-"""
+"""Segments as frames: scapy builds the headers of a lab once, the rest is patched in."""
 
 from __future__ import annotations
 
@@ -15,23 +11,16 @@ from scapy.config import conf
 from scapy.layers.inet import IP, TCP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
-from scapy.utils import checksum
 
 from harness.errors import FinwaitError
-from harness.tcp.options import decode_options, encode_options
+from harness.tcp.ip import ETHERNET, internet_checksum
+from harness.tcp.options import encode_options
 from harness.tcp.segment import WRONG_CHECKSUM, Segment, check_range
-from harness.trace.events import Frame
-from harness.wire.dissect import plain
+from harness.wire.decode import TCP_HEADER
 from netns.plan import Plan
 
 # scapy reads the machine's routes and interfaces for the addresses that a layer leaves open; ours leaves none open.
 conf.route = conf.route6 = None
-
-_TIMESPEC = struct.Struct("ll")
-_ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
-_TCP = struct.Struct("!HHIIHHHH")
-_ETHERNET = 14
-_ARP = b"\x08\x06"
 
 
 class Flow(NamedTuple):
@@ -51,13 +40,13 @@ def _headers(plan: Plan, version: int) -> bytes:
 
 
 class Encoder:
-    """Turns segments with wire numbers into frames. scapy builds the headers of a lab once; the rest is patched in."""
+    """Turns segments with wire numbers into frames of the peer's."""
 
     def __init__(self, plan: Plan, flow: Flow) -> None:
         whole = _headers(plan, flow.version)
         self._flow = flow
         self._network_size = 20 if flow.version == 4 else 40
-        self._ethernet, self._network = whole[:_ETHERNET], whole[_ETHERNET : _ETHERNET + self._network_size]
+        self._ethernet, self._network = whole[:ETHERNET], whole[ETHERNET : ETHERNET + self._network_size]
         addresses = self._network[12:20] if flow.version == 4 else self._network[8:40]
         # RFC 9293 3.1 and RFC 8200 8.1; the length is the only part that changes
         self._pseudo = addresses + struct.pack("!xxxB", socket.IPPROTO_TCP)
@@ -87,15 +76,15 @@ class Encoder:
             check_range("window", segment.window, 16),
         )
         urgent = check_range("urgent", segment.urgent, 16)
-        bare = _TCP.pack(*fields, 0, urgent) + options
-        right = checksum(self._pseudo + struct.pack("!I", len(bare) + len(segment.data)) + bare + segment.data)
-        return _TCP.pack(*fields, _chosen_checksum(segment.checksum, right), urgent) + options
+        bare = TCP_HEADER.pack(*fields, 0, urgent) + options
+        right = internet_checksum(self._pseudo + struct.pack("!I", len(bare) + len(segment.data)) + bare + segment.data)
+        return TCP_HEADER.pack(*fields, _chosen_checksum(segment.checksum, right), urgent) + options
 
     def _network_header(self, payload: int) -> bytes:
         if self._flow.version == 6:
             return self._network[:4] + struct.pack("!H", payload) + self._network[6:]
         bare = self._network[:2] + struct.pack("!H", 20 + payload) + self._network[4:10] + b"\0\0" + self._network[12:]
-        return bare[:10] + struct.pack("!H", checksum(bare)) + bare[12:]
+        return bare[:10] + struct.pack("!H", internet_checksum(bare)) + bare[12:]
 
 
 def _option_bytes(segment: Segment) -> bytes:
@@ -115,69 +104,3 @@ def _chosen_checksum(chosen: int | None, right: int) -> int:
     if chosen == WRONG_CHECKSUM:
         return (right + 1) % 2**16
     return check_range("checksum", chosen, 16)
-
-
-class Decoded(NamedTuple):
-    """A TCP frame: the flow it belongs to and the segment with the numbers of the wire."""
-
-    flow: Flow
-    segment: Segment
-
-
-class _Packet(NamedTuple):
-    """What a frame carries: IP version, both addresses as they count for the checksum, and the TCP segment."""
-
-    version: int
-    addresses: bytes
-    tcp: bytes
-
-
-def decode(frame: Frame) -> Decoded | None:
-    """The segment of a captured frame; None where it is no TCP.
-
-    What is wrong about it stands in the segment: a checksum, and a data offset that the header cannot have.
-    """
-    if usual := plain(frame.data):
-        version, source, target, segment = usual
-        return Decoded(Flow(version, *((source, target) if frame.outgoing else (target, source))), segment)
-    packet = _tcp_packet(frame.data)
-    if packet is None:
-        return None
-    raw = packet.tcp
-    tcp = TCP(raw[: _TCP.size])
-    ports = (tcp.sport, tcp.dport) if frame.outgoing else (tcp.dport, tcp.sport)
-    size = 4 * tcp.dataofs
-    possible = _TCP.size <= size <= len(raw)
-    size = max(_TCP.size, min(size, len(raw)))
-    pseudo = packet.addresses + struct.pack("!xxxBI", socket.IPPROTO_TCP, len(raw))
-    return Decoded(
-        Flow(packet.version, *ports),
-        Segment(
-            flags=int(tcp.flags),
-            seq=tcp.seq,
-            ack=tcp.ack,
-            window=tcp.window,
-            urgent=tcp.urgptr,
-            reserved=tcp.reserved,
-            options=decode_options(raw[_TCP.size : size]),
-            data=raw[size:],
-            checksum=None if checksum(pseudo + raw) == 0 else tcp.chksum,
-            data_offset=None if possible else tcp.dataofs,
-        ),
-    )
-
-
-def _tcp_packet(data: bytes) -> _Packet | None:
-    """Find TCP in a frame; None where there is none, or a fragment or a header that is cut short."""
-    ether_type, network = data[12:_ETHERNET], data[_ETHERNET:]
-    if ether_type == b"\x08\x00" and len(network) >= 20:
-        header, length = 4 * (network[0] & 15), int.from_bytes(network[2:4])
-        whole = int.from_bytes(network[6:8]) & 0x3FFF == 0  # neither more fragments nor an offset, RFC 791 3.1
-        found = network[9] == socket.IPPROTO_TCP and header >= 20 and whole
-        packet = _Packet(4, network[12:20], network[header:length])
-    elif ether_type == b"\x86\xdd" and len(network) >= 40:
-        found = network[6] == socket.IPPROTO_TCP
-        packet = _Packet(6, network[8:40], network[40 : 40 + int.from_bytes(network[4:6])])
-    else:
-        return None
-    return packet if found and len(packet.tcp) >= _TCP.size else None

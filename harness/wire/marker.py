@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import functools
 import socket
+import struct
 from dataclasses import dataclass
 
-from scapy.layers.l2 import ARP, Ether
-
 from harness.trace.events import Frame
-from netns.plan import Plan
+from harness.wire.decode import answered_neighbour
+from netns.plan import HostPlan, Plan
 
-_ARP = b"\x08\x06"
+_ETHERNET_AND_IPV4 = struct.pack("!HHHBBH", 0x0806, 1, 0x0800, 6, 4, 1)  # RFC 826: a request
+
+
+def neighbour_request(asked: HostPlan, asking: HostPlan) -> bytes:
+    """A frame that asks a host of the lab for its own link-layer address, as the other would send it."""
+    its, own = (bytes.fromhex(host.mac.replace(":", "")) for host in (asked, asking))
+    to_ask = bytes(6) + socket.inet_aton(asked.ipv4)
+    return its + own + _ETHERNET_AND_IPV4 + own + socket.inet_aton(asking.ipv4) + to_ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +32,8 @@ class Marker:
     @functools.lru_cache(maxsize=4)
     def of(cls, plan: Plan) -> Marker:
         """The marker of a lab."""
-        asked = ARP(op="who-has", hwsrc=plan.peer.mac, psrc=plan.peer.ipv4, pdst=plan.kernel.ipv4)
-        return cls(bytes(Ether(src=plan.peer.mac, dst=plan.kernel.mac) / asked), socket.inet_aton(plan.kernel.ipv4))
+        return cls(neighbour_request(plan.kernel, plan.peer), socket.inet_aton(plan.kernel.ipv4))
 
     def is_answer(self, frame: Frame) -> bool:
-        """Whether the frame is the kernel's answer: an ARP reply (RFC 826) from its address."""
-        data = frame.data
-        return (
-            not frame.outgoing and data[12:14] == _ARP and data[20:22] == b"\0\2" and data[28:32] == self._answer_from
-        )
+        """Whether the frame is the kernel's answer."""
+        return not frame.outgoing and answered_neighbour(frame.data) == self._answer_from

@@ -22,7 +22,7 @@ def test_old_duplicate_syn_is_got_over(session: Session, listener: Endpoint) -> 
     old.expect(SYN, seq=0, ack=1)
     old.send(RST, seq=1)
 
-    old.origin.peer_isn = INITIAL_SEQUENCE_NUMBER
+    old.own.isn = INITIAL_SEQUENCE_NUMBER
     session.establish(listener, old)
 
 
@@ -49,7 +49,7 @@ def test_crashed_end_gets_a_new_connection_after_the_discovery(
     peer.expect(ACK, seq=1, ack=1)
     peer.send(RST, seq=1)
     peer.craft.timestamps = False
-    peer.origin.peer_isn += 400
+    peer.own.isn = INITIAL_SEQUENCE_NUMBER + 400
     session.establish(listener, peer)
 
 

@@ -7,13 +7,15 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from scapy.layers.l2 import ARP, Ether
 
 from harness.errors import FinwaitError
 from harness.tcp.segment import ACK, SYN, WRONG_CHECKSUM, Segment
 from harness.trace.events import Frame
 from harness.wire.capture import Wire
-from harness.wire.frames import Encoder, Flow, decode
-from harness.wire.marker import Marker
+from harness.wire.decode import decode
+from harness.wire.frames import Encoder, Flow
+from harness.wire.marker import Marker, neighbour_request
 from netns.lab import Lab
 from netns.plan import plan
 
@@ -47,7 +49,7 @@ def all_frames(lab: Lab, wire: Wire) -> list[Frame]:
 
 def test_capture_sees_both_directions_in_the_order_of_the_wire(all_frames: list[Frame]) -> None:
     assert sum(frame.outgoing for frame in all_frames) == 3
-    segments = [decoded.segment for frame in all_frames if (decoded := decode(frame))]
+    segments = [decoded.segment for frame in all_frames if (decoded := decode(frame.data))]
     assert [str(segment).partition(" ")[0] for segment in segments] == ["S", "R."]  # nobody listens there
     assert [frame.at for frame in all_frames] == sorted(frame.at for frame in all_frames)
 
@@ -102,8 +104,15 @@ def test_kernel_takes_a_correct_checksum_and_drops_a_wrong_one(lab: Lab, wire: W
 def _until_marker(wire: Wire, marker: Marker) -> list[Segment]:
     seen = []
     while (frame := wire.receive(5 * 10**9)) and not marker.is_answer(frame):
-        decoded = decode(frame)
+        decoded = decode(frame.data)
         if decoded and not frame.outgoing:
             seen.append(decoded.segment)
     assert frame is not None
     return seen
+
+
+def test_neighbour_request_is_as_scapy_makes_it() -> None:
+    made = plan(7, 7)
+    own, other = made.peer, made.kernel
+    arp = ARP(op="who-has", hwsrc=own.mac, psrc=own.ipv4, pdst=other.ipv4, hwdst="00:00:00:00:00:00")
+    assert neighbour_request(other, own) == bytes(Ether(src=own.mac, dst=other.mac) / arp)
