@@ -34,7 +34,7 @@ ROOMS: Mapping[str, set[str]] = {
     "harness.live": LAB | {"harness.leash", "harness.probes", "harness.path"},
     "harness": LAB | {"harness.live", "harness.path", "harness.plugin.markers"},  # the names that scenarios import
     "harness.plugin": LAB | {"harness", "harness.live", "harness.path", "harness.probes", "harness.mutation"},
-    "harness.mutation": LAB | {"harness.live", "harness.plugin"},
+    "harness.mutation": GROUND,
     "harness.kernels": {"harness.errors", "harness.leash", "harness.process"},
     "harness.run": GROUND | {"harness", "harness.kernels", "harness.mutation", "harness.process"},
     "reports": GROUND,

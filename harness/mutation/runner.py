@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -10,8 +10,6 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from harness.errors import FinwaitError
-from harness.plugin import recorder
-from harness.plugin.recorder import SCENARIO
 from harness.tcp.mutation import Mutation
 
 MUTATED = " ~"
@@ -43,10 +41,12 @@ class MutationRunner:
 
     Args:
         plan: what to do.
+        begin: makes a new scenario of an item, whose id has this behind its own.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, begin: Callable[[pytest.Item, str], object]) -> None:
         self._plan = plan
+        self._begin = begin
 
     def of(self, scenario: str) -> Mutation | None:
         """The mutation of a scenario, by its mutated id."""
@@ -66,9 +66,7 @@ class MutationRunner:
         """Run a scenario over and over; what it shares with others is taken down after its last round."""
         rounds = self._plan[item.nodeid]
         for number, text in enumerate(rounds, 1):
-            scenario = recorder.scenario_of(item)
-            scenario.id += f"{MUTATED}{text}"
-            item.stash[SCENARIO] = scenario
+            self._begin(item, f"{MUTATED}{text}")
             # its parent as the next: all is taken down but what the next round has as well
             following = nextitem if number == len(rounds) else item.parent
             runtestprotocol(item, nextitem=following)  # type: ignore[arg-type]

@@ -17,7 +17,6 @@ from harness.live.session import SERVICE_PORT, Connection, Session
 from harness.live.two_kernels import KernelPair, PathSession
 from harness.path.path import Path
 from harness.plugin.hooks import RUNNER
-from harness.plugin.recorder import SCENARIO
 from harness.tcp.timing import REAL_WAIT, Span, TimingProfile, format_ms, to_phase
 from harness.trace.folder import file_name
 
@@ -61,7 +60,7 @@ def shared_lab(benches: LabPool) -> LabPool:
 def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, hold_timers: bool) -> Iterator[Session]:
     """A lab of the scenario's own, with nothing opened in it yet; shared where ``shared_lab`` is asked for."""
     runner = request.config.stash[RUNNER]
-    scenario = request.node.stash[SCENARIO]
+    scenario = runner.scenario(request.node)
     shared = "shared_lab" in request.fixturenames
     waits = [span for mark in request.node.iter_markers("waits") for span in mark.args]
     refuse_long_wait(waits, runner.profile)
@@ -75,8 +74,7 @@ def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, h
         bench=request.getfixturevalue("benches").get(hold_timers=hold_timers) if shared else None,
     )
     with opened:
-        scenario.sessions.append(opened)
-        runner.opened(opened)
+        runner.recorder.opened(scenario, opened)
         if runner.profile.virtual and not shared:
             # free there; timers are rounded alike in every run only if the wheel stands alike at the first segment
             time.sleep(to_phase(time.monotonic_ns()) / 1e9)
@@ -127,7 +125,7 @@ def path_session(
 ) -> Iterator[PathSession]:
     """Two kernels with a path between them, and nothing opened in them yet."""
     runner = request.config.stash[RUNNER]
-    scenario = request.node.stash[SCENARIO]
+    scenario = runner.scenario(request.node)
     opened = PathSession(
         runner.profile,
         version=ip_version,
@@ -137,8 +135,7 @@ def path_session(
         tracer=runner.tracer,
     )
     with opened:
-        scenario.sessions.append(opened)
-        runner.opened(opened)
+        runner.recorder.opened(scenario, opened)
         yield opened
 
 

@@ -19,10 +19,12 @@ from harness.live import calibration
 from harness.model import requirements
 from harness.model.requirements import objections
 from harness.mutation.runner import MutationRunner, read_plan
-from harness.plugin import baseline, preconditions, recorder
+from harness.plugin import baseline, preconditions
+from harness.plugin.items import SCENARIO, is_scenario, scenario_of
 from harness.plugin.known_deviations import KnownDeviations
+from harness.plugin.mistakes import mistake
 from harness.plugin.options import pytest_addoption as pytest_addoption  # noqa: PLC0414  (pytest takes it for a hook)
-from harness.plugin.recorder import SCENARIO, AnySession, Scenario
+from harness.plugin.recorder import AnySession, Recorder, Scenario, is_misuse
 from harness.probes.tracepoints import Tracer
 from harness.tcp.mutation import MutationChoice
 from harness.tcp.timing import TimingProfile
@@ -35,8 +37,6 @@ from netns import privilege
 pytest_plugins = ["harness.plugin.fixtures"]  # for scenarios in a folder of their own, which have no conftest of ours
 
 RUNNER = pytest.StashKey["Runner"]()
-_SESSIONS = {"session", "path_session"}
-"""The fixtures by which a test is a scenario."""
 _OBJECTIONS = "finwait_objections"
 _WORDS = {
     Outcome.CONFORMS: ("passed", ".", "CONFORMS"),
@@ -50,6 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Get the right to make namespaces, and a run folder."""
     config.addinivalue_line("markers", "requirement(*ids, fixed_by='', reason=''): the clauses a scenario checks")
     config.addinivalue_line("markers", "waits(*spans): how long a scenario waits for timers in all")
+    config.addinivalue_line("markers", "scenario: what becomes of it is recorded, though it opens no session of ours")
     if config.option.help or config.option.collectonly:
         return
     try:
@@ -112,7 +113,7 @@ class Runner:
         last = {name: result.received for name, result in after.items()}
         self.mutations: MutationChoice | MutationRunner = MutationChoice(option.mutate_answer, last)
         if option.mutations:
-            self.mutations = MutationRunner(read_plan(option.mutations))
+            self.mutations = MutationRunner(read_plan(option.mutations), self.begin)
             config.pluginmanager.register(self.mutations, "finwait-mutations")
         self.known_deviations = known_deviations(config)
         self._tracer: Tracer | None = None
@@ -121,6 +122,7 @@ class Runner:
             self.folder = RunFolder(Path(config.workerinput["finwait_folder"]))  # type: ignore[attr-defined]
         else:
             self.folder = RunFolder.create(option.run_dir or default_parent(), name=option.run_name)
+        self.recorder = Recorder(self.folder, config.rootpath, option.captures, self.opened)
 
     @property
     def profile(self) -> TimingProfile:
@@ -141,7 +143,6 @@ class Runner:
 
     def describe_run(self, session: AnySession | None) -> None:
         """Write ``run.json``; again when the first lab tells about the kernel."""
-        self._described = session is not None
         self.folder.write_run(
             RunRecord(
                 id=self.folder.path.name,
@@ -159,9 +160,21 @@ class Runner:
         )
 
     def opened(self, session: AnySession) -> None:
-        """A scenario has its lab."""
-        if not self._described and self.worker in ("", "gw0"):
-            self.describe_run(session)
+        """A scenario has its lab; the first of all workers' describes the run."""
+        if not self._described:
+            self._described = True
+            if self.folder.claim_description():
+                self.describe_run(session)
+
+    def begin(self, item: pytest.Item, suffix: str = "") -> Scenario:
+        """A new scenario of an item, whose id has the suffix behind its own."""
+        item.stash[SCENARIO] = scenario = scenario_of(item)
+        scenario.id += suffix
+        return scenario
+
+    def scenario(self, item: pytest.Item) -> Scenario:
+        """The scenario of an item; one that asks for a session by ``getfixturevalue`` alone begins here."""
+        return item.stash.get(SCENARIO, None) or self.begin(item)
 
     # -- hooks
 
@@ -172,10 +185,7 @@ class Runner:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note which scenarios are to run: one that never reports is lost."""
-        scenarios = [item for item in session.items if _SESSIONS.intersection(getattr(item, "fixturenames", ()))]
-        for item in scenarios:
-            item.stash[SCENARIO] = recorder.scenario_of(item)
-        self._planned = tuple(item.nodeid for item in scenarios)
+        self._planned = tuple(self.begin(item).id for item in session.items if is_scenario(item))
         if self._planned and self.worker in ("", "gw0"):
             self.describe_run(None)
 
@@ -189,38 +199,42 @@ class Runner:
         return result
 
     @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self) -> Iterator[None]:
+        """A mistake in a file of scenarios is a line."""
+        report: pytest.CollectReport = yield  # type: ignore[assignment]
+        error = report.call.excinfo.value if report.call and report.call.excinfo else None
+        if isinstance(error, FinwaitError):
+            report.longrepr = str(mistake(error, self.config.rootpath) or error)
+        return report  # type: ignore[return-value]
+
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
         """Judge and record, while the lab is still there."""
         scenario = item.stash.get(SCENARIO, None)
         error = call.excinfo.value if call.excinfo else None
-        if scenario:
-            recorder.explain(scenario, error)
-        vars(item).pop("repr_failure", None)
-        if scenario and isinstance(error, Mismatch | FinwaitError):
-            # the text is the error's own: pytest need not look for the source, which takes it longer than the scenario
-            vars(item)["repr_failure"] = lambda *_: str(error)
-        report: pytest.TestReport = yield  # type: ignore[assignment]
+        result = None
         if scenario and (error or call.when == "call"):
-            self._judge(item, scenario, call, report)
+            result = self.recorder.ended(scenario, error, call.duration)
+        said = isinstance(error, Mismatch | FinwaitError) or is_misuse(error, self.config.rootpath)
+        vars(item).pop("repr_failure", None)
+        if result and said:
+            # pytest need not look for the source, which takes it longer than the scenario
+            vars(item)["repr_failure"] = lambda *_: result.message
+        report: pytest.TestReport = yield  # type: ignore[assignment]
+        if result:
+            self._say(item, report, error, result)
         if scenario and call.when == "teardown":
             scenario.sessions.clear()  # their frames and timelines are recorded; pytest keeps the item to the end
         return report  # type: ignore[return-value]
 
-    def _judge(
-        self, item: pytest.Item, scenario: Scenario, call: pytest.CallInfo[None], report: pytest.TestReport
-    ) -> None:
-        error = call.excinfo.value if call.excinfo else None
-        scenario.outcome, scenario.message = recorder.classify(error)
+    def _say(self, item: pytest.Item, report: pytest.TestReport, error: BaseException | None, result: Result) -> None:
+        misuse = is_misuse(error, self.config.rootpath)
         if isinstance(error, Unsupported):
             # pytest knows only its own exception as a skip
             report.outcome = "skipped"
-            report.longrepr = (str(item.path), item.location[1] or 0, scenario.message)
-        elif scenario.outcome is Outcome.DEVIATES or isinstance(error, FinwaitError):
-            report.longrepr = f"{item.nodeid}\n\n{scenario.message}" if report.outcome == "failed" else report.longrepr
-        keep = item.config.option.captures
-        result = recorder.record(
-            scenario, self.folder, call.duration, keep_capture=keep == "all", keep_evidence=keep != "none"
-        )
+            report.longrepr = (str(item.path), item.location[1] or 0, result.message)
+        elif report.outcome == "failed" and (result.outcome == Outcome.DEVIATES or misuse):
+            report.longrepr = f"{item.nodeid}\n\n{result.message}"
         if reason := self.known_deviations.known_reason(result):
             report.outcome = "skipped"
             report.wasxfail = reason
@@ -229,7 +243,7 @@ class Runner:
             report.outcome = "failed"
             report.longrepr = f"{item.nodeid}: {reason}"
         vars(report)["finwait"] = msgspec.json.encode(result).decode()
-        vars(report)["finwait_misuse"] = isinstance(error, FinwaitError) and scenario.outcome is Outcome.LOST
+        vars(report)["finwait_misuse"] = misuse
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:

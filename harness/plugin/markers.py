@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from harness.errors import FinwaitError
 from harness.tcp.timing import Span
 
 
@@ -16,7 +17,16 @@ def requirement(*ids: str, fixed_by: str = "") -> pytest.MarkDecorator:
         ids: such as ``RFC9293-3.10.7.4`` (a section) or ``RFC9293-E-17`` (a numbered requirement).
         fixed_by: the kernel commit that mends the deviation, where one is known; with ``--known-deviations`` a
             deviation of such a scenario is reported and passes.
+
+    Raises:
+        FinwaitError: an id is no text, as where the parentheses are missing.
     """
+    if wrong := next((one for one in ids if not isinstance(one, str)), None):
+        raise FinwaitError(
+            f"{getattr(wrong, '__name__', wrong)!r} is no id of a requirement",
+            why="the mark stands without its parentheses, or with something else in them",
+            hint='@requirement("RFC9293-3.10.7.4")',
+        )
     mark: Any = pytest.mark.requirement(*ids, fixed_by=fixed_by)
     decorated: pytest.MarkDecorator = mark
     return decorated

@@ -16,6 +16,7 @@ from netns.enter import in_user_namespace
 
 RESULTS = "results.jsonl"
 RUN = "run.json"
+_DESCRIBED = ".described"
 
 
 def hand_back(path: Path) -> None:
@@ -102,6 +103,15 @@ class RunFolder:
     def write_run(self, record: RunRecord) -> None:
         """Write or renew ``run.json``."""
         write_whole(self.path / RUN, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+
+    def claim_description(self) -> bool:
+        """Whether this process is the one that describes the run by its lab: the first of all that ask is."""
+        try:
+            (self.path / _DESCRIBED).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        hand_back(self.path / _DESCRIBED)
+        return True
 
     def append_result(self, result: Result) -> None:
         """Add a line to ``results.jsonl``: one write, so that lines of several processes never mix."""

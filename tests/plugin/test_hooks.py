@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -97,7 +98,7 @@ def run(tmp_path: Path) -> RunScenarios:
 def test_four_outcomes_in_pytests_words_and_in_the_results(run: RunScenarios) -> None:
     ran = run(FOUR)
     assert "1 failed, 1 passed, 1 skipped, 1 error" in ran.output
-    assert ran.status == 1
+    assert ran.status == 2  # one of them is a mistake in the scenario
     assert ran.outcomes == {
         "test_conforms": "conforms",
         "test_deviates": "deviates",
@@ -107,7 +108,9 @@ def test_four_outcomes_in_pytests_words_and_in_the_results(run: RunScenarios) ->
     assert f"finwait: 1 conforms, 1 deviates, 1 unsupported, 1 lost; run folder {Path('a run/run')}" in ran.output
     assert ran.record["planned"] == [f"test_s.py::{name}" for name in ran.outcomes]
     assert "this kernel has no such thing; too old" in ran.results["test_unsupported"]["message"]
-    assert ran.results["test_lost"]["message"] == "ZeroDivisionError: a bug in the scenario"
+    where, _, what = ran.results["test_lost"]["message"].partition(": ")
+    assert where.startswith("test_s.py:")
+    assert what.startswith("mistake in the scenario: ZeroDivisionError: a bug in the scenario; in: raise ZeroDivision")
 
 
 def test_all_conform_is_status_zero(run: RunScenarios) -> None:
@@ -157,6 +160,14 @@ def test_captures_of_all_are_kept_on_request(run: RunScenarios) -> None:
         ("peer.send(ACK, seq=2**32)", "seq=4294967296 does not fit; the field has 32 bits; try: a whole number from"),
         ("peer.expect(ACK, options='tsval')", "there is no TCP option named 'tsval' in 'tsval'; options are named as"),
         ("server.set_option('TCP_NO', 1)", "there is no socket option named 'TCP_NO'; "),
+        (
+            "peer.expect(FIN, sequence=1)",
+            "argument 'sequence'; in: peer.expect(FIN, sequence=1); try: ",
+        ),
+        ("peer.expect(FIN, sequence=1)", "try: flags, seq, ack, within, "),
+        ("peer.send(FIN, sequence=1)", "try: flags, seq, ack, data, "),
+        ("peer.expect(FIN, within='x')", "in: peer.expect(FIN, within='x')"),
+        ("peer.expct(FIN)", "'Peer' object has no attribute 'expct'; in: peer.expct(FIN); try: expect"),
     ],
 )
 def test_misuse_in_a_scenario_is_one_line_and_status_two(run: RunScenarios, step: str, line: str) -> None:
@@ -164,8 +175,10 @@ def test_misuse_in_a_scenario_is_one_line_and_status_two(run: RunScenarios, step
         f"def test_misused(established):\n    server, peer = established\n    {step}\n{FOUR}", "-k", "mis or conf"
     )
     assert ran.status == 2
-    assert line in ran.output
+    (told,) = [text for text in ran.output.splitlines() if line in text]
+    assert re.match(r"test_s.py:\d+: mistake in the scenario: ", told)
     assert "Traceback" not in ran.output
+    assert "harness/" not in ran.output
     assert "def test_misused" not in ran.output
     assert ran.outcomes == {"test_misused": "lost", "test_conforms": "conforms"}
 
@@ -175,6 +188,65 @@ def test_misuse_in_a_fixture_is_one_line_and_status_two(run: RunScenarios) -> No
     assert ran.status == 2
     assert "port 9 of the kernel under test cannot be bound (EADDRINUSE); another socket of this lab" in ran.output
     assert "Traceback" not in ran.output
+
+
+def test_a_requirement_without_parentheses_is_one_line(run: RunScenarios) -> None:
+    ran = run("@requirement\ndef test_it(session):\n    pass\n")
+    assert ran.status == 2
+    (told,) = [text for text in ran.output.splitlines() if text.startswith("test_s.py:")]
+    assert "'test_it' is no id of a requirement; " in told
+    assert "Traceback" not in ran.output
+    assert "harness/" not in ran.output
+
+
+@pytest.mark.parametrize("step", ["assert established.peer.choices == [1]", "pytest.fail('not as I like it')"])
+def test_any_failure_with_a_session_says_what_the_kernel_knew_and_what_went_before(
+    run: RunScenarios, step: str
+) -> None:
+    ran = run(f"def test_it(established):\n    {step}\n")
+    assert ran.status == 1
+    assert ran.outcomes == {"test_it": "deviates"}
+    message = ran.results["test_it"]["message"]
+    assert message.startswith(f"expected  {step}   (test_s.py:")
+    for text in ("\nobserved  ", "\nkernel    ", "now ESTABLISHED", "\nso far    ", "accept() = "):
+        assert text in message
+        assert text in ran.output
+
+
+OTHERS = """
+@pytest.fixture
+def session():
+    return "a database's"
+
+def test_others(session):
+    assert session
+"""
+
+
+def test_fixture_of_another_that_is_called_session_makes_no_scenario(run: RunScenarios) -> None:
+    ran = run(OTHERS)
+    assert ran.status == 0
+    assert not ran.folder.exists()
+
+
+def test_fixture_that_goes_on_from_ours_makes_a_scenario_and_so_does_the_mark(run: RunScenarios) -> None:
+    ran = run(
+        OTHERS.replace("def session():", "def session(session):").replace("a database's", "ours")
+        + "\n@pytest.mark.scenario\ndef test_marked():\n    pass\n"
+        + "\ndef test_late(request):\n    request.getfixturevalue('session')\n"
+    )
+    assert ran.status == 0
+    assert ran.outcomes == dict.fromkeys(("test_others", "test_marked", "test_late"), "conforms")
+    assert ran.record["planned"] == ["test_s.py::test_others", "test_s.py::test_marked"]
+
+
+def test_the_first_worker_that_opens_a_lab_describes_the_run(run: RunScenarios) -> None:
+    pytest.importorskip("xdist", reason="pytest-xdist is missing")
+    # of two tests each worker gets one, so that gw0 opens no lab
+    ran = run("def test_plain():\n    pass\n\ndef test_it(session):\n    pass\n", "-n2")
+    assert ran.outcomes == {"test_it": "conforms"}
+    assert ran.record["preconditions"]
+    assert ran.record["timing"]["rounds"]
 
 
 @pytest.mark.parametrize(

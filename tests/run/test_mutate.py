@@ -101,7 +101,7 @@ def test_the_parts_of_a_plan_are_all_of_it_and_none_too_long(
 
 
 def test_the_altered_id_says_the_mutation() -> None:
-    rounds = MutationRunner({"a": ("drop:2",)})
+    rounds = MutationRunner({"a": ("drop:2",)}, lambda item, _: item)
     assert rounds.of("a ~drop:2") == Mutation("drop", 2)
     assert rounds.of("a") is None
 

@@ -1,0 +1,116 @@
+"""Tells a mistake of a scenario's author from what the kernel did and from a fault of the harness, with its place."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import linecache
+import re
+import sysconfig
+import typing
+from pathlib import Path
+from types import FrameType, TracebackType
+
+from harness.errors import FinwaitError
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
+_NOT_SCENARIOS = (
+    *(_CHECKOUT / name for name in ("harness", "netns", "reports")),
+    *(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")),
+)
+_UNEXPECTED = re.compile(r"[Uu]nexpected keyword argument '(\w+)'")
+
+
+class ScenarioMistake(FinwaitError):
+    """A scenario asks for something that there is not; it says nothing about the kernel, and ends with status 2.
+
+    Args:
+        error: what came of it.
+        where: file and line of the scenario.
+        step: the text of that line.
+    """
+
+    def __init__(self, error: BaseException, where: str, step: str, *, hint: str = "") -> None:
+        head = f"{where}: mistake in the scenario"
+        if isinstance(error, FinwaitError):
+            super().__init__(f"{head}: {error}")
+        else:
+            super().__init__(f"{head}: {type(error).__name__}: {error}", why=f"in: {step}", hint=hint)
+
+
+def mistake(error: BaseException, root: Path) -> ScenarioMistake | None:
+    """What a scenario's author got wrong; None where that is not what the exception tells.
+
+    Of what is raised in the harness, a wrong type, name or value is the caller's.
+
+    Args:
+        error: no verdict.
+        root: the folder that places are told from.
+    """
+    frames = _frames(error.__traceback__)
+    number = _last_of_scenario(frames)
+    if number is None:
+        return None
+    inside = number + 1 < len(frames)
+    if inside and not isinstance(error, FinwaitError | TypeError | AttributeError | ValueError):
+        return None
+    called = frames[number + 1][0] if inside else None
+    return ScenarioMistake(error, *_shown(frames[number], root), hint=_remedy(error, called))
+
+
+def place(error: BaseException, root: Path) -> tuple[str, str]:
+    """File and line of the scenario's step that an exception passed, and its text; empty where it passed none."""
+    frames = _frames(error.__traceback__)
+    number = _last_of_scenario(frames)
+    if number is None:
+        return "", ""
+    return _shown(frames[number], root)
+
+
+def _frames(trace: TracebackType | None) -> list[tuple[FrameType, int]]:
+    found = []
+    while trace is not None:
+        found.append((trace.tb_frame, trace.tb_lineno))
+        trace = trace.tb_next
+    return found
+
+
+def _last_of_scenario(frames: list[tuple[FrameType, int]]) -> int | None:
+    ours = [_is_scenario(Path(frame.f_code.co_filename)) for frame, _ in frames]
+    return max((number for number, is_one in enumerate(ours) if is_one), default=None)
+
+
+def _is_scenario(path: Path) -> bool:
+    return path.is_absolute() and not any(path.is_relative_to(folder) for folder in _NOT_SCENARIOS)
+
+
+def _shown(frame: tuple[FrameType, int], root: Path) -> tuple[str, str]:
+    path, line = Path(frame[0].f_code.co_filename), frame[1]
+    shown = path.relative_to(root) if path.is_relative_to(root) else path
+    return f"{shown}:{line}", linecache.getline(str(path), line).strip()
+
+
+def _remedy(error: BaseException, called: FrameType | None) -> str:
+    """What there is in place of a misspelt name."""
+    if isinstance(error, AttributeError) and error.name and error.obj is not None:
+        public = [name for name in dir(error.obj) if not name.startswith("_")]
+        return " or ".join(difflib.get_close_matches(error.name, public))
+    if called is not None and isinstance(error, TypeError) and _UNEXPECTED.search(str(error)):
+        function = getattr(type(called.f_locals.get("self")), called.f_code.co_name, None)
+        return ", ".join(_fields(function)) if function else ""
+    return ""
+
+
+def _fields(function: object) -> list[str]:
+    """The names that a function takes by keyword, those of a typed ``**fields`` among them."""
+    try:
+        hints = typing.get_type_hints(function)
+    except NameError:  # a type that is imported for the type checker alone
+        hints = {}
+    found: list[str] = []
+    for name, parameter in inspect.signature(function).parameters.items():  # type: ignore[arg-type]
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            found += [field for kind in typing.get_args(hints.get(name)) for field in kind.__annotations__]
+        elif name != "self":
+            found.append(name)
+    return found
