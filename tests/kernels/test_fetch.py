@@ -386,6 +386,16 @@ def test_only_the_series_that_was_asked_for(mirror: Mirror, cache: Cache) -> Non
         provide.provide(THING, cache, mirror.source)
 
 
+def test_suite_without_a_known_mirror_is_passed_over_for_the_next(mirror: Mirror, cache: Cache) -> None:
+    mirror.add("1.1", "stable")
+    spec = replace(THING, suites=(f"{SUITE}-security", SUITE))
+    bare = replace(mirror.source, security="")
+    (tree,) = provide.provide(spec, cache, bare)
+    assert (tree / "usr/file").read_text() == "stable"
+    with pytest.raises(FinwaitError, match=f"no mirror is known for {SUITE}-security"):
+        provide.provide(replace(THING, suites=(f"{SUITE}-security",)), cache, bare, renew=True)
+
+
 def test_packages_that_belong_together_have_one_version() -> None:
     spec = replace(THING, packages=("a-.*", "b-.*"))
 

@@ -84,20 +84,22 @@ class Source:
             insecure=insecure,
         )
 
+    def has(self, suite: str) -> bool:
+        """Whether a mirror for that suite is known."""
+        return bool(self.security) or not suite.endswith("-security")
+
     def uri(self, suite: str) -> str:
         """The mirror that has a suite.
 
         Raises:
             FinwaitError: it is a security suite and no mirror for those is known.
         """
-        if not suite.endswith("-security"):
-            return self.mirror
-        if not self.security:
+        if not self.has(suite):
             raise FinwaitError(
                 f"no mirror is known for {suite}",
                 hint="name one with --security-mirror, or as security = ... in " + str(configuration_file()),
             )
-        return self.security
+        return self.security if suite.endswith("-security") else self.mirror
 
 
 def _is_security(uri: str, suite: str) -> bool:

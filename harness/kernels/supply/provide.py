@@ -62,6 +62,8 @@ def choose(spec: KernelSpec, source: Source, cache: Cache) -> tuple[Package, ...
     """
     seen: list[str] = []
     for suite in spec.suites:
+        if suite != spec.suites[-1] and not source.has(suite):
+            continue  # a bare system has no security suite, and an older version is better than none
         candidates = find(source, "|".join(spec.packages), suite, cache)
         chosen = newest_set(candidates, spec)
         if chosen:
