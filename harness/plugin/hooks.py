@@ -24,7 +24,7 @@ from harness.plugin.items import SCENARIO, is_scenario, scenario_of
 from harness.plugin.known_deviations import KnownDeviations
 from harness.plugin.mistakes import mistake
 from harness.plugin.options import pytest_addoption as pytest_addoption  # noqa: PLC0414  (pytest takes it for a hook)
-from harness.plugin.recorder import AnySession, Recorder, Scenario, is_misuse
+from harness.plugin.recorder import AnySession, Scenario, ScenarioRecorder, is_misuse
 from harness.probes.tracepoints import Tracer
 from harness.tcp.mutation import MutationChoice
 from harness.tcp.timing import TimingProfile
@@ -122,7 +122,7 @@ class Runner:
             self.folder = RunFolder(Path(config.workerinput["finwait_folder"]))  # type: ignore[attr-defined]
         else:
             self.folder = RunFolder.create(option.run_dir or default_parent(), name=option.run_name)
-        self.recorder = Recorder(self.folder, config.rootpath, option.captures, self.opened)
+        self.recorder = ScenarioRecorder(self.folder, config.rootpath, option.captures, self.opened)
 
     @property
     def profile(self) -> TimingProfile:

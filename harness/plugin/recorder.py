@@ -42,7 +42,7 @@ class Scenario:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorder:
+class ScenarioRecorder:
     """Makes a result of each scenario, and keeps its evidence.
 
     Args:
