@@ -19,7 +19,7 @@ help:
 	@echo 'make setup      .venv with all that the others need; each of them does it first'
 	@echo 'make reproduce  what the running kernel does when the ACK of its FIN overtakes the FIN of its peer'
 	@echo 'make test       ruff, mypy, the tests of the harness and all scenarios'
-	@echo 'make nightly    the property tests with new examples; it says the SEED=N that makes the same ones again'
+	@echo 'make nightly    property tests with new examples (it says which SEED=N repeats them), and the long commands of the docs'
 	@echo 'make bench      the figures of speed in the README'
 	@echo 'make soak       all scenarios 20 times on busy processors: none may end otherwise; ARGS="--kernel NAME"'
 	@echo 'make clean      remove .venv and the caches; results in reports/runs stay'
@@ -45,7 +45,8 @@ test:
 nightly:
 	@$(SETUP) { seed=$(or $(SEED),$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')); \
 	  echo "make nightly: the same again with  make nightly SEED=$$seed"; \
-	  FINWAIT_EXAMPLES=nightly $(VENV) -m pytest -m hypothesis --hypothesis-seed=$$seed tests $(ARGS); }
+	  FINWAIT_NIGHTLY=1 $(VENV) -m pytest -m hypothesis --hypothesis-seed=$$seed tests $(ARGS) && \
+	  FINWAIT_NIGHTLY=1 $(VENV) -m pytest tests/docs; }
 
 bench:
 	@$(SETUP) $(VENV) -m benchmarks $(ARGS)

@@ -21,7 +21,7 @@ from harness.tcp.timing import TimingProfile
 # change is not blamed for what it did not break. `make nightly` looks for new ones.
 settings.register_profile("finwait", deadline=None, derandomize=True, database=None)
 settings.register_profile("nightly", deadline=None, max_examples=2_000, print_blob=True)
-settings.load_profile(os.environ.get("FINWAIT_EXAMPLES", "finwait"))
+settings.load_profile("nightly" if "FINWAIT_NIGHTLY" in os.environ else "finwait")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
