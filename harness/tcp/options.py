@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 
@@ -134,6 +135,7 @@ def encode_options(options: Iterable[Option]) -> bytes:
     return encoded
 
 
+@lru_cache(maxsize=256)  # a segment is encoded when it is made and when it is sent, and most options are always alike
 def _encode_one(option: Option) -> bytes:
     if option.name.startswith("opt "):
         return bytes((int(option.name[4:]), 2 + len(option.raw))) + option.raw

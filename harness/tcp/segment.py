@@ -7,6 +7,7 @@ number was taken off, as Wireshark shows it: the SYN has 0, the first byte of da
 from __future__ import annotations
 
 import enum
+from functools import cache
 
 import msgspec
 
@@ -104,6 +105,7 @@ def check_range(name: str, value: int, bits: int) -> int:
     )
 
 
+@cache
 def format_flags(flags: int) -> str:
     """packetdrill's letters for the flags; ``-`` where none is set."""
     return "".join(letter for flag, letter in _LETTERS if flags & flag) or "-"
