@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -20,11 +20,14 @@ from harness.tcp.mutation import KINDS, OF_NO_ACCOUNT
 from harness.tcp.segment import SYN
 from harness.tcp.timing import PHASE_NS
 from harness.tcp.verdict import Outcome
-from harness.trace.events import Event, Received
+from harness.trace.events import Event, Forwarded, Received
 from harness.trace.folder import make_folder, new_name, write_whole
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, load
 
+JUDGES_NOTHING = "conforms without an answer that it judges"
+ALLOWS_AN_EXCHANGE = "has segments on a path that it allows whatever their numbers, and these stay as they are"
+"""Why scenarios that conformed are left out, wholly or in part."""
 _SHOWN = 50
 
 _MUTATIONS_EACH = 10_000  # pytest keeps a report of each until its end, and a guest has 256 MB
@@ -41,13 +44,13 @@ class Mutations:
         planned: how many mutations were to be made.
         unnoticed: those after which the scenario conformed with the same answer as before, by mutated id.
         missing: those that left no result, or came too late to mutate anything.
-        left_out: how many scenarios were not mutated, since they did not conform by themselves.
+        left_out: see ``left_out``.
     """
 
     planned: int
     unnoticed: tuple[str, ...]
     missing: tuple[str, ...]
-    left_out: int
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def exit_status(self) -> int:
@@ -56,8 +59,11 @@ class Mutations:
 
 
 def numbers(result: Result, events: Iterable[Event]) -> range:
-    """Which of the kernel's answers a scenario judged after the handshake, from 1 on; all where none came later."""
-    received = [event for event in events if isinstance(event, Received)][: result.received]
+    """Which of the kernel's answers a scenario judged after the handshake, from 1 on; all where none came later.
+
+    Where both ends are kernels, the answers are all segments that came to the path between them.
+    """
+    received = [event for event in events if isinstance(event, Received | Forwarded)][: result.received]
     last = max((number for number, event in enumerate(received, 1) if event.segment.flags & SYN), default=0)
     return range(last + 1 if last < len(received) else 1, len(received) + 1)
 
@@ -65,12 +71,14 @@ def numbers(result: Result, events: Iterable[Event]) -> range:
 def mutations_of(result: Result, events: Sequence[Event]) -> Iterator[str]:
     """All that can be done to a scenario's answers: ``KIND:NUMBER``.
 
-    A segment that no step of it was about is one that it allows.
+    A segment that no step of it was about is one that it allows; on a path whatever its numbers, since two applications
+    decide in how many segments their bytes travel.
     """
-    received = [event for event in events if isinstance(event, Received)]
+    received = [event for event in events if isinstance(event, Received | Forwarded)]
     for number in numbers(result, events):
-        judged = received[number - 1].step
-        yield from (f"{kind}:{number}" for kind in KINDS if judged or kind not in OF_NO_ACCOUNT)
+        event = received[number - 1]
+        if event.step or isinstance(event, Received):
+            yield from (f"{kind}:{number}" for kind in KINDS if event.step or kind not in OF_NO_ACCOUNT)
 
 
 def plan_of(run: LoadedRun, *, sample: int | None = None, seed: int = 0) -> Plan:
@@ -114,8 +122,23 @@ def judge(plan: Plan, before: Mapping[str, Result], after: Mapping[str, Result])
                 before[scenario].choices,
             ):
                 unnoticed.append(mutated)
-    left_out = sum(result.outcome != Outcome.CONFORMS for result in before.values())
-    return Mutations(sum(map(len, plan.values())), tuple(unnoticed), tuple(missing), left_out)
+    return Mutations(sum(map(len, plan.values())), tuple(unnoticed), tuple(missing))
+
+
+def left_out(run: LoadedRun) -> dict[str, tuple[str, ...]]:
+    """The scenarios of an ordinary run in which nothing, or not every answer, is mutated, by reason."""
+    reasons: dict[str, tuple[str, ...]] = {}
+    for scenario, result in run.results.items():
+        if result.outcome != Outcome.CONFORMS:
+            reason = f"{result.outcome} by itself"
+        elif not result.received:
+            reason = JUDGES_NOTHING
+        elif any(isinstance(event, Forwarded) and not event.step for event in run.timeline(result)):
+            reason = ALLOWS_AN_EXCHANGE
+        else:
+            continue
+        reasons[reason] = (*reasons.get(reason, ()), scenario)
+    return reasons
 
 
 def parts_of(plan: Plan, before: Mapping[str, Result], workers: int) -> list[Plan]:
@@ -177,7 +200,8 @@ class Mutator:
                 for number, part in enumerate(parts_of(plan, ordinary.results, room()))
             ]
         )
-        return judge(plan, ordinary.results, {name: one for run in mutated for name, one in run.results.items()})
+        results = {name: one for run in mutated for name, one in run.results.items()}
+        return replace(judge(plan, ordinary.results, results), left_out=left_out(ordinary))
 
     def _altered(self, folder: Path, number: int, part: Plan, arguments: Sequence[str]) -> Task:
         path = folder / f"plan-{number}.json"
@@ -208,7 +232,10 @@ def present(found: Mutations, console: Console) -> None:
             told = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
             console.print(f"{title}: {len(several) - _SHOWN} more; in all {told}")
     noticed = found.planned - len(found.unnoticed) - len(found.missing)
-    console.print(
-        f"{noticed} of {found.planned} mutations noticed; "
-        f"{found.left_out} scenarios left out that do not conform by themselves"
-    )
+    console.print(f"{noticed} of {found.planned} mutations noticed")
+    for reason, scenarios in found.left_out.items():
+        console.print(f"left out: {len(scenarios)}, each {reason}")
+        for scenario in scenarios[:_SHOWN]:
+            console.print(f"  {scenario}", soft_wrap=True, markup=False)
+        if len(scenarios) > _SHOWN:
+            console.print(f"  and {len(scenarios) - _SHOWN} more")

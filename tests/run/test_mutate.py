@@ -19,11 +19,23 @@ from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import parse
 from harness.mutation.runner import MutationRunner, read_plan
 from harness.run.jobs import VIRTUAL_LIMIT, backend_of
-from harness.run.mutate import Mutator, judge, mutations_of, numbers, parts_of
+from harness.run.mutate import (
+    ALLOWS_AN_EXCHANGE,
+    JUDGES_NOTHING,
+    Mutator,
+    judge,
+    left_out,
+    mutations_of,
+    numbers,
+    parts_of,
+)
 from harness.tcp.mutation import KINDS, Mutation
 from harness.tcp.segment import ACK, FIN, SYN, Flags, Segment
-from harness.trace.events import Event, Received, Sent
-from harness.trace.records import Result
+from harness.tcp.timing import TimingProfile
+from harness.trace.events import Event, Forwarded, Received, Sent
+from harness.trace.folder import RunFolder
+from harness.trace.records import Result, RunRecord, TimelineRecord
+from harness.trace.runs import LoadedRun
 from netns import privilege
 
 CHECKOUT = Path(__file__).parents[2]
@@ -58,6 +70,52 @@ def test_what_is_allowed_is_altered_in_its_fields_alone() -> None:
     assert found == {f"{kind}:1" for kind in KINDS} | {"seq:2", "ack:2", "fin:2", "rst:2"}
 
 
+def test_what_came_to_a_path_is_mutated_whichever_kernel_sent_it() -> None:
+    flags = (SYN, SYN | ACK, ACK, FIN | ACK, FIN | ACK)
+    sides = ("client", "server", "client", "client", "server")
+    events: list[Event] = [
+        Forwarded(at, Segment(flags=each), side, step=f"{at}: expect")
+        for at, (each, side) in enumerate(zip(flags, sides, strict=True), 1)
+    ]
+    assert list(numbers(result(received=4), events)) == [3, 4]
+    assert set(mutations_of(result(received=4), events)) == {f"{kind}:{number}" for kind in KINDS for number in (3, 4)}
+
+
+def test_what_a_path_may_carry_whatever_its_numbers_is_not_mutated() -> None:
+    allowed, judged = (
+        Forwarded(at, Segment(flags=ACK), "client", step=step) for at, step in ((1, ""), (2, "1: expect"))
+    )
+    assert set(mutations_of(result(received=2), [allowed, judged])) == {f"{kind}:2" for kind in KINDS}
+
+
+def test_what_is_left_out_is_named_by_its_reason(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path)
+    events = (Forwarded(1, Segment(flags=ACK), "client"), Forwarded(2, Segment(flags=FIN), "client", step="1: expect"))
+    timeline = folder.write_timeline(TimelineRecord(scenario="exchange", events=events))
+    record = RunRecord(
+        id="a",
+        started="",
+        kernel="",
+        kernel_name="",
+        machine="",
+        versions={},
+        preconditions={},
+        missing={},
+        timing=TimingProfile(),
+    )
+    results = {
+        "judges": result(received=1),
+        "looks": result(),
+        "fails": result("deviates", received=1),
+        "exchange": msgspec.structs.replace(result(received=2), timeline=timeline),
+    }
+    assert left_out(LoadedRun(folder.path, record, results)) == {
+        JUDGES_NOTHING: ("looks",),
+        "deviates by itself": ("fails",),
+        ALLOWS_AN_EXCHANGE: ("exchange",),
+    }
+
+
 @pytest.mark.parametrize(
     ("after", "unnoticed", "missing"),
     [
@@ -72,7 +130,7 @@ def test_what_is_allowed_is_altered_in_its_fields_alone() -> None:
 def test_a_mutation_is_noticed_by_another_outcome_or_answer(after: Result | None, unnoticed: int, missing: int) -> None:
     results = {"a ~drop:2": after} if after else {}
     found = judge({"a": ("drop:2",)}, {"a": result(answer="one"), "b": result("deviates")}, results)
-    assert (len(found.unnoticed), len(found.missing), found.left_out) == (unnoticed, missing, 1)
+    assert (len(found.unnoticed), len(found.missing)) == (unnoticed, missing)
     assert found.exit_status == (1 if unnoticed or missing else 0)
 
 
