@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.live.peer import Peer
     from harness.live.session import Connection, Session
     from harness.live.states import NUMBERS, STATES, WAYS, Numbers, reach
-    from harness.live.two_kernels import Closing, KernelPair, PathSession
+    from harness.live.two_kernels import Closing, KernelPair, TwoKernelSession
     from harness.path.path import BadRules, Path
     from harness.plugin.markers import (
         both_families,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from harness.tcp.verdict import Mismatch, Reply
 
 _HOMES = {
-    "harness.live.two_kernels": ("Closing", "KernelPair", "PathSession"),
+    "harness.live.two_kernels": ("Closing", "KernelPair", "TwoKernelSession"),
     "harness.path.path": ("BadRules", "Path"),
     "harness.live.endings": ("ENDINGS", "Ending", "close", "shutdown_rdwr", "shutdown_wr", "shutdown_wr_then_close"),
     "harness.live.endpoint": ("Endpoint",),
@@ -110,13 +110,13 @@ __all__ = [
     "Mismatch",
     "Numbers",
     "Path",
-    "PathSession",
     "Pattern",
     "Peer",
     "Reply",
     "Segment",
     "Session",
     "Span",
+    "TwoKernelSession",
     "Unsupported",
     "both_families",
     "both_sides",

@@ -64,6 +64,9 @@ class Command:
                     pass_fds=(reading, *self._descriptors),
                     start_new_session=True,
                 )
+        except BaseException:  # Ctrl-C too: what did not start is never left
+            os.close(self._lifeline)
+            raise
         finally:
             os.close(reading)
         return self

@@ -8,15 +8,15 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 from harness.errors import FinwaitError, Unsupported
 from harness.live.syscalls import connect_to_nobody, errno_name
+from harness.live.sysctl_changes import SysctlChanges
 from harness.tcp import socket_options
 from harness.tcp.timing import MS, Span
 from harness.trace.events import Called, Timeline
-from netns import sysctls
 from netns.enter import Namespace
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class Endpoint:
 
     Args:
         sock: the socket, in the namespace of the kernel under test.
-        namespace: that namespace.
+        sysctls: those of that namespace.
         timeline: where calls are recorded.
         after_step: called after each call, so that probes can look.
         connection: its number on the timeline.
@@ -44,7 +44,7 @@ class Endpoint:
     def __init__(
         self,
         sock: socket.socket,
-        namespace: Namespace,
+        sysctls: SysctlChanges,
         timeline: Timeline,
         after_step: Callable[[], None] = lambda: None,
         connection: int = 1,
@@ -55,8 +55,7 @@ class Endpoint:
         self.connection = connection
         self.side = side
         self.accepted: list[Endpoint] = []
-        self._namespace = namespace
-        self._sysctls_before: dict[str, str] = {}
+        self._sysctls = sysctls
         self._timeline = timeline
         self._after_step = after_step
 
@@ -87,7 +86,7 @@ class Endpoint:
         """accept(2): the connected endpoint, numbered as ``connection`` on the timeline."""
         accepted = self._call("accept()", self.socket.accept, lambda pair: f"{pair[1][0]} port {pair[1][1]}")[0]
         # kept by the listener too: one that the scenario lets go must not be closed, and send a FIN, before its end
-        shared = (self._namespace, self._timeline, self._after_step)
+        shared = (self._sysctls, self._timeline, self._after_step)
         self.accepted.append(Endpoint(accepted, *shared, connection, self.side))
         return self.accepted[-1]
 
@@ -185,30 +184,19 @@ class Endpoint:
         return self._call("poll(POLLPRI)", poll, str)
 
     def set_sysctl(self, name: str, value: int | str) -> None:
-        """Set a sysctl of the kernel under test, in this lab's namespace alone, such as net/ipv4/tcp_fin_timeout.
+        """Set a sysctl of the kernel under test until the scenario ends, in this lab's namespace alone.
+
+        Args:
+            name: such as net/ipv4/tcp_fin_timeout.
+            value: the new one.
 
         Raises:
             Unsupported: this kernel has it not.
         """
-
-        def write() -> None:
-            with self._namespace.entered():
-                before = sysctls.write(name, str(value))
-            self._sysctls_before.setdefault(name, before or "")
-
         try:
-            self._call(f"sysctl {name.rpartition('/')[2]}={value}", write)
+            self._call(f"sysctl {name.rpartition('/')[2]}={value}", lambda: self._sysctls.write(name, value))
         except FileNotFoundError as error:
             raise Unsupported(f"this kernel has no sysctl {name}") from error
-
-    def restore_sysctls(self) -> None:
-        """Undo ``set_sysctl``, of this endpoint and of those that it accepted; not on the timeline."""
-        for endpoint in self.accepted:
-            endpoint.restore_sysctls()
-        while self._sysctls_before:
-            name, before = self._sysctls_before.popitem()
-            with self._namespace.entered():
-                sysctls.write(name, before)
 
     def raise_error(self) -> None:
         """SO_ERROR: raise the error that the kernel has to tell of, once; do nothing where it has none."""
@@ -261,9 +249,10 @@ class Endpoint:
 
     def let_go(self) -> None:
         """Close it and what it accepted, at the end of a scenario; not on the timeline."""
-        for endpoint in self.accepted:
-            endpoint.let_go()
-        self.socket.close()
+        with ExitStack() as closing:  # one that fails keeps none of the others open
+            closing.callback(self.socket.close)
+            for endpoint in reversed(self.accepted):
+                closing.callback(endpoint.let_go)
 
     @property
     def port(self) -> int:

@@ -5,19 +5,16 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Self
 
-from harness.errors import Unsupported
-from harness.probes import sockets
-from harness.probes.counters import Counters
-from harness.probes.sockets import Diag
+from harness.probes.observer import Probes
 from harness.wire.capture import Wire
 from netns.lab import Lab
 
 _PORTS = 60_000
-"""How many peers a bench serves before their ports come again; more than twice the entries of a run."""
+"""How many peers a lab serves before their ports come again; more than twice the entries of a run."""
 
 
 class EquippedLab:
-    """A lab, its wire and its sock_diag; a context manager.
+    """A lab, its wire and its probes; a context manager.
 
     Args:
         hold_timers: keep the kernel's retransmission and delayed ACK timers out.
@@ -28,8 +25,6 @@ class EquippedLab:
 
     def __init__(self, *, hold_timers: bool = True, ipv6: bool = True) -> None:
         self.lab = Lab(hold_timers=hold_timers, ipv6=ipv6)
-        self.diag: Diag | None = None
-        self.missing: dict[str, str] = {}
         self.unusable = ""
         self._peers = 0
         self._stack = ExitStack()
@@ -39,11 +34,7 @@ class EquippedLab:
             opening.enter_context(self.lab)
             self.wire = Wire(self.lab.peer)
             opening.callback(self.wire.close)
-            self.counters = opening.enter_context(Counters(self.lab.kernel))
-            try:
-                self.diag = opening.enter_context(sockets.open_diag(self.lab.kernel))
-            except Unsupported as error:
-                self.missing["sock_diag"] = str(error)
+            self.probes = opening.enter_context(Probes(self.lab.kernel))
             self._stack = opening.pop_all()
         return self
 
@@ -51,7 +42,7 @@ class EquippedLab:
         self._stack.close()
 
     def take_port(self) -> int:
-        """The next port for a peer, 1024 to 65535: no two peers of a bench have the same until all were used."""
+        """The next port for a peer, 1024 to 65535: no two peers of a lab have the same until all were used."""
         lowest = 1024
         number = self.lab.plan.first_port - lowest + self._peers
         self._peers += 1
@@ -59,9 +50,9 @@ class EquippedLab:
 
 
 class LabPool:
-    """The benches that the sessions of one process take turns at; a context manager.
+    """The labs that the sessions of one process take turns at; a context manager.
 
-    A session that leaves something behind, or that could not be cleared away, costs the next one a new bench, and
+    A session that leaves something behind, or that could not be cleared away, costs the next one a new lab, and
     never its verdict.
     """
 
@@ -72,17 +63,18 @@ class LabPool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for bench in self._open.values():
-            bench.__exit__()
+        with ExitStack() as closing:
+            for lab in self._open.values():
+                closing.push(lab)
         self._open.clear()
 
     def get(self, *, hold_timers: bool = True) -> EquippedLab:
-        """A bench with nothing on it."""
-        bench = self._open.get(hold_timers)
-        if bench is not None and bench.unusable:
+        """A lab with nothing on it."""
+        lab = self._open.get(hold_timers)
+        if lab is not None and lab.unusable:
             del self._open[hold_timers]
-            bench.__exit__()
-            bench = None
-        if bench is None:
-            bench = self._open[hold_timers] = EquippedLab(hold_timers=hold_timers).__enter__()
-        return bench
+            lab.__exit__()
+            lab = None
+        if lab is None:
+            lab = self._open[hold_timers] = EquippedLab(hold_timers=hold_timers).__enter__()
+        return lab

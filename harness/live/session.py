@@ -1,28 +1,28 @@
-"""Joins lab, peer, endpoint and probes into what a scenario works with."""
+"""One kernel under test and crafted peers: lab, peers, endpoints and probes joined into what a scenario works with."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import NamedTuple, Self
 
+from harness.live.base_session import SERVICE_PORT, Account, BaseSession
 from harness.live.dispatcher import Dispatcher
 from harness.live.endpoint import Endpoint, open_socket, open_unbound
 from harness.live.lab_pool import EquippedLab
-from harness.live.observer import Observer
 from harness.live.peer import INITIAL_SEQUENCE_NUMBER, Peer
+from harness.live.sysctl_changes import SysctlChanges
+from harness.probes.observer import Link, Observer
 from harness.probes.tracepoints import Tracer
 from harness.tcp.mutation import Mutation
 from harness.tcp.segment import ACK, SYN, check_range
 from harness.tcp.timing import PROMPT, Span, TimingProfile, format_ms
-from harness.tcp.verdict import Mismatch, Reply
-from harness.trace.events import Called, Frame, Probed, Timeline, so_far
-from harness.trace.stopwatch import Stopwatch
+from harness.tcp.verdict import Mismatch
+from harness.trace.events import Called, Probed
 from harness.wire.frames import Flow
 from netns import processor
-
-SERVICE_PORT = 8080
-"""The port that servers of a scenario listen on unless told otherwise."""
+from netns.lab import Lab
 
 SYN_OPTIONS = "mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7"
 """What the peer offers when it opens a connection, or takes when it is opened; what most systems do."""
@@ -31,34 +31,14 @@ SYN_OPTIONS_WITHOUT_TIMESTAMPS = "mss 1460,nop,nop,sackOK,nop,wscale 7"
 
 
 class Connection(NamedTuple):
-    """An established connection: the kernel's end and the peer's."""
+    """A connection: the socket of the kernel under test, which may be server or client, and the peer's end."""
 
-    server: Endpoint
+    endpoint: Endpoint
     peer: Peer
 
 
-class Account(NamedTuple):
-    """What the run folder keeps of a scenario beside its timeline.
-
-    Args:
-        frames: for a capture, in the order of their time.
-        replies: the last of each peer's that tells something.
-        choices: what the kernel chose where alternatives were declared, a peer after the other.
-        judged: the number of the last segment that an expectation took.
-        mutated: whether one was mutated before it was judged.
-        counters: what the kernel's TCP counters grew by; over both kernels where there are two.
-    """
-
-    frames: list[Frame]
-    replies: list[Reply]
-    choices: list[str]
-    judged: int
-    mutated: bool
-    counters: dict[str, int]
-
-
-class Session:
-    """One scenario's lab with all that is in it; a context manager.
+class Session(BaseSession):
+    """A lab with one kernel under test, whose peers are crafted; see ``BaseSession``.
 
     Args:
         profile: the tolerances.
@@ -67,9 +47,11 @@ class Session:
         hold_timers: keep the kernel's retransmission and delayed ACK timers out of the scenario.
         mutation: how answers are mutated before they are judged, or None.
         tracer: listens to the kernel's tracepoints for the whole process, or None.
-        bench: an open one that other sessions have before and after this one, with its own ``hold_timers``; None for
-            one of the session's own. What the session opens on it is gone when the session ends.
+        shared: an open lab that other sessions have before and after this one, with its own ``hold_timers``; None for
+            one of the session's own. What the session opens in it is gone when the session ends.
     """
+
+    lab: Lab
 
     def __init__(
         self,
@@ -80,59 +62,51 @@ class Session:
         hold_timers: bool = True,
         mutation: Mutation | None = None,
         tracer: Tracer | None = None,
-        bench: EquippedLab | None = None,
+        shared: EquippedLab | None = None,
     ) -> None:
-        self.profile = profile
-        self.version = version
+        super().__init__(profile, version, tracer)
         self.timestamps = timestamps
-        self.timeline = Timeline()
-        self.stopwatch = Stopwatch()
         self.peers: list[Peer] = []
-        self.bench = bench or EquippedLab(hold_timers=hold_timers, ipv6=version == 6)
-        self.lab = self.bench.lab
-        self._shared = bench is not None
+        self._equipped = shared or EquippedLab(hold_timers=hold_timers, ipv6=version == 6)
+        self.lab = self._equipped.lab
+        self._shared = shared is not None
         self._mutation = mutation
-        self._tracer = tracer
-        self._endpoints: list[Endpoint] = []
-        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as opening, self.stopwatch.part("lab"):
             opening.enter_context(processor.kept())
-            if not self._shared:
-                opening.enter_context(self.bench)
-            self.wire = self.bench.wire
+            if self._shared:
+                self._equipped.unusable = "a session did not get as far as to clear it"
+            else:
+                opening.enter_context(self._equipped)
+            self._sysctls = SysctlChanges(self.lab.kernel)
+            self.wire = self._equipped.wire
             self.wire.begin()
-            self.hub = Dispatcher(self.lab.plan, self.wire, self.timeline, self.profile, self._mutation)
-            self.hub.stopwatch = self.stopwatch
-            self.insight = opening.enter_context(Observer(self.bench, self.timeline, self._tracer))
-            self.hub.after_step = self._after_step
+            self.dispatcher = Dispatcher(self.lab.plan, self.wire, self.timeline, self.profile, self._mutation)
+            self.dispatcher.stopwatch = self.stopwatch
+            self.observer = opening.enter_context(Observer(self._equipped.probes, self.timeline, self._tracer))
+            self.observers = (self.observer,)
+            self.dispatcher.after_step = self._after_step
+            if self._shared:
+                opening.push(self._clear)
             self._stack = opening.pop_all()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        with self._stack:
-            for peer in self.peers:
-                peer.abandon()
-            for endpoint in self._endpoints:
-                endpoint.let_go()
-            if self._shared:
-                self._clear()
+    def _before_closing(self) -> Iterable[Callable[[], None]]:
+        return [peer.abandon for peer in self.peers]
 
-    def _clear(self) -> None:
-        """Leave the bench as it was; what cannot be cleared away spends it."""
-        self.bench.unusable = "a session did not get as far as to clear it"
-        for endpoint in reversed(self._endpoints):
-            endpoint.restore_sysctls()
+    def _clear(self, failed: type[BaseException] | None, *_: object) -> None:
+        """Leave a shared lab as it was; one in which something could not be let go stays unusable."""
+        if failed is not None:
+            return
+        self._sysctls.undo()
         # the wire keeps its order: when the marker is answered, so are the resets and what closing sent
-        self.hub.flush()
-        self.bench.unusable = self.insight.left_behind(self.peers)
+        self.dispatcher.flush()
+        self._equipped.unusable = self.observer.left_behind()
 
     def _after_step(self) -> None:
-        with self.stopwatch.part("probe"):
-            self.hub.looked_at = time.time_ns()
-            for peer in self.peers:
-                self.insight.look(peer)
+        self.dispatcher.looked_at = time.time_ns()
+        super()._after_step()
 
     # -- what scenarios open
 
@@ -144,8 +118,8 @@ class Session:
         """
         own = self.lab.plan.kernel.address(self.version) if address is None else address
         made = open_socket(self.lab.kernel, self.version, own, check_range("port", port, 16))
-        self._endpoints.append(Endpoint(made, self.lab.kernel, self.timeline, self._after_step, connection))
-        return self._endpoints[-1]
+        self.endpoints.append(Endpoint(made, self._sysctls, self.timeline, self._after_step, connection))
+        return self.endpoints[-1]
 
     def unbound_socket(self, connection: int = 1) -> Endpoint:
         """A TCP socket of the kernel under test that is not even bound, with socket(2) itself on the timeline."""
@@ -153,8 +127,8 @@ class Session:
         made = open_unbound(self.lab.kernel, self.version)
         step = self.timeline.step("socket()")
         self.timeline.add(Called(at, time.time_ns(), "socket()", "0", step, connection))
-        self._endpoints.append(Endpoint(made, self.lab.kernel, self.timeline, self._after_step, connection))
-        return self._endpoints[-1]
+        self.endpoints.append(Endpoint(made, self._sysctls, self.timeline, self._after_step, connection))
+        return self.endpoints[-1]
 
     def listen(self, port: int = SERVICE_PORT, backlog: int = 16, *, address: str | None = None) -> Endpoint:
         """A listening socket of the kernel under test; see ``socket``."""
@@ -171,10 +145,13 @@ class Session:
             FinwaitError: a connection of this lab uses the two ports, or a port is none.
         """
         taken = {peer.flow.peer_port for peer in self.peers}
-        own = port if port is not None else next(p for p in iter(self.bench.take_port, None) if p not in taken)
+        own = port if port is not None else next(p for p in iter(self._equipped.take_port, None) if p not in taken)
         flow = Flow(self.version, check_range("port", own, 16), kernel_port)
-        peer = Peer(self.hub, flow, len(self.peers) + 1, isn)
+        peer = Peer(self.dispatcher, flow, len(self.peers) + 1, isn)
         self.peers.append(peer)
+        plan = self.lab.plan
+        local, remote = (plan.kernel.address(self.version), kernel_port), (plan.peer.address(self.version), own)
+        self.observer.watch(Link(peer.connection, self.version, local, remote, lambda: peer.kernel.isn))
         return peer
 
     @property
@@ -248,7 +225,7 @@ class Session:
         latest = self.profile.upper(after or within or 4 * earliest) + self.profile.wakeup_ns
         seen = endpoint.await_error(Span(latest + self.profile.patience_ns, "LIMIT"))
         now = time.time_ns()
-        self.hub.flush()
+        self.dispatcher.flush()
         if seen != name or now - began < earliest.ns or now - over > latest:
             expected = f"  {name}   not before {earliest}, by {format_ms(latest)}   ({step})"
             raise Mismatch([expected], f"  {seen or 'no error'}   at +{format_ms(now - over)}")
@@ -263,33 +240,18 @@ class Session:
         """
         step = self.timeline.step("nothing more")
         with self.stopwatch.part("kernel"):
-            self.hub.flush()
+            self.dispatcher.flush()
         left = [(arrival.event, peer) for peer in self.peers for arrival in peer.leftover()]
-        segments = [event.segment for event, _ in left] + [stray.segment for stray in self.hub.strays]
+        segments = [event.segment for event, _ in left] + [stray.segment for stray in self.dispatcher.strays]
         if segments:
             raise Mismatch([f"> nothing more   ({step})"], "; ".join(f"> {segment}" for segment in segments))
 
-    def explain(self, mismatch: Mismatch) -> None:
-        """Put into a failure what the kernel knew and what went before."""
-        mismatch.kernel = tuple(self.insight.summary(self.peers))
-        mismatch.so_far = tuple(so_far(self.timeline))
-
-    # -- what the recorder asks for
-
-    @property
-    def missing(self) -> dict[str, str]:
-        """Probes that this machine has not, with the reason."""
-        return dict(self.insight.missing)
-
-    def account(self) -> Account:
-        """What the run folder keeps of the scenario beside its timeline."""
-        with self.stopwatch.part("probe"):
-            self.insight.collect(self.peers)
+    def _account(self, grown: dict[str, int]) -> Account:
         return Account(
             frames=self.wire.frames,
             replies=[peer.last_reply for peer in self.peers if peer.last_reply],
             choices=[name for peer in self.peers for name in peer.choices],
             judged=max((peer.judged for peer in self.peers), default=0),
-            mutated=self.hub.mutated,
-            counters=self.insight.growth(),
+            mutated=self.dispatcher.mutated,
+            counters=grown,
         )

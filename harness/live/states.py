@@ -16,10 +16,11 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from harness.errors import FinwaitError
+from harness.live.base_session import SERVICE_PORT
 from harness.live.endings import close, shutdown_wr
 from harness.live.endpoint import Endpoint
 from harness.live.peer import Peer
-from harness.live.session import SERVICE_PORT, Connection, Session
+from harness.live.session import Connection, Session
 from harness.probes.sockets import SocketState
 from harness.tcp.segment import ACK, FIN, SYN
 
@@ -171,7 +172,7 @@ def _open(session: Session, listener: Endpoint | None, ownership: str, opening: 
 
 
 def _end(connection: Connection, ownership: str) -> None:
-    (close if ownership == ORPHANED else shutdown_wr)(connection.server)
+    (close if ownership == ORPHANED else shutdown_wr)(connection.endpoint)
 
 
 def _finish_first(connection: Connection, ownership: str) -> None:
@@ -224,10 +225,10 @@ def expect_state(session: Session, peer: Peer, state: str, ownership: str | None
         FinwaitError: it is in another.
         Unsupported: sock_diag shows nothing on this machine.
     """
-    now = session.insight.find(peer, listening=state == "LISTEN")
+    now = session.observer.find(peer.connection, listening=state == "LISTEN")
     if not _is(now, state, ownership):
-        session.hub.flush()  # what the peer sent last may not have been taken in yet
-        now = session.insight.find(peer, listening=state == "LISTEN")
+        session.dispatcher.flush()  # what the peer sent last may not have been taken in yet
+        now = session.observer.find(peer.connection, listening=state == "LISTEN")
     if not _is(now, state, ownership):
         wanted = f"{state}, {ownership}" if ownership else state
         raise FinwaitError(
@@ -243,8 +244,8 @@ def state_of(session: Session, peer: Peer) -> str:
     Raises:
         Unsupported: sock_diag shows nothing on this machine.
     """
-    session.hub.flush()
-    now = session.insight.find(peer)
+    session.dispatcher.flush()
+    now = session.observer.find(peer.connection)
     return now.state if now else "CLOSED"
 
 

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import NamedTuple, Self
 
+from harness.live.base_session import SERVICE_PORT, Account, BaseSession
 from harness.live.endpoint import Endpoint, open_socket
-from harness.live.session import SERVICE_PORT, Account
-from harness.live.sides import Link, SideObserver
+from harness.live.sysctl_changes import SysctlChanges
 from harness.path.path import Path
 from harness.path.rules import Side
+from harness.probes.observer import Link, Observer, Probes
 from harness.probes.sockets import SocketState
 from harness.probes.tracepoints import Tracer
 from harness.tcp.mutation import Mutation
 from harness.tcp.segment import RST, Segment
 from harness.tcp.timing import RTO_INIT, Span, TimingProfile, format_ms
 from harness.tcp.verdict import Mismatch
-from harness.trace.events import Probed, Timeline, so_far
-from harness.trace.stopwatch import Stopwatch
+from harness.trace.events import Probed
 from harness.wire.decode import decode
 from harness.wire.frames import Encoder, Flow
 from netns import processor, sysctls
@@ -51,8 +51,8 @@ class Closing(NamedTuple):
     retransmissions: int
 
 
-class PathSession:
-    """One scenario's two kernels with all that is between and on them; a context manager.
+class TwoKernelSession(BaseSession):
+    """Two kernels with a path between them; see ``BaseSession``.
 
     Args:
         profile: the tolerances.
@@ -62,6 +62,8 @@ class PathSession:
         mutation: how segments are mutated before they are judged, or None.
         tracer: listens to the kernel's tracepoints for the whole process, or None.
     """
+
+    lab: PathLab
 
     def __init__(
         self,
@@ -73,18 +75,12 @@ class PathSession:
         mutation: Mutation | None = None,
         tracer: Tracer | None = None,
     ) -> None:
-        self.profile = profile
-        self.version = version
-        self.timeline = Timeline()
-        self.stopwatch = Stopwatch()
+        super().__init__(profile, version, tracer)
         self.lab = PathLab(hold_timers=hold_timers, ipv6=version == 6)
-        self.links: list[Link] = []
         self._timestamps = timestamps
         self._mutation = mutation
-        self._tracer = tracer
+        self._connections = 0
         self._closing: Closing | None = None
-        self._endpoints: list[Endpoint] = []
-        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as opening, self.stopwatch.part("lab"):
@@ -94,22 +90,19 @@ class PathSession:
                 with self.lab.client.entered():
                     sysctls.write("net/ipv4/tcp_timestamps", "0")
             self.path = opening.enter_context(Path(self.lab, self.timeline, self.profile, self._mutation))
-            if self._tracer and not self._tracer.unavailable():
-                self._tracer.begin()
-            self.insights = {
-                side: opening.enter_context(SideObserver(side, self._namespace(side), self.timeline, self._tracer))
+            self._sysctls = {side: SysctlChanges(self._namespace(side)) for side in Side}
+            self._observers = {
+                side: opening.enter_context(Observer(probes, self.timeline, self._tracer, str(side)))
                 for side in Side
+                for probes in [opening.enter_context(Probes(self._namespace(side)))]
             }
+            self.observers = tuple(self._observers.values())
             self.path.after_step = self._after_step
             self._stack = opening.pop_all()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        with self._stack:
-            self.path.conclude()
-            self._abandon()
-            for endpoint in self._endpoints:
-                endpoint.let_go()
+    def _before_closing(self) -> Iterable[Callable[[], None]]:
+        return self.path.conclude, self._abandon
 
     def _namespace(self, side: Side) -> Namespace:
         return self.lab.client if side is Side.CLIENT else self.lab.server
@@ -118,13 +111,6 @@ class PathSession:
         """The address of a side's kernel."""
         plan = self.lab.plan.peer if side == Side.CLIENT else self.lab.plan.kernel
         return plan.address(self.version)
-
-    def _after_step(self) -> None:
-        with self.stopwatch.part("probe"):
-            for link in self.links:
-                for insight in self.insights.values():
-                    if insight.can_look():
-                        insight.look(link)
 
     # -- what scenarios open
 
@@ -136,10 +122,10 @@ class PathSession:
         """
         side = Side(side)
         made = open_socket(self._namespace(side), self.version, self.address(side), port, reuse=reuse)
-        self._endpoints.append(
-            Endpoint(made, self._namespace(side), self.timeline, self._after_step, connection, str(side))
+        self.endpoints.append(
+            Endpoint(made, self._sysctls[side], self.timeline, self._after_step, connection, str(side))
         )
-        return self._endpoints[-1]
+        return self.endpoints[-1]
 
     def listen(self, port: int = SERVICE_PORT, backlog: int = 16) -> Endpoint:
         """A listening socket of the server's kernel."""
@@ -147,11 +133,12 @@ class PathSession:
         listener.listen(backlog)
         return listener
 
-    def watch(self, client_port: int, server_port: int) -> Link:
+    def watch(self, client_port: int, server_port: int) -> None:
         """Let the probes look at a connection from now on."""
-        ends = (self.address(Side.CLIENT), client_port), (self.address(Side.SERVER), server_port)
-        self.links.append(Link(len(self.links) + 1, self.version, *ends))
-        return self.links[-1]
+        self._connections += 1
+        client, server = (self.address(Side.CLIENT), client_port), (self.address(Side.SERVER), server_port)
+        self._observers[Side.CLIENT].watch(Link(self._connections, self.version, client, server))
+        self._observers[Side.SERVER].watch(Link(self._connections, self.version, server, client))
 
     def connect(self, listener: Endpoint, client_port: int = 0) -> KernelPair:
         """The client opens a connection to a listening socket of the server's, which accepts it.
@@ -172,7 +159,7 @@ class PathSession:
         Raises:
             Mismatch: the kernels do not shake hands.
         """
-        number = len(self.links) + 1
+        number = self._connections + 1
         client = self.socket(Side.CLIENT, client_port or self.client_port, connection=number)
         self.watch(client.port, port)
         client.connect((self.address(Side.SERVER), port))
@@ -182,7 +169,7 @@ class PathSession:
     @property
     def client_port(self) -> int:
         """The port of the client's next connection."""
-        return self.lab.plan.first_port + len(self.links) + 1
+        return self.lab.plan.first_port + self._connections + 1
 
     def note(self, source: str, text: str, side: Side | str = Side.SERVER) -> None:
         """Put something that was seen of a side onto the timeline."""
@@ -197,7 +184,7 @@ class PathSession:
             Unsupported: the kernel does not show its sockets.
         """
         self.path.settle()
-        return self.insights[Side(side)].look(self.links[connection - 1])
+        return self._observers[Side(side)].find(connection)
 
     def states(self, connection: int = 1) -> tuple[str, str]:
         """What the client's and the server's socket of a connection are in; CLOSED for none. See ``look``."""
@@ -257,34 +244,23 @@ class PathSession:
 
     # -- what the recorder asks for
 
-    @property
-    def missing(self) -> dict[str, str]:
-        """Probes that this machine has not, with the reason."""
-        return dict(self.insights[Side.SERVER].missing)
-
-    def account(self) -> Account:
-        """What the run folder keeps of the scenario beside its timeline; an answer's time is that until both closed."""
-        for insight in self.insights.values():
-            insight.collect(self.links)
+    def _account(self, grown: dict[str, int]) -> Account:
+        """An answer's time is that until both closed."""
         self.path.place()
         reply = self.path.last_reply
         if reply and self._closing:
             reply = replace(reply, elapsed_ns=self._closing.ns)
-        grown = Counter[str]()
-        for insight in self.insights.values():
-            grown.update(insight.growth())
         return Account(
             frames=self.path.passages.frames,
             replies=[reply] if reply else [],
             choices=[reply.name] if reply and reply.name else [],
             judged=self.path.inbox.judged,
             mutated=self.path.inbox.mutated,
-            counters=dict(grown),
+            counters=grown,
         )
 
     def explain(self, mismatch: Mismatch) -> None:
-        """Put into a failure what the kernels knew, what the rules wait for, and what went before."""
+        """What the rules of the path wait for, too."""
         self.path.conclude()
-        known = [line for insight in self.insights.values() for line in insight.summary(self.links)]
-        mismatch.kernel = (*known, *(f"path: {complaint}" for complaint in self.path.complaints or ()))
-        mismatch.so_far = tuple(so_far(self.timeline))
+        super().explain(mismatch)
+        mismatch.kernel = (*mismatch.kernel, *(f"path: {complaint}" for complaint in self.path.complaints or ()))

@@ -21,14 +21,14 @@ class Cell:
     """A connection that was brought into a state, and what a scenario asks of it.
 
     Args:
-        server: the kernel's end; in LISTEN and of what was not accepted, the listener.
+        endpoint: the kernel's end; in LISTEN and of what was not accepted, the listener.
         peer: the peer's end.
         state: where it is.
         at: its numbers there.
     """
 
     session: Session
-    server: Endpoint
+    endpoint: Endpoint
     peer: Peer
     state: str
     ownership: str
@@ -36,7 +36,7 @@ class Cell:
 
     def expect_same_state(self) -> None:
         """Make sure by sock_diag that the state is still the same; what was sent before is taken in by then."""
-        self.session.hub.flush()
+        self.session.dispatcher.flush()
         expect_state(self.session, self.peer, self.state, self.ownership)
 
     def expect_state(self, *states: str) -> None:

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from harness.errors import Unsupported
+from harness.live.base_session import SERVICE_PORT
 from harness.live.endpoint import Endpoint
 from harness.live.lab_pool import LabPool
 from harness.live.nginx import Curl, Nginx
-from harness.live.session import SERVICE_PORT, Connection, Session
-from harness.live.two_kernels import KernelPair, PathSession
+from harness.live.session import Connection, Session
+from harness.live.two_kernels import KernelPair, TwoKernelSession
 from harness.path.path import Path
 from harness.plugin.hooks import RUNNER
 from harness.tcp.timing import REAL_WAIT, Span, TimingProfile, format_ms, to_phase
@@ -40,20 +41,20 @@ def hold_timers() -> bool:
 
 
 @pytest.fixture(scope="session")
-def benches() -> Iterator[LabPool]:
+def lab_pool() -> Iterator[LabPool]:
     """The labs that this worker's scenarios share."""
     with LabPool() as opened:
         yield opened
 
 
 @pytest.fixture
-def shared_lab(benches: LabPool) -> LabPool:
+def shared_lab(lab_pool: LabPool) -> LabPool:
     """Asked for, ``session`` has a lab that other scenarios have before and after it, so that it costs next to nothing.
 
     For the many small cells of a table; each has ports of its own, and leaves nothing behind. The mark
     ``harness.in_shared_lab`` asks for it.
     """
-    return benches
+    return lab_pool
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, h
         hold_timers=hold_timers,
         mutation=runner.mutations.of(scenario.id),
         tracer=runner.tracer,
-        bench=request.getfixturevalue("benches").get(hold_timers=hold_timers) if shared else None,
+        shared=request.getfixturevalue("lab_pool").get(hold_timers=hold_timers) if shared else None,
     )
     with opened:
         runner.recorder.opened(scenario, opened)
@@ -122,11 +123,11 @@ def hold_path_timers() -> bool:
 @pytest.fixture
 def path_session(
     request: pytest.FixtureRequest, ip_version: int, timestamps: bool, hold_path_timers: bool
-) -> Iterator[PathSession]:
+) -> Iterator[TwoKernelSession]:
     """Two kernels with a path between them, and nothing opened in them yet."""
     runner = request.config.stash[RUNNER]
     scenario = runner.scenario(request.node)
-    opened = PathSession(
+    opened = TwoKernelSession(
         runner.profile,
         version=ip_version,
         timestamps=timestamps,
@@ -140,13 +141,13 @@ def path_session(
 
 
 @pytest.fixture
-def path(path_session: PathSession) -> Path:
+def path(path_session: TwoKernelSession) -> Path:
     """The path between the two kernels."""
     return path_session.path
 
 
 @pytest.fixture
-def duo(path_session: PathSession) -> KernelPair:
+def duo(path_session: TwoKernelSession) -> KernelPair:
     """The client has opened a connection to the server: ``client, server, path = duo``."""
     return path_session.connect(path_session.listen())
 
@@ -167,7 +168,7 @@ def scratch(request: pytest.FixtureRequest) -> Iterator[pathlib.Path]:
 
 
 @pytest.fixture
-def nginx(path_session: PathSession, scratch: pathlib.Path, lingering_close: str) -> Iterator[Nginx]:
+def nginx(path_session: TwoKernelSession, scratch: pathlib.Path, lingering_close: str) -> Iterator[Nginx]:
     """The distribution's nginx as the server of a lab with a path, without keepalive."""
     settings = {"lingering_close": lingering_close, "keepalive_timeout": "0"}
     address = path_session.address("server")
@@ -176,7 +177,7 @@ def nginx(path_session: PathSession, scratch: pathlib.Path, lingering_close: str
 
 
 @pytest.fixture
-def curl(path_session: PathSession) -> Curl:
+def curl(path_session: TwoKernelSession) -> Curl:
     """curl as the client of a lab with a path, about to ask the server there; the probes look at its connection."""
     port = path_session.client_port
     path_session.watch(port, SERVICE_PORT)

@@ -16,6 +16,7 @@ import pytest
 
 from harness.errors import FinwaitError, Unsupported
 from harness.live import calibration
+from harness.live.base_session import BaseSession
 from harness.model import requirements
 from harness.model.requirements import objections
 from harness.mutation.runner import MutationRunner, read_plan
@@ -24,7 +25,7 @@ from harness.plugin.items import SCENARIO, is_scenario, scenario_of
 from harness.plugin.known_deviations import KnownDeviations
 from harness.plugin.mistakes import mistake
 from harness.plugin.options import pytest_addoption as pytest_addoption  # noqa: PLC0414  (pytest takes it for a hook)
-from harness.plugin.recorder import AnySession, Scenario, ScenarioRecorder, is_misuse
+from harness.plugin.recorder import Scenario, ScenarioRecorder, is_misuse
 from harness.probes.tracepoints import Tracer
 from harness.tcp.mutation import MutationChoice
 from harness.tcp.timing import TimingProfile
@@ -141,7 +142,7 @@ class Runner:
             self._tracer = Tracer().__enter__()
         return self._tracer
 
-    def describe_run(self, session: AnySession | None) -> None:
+    def describe_run(self, session: BaseSession | None) -> None:
         """Write ``run.json``; again when the first lab tells about the kernel."""
         self.folder.write_run(
             RunRecord(
@@ -159,7 +160,7 @@ class Runner:
             )
         )
 
-    def opened(self, session: AnySession) -> None:
+    def opened(self, session: BaseSession) -> None:
         """A scenario has its lab; the first of all workers' describes the run."""
         if not self._described:
             self._described = True

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from harness import __version__
-from harness.plugin.recorder import AnySession
+from harness.live.base_session import BaseSession
 from netns import sysctls
 
 _LIBRARIES = ("scapy", "pytest", "pyroute2", "netaddr", "msgspec")
@@ -42,7 +42,7 @@ def clock_tick() -> str:
     return "unknown"
 
 
-def gather(session: AnySession) -> dict[str, str]:
+def gather(session: BaseSession) -> dict[str, str]:
     """What scenarios may depend on, as it is inside a lab: pinned sysctls, congestion control, tick, queue."""
     with session.lab.kernel.entered():
         found = {name: sysctls.read(name) or "absent" for name in sysctls.PINNED}

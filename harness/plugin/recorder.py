@@ -14,17 +14,12 @@ import msgspec
 import pytest
 
 from harness.errors import FinwaitError, Unsupported
-from harness.live.session import Session
-from harness.live.two_kernels import PathSession
+from harness.live.base_session import BaseSession
 from harness.plugin.mistakes import mistake, place
 from harness.tcp.verdict import Mismatch, Outcome
 from harness.trace.folder import RunFolder
 from harness.trace.pcapng import pcapng
 from harness.trace.records import Result, TimelineRecord
-
-AnySession = Session | PathSession
-"""What a scenario works with: a peer and a kernel, or two kernels."""
-
 
 _NEXT_LINE = "\n" + " " * 10  # below the text of a section, see Mismatch
 
@@ -38,7 +33,7 @@ class Scenario:
     requirements: tuple[str, ...] = ()
     fixed_by: str = ""
     digest: str = ""
-    sessions: list[AnySession] = field(default_factory=list)
+    sessions: list[BaseSession] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +50,9 @@ class ScenarioRecorder:
     folder: RunFolder
     root: Path
     captures: str = "deviating"
-    on_session: Callable[[AnySession], None] = lambda _: None
+    on_session: Callable[[BaseSession], None] = lambda _: None
 
-    def opened(self, scenario: Scenario, session: AnySession) -> None:
+    def opened(self, scenario: Scenario, session: BaseSession) -> None:
         """A scenario has its lab."""
         scenario.sessions.append(session)
         self.on_session(session)

@@ -30,7 +30,7 @@ WIDTH = 110
 FACE = frozenset(
     {
         *("ACK", "CWR", "ECE", "FIN", "NONE", "PSH", "RST", "SYN", "URG", "Flags", "Segment", "Pattern", "Between"),
-        *("Envelope", "IpHeader", "Session", "PathSession", "Path", "FinwaitError", "Mismatch", "Unsupported"),
+        *("Envelope", "IpHeader", "Session", "TwoKernelSession", "Path", "FinwaitError", "Mismatch", "Unsupported"),
         *("Span", "DELACK_MAX", "PROMPT", "QUIET", "RTO_INIT", "RTO_MIN"),
     }
 )
@@ -38,7 +38,7 @@ FACE = frozenset(
 
 _HOMES = {"errno_of": "harness.live.syscalls", "in_shared_lab": "harness"}
 _SHUT = {0: "socket.SHUT_RD", 1: "socket.SHUT_WR", 2: "socket.SHUT_RDWR"}
-_SESSIONS = {"session": "Session", "path_session": "PathSession"}
+_SESSIONS = {"session": "Session", "path_session": "TwoKernelSession"}
 _INDENT = "    "
 
 

@@ -52,8 +52,8 @@ def end_of_stream(server: Endpoint) -> str:
 
 
 def answer_of(cell: Cell, call: Callable[[Endpoint], None]) -> str:
-    with cell.server.without_waiting():
-        return errno_of(lambda: call(cell.server))
+    with cell.endpoint.without_waiting():
+        return errno_of(lambda: call(cell.endpoint))
 
 
 def answers_as_before(cell: Cell) -> None:
@@ -146,8 +146,8 @@ def test_send_after_the_close_is_refused(cell: Cell) -> None:
 @requirement("RFC9293-3.10.3")
 @in_states({"CLOSED": "RFC9293-3.10.3", "LISTEN": "RFC9293-3.10.3"}, ownership=["owned"])
 def test_receive_without_a_connection_is_refused(cell: Cell) -> None:
-    with cell.server.without_waiting():
-        assert end_of_stream(cell.server) == "ENOTCONN"
+    with cell.endpoint.without_waiting():
+        assert end_of_stream(cell.endpoint) == "ENOTCONN"
     answers_as_before(cell)
 
 
@@ -157,8 +157,8 @@ def test_receive_without_a_connection_is_refused(cell: Cell) -> None:
     ownership=["owned"],
 )
 def test_receive_waits_while_data_may_come(cell: Cell) -> None:
-    with cell.server.without_waiting():
-        assert end_of_stream(cell.server) == "EAGAIN"
+    with cell.endpoint.without_waiting():
+        assert end_of_stream(cell.endpoint) == "EAGAIN"
     cell.expect_same_state()
 
 
@@ -167,8 +167,8 @@ def test_receive_waits_while_data_may_come(cell: Cell) -> None:
     {"CLOSE-WAIT": "FSM-051", "CLOSING": "FSM-048", "LAST-ACK": "FSM-049", "TIME-WAIT": "FSM-050"}, ownership=["owned"]
 )
 def test_receive_after_the_peers_fin_is_told_of_the_end(cell: Cell) -> None:
-    with cell.server.without_waiting():
-        assert end_of_stream(cell.server) == "0 bytes"
+    with cell.endpoint.without_waiting():
+        assert end_of_stream(cell.endpoint) == "0 bytes"
     cell.expect_same_state()
 
 
@@ -218,7 +218,7 @@ def test_status_names_the_state_without_a_connection(cell: Cell) -> None:
 
 
 def status_of(cell: Cell) -> str:
-    information = cell.server.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+    information = cell.endpoint.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
     return states.name(information[0])
 
 
@@ -229,7 +229,7 @@ def status_of(cell: Cell) -> str:
 def test_send_in_syn_sent_goes_out_once_established(syn_sent: Connection, session: Session) -> None:
     client, peer = syn_sent
     sender = BlockingCall(session, client, "send(4 bytes)", lambda: client.socket.send(b"data"))
-    session.hub.flush()
+    session.dispatcher.flush()
     peer.send(SYN, seq=0, ack=1)
     peer.expect(ACK, seq=1, ack=1)
     peer.expect(ACK, seq=1, ack=1, data=b"data")
@@ -240,7 +240,7 @@ def test_send_in_syn_sent_goes_out_once_established(syn_sent: Connection, sessio
 def test_send_in_syn_received_goes_out_once_established(syn_received_actively: Connection, session: Session) -> None:
     client, peer = syn_received_actively
     sender = BlockingCall(session, client, "send(4 bytes)", lambda: client.socket.send(b"data"))
-    session.hub.flush()
+    session.dispatcher.flush()
     peer.send(ACK, seq=1, ack=1)
     peer.expect(ACK, seq=1, ack=1, data=b"data")
     assert sender.end() == 4
@@ -250,7 +250,7 @@ def test_send_in_syn_received_goes_out_once_established(syn_received_actively: C
 def test_receive_in_syn_sent_waits_for_data(syn_sent: Connection, session: Session) -> None:
     client, peer = syn_sent
     reader = BlockingCall(session, client, "recv(9)", lambda: client.socket.recv(9))
-    session.hub.flush()
+    session.dispatcher.flush()
     assert reader.waits
     peer.send(SYN, seq=0, ack=1)
     peer.expect(ACK, seq=1, ack=1)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 
 from harness import ACK, FIN, SYN, Session, both_families, requirement
+from harness.live.base_session import SERVICE_PORT
 from harness.live.peer import Peer
-from harness.live.session import SERVICE_PORT
 from harness.live.states import expect_state
 from harness.trace.events import Probed
 

@@ -21,8 +21,8 @@ def established(session: Session, listener: Endpoint) -> Connection:
     """Opened by the peer, with SACK and without timestamps; four segments are on their way to it."""
     connection = session.establish(listener, options="mss 1460,nop,nop,sackOK")
     size = SEGMENTS * IPV4_MSS
-    connection.server.set_option("SO_SNDBUF", size)
-    assert connection.server.send(bytes(size)) == size
+    connection.endpoint.set_option("SO_SNDBUF", size)
+    assert connection.endpoint.send(bytes(size)) == size
     expect_flight(connection.peer, SEGMENTS, seq=1)
     return connection
 

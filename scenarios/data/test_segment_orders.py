@@ -62,8 +62,8 @@ def test_five_segments_are_read_in_sequence_in_whatever_order_they_arrive(
     flags = [FIN if fin and number == 4 else NONE for number in range(5)]
     made = [connection.peer.make(flags[number], seq=STARTS[number], ack=1, data=FIVE[number]) for number in range(5)]
     take(connection, [made[number] for number in order])
-    assert connection.server.receive() == WHOLE
-    assert not fin or connection.server.receive() == b""
+    assert connection.endpoint.receive() == WHOLE
+    assert not fin or connection.endpoint.receive() == b""
 
 
 @requirement("RFC9293-3.10.7.4", "RFC9293-E-11", "FSM-156")
@@ -73,7 +73,7 @@ def test_of_overlapping_segments_the_new_part_is_taken(session: Session, pieces:
     connection = reach(session, None, "ESTABLISHED")
     made = [connection.peer.make(ACK, seq=left, ack=1, data=STREAM[left - 1 : right - 1]) for left, right in pieces]
     at = take(connection, made)
-    received = connection.server.receive()
+    received = connection.endpoint.receive()
     assert received == STREAM[: len(received)]
     assert len(received) == at.rcv_nxt - 1
 
@@ -85,4 +85,4 @@ def test_what_was_acknowledged_is_not_replaced_by_what_comes_later(session: Sess
     first = connection.peer.make(ACK, seq=1, ack=1, data=b"right")
     other = connection.peer.make(ACK, seq=1, ack=1, data=b"WRONG and more")
     take(connection, [first, other])
-    assert connection.server.receive() == b"right and more"
+    assert connection.endpoint.receive() == b"right and more"

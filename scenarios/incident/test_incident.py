@@ -16,8 +16,8 @@ from harness import (
     RTO_INIT,
     Ending,
     KernelPair,
-    PathSession,
     Pattern,
+    TwoKernelSession,
     both_families,
     requirement,
     with_and_without_timestamps,
@@ -29,7 +29,7 @@ from harness import (
 @both_families
 @pytest.mark.parametrize("end", ENDINGS)
 def test_closing_at_the_same_moment_takes_no_retransmission(
-    path_session: PathSession, duo: KernelPair, end: Ending
+    path_session: TwoKernelSession, duo: KernelPair, end: Ending
 ) -> None:
     client, server, path = duo
     path.hold(FIN, from_="client", seq=1, ack=1).until(ACK, seq=2, ack=2)

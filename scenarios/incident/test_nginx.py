@@ -10,9 +10,9 @@ from http.client import HTTPConnection
 
 import pytest
 
-from harness import ACK, ANY, FIN, RTO_INIT, Path, PathSession, Pattern, both_families, requirement
+from harness import ACK, ANY, FIN, RTO_INIT, Path, Pattern, TwoKernelSession, both_families, requirement
+from harness.live.base_session import SERVICE_PORT
 from harness.live.nginx import HOST, Curl, Nginx
-from harness.live.session import SERVICE_PORT
 from harness.path.ruling import Holding
 from harness.tcp.timing import MS, Span
 
@@ -30,7 +30,7 @@ def allow_the_exchange(path: Path) -> None:
     path.allow(ACK, from_="server", length=ANY)
 
 
-def ending_by_its_socket(path_session: PathSession) -> str:
+def ending_by_its_socket(path_session: TwoKernelSession) -> str:
     """What nginx called: a socket that it shut down is still owned, and one that it closed is not."""
     socket = path_session.look("server")
     assert socket is not None
@@ -39,7 +39,7 @@ def ending_by_its_socket(path_session: PathSession) -> str:
     return called
 
 
-def expect_the_closing(path_session: PathSession, nginx: Nginx, crossing: Holding) -> None:
+def expect_the_closing(path_session: TwoKernelSession, nginx: Nginx, crossing: Holding) -> None:
     """Both have closed, and neither knows it of the other: the client's FIN is overtaken by its ACK of the server's."""
     path = path_session.path
     server_fin = path.expect(FIN, from_="server", within=None)
@@ -65,7 +65,9 @@ def expect_the_closing(path_session: PathSession, nginx: Nginx, crossing: Holdin
 @both_families
 @all_settings
 @with_and_without_body
-def test_nginx_and_a_client_close_at_the_same_moment(path_session: PathSession, nginx: Nginx, body: str | None) -> None:
+def test_nginx_and_a_client_close_at_the_same_moment(
+    path_session: TwoKernelSession, nginx: Nginx, body: str | None
+) -> None:
     path = path_session.path
     crossing = path.hold(FIN, from_="server")
     path.hold(FIN, from_="client").until(ACK)
@@ -80,7 +82,7 @@ def test_nginx_and_a_client_close_at_the_same_moment(path_session: PathSession, 
 @incident
 @both_families
 @all_settings
-def test_nginx_and_curl_close_at_the_same_moment(path_session: PathSession, nginx: Nginx, curl: Curl) -> None:
+def test_nginx_and_curl_close_at_the_same_moment(path_session: TwoKernelSession, nginx: Nginx, curl: Curl) -> None:
     path = path_session.path
     crossing = path.hold(FIN, from_="server")
     path.hold(FIN, from_="client").until(ACK)

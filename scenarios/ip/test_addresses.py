@@ -6,7 +6,6 @@ import pytest
 
 from harness import BROADCAST_MAC, SYN, Envelope, Session, both_families, requirement
 from harness.plugin.markers import in_shared_lab
-from harness.probes import sockets
 
 pytestmark = in_shared_lab
 
@@ -22,9 +21,8 @@ many = pytest.mark.parametrize(
 
 def half_open(session: Session) -> list[int]:
     """The peers' ports of connections in SYN-RECEIVED: an answer to an address that is not the peer's is not seen."""
-    session.hub.flush()
-    assert session.bench.diag is not None
-    return [found.remote[1] for found in sockets.listing(session.bench.diag) if found.state == "SYN-RECEIVED"]
+    session.dispatcher.flush()
+    return [found.remote[1] for found in session.observer.listing() if found.state == "SYN-RECEIVED"]
 
 
 @requirement("RFC9293-MUST-57", "RFC1122-4.2.3.10-1")

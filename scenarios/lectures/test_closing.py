@@ -12,8 +12,8 @@ from harness import (
     RST,
     RTO_MIN,
     KernelPair,
-    PathSession,
     Pattern,
+    TwoKernelSession,
     both_families,
     requirement,
     with_and_without_timestamps,
@@ -29,7 +29,7 @@ JUST_BEGUN_MS = TIME_WAIT_MS - 4 * RTO_MIN.ns // 1_000_000
 @requirement("RFC9293-3.6", "FSM-014", "FSM-017")
 @with_and_without_timestamps
 @both_families
-def test_simultaneous_close_goes_through_closing_on_both_sides(path_session: PathSession, duo: KernelPair) -> None:
+def test_simultaneous_close_goes_through_closing_on_both_sides(path_session: TwoKernelSession, duo: KernelPair) -> None:
     client, server, path = duo
     acks = [path.hold(ACK, from_=side, seq=2, ack=2) for side in ("client", "server")]
     fins = [path.hold(FIN, from_=side) for side in ("client", "server")]
@@ -50,7 +50,7 @@ def test_simultaneous_close_goes_through_closing_on_both_sides(path_session: Pat
 
 @requirement("RFC9293-3.6", "RFC9293-E-17", "FSM-019", "FSM-167")
 @both_families
-def test_time_wait_answers_a_retransmitted_fin_and_begins_anew(path_session: PathSession, duo: KernelPair) -> None:
+def test_time_wait_answers_a_retransmitted_fin_and_begins_anew(path_session: TwoKernelSession, duo: KernelPair) -> None:
     client, server, path = duo
     path.drop(ACK, from_="client", seq=2, ack=2, times=3)
     client.close()
@@ -75,7 +75,7 @@ def test_time_wait_answers_a_retransmitted_fin_and_begins_anew(path_session: Pat
 
 @requirement("RFC9293-3.6", "RFC9293-MUST-59")
 @both_families
-def test_half_closed_connection_still_delivers_data(path_session: PathSession, duo: KernelPair) -> None:
+def test_half_closed_connection_still_delivers_data(path_session: TwoKernelSession, duo: KernelPair) -> None:
     client, server, path = duo
     client.shutdown(socket.SHUT_WR)
     path.expect(FIN, from_="client", seq=1, ack=1)
@@ -94,7 +94,7 @@ def test_half_closed_connection_still_delivers_data(path_session: PathSession, d
 
 @requirement("RFC9293-3.10.5", "RFC9293-U-4")
 @both_families
-def test_close_with_zero_linger_resets_the_other_side(path_session: PathSession, duo: KernelPair) -> None:
+def test_close_with_zero_linger_resets_the_other_side(path_session: TwoKernelSession, duo: KernelPair) -> None:
     client, server, path = duo
     client.linger(0)
     client.close()
@@ -107,7 +107,7 @@ def test_close_with_zero_linger_resets_the_other_side(path_session: PathSession,
 @requirement("RFC9293-3.10.7.4", "FSM-113", "RFC1337-2.1-1")
 @with_and_without_timestamps
 @both_families
-def test_reset_deletes_a_time_wait_socket(path_session: PathSession, duo: KernelPair) -> None:
+def test_reset_deletes_a_time_wait_socket(path_session: TwoKernelSession, duo: KernelPair) -> None:
     client, server, path = duo
     server.close()
     path.expect(FIN, from_="server", seq=1, ack=1)

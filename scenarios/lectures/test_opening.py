@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from harness import ACK, FIN, SYN, KernelPair, PathSession, both_families, requirement, with_and_without_timestamps
-from harness.live.session import SERVICE_PORT
+from harness import ACK, FIN, SYN, KernelPair, TwoKernelSession, both_families, requirement, with_and_without_timestamps
+from harness.live.base_session import SERVICE_PORT
 
 
 @requirement("RFC9293-3.5", "FSM-007", "FSM-009")
 @with_and_without_timestamps
 @both_families
-def test_simultaneous_open_takes_four_segments(path_session: PathSession) -> None:
+def test_simultaneous_open_takes_four_segments(path_session: TwoKernelSession) -> None:
     path = path_session.path
     one, other = path_session.socket("client", 4711), path_session.socket("server", SERVICE_PORT)
     path_session.watch(one.port, other.port)
@@ -34,7 +34,7 @@ def test_simultaneous_open_takes_four_segments(path_session: PathSession) -> Non
 @requirement("RFC9293-MAY-2", "RFC9293-SHLD-4", "FSM-134")
 @with_and_without_timestamps
 @both_families
-def test_new_connection_over_the_ports_of_one_in_time_wait(path_session: PathSession) -> None:
+def test_new_connection_over_the_ports_of_one_in_time_wait(path_session: TwoKernelSession) -> None:
     listener = path_session.listen()
     client, server, path = path_session.connect(listener, client_port=4711)
     server.close()  # closes first, so that TIME-WAIT is on the server's side

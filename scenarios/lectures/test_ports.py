@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, FIN, FinwaitError, PathSession, both_families, requirement
-from harness.live.session import SERVICE_PORT
+from harness import ACK, FIN, FinwaitError, TwoKernelSession, both_families, requirement
+from harness.live.base_session import SERVICE_PORT
 
 
 @pytest.fixture
-def port_in_time_wait(path_session: PathSession) -> int:
+def port_in_time_wait(path_session: TwoKernelSession) -> int:
     """The port of a server that has closed its listening socket, and its one connection before the client did."""
     listener = path_session.listen()
     client, server, path = path_session.connect(listener)
@@ -27,7 +27,7 @@ def port_in_time_wait(path_session: PathSession) -> int:
 @requirement("RFC9293-3.6.1")
 @both_families
 def test_port_of_a_time_wait_socket_is_refused_without_so_reuseaddr(
-    path_session: PathSession, port_in_time_wait: int
+    path_session: TwoKernelSession, port_in_time_wait: int
 ) -> None:
     with pytest.raises(FinwaitError, match="EADDRINUSE"):
         path_session.socket("server", port_in_time_wait, reuse=False)
@@ -36,7 +36,7 @@ def test_port_of_a_time_wait_socket_is_refused_without_so_reuseaddr(
 @requirement("RFC9293-3.6.1")
 @both_families
 def test_port_of_a_time_wait_socket_is_given_with_so_reuseaddr(
-    path_session: PathSession, port_in_time_wait: int
+    path_session: TwoKernelSession, port_in_time_wait: int
 ) -> None:
     listener = path_session.socket("server", port_in_time_wait, reuse=True)
     listener.listen()

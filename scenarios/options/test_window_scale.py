@@ -25,7 +25,7 @@ def open_with(session: Session, listener: Endpoint, options: str, *, window: int
 
 def highest(session: Session, connection: Connection) -> int:
     """The number behind the last octet that the kernel has sent up to now."""
-    session.hub.flush()
+    session.dispatcher.flush()
     received = [event.segment for event in session.timeline if isinstance(event, Received)]
     connection.peer.allow(ACK, ack=1, length=Between(1, SIZE))
     return max(segment.end for segment in received)
@@ -51,7 +51,7 @@ def test_scale_is_not_offered_where_the_syn_does_not(session: Session, listener:
 @both_families
 def test_window_is_scaled_where_both_offered_it(session: Session, listener: Endpoint) -> None:
     connection = open_with(session, listener, f"{BASE},nop,wscale {SHIFT}", window=WINDOW)
-    connection.server.send(bytes(2 * SCALED))
+    connection.endpoint.send(bytes(2 * SCALED))
     assert highest(session, connection) == 1 + SCALED
 
 
@@ -59,7 +59,7 @@ def test_window_is_scaled_where_both_offered_it(session: Session, listener: Endp
 @both_families
 def test_window_is_not_scaled_where_the_peer_did_not_offer_it(session: Session, listener: Endpoint) -> None:
     connection = open_with(session, listener, BASE, window=SIZE)
-    connection.server.send(bytes(2 * SCALED))
+    connection.endpoint.send(bytes(2 * SCALED))
     assert highest(session, connection) == 1 + SIZE
 
 

@@ -36,7 +36,7 @@ aborts = pytest.mark.parametrize("abort", [linger_0, disconnect])
     ownership=["owned"],
 )
 def test_abort_resets_the_connection(cell: Cell, abort: Ending) -> None:
-    abort(cell.server)
+    abort(cell.endpoint)
     # 3.10.5 shows <SEQ=SND.NXT><CTL=RST>; an acknowledgment with it says no more than the connection knew
     cell.peer.expect_one_of(
         plain=Pattern(RST, seq=cell.at.snd_nxt), acknowledging=Pattern(RST, seq=cell.at.snd_nxt, ack=cell.at.rcv_nxt)
@@ -48,7 +48,7 @@ def test_abort_resets_the_connection(cell: Cell, abort: Ending) -> None:
 @both_families
 @in_states({"ESTABLISHED": "FSM-061", "CLOSE-WAIT": "FSM-064"}, ownership=["unaccepted"])
 def test_closing_the_listener_resets_what_it_has_not_accepted(cell: Cell) -> None:
-    cell.server.close()
+    cell.endpoint.close()
     cell.peer.expect_one_of(
         plain=Pattern(RST, seq=cell.at.snd_nxt), acknowledging=Pattern(RST, seq=cell.at.snd_nxt, ack=cell.at.rcv_nxt)
     )
@@ -60,7 +60,7 @@ def test_closing_the_listener_resets_what_it_has_not_accepted(cell: Cell) -> Non
 @aborts
 @in_states({"CLOSING": "FSM-065", "LAST-ACK": "FSM-066"}, ownership=["owned"])
 def test_abort_after_both_fins_forgets_the_connection_in_silence(cell: Cell, abort: Ending) -> None:
-    abort(cell.server)
+    abort(cell.endpoint)
     cell.expect_gone()
 
 
@@ -69,7 +69,7 @@ def test_abort_after_both_fins_forgets_the_connection_in_silence(cell: Cell, abo
 @aborts
 @in_states({"TIME-WAIT": "FSM-067"}, ownership=["owned"])
 def test_abort_in_time_wait_forgets_the_connection(cell: Cell, abort: Ending) -> None:
-    abort(cell.server)
+    abort(cell.endpoint)
     cell.peer.send(FIN, seq=1, ack=2)
     reply = cell.peer.expect_one_of(forgotten=Pattern(RST, seq=2), remembered=Pattern(ACK, seq=2, ack=2))
     reply.require("forgotten")

@@ -17,7 +17,7 @@ CLOSING_WAYS = ("owned", "orphaned")
 def on_its_way(cell: Cell) -> Segment:
     """The kernel's SYN, its FIN, or data where neither is."""
     if cell.state in SENDS_DATA:
-        cell.server.send(b"data")
+        cell.endpoint.send(b"data")
         return cell.peer.expect(ACK, seq=1, ack=cell.at.rcv_nxt, data=b"data")
     return Segment(flags=SYN if cell.at.snd_una == 0 else FIN | ACK, seq=cell.at.snd_una, ack=cell.at.rcv_nxt)
 

@@ -51,7 +51,7 @@ def outstanding(cell: Cell) -> Pattern:
     ack = None if cell.state == "SYN-SENT" else cell.at.rcv_nxt
     if cell.state not in SENDS_FIRST:
         return Pattern(flags, seq=cell.at.snd_una, ack=ack)
-    cell.server.send(b"lost")
+    cell.endpoint.send(b"lost")
     cell.peer.expect(ACK, seq=1, ack=ack, data=b"lost")
     return Pattern(ACK, seq=1, ack=ack, data=b"lost")
 
@@ -108,24 +108,24 @@ def test_what_is_not_acknowledged_is_sent_again(cell: Cell) -> None:
     ownership=["owned"],
 )
 def test_user_timeout_ends_the_connection(cell: Cell) -> None:
-    cell.server.set_option("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)
+    cell.endpoint.set_option("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)
     lost = outstanding(cell)
     expect_again(cell, lost)
     allow_more(cell, lost)
     cell.peer.expect_silence(PAST_IT)
-    assert errno_of(cell.server.raise_error) == "ETIMEDOUT"
+    assert errno_of(cell.endpoint.raise_error) == "ETIMEDOUT"
     cell.expect_gone()
 
 
 @requirement("RFC9293-3.10.8", "RFC9293-E-19")
 @in_states({"SYN-SENT": "FSM-171", "SYN-RECEIVED": "FSM-172"}, ownership=["owned"])
 def test_user_timeout_ends_the_attempt(cell: Cell) -> None:
-    cell.server.set_option("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)
+    cell.endpoint.set_option("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)
     lost = outstanding(cell)
     expect_again(cell, lost)
     allow_more(cell, lost)
     cell.peer.expect_silence(PAST_IT)
-    assert errno_of(cell.server.raise_error) == "ETIMEDOUT"
+    assert errno_of(cell.endpoint.raise_error) == "ETIMEDOUT"
     expect_state(cell.session, cell.peer, "CLOSED")
 
 
@@ -206,9 +206,9 @@ def test_orphan_is_forgotten_after_its_retransmissions(session: Session, state: 
 @requirement("RFC6191-2-1", "FSM-209")
 def test_own_connect_reuses_the_ports_of_time_wait(session: Session) -> None:
     first = session.connect()
-    first.server.set_sysctl("net/ipv4/tcp_tw_reuse", 1)
-    port = first.server.port
-    first.server.close()
+    first.endpoint.set_sysctl("net/ipv4/tcp_tw_reuse", 1)
+    port = first.endpoint.port
+    first.endpoint.close()
     first.peer.expect(FIN, seq=1, ack=1)
     first.peer.send(FIN, seq=1, ack=2)
     first.peer.expect(ACK, seq=2, ack=2)

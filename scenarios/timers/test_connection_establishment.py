@@ -57,7 +57,7 @@ def test_client_is_told_when_nobody_answers(session: Session) -> None:
     peer.expect_silence()
     peer.allow(SYN, seq=0)
     session.expect_error(client, "ETIMEDOUT", at_least=RTO_INIT)
-    assert session.insight.find(peer) is None
+    assert session.observer.find(peer.connection) is None
 
 
 @requirement("RFC9293-MUST-23", "RFC1122-4.2.3.5-1")

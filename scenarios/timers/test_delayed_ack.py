@@ -10,7 +10,7 @@ FULL = b"x" * 1448  # an MSS of 1460 less the timestamps
 
 def wait_with_acks(connection: Connection) -> Connection:
     """Leave the quick acknowledgments that Linux begins a connection with (tcp(7), TCP_QUICKACK)."""
-    connection.server.set_option("TCP_QUICKACK", 0)
+    connection.endpoint.set_option("TCP_QUICKACK", 0)
     return connection
 
 

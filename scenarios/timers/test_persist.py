@@ -74,7 +74,7 @@ def test_probes_that_nobody_answers_are_given_up(session: Session, established: 
     peer = close_window(established)
     peer.allow(ACK, seq=5, ack=1)
     peer.allow(ACK, seq=6, ack=1, data=b"w")
-    session.expect_error(established.server, "ETIMEDOUT", at_least=RTO_MOST, within=HOUR)
+    session.expect_error(established.endpoint, "ETIMEDOUT", at_least=RTO_MOST, within=HOUR)
 
 
 @requirement("RFC9293-MUST-35", "RFC9293-MUST-34", "RFC9293-E-14", "RFC9293-SHLD-15", "RFC7323-2.4-1")

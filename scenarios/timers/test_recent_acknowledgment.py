@@ -180,7 +180,7 @@ def test_lost_retransmission_is_sent_again_when_one_sent_after_it_was_delivered(
     peer = send_flight(established, 4)
     peer.send(ACK, seq=1, ack=FIRST, options=f"nop,nop,sack {SECOND}:{FIFTH}")
     peer.expect(ACK, seq=FIRST, ack=1, length=IPV4_MSS)
-    established.server.send(bytes(IPV4_MSS))
+    established.endpoint.send(bytes(IPV4_MSS))
     peer.expect(ACK, seq=FIFTH, ack=1, length=IPV4_MSS)
     wait(peer, ROUND_TRIP)
     peer.send(ACK, seq=1, ack=FIRST, options=f"nop,nop,sack {SECOND}:{SIXTH}")

@@ -30,13 +30,13 @@ SECOND_NUMBER, LAST, BEHIND, NEXT = (1 + segments * IPV4_MSS for segments in (1,
 def open_probed(session: Session, listener: Endpoint, round_trip: Span, options: str = WITH_SACK) -> Connection:
     """Open a connection from afar on which the probe is switched on."""
     connection = establish_from_afar(session, listener, round_trip, options=options)
-    connection.server.set_sysctl("net/ipv4/tcp_early_retrans", LATE_PROBE)
+    connection.endpoint.set_sysctl("net/ipv4/tcp_early_retrans", LATE_PROBE)
     return connection
 
 
 def assert_no_more(session: Session, peer: Peer) -> None:
     """The kernel has sent nothing else up to now."""
-    session.hub.flush()
+    session.dispatcher.flush()
     assert peer.leftover() == []
 
 

@@ -31,7 +31,7 @@ def connection(lab: Session) -> Connection:
 
 
 def reading(lab: Session, connection: Connection) -> BlockingCall:
-    return BlockingCall(lab, connection.server, "recv(9)", lambda: connection.server.socket.recv(9))
+    return BlockingCall(lab, connection.endpoint, "recv(9)", lambda: connection.endpoint.socket.recv(9))
 
 
 def test_call_is_back_with_what_it_waited_for(lab: Session, connection: Connection) -> None:
@@ -55,7 +55,7 @@ def test_call_stands_on_the_timeline_with_its_result(lab: Session, connection: C
     connection.peer.send(FIN, seq=1, ack=1)
     reader.end()
     call = [event for event in lab.timeline if isinstance(event, Called)][-1]
-    assert (call.call, call.result, call.connection) == ("recv(9)", "0 bytes", connection.server.connection)
+    assert (call.call, call.result, call.connection) == ("recv(9)", "0 bytes", connection.endpoint.connection)
 
 
 def test_call_that_never_ends_is_told(lab: Session, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,8 +75,8 @@ def test_call_that_must_not_wait_says_so_and_later_ones_wait_again(connection: C
 
 
 def test_closing_inside_is_allowed(connection: Connection) -> None:
-    with connection.server.without_waiting():
-        connection.server.close()
+    with connection.endpoint.without_waiting():
+        connection.endpoint.close()
 
 
 def test_disconnect_leaves_a_socket_as_good_as_new(connection: Connection) -> None:
@@ -90,7 +90,7 @@ def test_error_of_a_socket_is_raised_once(lab: Session, connection: Connection) 
     server, peer = connection
     assert errno_of(server.raise_error) == ""
     peer.send(RST, seq=1)
-    lab.hub.flush()
+    lab.dispatcher.flush()
     assert [errno_of(server.raise_error), errno_of(server.raise_error)] == ["ECONNRESET", ""]
 
 

@@ -77,7 +77,7 @@ def test_call_on_a_closed_socket_is_recorded_too(conversation: Connection, opene
 
 @pytest.mark.usefixtures("hurried")
 def test_blocking_call_has_a_deadline(opened: Session) -> None:
-    server = opened.establish(opened.listen()).server
+    server = opened.establish(opened.listen()).endpoint
     began = time.monotonic()
     with pytest.raises(TimeoutError):
         server.receive()
@@ -143,7 +143,7 @@ def test_zero_linger_resets(conversation: Connection) -> None:
 def test_socket_option_is_set_by_name(
     conversation: Connection, opened: Session, name: str, level: int, value: int
 ) -> None:
-    server = conversation.server
+    server = conversation.endpoint
     server.set_option(name, value)
     assert server.socket.getsockopt(level, getattr(socket, name)) == value
     assert calls(opened)[-1] == (f"setsockopt({name}, {value})", "0")
@@ -180,13 +180,13 @@ def test_unknown_socket_option_is_told_and_nothing_is_called(
 ) -> None:
     before = calls(opened)
     with pytest.raises(FinwaitError, match=f"there is no socket option named '{name}'; .*; try: TCP_") as caught:
-        conversation.server.set_option(name, 1)
+        conversation.endpoint.set_option(name, 1)
     assert "(level, number)" in str(caught.value)
     assert calls(opened) == before
 
 
 def test_option_of_any_name_kind_and_number_is_on_the_timeline(conversation: Connection, opened: Session) -> None:
-    server = conversation.server
+    server = conversation.endpoint
     server.set_option("TCP_CONGESTION", "reno")
     server.set_option("SO_RCVTIMEO", 1.5)
     server.set_option((6, 18), 7000)  # TCP_USER_TIMEOUT

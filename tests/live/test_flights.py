@@ -42,7 +42,7 @@ def test_pending_error_is_asked_for_once(conversation: Connection, opened: Sessi
     server, peer = conversation
     assert server.error() == 0
     peer.send(RST, seq=1)
-    opened.hub.flush()
+    opened.dispatcher.flush()
     assert server.error() == errno.ECONNRESET
     assert server.error() == 0
     assert [event.result for event in opened.timeline if isinstance(event, Called)][-3:] == ["0", "104", "0"]

@@ -19,61 +19,61 @@ FIN_TIMEOUT = "net/ipv4/tcp_fin_timeout"
 
 
 @pytest.fixture
-def benches() -> Iterator[LabPool]:
+def lab_pool() -> Iterator[LabPool]:
     if not privilege.has_capabilities():
         pytest.skip("network namespaces need root or a user namespace")
     with LabPool() as opened:
         yield opened
 
 
-def open_session(benches: LabPool) -> Session:
-    return Session(PROFILE, bench=benches.get())
+def open_session(lab_pool: LabPool) -> Session:
+    return Session(PROFILE, shared=lab_pool.get())
 
 
-def test_sessions_have_one_lab_and_ports_of_their_own(benches: LabPool) -> None:
+def test_sessions_have_one_lab_and_ports_of_their_own(lab_pool: LabPool) -> None:
     labs, ports = set(), set()
     for _ in range(3):
-        with open_session(benches) as session:
+        with open_session(lab_pool) as session:
             _, peer = session.establish(session.listen())
             labs.add(session.lab)
             ports.add(peer.flow.peer_port)
             session.finish()
-        assert session.bench.unusable == ""
+        assert session._equipped.unusable == ""
     assert (len(labs), len(ports)) == (1, 3)
 
 
-def test_held_timers_and_free_ones_have_labs_of_their_own(benches: LabPool) -> None:
-    assert benches.get(hold_timers=True) is not benches.get(hold_timers=False)
-    assert benches.get(hold_timers=False) is benches.get(hold_timers=False)
+def test_held_timers_and_free_ones_have_labs_of_their_own(lab_pool: LabPool) -> None:
+    assert lab_pool.get(hold_timers=True) is not lab_pool.get(hold_timers=False)
+    assert lab_pool.get(hold_timers=False) is lab_pool.get(hold_timers=False)
 
 
-def test_what_a_session_did_not_take_does_not_reach_the_next(benches: LabPool) -> None:
-    with open_session(benches) as session:
+def test_what_a_session_did_not_take_does_not_reach_the_next(lab_pool: LabPool) -> None:
+    with open_session(lab_pool) as session:
         server, peer = session.establish(session.listen())
         peer.send(ACK, seq=1, ack=1, data=b"never taken")
         server.close()
         with pytest.raises(Mismatch):
             session.finish()
-    with open_session(benches) as after:
+    with open_session(lab_pool) as after:
         _, peer = after.establish(after.listen())
         after.finish()
         assert len(after.wire.frames) == 3 + 2  # the handshake, and the drain's question and answer
         assert peer.judged == 1
-    assert after.bench is session.bench
+    assert after._equipped is session._equipped
 
 
-def test_timeline_and_counters_are_of_one_session(benches: LabPool) -> None:
+def test_timeline_and_counters_are_of_one_session(lab_pool: LabPool) -> None:
     for _ in range(2):
-        with open_session(benches) as session:
+        with open_session(lab_pool) as session:
             session.establish(session.listen())
             session.finish()
-            assert session.insight.growth()["TcpPassiveOpens"] == 1
+            assert session.observer.growth()["TcpPassiveOpens"] == 1
             assert sum("accept" in str(event) for event in session.timeline) == 1
 
 
 @pytest.mark.parametrize("ending", ["open", "closed", "fin-wait-2", "time-wait", "half-open", "connecting"])
-def test_no_socket_outlives_its_session(benches: LabPool, ending: str) -> None:
-    with open_session(benches) as session:
+def test_no_socket_outlives_its_session(lab_pool: LabPool, ending: str) -> None:
+    with open_session(lab_pool) as session:
         listener = session.listen()
         if ending == "connecting":
             client = session.socket()
@@ -94,12 +94,12 @@ def test_no_socket_outlives_its_session(benches: LabPool, ending: str) -> None:
             if ending == "time-wait":
                 peer.send(FIN, seq=1, ack=2)
                 peer.expect(ACK, seq=2, ack=2)
-    assert session.bench.unusable == ""
-    assert benches.get() is session.bench
+    assert session._equipped.unusable == ""
+    assert lab_pool.get() is session._equipped
 
 
-def test_a_changed_sysctl_is_put_back(benches: LabPool) -> None:
-    with open_session(benches) as session:
+def test_a_changed_sysctl_is_put_back(lab_pool: LabPool) -> None:
+    with open_session(lab_pool) as session:
         listener = session.listen()
         listener.set_sysctl(FIN_TIMEOUT, 17)
         listener.set_sysctl(FIN_TIMEOUT, 18)
@@ -111,29 +111,62 @@ def test_a_changed_sysctl_is_put_back(benches: LabPool) -> None:
         assert sysctls.read(FIN_TIMEOUT) == "60"
 
 
-def test_a_bench_with_a_socket_left_on_it_is_not_used_again(benches: LabPool) -> None:
-    with open_session(benches) as session:
+def test_what_an_accepted_socket_changed_before_its_listener_is_put_back_too(lab_pool: LabPool) -> None:
+    with open_session(lab_pool) as session:
+        listener = session.listen()
+        server, _ = session.establish(listener)
+        server.set_sysctl(FIN_TIMEOUT, 17)
+        listener.set_sysctl(FIN_TIMEOUT, 18)
+    with session.lab.kernel.entered():
+        assert sysctls.read(FIN_TIMEOUT) == "60"
+
+
+@pytest.mark.parametrize("failing", ["abandon", "let_go"])
+def test_a_lab_in_which_something_could_not_be_let_go_is_not_used_again(
+    lab_pool: LabPool, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    def fail() -> None:
+        raise OSError("no")
+
+    lab = lab_pool.get()
+    session = open_session(lab_pool).__enter__()
+    listener = session.listen()
+    first, peer = session.establish(listener)
+    second, _ = session.establish(listener)
+    last = session.socket()
+    monkeypatch.setattr(peer if failing == "abandon" else first, failing, fail)
+    with pytest.raises(OSError, match="no"):
+        session.__exit__()
+    assert lab.unusable
+    assert lab_pool.get() is not lab
+    assert [one.socket.fileno() for one in (listener, second, last)] == [-1, -1, -1]
+    monkeypatch.undo()
+    first.let_go()
+
+
+def test_a_lab_with_a_socket_left_on_it_is_not_used_again(lab_pool: LabPool) -> None:
+    with open_session(lab_pool) as session:
         server, peer = session.establish(session.listen())
         server.close()
         peer._last_ack = None  # nobody knows the number that its reset has to bear
-    assert session.bench.unusable == "connection 1 is left: FIN-WAIT-1, held by no process"
-    after = benches.get()
-    assert after is not session.bench
+    assert session._equipped.unusable == "connection 1 is left: FIN-WAIT-1, held by no process"
+    after = lab_pool.get()
+    assert after is not session._equipped
     assert after.unusable == ""
 
 
-def test_without_sock_diag_a_bench_serves_one_session(benches: LabPool) -> None:
-    bench = benches.get()
-    bench.diag, bench.missing["sock_diag"] = None, "sock_diag does not show TCP sockets"
-    with open_session(benches) as session:
+def test_without_sock_diag_a_lab_serves_one_session(lab_pool: LabPool) -> None:
+    lab = lab_pool.get()
+    lab.probes.diag, lab.probes.missing["sock_diag"] = None, "sock_diag does not show TCP sockets"
+    with open_session(lab_pool) as session:
         session.establish(session.listen())
-    assert session.bench is bench
-    assert bench.unusable == "sock_diag does not show TCP sockets"
-    assert benches.get() is not bench
+    assert session._equipped is lab
+    assert lab.unusable == "sock_diag does not show TCP sockets"
+    assert lab_pool.get() is not lab
 
 
-def test_what_came_is_judged_without_waiting_and_so_is_silence(benches: LabPool) -> None:
-    with open_session(benches) as session:
+def test_what_came_is_judged_without_waiting_and_so_is_silence(lab_pool: LabPool) -> None:
+    with open_session(lab_pool) as session:
         _, peer = session.establish(session.listen())
         assert peer.expect_at_once(silence="silent") == "silent"
         peer.send(ACK, seq=1, ack=1, data=b"x")

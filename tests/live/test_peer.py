@@ -110,7 +110,7 @@ def test_expecting_one_of_nothing_is_told(conversation: Connection) -> None:
 
 
 def test_answer_that_comes_after_its_bound_is_late_and_not_missing(opened: Session) -> None:
-    opened.hub.mutation = Mutation("delay", 1)
+    opened.dispatcher.mutation = Mutation("delay", 1)
     opened.listen()
     peer = opened.new_peer()
     peer.send(SYN, options=opened.syn_options)
@@ -215,7 +215,7 @@ def test_segment_that_is_allowed_can_be_expected_all_the_same(conversation: Conn
 def test_number_of_the_last_answer_judged_counts_over_all_connections(opened: Session) -> None:
     listener = opened.listen()
     first, second = opened.establish(listener), opened.establish(listener)
-    first.server.send(b"x")
+    first.endpoint.send(b"x")
     first.peer.expect(ACK, data=b"x")
     assert (first.peer.judged, second.peer.judged) == (3, 2)
 
@@ -224,12 +224,12 @@ def test_number_of_the_last_answer_judged_counts_over_all_connections(opened: Se
 def test_lie_is_told_by_number_whatever_the_connection(opened: Session, connection: int) -> None:
     listener = opened.listen()
     both = opened.establish(listener), opened.establish(listener)
-    opened.hub.mutation = Mutation("drop", 3)
-    both[connection].server.send(b"x")
+    opened.dispatcher.mutation = Mutation("drop", 3)
+    both[connection].endpoint.send(b"x")
     began = time.monotonic_ns()
     with pytest.raises(Mismatch, match="nothing in"):
         both[connection].peer.expect(ACK, data=b"x")
-    assert opened.hub.mutated
+    assert opened.dispatcher.mutated
     # nothing is gained by being patient with what was thrown away
     assert time.monotonic_ns() - began < opened.profile.patience_ns
 

@@ -44,7 +44,7 @@ def test_nothing_left_is_nothing_to_say(conversation: Connection, opened: Sessio
 
 
 def test_segment_that_nobody_mentioned_fails_the_scenario(conversation: Connection, opened: Session) -> None:
-    conversation.server.send(b"unasked")
+    conversation.endpoint.send(b"unasked")
     with pytest.raises(Mismatch) as raised:
         opened.finish()
     assert re.fullmatch(r"> nothing more   \(\d+: nothing more\)", raised.value.expected[0])
@@ -91,7 +91,7 @@ def test_events_of_two_connections_are_told_apart(opened: Session) -> None:
     listener = opened.listen()
     opened.establish(listener)
     second = opened.establish(listener)
-    second.server.send(b"x")
+    second.endpoint.send(b"x")
     second.peer.expect(ACK, data=b"x")
     segments = [event for event in opened.timeline if isinstance(event, Sent | Received)]
     assert {event.connection for event in segments if event.segment.data} == {2}
@@ -129,7 +129,7 @@ def test_failure_says_what_was_expected_seen_known_and_done(opened: Session) -> 
     shutdown_wr(server)
     peer.expect(FIN, seq=1, ack=1)
     peer.send(ACK, seq=1, ack=2)
-    opened.hub.mutation = Mutation("ack", opened.hub.answers + 1)
+    opened.dispatcher.mutation = Mutation("ack", opened.dispatcher.answers + 1)
     peer.send(FIN, seq=1, ack=2)
     with pytest.raises(Mismatch) as raised:
         peer.expect(ACK, seq=2, ack=2)
@@ -170,8 +170,8 @@ def test_time_is_split_by_part(conversation: Connection, opened: Session) -> Non
 
 
 def test_state_of_the_socket_stands_on_the_timeline(conversation: Connection, opened: Session) -> None:
-    if "sock_diag" in opened.insight.missing:
-        pytest.skip(opened.insight.missing["sock_diag"])
+    if "sock_diag" in opened.observer.missing:
+        pytest.skip(opened.observer.missing["sock_diag"])
     server, peer = conversation
     shutdown_wr(server)
     peer.expect(FIN, ack=1)

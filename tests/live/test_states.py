@@ -62,7 +62,7 @@ def test_numbers_are_those_the_kernel_answers_with(lab: Session, state: str, own
 @pytest.mark.parametrize(("state", "ownership"), [(s, h) for s, h in SYNCHRONIZED if h == OWNED and s != "TIME-WAIT"])
 def test_what_is_not_acknowledged_is_what_the_kernel_has_in_flight(lab: Session, state: str, ownership: str) -> None:
     _, peer = reach(lab, None, state, ownership)
-    seen = lab.insight.find(peer)
+    seen = lab.observer.find(peer.connection)
     assert seen is not None
     assert seen.info is not None
     assert NUMBERS[state].snd_nxt - NUMBERS[state].snd_una == seen.info.unacked

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness.live.calibration import calibrate
-from harness.live.two_kernels import KernelPair, PathSession
+from harness.live.two_kernels import KernelPair, TwoKernelSession
 from harness.tcp.timing import TimingProfile
 from netns import privilege
 
@@ -20,12 +20,12 @@ def profile() -> TimingProfile:
 
 
 @pytest.fixture
-def two_kernels(profile: TimingProfile) -> Iterator[PathSession]:
-    with PathSession(profile) as opened:
+def two_kernels(profile: TimingProfile) -> Iterator[TwoKernelSession]:
+    with TwoKernelSession(profile) as opened:
         yield opened
 
 
 @pytest.fixture
-def joined(two_kernels: PathSession) -> KernelPair:
+def joined(two_kernels: TwoKernelSession) -> KernelPair:
     """A connection of the two."""
     return two_kernels.connect(two_kernels.listen())

@@ -15,7 +15,7 @@ import pytest
 
 from harness.errors import FinwaitError, Unsupported
 from harness.live.endpoint import Endpoint
-from harness.live.two_kernels import KernelPair, PathSession
+from harness.live.two_kernels import KernelPair, TwoKernelSession
 from harness.path import process
 from harness.path.path import BadRules
 from harness.tcp.pattern import ANY
@@ -30,7 +30,7 @@ CHECKOUT = Path(__file__).parents[2]
 SHORT = Span(20 * MS, "SHORT")
 
 
-def _forwarded(session: PathSession) -> list[Forwarded]:
+def _forwarded(session: TwoKernelSession) -> list[Forwarded]:
     return [event for event in session.timeline if isinstance(event, Forwarded)]
 
 
@@ -39,7 +39,7 @@ def _send_and_close(endpoint: Endpoint, content: bytes) -> None:
     endpoint.close()
 
 
-def test_path_has_two_ends_and_no_address(two_kernels: PathSession) -> None:
+def test_path_has_two_ends_and_no_address(two_kernels: TwoKernelSession) -> None:
     lab = two_kernels.lab
     found = {}
     for name, namespace in (("client", lab.client), ("path", lab.path), ("server", lab.server)):
@@ -49,7 +49,7 @@ def test_path_has_two_ends_and_no_address(two_kernels: PathSession) -> None:
     assert found == {"client": ({CLIENT_END}, 1), "path": (set(PATH_ENDS), 0), "server": ({SERVER_END}, 1)}
 
 
-def test_every_segment_is_on_the_timeline_with_both_stamps(two_kernels: PathSession, joined: KernelPair) -> None:
+def test_every_segment_is_on_the_timeline_with_both_stamps(two_kernels: TwoKernelSession, joined: KernelPair) -> None:
     joined.client.send(b"hello")
     joined.path.expect(ACK, from_="client", seq=1, ack=1, data=b"hello")
     joined.path.expect(ACK, from_="server", seq=1, ack=6)
@@ -65,7 +65,7 @@ def test_every_segment_is_on_the_timeline_with_both_stamps(two_kernels: PathSess
     assert all(len(event.left) == 1 and 0 <= event.left[0] - event.at < 50 * MS for event in events)
 
 
-def test_megabytes_get_through_whole(two_kernels: PathSession, joined: KernelPair) -> None:
+def test_megabytes_get_through_whole(two_kernels: TwoKernelSession, joined: KernelPair) -> None:
     content = os.urandom(3_000_000)
     joined.path.allow_rest()
     sender = threading.Thread(target=_send_and_close, args=(joined.server, content))
@@ -79,7 +79,7 @@ def test_megabytes_get_through_whole(two_kernels: PathSession, joined: KernelPai
     assert sum(len(event.segment.data) for event in _forwarded(two_kernels) if event.left) >= len(content)
 
 
-def test_delayed_segment_leaves_after_its_time(two_kernels: PathSession, joined: KernelPair) -> None:
+def test_delayed_segment_leaves_after_its_time(two_kernels: TwoKernelSession, joined: KernelPair) -> None:
     joined.path.delay(ACK, by=SHORT, from_="client", length=ANY)
     joined.client.send(b"late")
     assert joined.server.receive() == b"late"
@@ -90,7 +90,7 @@ def test_delayed_segment_leaves_after_its_time(two_kernels: PathSession, joined:
     assert late.rule == "delay by 20 ms . *(*) from the client"
 
 
-def test_corrupted_segment_is_refused_and_sent_again(two_kernels: PathSession, joined: KernelPair) -> None:
+def test_corrupted_segment_is_refused_and_sent_again(two_kernels: TwoKernelSession, joined: KernelPair) -> None:
     joined.path.corrupt(ACK, from_="client", seq=1, length=4)
     joined.client.send(b"data")
     joined.path.expect(ACK, from_="client", seq=1, ack=1, data=b"data")
@@ -100,7 +100,7 @@ def test_corrupted_segment_is_refused_and_sent_again(two_kernels: PathSession, j
     assert two_kernels.account().counters["TcpInCsumErrors"] == 1
 
 
-def test_duplicated_segment_arrives_twice(two_kernels: PathSession, joined: KernelPair) -> None:
+def test_duplicated_segment_arrives_twice(two_kernels: TwoKernelSession, joined: KernelPair) -> None:
     joined.path.duplicate(ACK, from_="client", length=4)
     joined.path.allow_rest()
     joined.client.send(b"data")
@@ -110,7 +110,7 @@ def test_duplicated_segment_arrives_twice(two_kernels: PathSession, joined: Kern
     assert joined.server.receive() == b"data"
 
 
-def test_whole_way_is_late_by_netem_or_by_a_rule_of_its_own(two_kernels: PathSession) -> None:
+def test_whole_way_is_late_by_netem_or_by_a_rule_of_its_own(two_kernels: TwoKernelSession) -> None:
     two_kernels.path.impair(from_="client", delay=SHORT)
     two_kernels.path.allow_rest()
     listener = two_kernels.listen()
@@ -124,7 +124,7 @@ def test_whole_way_is_late_by_netem_or_by_a_rule_of_its_own(two_kernels: PathSes
     assert all(event.left[0] - event.at >= SHORT.ns for event in late)
 
 
-def test_without_netem_one_impairment_at_a_time(two_kernels: PathSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_netem_one_impairment_at_a_time(two_kernels: TwoKernelSession, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise Unsupported("this kernel has no netem")
 
@@ -137,7 +137,7 @@ def test_without_netem_one_impairment_at_a_time(two_kernels: PathSession, monkey
         two_kernels.path.impair(from_="server", loss=0.5, delay=SHORT)
 
 
-def test_reordering_loses_nothing(two_kernels: PathSession, joined: KernelPair) -> None:
+def test_reordering_loses_nothing(two_kernels: TwoKernelSession, joined: KernelPair) -> None:
     content = os.urandom(200_000)
     joined.path.allow_rest()
     joined.path.reorder(from_="server", seed=1, chance=0.3)
@@ -150,13 +150,13 @@ def test_reordering_loses_nothing(two_kernels: PathSession, joined: KernelPair) 
     assert sum(event.fate == "reordered" for event in _forwarded(two_kernels)) > 0
 
 
-def test_what_no_expectation_mentioned_fails(two_kernels: PathSession, joined: KernelPair) -> None:
+def test_what_no_expectation_mentioned_fails(two_kernels: TwoKernelSession, joined: KernelPair) -> None:
     joined.client.close()
     with pytest.raises(Mismatch, match=r"< F\. 1:1"):
         two_kernels.finish()
 
 
-def test_hold_that_is_never_released_is_told(two_kernels: PathSession, joined: KernelPair) -> None:
+def test_hold_that_is_never_released_is_told(two_kernels: TwoKernelSession, joined: KernelPair) -> None:
     joined.path.hold(FIN, from_="client").until(ACK, seq=99)
     joined.client.close()
     joined.path.expect(FIN, from_="client", seq=1)
@@ -164,7 +164,7 @@ def test_hold_that_is_never_released_is_told(two_kernels: PathSession, joined: K
         two_kernels.finish()
 
 
-def test_complaints_stand_in_the_text_of_a_failure(two_kernels: PathSession, joined: KernelPair) -> None:
+def test_complaints_stand_in_the_text_of_a_failure(two_kernels: TwoKernelSession, joined: KernelPair) -> None:
     joined.path.drop(FIN, from_="server")
     with pytest.raises(Mismatch) as caught:
         joined.path.expect(FIN, from_="server", within=SHORT)
@@ -183,19 +183,19 @@ def test_complaints_stand_in_the_text_of_a_failure(two_kernels: PathSession, joi
         ("path.limit(from_='client', bytes_per_second=0)", "1 byte at least"),
     ],
 )
-def test_rule_that_says_nothing_is_refused(two_kernels: PathSession, call: str, complaint: str) -> None:
+def test_rule_that_says_nothing_is_refused(two_kernels: TwoKernelSession, call: str, complaint: str) -> None:
     with pytest.raises(FinwaitError, match=complaint):
         eval(call, {"path": two_kernels.path, "FIN": FIN})
 
 
-def test_forwarder_that_was_killed_is_told(two_kernels: PathSession) -> None:
+def test_forwarder_that_was_killed_is_told(two_kernels: TwoKernelSession) -> None:
     forwarder = two_kernels.path.forwarder
     os.kill(forwarder.pid, signal.SIGKILL)
     with pytest.raises(FinwaitError, match="ended with status -9; it was killed"):
         two_kernels.path.settle()
 
 
-def test_forwarder_serves_one_lab_after_the_other(two_kernels: PathSession, joined: KernelPair) -> None:
+def test_forwarder_serves_one_lab_after_the_other(two_kernels: TwoKernelSession, joined: KernelPair) -> None:
     pid = two_kernels.path.forwarder.pid
     joined.path.allow_rest()
     two_kernels.finish()
@@ -206,11 +206,11 @@ def test_forwarder_serves_one_lab_after_the_other(two_kernels: PathSession, join
 
 HOLD_A_PATH = """
 import signal
-from harness.live.two_kernels import PathSession
+from harness.live.two_kernels import TwoKernelSession
 from harness.tcp.timing import TimingProfile
 from netns import privilege
 privilege.ensure()
-with PathSession(TimingProfile()) as session:
+with TwoKernelSession(TimingProfile()) as session:
     session.connect(session.listen())
     print(session.path.forwarder.pid, flush=True)
     signal.pause()

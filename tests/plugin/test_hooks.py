@@ -303,7 +303,7 @@ def test_unknown_deviation_fails_also_among_known_ones(run: RunScenarios) -> Non
 
 
 def test_segment_that_a_scenario_never_mentioned_fails_it(run: RunScenarios) -> None:
-    ran = run("def test_silent(established):\n    established.server.send(b'x')\n")
+    ran = run("def test_silent(established):\n    established.endpoint.send(b'x')\n")
     assert ran.outcomes == {"test_silent": "deviates"}
     assert "expected  > nothing more" in ran.output
 

@@ -1,0 +1,109 @@
+"""What a scenario works with, whoever is at the other end of the connection: a crafted peer or a second kernel."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from harness.live.endpoint import Endpoint
+from harness.probes.observer import Observer
+from harness.probes.tracepoints import Tracer
+from harness.tcp.timing import TimingProfile
+from harness.tcp.verdict import Mismatch, Reply
+from harness.trace.events import Frame, Timeline, so_far
+from harness.trace.stopwatch import Stopwatch
+from netns.lab import Lab, PathLab
+
+SERVICE_PORT = 8080
+"""The port that servers of a scenario listen on unless told otherwise."""
+
+
+class Account(NamedTuple):
+    """What the run folder keeps of a scenario beside its timeline.
+
+    Args:
+        frames: for a capture, in the order of their time.
+        replies: the last of each peer's that tells something.
+        choices: what the kernel chose where alternatives were declared, a peer after the other.
+        judged: the number of the last segment that an expectation took.
+        mutated: whether one was mutated before it was judged.
+        counters: what the kernel's TCP counters grew by; over both kernels where there are two.
+    """
+
+    frames: list[Frame]
+    replies: list[Reply]
+    choices: list[str]
+    judged: int
+    mutated: bool
+    counters: dict[str, int]
+
+
+class BaseSession:
+    """One scenario's lab with all that is in it, of either topology; a context manager.
+
+    Args:
+        profile: the tolerances.
+        version: IP version, 4 or 6.
+        tracer: listens to the kernel's tracepoints for the whole process, or None.
+    """
+
+    lab: Lab | PathLab
+
+    def __init__(self, profile: TimingProfile, version: int, tracer: Tracer | None) -> None:
+        self.profile = profile
+        self.version = version
+        self.timeline = Timeline()
+        self.stopwatch = Stopwatch()
+        self.endpoints: list[Endpoint] = []
+        self.observers: tuple[Observer, ...] = ()
+        self._tracer = tracer
+        self._stack = ExitStack()
+
+    def __exit__(self, *_: object) -> None:
+        ends = [*self._before_closing(), *(endpoint.let_go for endpoint in self.endpoints)]
+        with self._stack as ending:
+            for end in reversed(ends):  # one that fails keeps none of the others from being let go
+                ending.callback(end)
+
+    def _before_closing(self) -> Iterable[Callable[[], None]]:
+        """What makes the kernel forget its connections, so that no orphan outlives the lab."""
+        return ()
+
+    def _after_step(self) -> None:
+        with self.stopwatch.part("probe"):
+            for observer in self.observers:
+                observer.look()
+
+    def finish(self) -> None:
+        """Nothing may be left that the scenario did not mention.
+
+        Raises:
+            Mismatch: something was.
+        """
+        raise NotImplementedError
+
+    # -- what the recorder asks for
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Probes that this machine has not, with the reason."""
+        return dict(self.observers[-1].missing)
+
+    def account(self) -> Account:
+        """What the run folder keeps of the scenario beside its timeline."""
+        with self.stopwatch.part("probe"):
+            grown = Counter[str]()
+            for observer in self.observers:
+                observer.collect()
+                grown.update(observer.growth())
+        return self._account(dict(grown))
+
+    def _account(self, grown: dict[str, int]) -> Account:
+        raise NotImplementedError
+
+    def explain(self, mismatch: Mismatch) -> None:
+        """Put into a failure what the kernel knew and what went before."""
+        mismatch.kernel = tuple(line for observer in self.observers for line in observer.summary())
+        mismatch.so_far = tuple(so_far(self.timeline))

@@ -1,0 +1,209 @@
+"""Asks the probes of one kernel after each step and says what it knew; the wire alone decides."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import NamedTuple, Self
+
+import msgspec
+
+from harness.errors import Unsupported
+from harness.probes import counters, sockets
+from harness.probes.counters import Counters, Snapshot
+from harness.probes.sockets import Address, Diag, SocketState
+from harness.probes.tracepoints import Tracer
+from harness.tcp.timing import format_ms
+from harness.trace.events import Probed, Timeline
+from netns.enter import Namespace
+
+# Every connection has these, so they tell nothing about one.
+COMMON = ("InSegs", "OutSegs", "Opens", "Octets", "Pkts", "InReceives", "InDelivers", "OutRequests", "OutTransmits")
+
+
+class Link(NamedTuple):
+    """A connection to look at.
+
+    Args:
+        number: on the timeline.
+        version: of IP.
+        local: the end of the kernel that is looked at.
+        remote: the other end.
+        isn: gives the kernel's initial sequence number, None while it is not known.
+    """
+
+    number: int
+    version: int
+    local: Address
+    remote: Address
+    isn: Callable[[], int | None] = lambda: None
+
+
+class Probes:
+    """What shows a kernel's sockets and counters, for one session or for many; a context manager.
+
+    Args:
+        namespace: the kernel's end.
+
+    ``missing`` names what this machine has not, by probe, with the reason.
+    """
+
+    def __init__(self, namespace: Namespace) -> None:
+        self.missing: dict[str, str] = {}
+        self.diag: Diag | None = None
+        self._namespace = namespace
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening:
+            self.counters = opening.enter_context(Counters(self._namespace))
+            try:
+                self.diag = opening.enter_context(sockets.open_diag(self._namespace))
+            except Unsupported as error:
+                self.missing["sock_diag"] = str(error)
+            self._stack = opening.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+
+class Observer:
+    """What the probes see of one kernel during one session; a context manager.
+
+    What is missing on a machine is named in ``missing``, by probe, and is never an error.
+
+    Args:
+        probes: open ones.
+        timeline: where it is recorded.
+        tracer: the process's; None where tracepoints are not wanted.
+        side: ``client`` or ``server`` where both ends are kernels.
+    """
+
+    def __init__(self, probes: Probes, timeline: Timeline, tracer: Tracer | None = None, side: str = "") -> None:
+        self.missing: dict[str, str] = dict(probes.missing)
+        self._probes = probes
+        self._timeline = timeline
+        self._tracer = tracer
+        self._side = side
+        self._links: dict[int, Link] = {}
+        self._before: Snapshot = ()
+        self._end: Snapshot | None = None
+        self._states: dict[int, SocketState | None] = {}
+        self._traced_up_to = time.time_ns()
+
+    def __enter__(self) -> Self:
+        if self._tracer is None:
+            self.missing["tracepoints"] = "no tracepoints: not asked for"
+        elif reason := self._tracer.unavailable():
+            self.missing["tracepoints"] = reason
+            self._tracer = None
+        else:
+            self._tracer.begin()
+        self._before = self._probes.counters.read()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end = self._probes.counters.read()
+
+    def watch(self, link: Link) -> None:
+        """Look at a connection from now on."""
+        self._links[link.number] = link
+
+    def look(self) -> None:
+        """Record the states of the connections' sockets where they changed."""
+        if self._probes.diag is not None:
+            for number in self._links:
+                self.find(number)
+
+    def find(self, number: int, *, listening: bool = False) -> SocketState | None:
+        """A connection's socket now, or the listener on its port of the kernel; None when there is none.
+
+        Raises:
+            Unsupported: sock_diag shows nothing on this machine.
+        """
+        if self._probes.diag is None:
+            raise Unsupported("no sock_diag, which tells the state of a connection", why=self.missing["sock_diag"])
+        link = self._links[number]
+        now = sockets.look(self._probes.diag, link.version, link.local, None if listening else link.remote)
+        if not listening:
+            if shown(now) != shown(self._states.get(number)):
+                state = now.state if now else "CLOSED"
+                self._timeline.add(Probed(time.time_ns(), "sock_diag", shown(now), state, number, self._side))
+            self._states[number] = now
+        return now
+
+    def listing(self) -> list[SocketState]:
+        """Every TCP socket of the kernel's end, mini-sockets included.
+
+        Raises:
+            Unsupported: sock_diag shows nothing on this machine.
+        """
+        if self._probes.diag is None:
+            raise Unsupported("no sock_diag, which lists sockets", why=self.missing["sock_diag"])
+        return sockets.listing(self._probes.diag)
+
+    def left_behind(self) -> str:
+        """The first connection that the kernel still has a socket for, in a few words; empty where it has none.
+
+        Without sock_diag it is taken that something is left: nothing shows the contrary.
+        """
+        if self._probes.diag is None:
+            return self.missing["sock_diag"]
+        left = ((number, found) for number in self._links if (found := self.find(number)) is not None)
+        return next((f"connection {number} is left: {shown(found)}" for number, found in left), "")
+
+    def collect(self) -> None:
+        """Put what the tracepoints saw since the last time onto the timeline."""
+        if self._tracer is None:
+            return
+        now = time.time_ns()
+        for link in self._links.values():
+            seen = self._tracer.collect(
+                link.local, link.remote, self._traced_up_to, now, origin=link.isn(), connection=link.number
+            )
+            for event in seen:
+                self._timeline.add(msgspec.structs.replace(event, side=self._side) if self._side else event)
+        self._traced_up_to = now + 1
+
+    def growth(self) -> dict[str, int]:
+        """What the kernel's TCP counters grew by since the session began, up to now or up to its end."""
+        return counters.growth(self._before, self._end or self._probes.counters.read())
+
+    def summary(self) -> list[str]:
+        """Lines on what the kernel knew: how the states went, drops, where the socket is now, telling counters."""
+        self.collect()
+        probed = [event for event in self._timeline if isinstance(event, Probed) and event.side == self._side]
+        lines = []
+        for connection, state in self._states.items():
+            of_this = [event for event in probed if event.connection == connection]
+            lines += state_changes(of_this)
+            lines += [
+                f"{event.text} at +{format_ms(event.at - of_this[0].at)}" for event in of_this if "drop" in event.text
+            ]
+            lines.append(f"now {shown(state)}")
+        telling = [
+            f"{name} +{count}" for name, count in self.growth().items() if not any(word in name for word in COMMON)
+        ]
+        told = [*lines, "; ".join(telling) or "no counter tells anything"]
+        return [f"{self._side}: {line}" for line in told] if self._side else told
+
+
+def state_changes(probed: list[Probed]) -> list[str]:
+    """How the states went, one line a change."""
+    stated = [event for event in probed if event.state]
+    return [
+        f"{old.state} -> {new.state} by +{format_ms(new.at - stated[0].at)}"
+        for old, new in itertools.pairwise(stated)
+        if old.state != new.state
+    ]
+
+
+def shown(state: SocketState | None) -> str:
+    """A socket in a few words."""
+    if state is None:
+        return "no socket"
+    holder = "mini-socket" if state.mini else "owned by its process" if state.owned else "held by no process"
+    return f"{state.state}, {holder}"
