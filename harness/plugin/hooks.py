@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from harness.probes.tracepoints import Tracer
 from harness.tcp.mutation import MutationChoice
 from harness.tcp.timing import TimingProfile
 from harness.tcp.verdict import Mismatch, Outcome
-from harness.trace.folder import RUN, RunFolder, default_parent, hand_back_caches
+from harness.trace.folder import CHECKOUT, RUN, RunFolder, default_parent, hand_back_caches
 from harness.trace.records import Result, RunRecord
 from harness.trace.runs import load
 from netns import privilege
@@ -54,6 +55,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "scenario: what becomes of it is recorded, though it opens no session of ours")
     if config.option.help or config.option.collectonly:
         return
+    if os.environ.get("SUDO_UID"):
+        sys.dont_write_bytecode = True  # beside a scenario outside of the checkout it would stay root's
     try:
         if not hasattr(config, "workerinput"):
             privilege.ensure()
@@ -268,13 +271,14 @@ class Runner:
         """Status 2 when something other than the kernel was at fault; no empty run folder."""
         if self._tracer is not None:
             self._tracer.__exit__(None, None, None)
+        imported = [getattr(module, "__file__", None) for module in [*sys.modules.values()]]
+        hand_back_caches(CHECKOUT, [Path(one) for one in imported if one])
         if self.worker:
             return
         if self.misused:
             session.exitstatus = 2
         if not (self.folder.path / RUN).exists():
             shutil.rmtree(self.folder.path)
-        hand_back_caches(self.config.rootpath)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say how the kernel did, and where the evidence is."""

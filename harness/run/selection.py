@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_FILES = ("--baseline", "--mutations", "--mutate-after")
-_TAKE_A_VALUE = frozenset(
-    (
-        *_FILES,
-        *("--run-dir", "--run-name", "--captures", "--timing", "--kernel-name", "--mutate-answer"),
-        *("-k", "-m", "-p", "-c", "-o", "-r", "-W", "-n", "--config-file", "--rootdir", "--override-ini", "--basetemp"),
-        *("--tb", "--color", "--capture", "--maxfail", "--durations", "--durations-min", "--verbosity"),
-        *("--report-chars", "--show-capture", "--junit-xml", "--junitxml", "--junit-prefix", "--pythonwarnings"),
-        *("--ignore", "--ignore-glob", "--deselect", "--confcutdir", "--import-mode", "--assert", "--log-level"),
-        *("--log-cli-level", "--log-file", "--log-file-level", "--numprocesses", "--maxprocesses", "--dist"),
-        *("--hypothesis-profile", "--hypothesis-seed", "--hypothesis-verbosity"),
-    )
-)
-"""The options, of pytest, of the plugins that finwait installs and of its own, behind which a value may stand."""
+import pytest
+from _pytest.config import get_config
+
+from harness.errors import FinwaitError
+
+_PLUGIN = ("-p", "harness.plugin.hooks")
+_FILES = ("baseline", "mutations", "mutate_after")
+"""Those options of ours that name what is read, as pytest's parser calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,46 +30,55 @@ class Selection:
     outside: tuple[Path, ...]
 
 
+class _Given(str):
+    """An argument as it was given: the parser hands on the very object, so that equal ones are told apart."""
+
+    __slots__ = ()
+
+
 def select(given: Sequence[str], checkout: Path) -> Selection:
     """Complete what a user gives pytest: paths count from the user's folder, and all scenarios are the default.
 
-    Ids of scenarios count from the checkout, or from the folder that all those outside of it have in common.
+    Ids of scenarios count from the checkout, or from the folder that all those outside of it have in common, unless
+    that is ``/``.
+
+    Raises:
+        FinwaitError: pytest does not take the arguments.
     """
-    arguments: list[str] = []
+    arguments = [*map(_Given, given)]
+    found = _parsed(arguments)
+    positional = {id(one) for one in found["file_or_dir"]}
+    completed: list[str] = []
     scenarios: list[Path] = []
-    files: list[Path] = []
-    named = False
-    for option, value in _sorted_out(given):
-        file, separator, rest = value.partition("::")
-        wanted = not option or option in _FILES
-        if wanted and file and Path(file).exists():
-            (files if option else scenarios).append(Path(file).resolve())
-            value = f"{Path(file).resolve()}{separator}{rest}"  # noqa: PLW2901
-        named |= not option
-        arguments += [f"{option}={value}"] if option in _FILES and value else filter(None, (option, value))
-    if not named:
-        arguments.append(str(checkout / "scenarios"))
+    for one in arguments:
+        file, separator, rest = one.partition("::")
+        if id(one) in positional and file and Path(file).exists():
+            scenarios.append(Path(file).resolve())
+            completed.append(f"{scenarios[-1]}{separator}{rest}")
+        else:
+            completed.append(one)
+    if not positional:
+        completed.insert(0, str(checkout / "scenarios"))
+    files = {name: Path(str(found[name])) for name in _FILES if found[name]}
+    read = {name: path.resolve() for name, path in files.items() if path.exists()}
     outside = tuple(path for path in scenarios if not path.is_relative_to(checkout))
     folders = [path if path.is_dir() else path.parent for path in outside]
     root = Path(os.path.commonpath(folders)) if outside else checkout
-    settings = ("-p", "harness.plugin.hooks", f"--rootdir={root}", f"--config-file={checkout / 'pyproject.toml'}")
-    also_read = (path for path in files if not path.is_relative_to(checkout))
-    return Selection((*settings, *arguments), (*outside, *also_read))
+    settings = (f"--rootdir={root if root != Path('/') else checkout}", f"--config-file={checkout / 'pyproject.toml'}")
+    again = (f"--{name.replace('_', '-')}={path}" for name, path in read.items())  # the last of an option counts
+    end = completed.index("--") if "--" in completed else len(completed)
+    also_read = (path for path in read.values() if not path.is_relative_to(checkout))
+    return Selection((*_PLUGIN, *settings, *completed[:end], *again, *completed[end:]), (*outside, *also_read))
 
 
-def _sorted_out(given: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Each option with its value, if it has one; what names scenarios is a value without an option."""
-    waiting = ""
-    for argument in given:
-        option, equals, value = argument.partition("=")
-        if waiting:
-            yield waiting, argument
-            waiting = ""
-        elif argument in _TAKE_A_VALUE:
-            waiting = argument
-        elif equals and option in _FILES:
-            yield option, value
-        else:
-            yield (argument, "") if argument.startswith("-") else ("", argument)
-    if waiting:
-        yield waiting, ""
+def _parsed(arguments: list[_Given]) -> dict[str, list[str]]:
+    """The arguments as pytest's own parser takes them, with its plugins' options and ours."""
+    config = get_config([*_PLUGIN, *arguments])
+    try:
+        config.pluginmanager.consider_preparse([*_PLUGIN, *arguments], exclude_only=False)
+        config.pluginmanager.load_setuptools_entrypoints("pytest11")
+        return vars(config._parser.parse_known_args(arguments))
+    except pytest.UsageError as error:
+        raise FinwaitError(str(error).rpartition("error: ")[2].partition("\n")[0], hint="finwait run --help") from error
+    finally:
+        config._ensure_unconfigure()

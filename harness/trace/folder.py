@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,9 @@ import msgspec
 from harness.errors import FinwaitError
 from harness.trace.records import Result, RunRecord, TimelineRecord
 from netns.enter import in_user_namespace
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+"""The folder that the harness lies in."""
 
 RESULTS = "results.jsonl"
 RUN = "run.json"
@@ -26,14 +30,25 @@ def hand_back(path: Path) -> None:
         os.chown(path, int(user), int(group), follow_symlinks=False)
 
 
-def hand_back_caches(root: Path) -> None:
-    """The same for what Python and pytest keep below the folder that pytest was started for."""
-    if not os.environ.get("SUDO_UID"):
+def hand_back_caches(checkout: Path, modules: Iterable[Path]) -> None:
+    """The same for what Python and pytest keep in a checkout of the caller's of what this process imported.
+
+    Args:
+        checkout: nothing outside of it is touched.
+        modules: the files that were imported, wherever they lie.
+    """
+    user = os.environ.get("SUDO_UID")
+    if not user or str(checkout.stat().st_uid) != user:
         return
-    for cache in (*root.glob(".pytest_cache"), *root.glob("[!.]*/**/__pycache__")):
-        for path in (cache, *cache.rglob("*")):
-            if path.exists():  # another process may renew a file
-                hand_back(path)
+    ours = {path for path in modules if path.is_relative_to(checkout)}
+    kept = [checkout / ".pytest_cache", *(checkout / ".pytest_cache").rglob("*")]
+    for folder in {path.parent / "__pycache__" for path in ours}:
+        stems = {path.stem for path in ours if path.parent == folder.parent}
+        kept += [folder, *(file for file in folder.glob("*.pyc") if file.name.partition(".")[0] in stems)]
+    for path in kept:
+        # resolved, a link leads to where nothing is to be touched; another process may renew a file
+        if path.exists() and path.resolve().is_relative_to(checkout) and path.lstat().st_uid == 0:
+            hand_back(path)
 
 
 def new_name(prefix: str = "") -> str:
@@ -139,4 +154,4 @@ class RunFolder:
 
 def default_parent() -> Path:
     """Where run folders go unless told otherwise: beside the harness, also for scenarios that lie elsewhere."""
-    return Path(__file__).resolve().parents[2] / "reports" / "runs"
+    return CHECKOUT / "reports" / "runs"

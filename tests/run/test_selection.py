@@ -1,0 +1,59 @@
+"""What of a command line names scenarios: pytest's own parser says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import FinwaitError
+from harness.run.selection import select
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    "given", [["--durations", "5"], ["--maxfail", "1", "-k", "scenarios"], ["--durations-min", "5", "--tb=no"]]
+)
+def test_value_of_any_option_is_no_path(given: list[str]) -> None:
+    arguments = select(given, CHECKOUT).arguments
+    assert arguments[-len(given) :] == tuple(given)
+    assert str(CHECKOUT / "scenarios") in arguments
+
+
+def test_option_of_a_plugin_that_is_asked_for_takes_its_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "slow_plugin.py").write_text("def pytest_addoption(parser):\n    parser.addoption('--timeout')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    given = ("-p", "slow_plugin", "--timeout", "5")
+    arguments = select(given, CHECKOUT).arguments
+    assert str(CHECKOUT / "scenarios") in arguments
+    assert arguments[-4:] == given
+
+
+def test_value_that_is_a_path_too_stays_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "closing").mkdir()
+    monkeypatch.chdir(tmp_path)
+    selection = select(["-k", "closing", "closing"], CHECKOUT)
+    assert selection.arguments[-3:] == ("-k", "closing", str(tmp_path / "closing"))
+    assert selection.outside == (tmp_path / "closing",)
+
+
+def test_file_that_an_option_names_counts_from_the_user_s_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "known.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    selection = select(["--baseline", "known.toml"], CHECKOUT)
+    assert selection.arguments[-1] == f"--baseline={tmp_path / 'known.toml'}"
+    assert selection.outside == (tmp_path / "known.toml",)
+
+
+def test_what_has_nothing_in_common_has_not_the_whole_machine_as_its_root() -> None:
+    selection = select(["/etc", "/usr"], CHECKOUT)
+    assert f"--rootdir={CHECKOUT}" in selection.arguments
+    assert selection.outside == (Path("/etc"), Path("/usr"))
+
+
+def test_what_pytest_does_not_take_is_one_line_of_its_own() -> None:
+    with pytest.raises(FinwaitError, match=r"^argument -k: expected one argument; try: "):
+        select(["-k"], CHECKOUT)
