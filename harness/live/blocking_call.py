@@ -9,7 +9,7 @@ from collections.abc import Callable
 from harness.errors import FinwaitError
 from harness.live.endpoint import DEADLINE_SECONDS, Endpoint
 from harness.live.session import Session
-from harness.live.syscalls import errno_of
+from harness.live.syscalls import errno_of, ports_of
 from harness.trace.events import Called
 
 
@@ -64,6 +64,14 @@ class BlockingCall:
             raise FinwaitError(f"{self._name} is not back after {2 * DEADLINE_SECONDS:.0f} s")
         step = self._session.timeline.step(self._name)
         shown = self.error or (f"{len(self.result)} bytes" if isinstance(self.result, bytes) else str(self.result))
-        event = Called(self.began, self.ended, self._name, shown, step, self._endpoint.connection)
+        event = Called(
+            self.began,
+            self.ended,
+            self._name,
+            shown,
+            step,
+            self._endpoint.connection,
+            ports=ports_of(self._endpoint.socket),
+        )
         self._session.timeline.add(event)
         return self.result

@@ -118,7 +118,7 @@ class Dispatcher:
         """Take all that the kernel sent up to now: ask a marker and wait for its answer; ns it took, as stamped.
 
         Raises:
-            FinwaitError: the kernel does not answer.
+            FinwaitError: the kernel does not answer, or the capture overflowed.
         """
         self.wire.send([self.marker.request])
         return self.await_marker()
@@ -133,5 +133,6 @@ class Dispatcher:
                     why="it hangs, or the machine does not get to it",
                     hint="finwait doctor",
                 )
+        self.wire.check()
         asked = next(f for f in self.wire.frames[first:] if f.outgoing and f.data == self.marker.request)
         return self.wire.frames[-1].at - asked.at

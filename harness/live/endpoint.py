@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 from harness.errors import FinwaitError, Unsupported
-from harness.live.syscalls import connect_to_nobody, errno_name
+from harness.live.syscalls import connect_to_nobody, errno_name, ports_of
 from harness.live.sysctl_changes import SysctlChanges
 from harness.tcp import socket_options
 from harness.tcp.timing import MS, Span
@@ -60,18 +60,18 @@ class Endpoint:
         self._after_step = after_step
 
     def _call(self, name: str, function: Callable[[], T], show: Callable[[T], str] = lambda _: "0") -> T:
-        at = time.time_ns()
+        ports, at = ports_of(self.socket), time.time_ns()
         try:
             result = function()
         except OSError as error:
-            self._record(at, name, errno_name(error))
+            self._record(at, name, errno_name(error), ports)
             raise
-        self._record(at, name, show(result))
+        self._record(at, name, show(result), ports)
         return result
 
-    def _record(self, at: int, name: str, result: str) -> None:
+    def _record(self, at: int, name: str, result: str, ports: tuple[int, int]) -> None:
         step = self._timeline.step(name)
-        self._timeline.add(Called(at, time.time_ns(), name, result, step, self.connection, self.side))
+        self._timeline.add(Called(at, time.time_ns(), name, result, step, self.connection, self.side, ports))
         self._after_step()
 
     def bind(self, host: str, port: int) -> None:

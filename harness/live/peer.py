@@ -61,7 +61,7 @@ class Peer(Sender):
         if stamp is not None:
             if self.kernel.timestamp is None:
                 self.kernel.timestamp = stamp.values[0]
-            self.craft.echo = (stamp.values[0] - self.kernel.timestamp) % 2**32
+            self.echo = (stamp.values[0] - self.kernel.timestamp) % 2**32
         if segment.flags & ACK:
             self._last_ack = segment.ack
         relative = to_relative(segment, self.kernel, self.own)
@@ -162,6 +162,7 @@ class Peer(Sender):
             with self._hub.stopwatch.part("kernel"):
                 arrived = self._hub.pump(began + wait - time.monotonic_ns())
             if not arrived and not self._inbox:
+                self._hub.wire.check()
                 raise expectation.missing(wait)
         return self._judge(expectation, arrival, step)
 
@@ -182,6 +183,7 @@ class Peer(Sender):
                     arrival.event.segment, arrival.at - cause.start, arrival.at - cause.end, self._hub.profile
                 )
             except Mismatch:
+                self._hub.wire.check()
                 self._settle(arrival, f"{step}: not as expected")
                 raise
             self._settle(arrival, f"{step}: {name}" if name else step)
@@ -205,13 +207,20 @@ class Peer(Sender):
     def _cause(self, at: int) -> Cause:
         """The last thing before ``at`` that an answer could be to: a segment sent, a call, or the answer before.
 
-        A call's answer may come while the call still runs, so it has a start and an end.
+        A call's answer may come while the call still runs, so it has a start and an end. It is made on the connection's
+        own socket, or on the listener that it came from.
         """
         causes = [Cause(moment, moment) for moment in (self._last_sent, self._last_judged) if moment <= at]
         causes += [
-            Cause(call.at, call.end) for call in self._hub.timeline if isinstance(call, Called) and call.at <= at
+            Cause(call.at, call.end)
+            for call in self._hub.timeline
+            if isinstance(call, Called) and call.at <= at and self._is_about(call)
         ]
         return max(causes, default=Cause(at, at))
+
+    def _is_about(self, call: Called) -> bool:
+        own, other = call.ports
+        return own in (0, self.flow.kernel_port) and other in (0, self.flow.peer_port)
 
     @property
     def judged_header(self) -> IpHeader:

@@ -53,7 +53,7 @@ def establish_from_afar(
     peer = session.new_peer(listener.port)
     offered = peer.send(SYN, seq=0, options=session.syn_options if options is None else options)
     peer.expect(SYN, seq=0, ack=1)
-    peer.craft.timestamps = offered.option("TS") is not None
+    peer.timestamps = offered.option("TS") is not None
     wait(peer, round_trip)
     peer.send(ACK, seq=1, ack=1)
     return Connection(listener.accept(peer.connection), peer)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import Unpack
+from typing import TypedDict, Unpack
 
-from harness.live.craft import Craft, HeaderFields
 from harness.live.dispatcher import Dispatcher
 from harness.tcp.ip import Envelope
+from harness.tcp.options import Option, parse_options
 from harness.tcp.relative import FirstNumbers, to_relative, to_wire
-from harness.tcp.segment import Flags, Segment, check_range
+from harness.tcp.segment import ACK, SPACE, SYN, Flags, Segment, before, check_range
+from harness.tcp.timing import MS
 from harness.trace.events import Probed, Sent
 from harness.wire import icmp
 from harness.wire.frames import Encoder, Flow
@@ -19,8 +20,24 @@ INITIAL_SEQUENCE_NUMBER = 1_000_000_000
 """Where a peer's sequence numbers start unless a scenario says otherwise."""
 
 
+class HeaderFields(TypedDict, total=False):
+    """What else a segment to be sent may be given; see ``Segment``. Options in packetdrill's notation."""
+
+    data: bytes
+    window: int
+    options: str
+    urgent: int
+    checksum: int
+    data_offset: int
+    reserved: int
+    raw_options: bytes
+
+
 class Sender:
     """What a connection of the peer's sends.
+
+    ``window`` (0 to 65535) stands in every segment that is given none, and with ``timestamps`` so do timestamps, which
+    echo the kernel's last one, ``echo``.
 
     Args:
         hub: the lab's wire and what hangs on it.
@@ -34,7 +51,11 @@ class Sender:
         self.connection = connection
         self.own = FirstNumbers(check_range("isn", isn, 32), crafted=True)
         self.kernel = FirstNumbers()
-        self.craft = Craft()
+        self.timestamps = False
+        self.window = 65535
+        self.echo = 0
+        self._clock_began = time.monotonic_ns()  # when the timestamp clock stood at 0
+        self._clock_runs = False
         self._hub = hub
         self._encoder = Encoder(hub.plan, flow)
         self._waiting: deque[str] = deque()
@@ -53,9 +74,37 @@ class Sender:
         Raises:
             FinwaitError: a number does not fit its field, or an unknown option.
         """
-        made = self.craft.make(flags, seq, ack, fields)
+        given = dict(fields)
+        options = given.pop("options", None)
+        given.setdefault("window", self.window)
+        made = Segment(
+            flags=flags | ACK if ack is not None else flags,
+            seq=check_range("seq", seq, 32),
+            ack=check_range("ack", ack or 0, 32),
+            options=self._usual_options() if options is None else parse_options(str(options)),
+            **given,  # type: ignore[arg-type]  # the fields of HeaderFields, less the one that is text here
+        )
         self._encode(made)  # what cannot be sent is told where it is made
         return made
+
+    def timestamp(self) -> int:
+        """The peer's timestamp clock: milliseconds, on from what its SYN carried (RFC 7323 5.4: 1 ms to 1 s a tick)."""
+        return (time.monotonic_ns() - self._clock_began) // MS % SPACE
+
+    def _usual_options(self) -> tuple[Option, ...]:
+        """What a segment carries unless told otherwise: timestamps, once they were negotiated (RFC 7323 3.2)."""
+        if not self.timestamps:
+            return ()
+        return (Option("nop"), Option("nop"), Option("TS", (self.timestamp(), self.echo)))
+
+    def _go_on_from(self, segments: tuple[Segment, ...]) -> None:
+        """Set the timestamp clock by a SYN, never back: what is behind it PAWS would drop (RFC 7323 5.3)."""
+        for segment in segments:
+            stamp = segment.option("TS")
+            if segment.flags & SYN and stamp is not None and stamp.values:
+                value = stamp.values[0]
+                if not self._clock_runs or before(self.timestamp(), value):
+                    self._clock_began, self._clock_runs = time.monotonic_ns() - value * MS, True
 
     def send(self, flags: Flags, *, seq: int = 0, ack: int | None = None, **fields: Unpack[HeaderFields]) -> Segment:
         """Make a segment and put it on the wire; see ``make`` for the arguments."""
@@ -68,6 +117,7 @@ class Sender:
 
     def send_together(self, *segments: Segment) -> None:
         """Put segments on the wire straight one after the other; all are encoded before the first is sent."""
+        self._go_on_from(segments)
         with self._hub.stopwatch.part("craft"):
             frames = [self._encode(segment) for segment in segments]
         for segment in segments:
@@ -78,6 +128,7 @@ class Sender:
 
     def send_as(self, envelope: Envelope, *segments: Segment) -> None:
         """Put segments on the wire in an IP header that is not the usual one; see ``send_together``."""
+        self._go_on_from(segments)
         frames = [
             icmp.enveloped(self._hub.plan, self.flow, envelope, to_wire(segment, self.own, self.kernel))
             for segment in segments

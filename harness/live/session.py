@@ -173,7 +173,7 @@ class Session(BaseSession):
         peer = peer or self.new_peer(listener.port)
         offered = peer.send(SYN, seq=0, options=self.syn_options if options is None else options)
         peer.expect(SYN, seq=0, ack=1)
-        peer.craft.timestamps = offered.option("TS") is not None
+        peer.timestamps = offered.option("TS") is not None
         peer.send(ACK, seq=1, ack=1)
         return Connection(listener.accept(peer.connection), peer)
 
@@ -192,7 +192,7 @@ class Session(BaseSession):
         client.connect((self.lab.plan.peer.address(self.version), peer.flow.peer_port), wait=False)
         peer.expect(SYN, seq=0)
         taken = peer.send(SYN, seq=0, ack=1, options=self.syn_options if options is None else options)
-        peer.craft.timestamps = taken.option("TS") is not None
+        peer.timestamps = taken.option("TS") is not None
         peer.expect(ACK, seq=1, ack=1)
         client.wait_connected()
         return Connection(client, peer)

@@ -141,7 +141,7 @@ def _syn_received(session: Session, ownership: str) -> Connection:
     server, peer = _syn_sent(session, ownership) if ownership == OWNED else _listen(session, ownership)
     peer.send(SYN, seq=0, options=session.syn_options)
     peer.expect(SYN, seq=0, ack=1)
-    peer.craft.timestamps = session.timestamps
+    peer.timestamps = session.timestamps
     return Connection(server, peer)
 
 

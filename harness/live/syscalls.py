@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -26,6 +27,15 @@ def errno_name(error: OSError) -> str:
     if error.errno is None:
         return "EAGAIN" if isinstance(error, TimeoutError) else type(error).__name__
     return errno.errorcode.get(error.errno, str(error.errno))
+
+
+def ports_of(sock: socket.socket) -> tuple[int, int]:
+    """A TCP socket's own port and that of its other end; 0 where it has none."""
+    found = [0, 0]
+    for place, name in enumerate((sock.getsockname, sock.getpeername)):
+        with suppress(OSError):
+            found[place] = name()[1]
+    return found[0], found[1]
 
 
 def connect_to_nobody(sock: socket.socket) -> None:

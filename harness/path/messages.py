@@ -87,10 +87,11 @@ Entry = Came | Fated | Left
 
 
 class Told(msgspec.Struct, frozen=True):
-    """The answer to ``Collect``, ``Mark`` and ``Finish``."""
+    """The answer to ``Collect``, ``Mark`` and ``Finish``; ``lost`` counts the frames that came too fast to be taken."""
 
     entries: list[Entry] = []
     complaints: list[str] = []
+    lost: int = 0
 
 
 def send(connection: socket.socket, message: msgspec.Struct, descriptors: tuple[int, ...] = ()) -> None:

@@ -25,6 +25,7 @@ from harness.tcp.verdict import Expectation, Mismatch, Reply
 from harness.trace.events import Timeline
 from harness.wire.capture import ETH_P_ALL, packet_socket
 from harness.wire.marker import neighbour_request
+from harness.wire.overflow import lost
 from netns import netem, processor
 from netns.lab import PathLab, closer
 from netns.link import PATH_ENDS
@@ -138,7 +139,9 @@ class Path(Ruling):
     # -- what happened
 
     def _absorb(self, told: Told) -> bool:
-        """Take over what the forwarder tells; whether a segment came."""
+        """Take over what the forwarder tells; whether a segment came. A capture that overflowed raises FinwaitError."""
+        if told.lost:
+            raise lost(told.lost)
         before = self.inbox.received
         for entry in told.entries:
             if isinstance(entry, Came):

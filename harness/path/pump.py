@@ -25,13 +25,11 @@ from harness.path.rules import Side
 from harness.path.tracking import Tracker, corrupted, is_syn
 from harness.path.working import Arrived
 from harness.wire.decode import answered_neighbour
+from harness.wire.overflow import overflowed
 
 SIDES = (Side.CLIENT, Side.SERVER)
 _TIMESPEC = struct.Struct("ll")
 _ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
-_SOL_PACKET, _PACKET_STATISTICS = 263, 6  # linux/socket.h, linux/if_packet.h
-_STATISTICS = struct.Struct("II")  # frames, and those that were lost for want of room
-_MORE_ROOM = "sudo, or a larger sysctl net.core.rmem_max, gives it more room"
 _LARGEST = 65536
 _BATCH = 32
 """Frames to take from one side before the other has its turn."""
@@ -131,22 +129,10 @@ class Pump:
             sender.send(marker)
             self.marked += 1
 
-    def tell(self) -> Told:
+    def tell(self, complaints: list[str]) -> Told:
         """What happened since the last time."""
         told, self.log = self.log, []
-        return Told(told)
-
-    def complaints(self) -> list[str]:
-        """What is wrong with the rules, and how many frames came too fast."""
-        missed = 0
-        for capture in self.captures:
-            missed += _STATISTICS.unpack(capture.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, _STATISTICS.size))[1]
-        more = (
-            [f"{missed} frames came faster than the path could take them, and were lost; {_MORE_ROOM}"]
-            if missed
-            else []
-        )
-        return [*self.engine.complaints(), *more]
+        return Told(told, complaints, overflowed(self.captures))
 
     def close(self) -> None:
         """Let go of the lab."""
@@ -209,8 +195,7 @@ class Service:
                 self._pump.mark()
                 self._wanted = "mark"
             case messages.Finish() if self._pump:
-                told = self._pump.tell()
-                messages.send(self._connection, Told(told.entries, self._pump.complaints()))
+                messages.send(self._connection, self._pump.tell(self._pump.engine.complaints()))
                 self._pump.close()
                 self._pump = None
         return True
@@ -221,7 +206,7 @@ class Service:
             return
         if self._wanted == "now" or (pump.log if self._wanted == "collect" else pump.marked == 0):
             self._wanted = ""
-            messages.send(self._connection, pump.tell())
+            messages.send(self._connection, pump.tell([]))
 
 
 def main(descriptor: int) -> None:

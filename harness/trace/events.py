@@ -33,7 +33,8 @@ class Received(msgspec.Struct, frozen=True, tag="received"):
 class Called(msgspec.Struct, frozen=True, tag="called"):
     """A system call of the endpoint; ``at`` when it was entered, ``end`` when it was back.
 
-    ``side`` is ``client`` or ``server`` where both ends are kernels.
+    ``side`` is ``client`` or ``server`` where both ends are kernels. ``ports`` are the socket's own and that of its
+    other end; 0 where it has none.
     """
 
     at: int
@@ -43,6 +44,7 @@ class Called(msgspec.Struct, frozen=True, tag="called"):
     step: str = ""
     connection: int = 1
     side: str = ""
+    ports: tuple[int, int] = (0, 0)
 
 
 class Probed(msgspec.Struct, frozen=True, tag="probed"):

@@ -17,6 +17,7 @@ import msgspec
 
 from harness.errors import FinwaitError
 from harness.trace.events import Frame
+from harness.wire.overflow import lost, overflowed
 from netns.enter import Namespace
 from netns.lab import closer
 from netns.link import PEER_END
@@ -75,7 +76,17 @@ class Wire:
         """Begin a new capture; what nobody has read yet belongs to none."""
         while self.receive(0) is not None:
             pass
+        overflowed([self._capture])
         self.frames = []
+
+    def check(self) -> None:
+        """Make sure that the capture is whole; before anything is called missing.
+
+        Raises:
+            FinwaitError: it overflowed since the last time.
+        """
+        if frames := overflowed([self._capture]):
+            raise lost(frames)
 
     def send(self, frames: Sequence[bytes]) -> None:
         """Put frames on the wire, one straight after the other.

@@ -32,7 +32,7 @@ def test_walk_of_a_server_that_the_peer_closes(session: Session) -> None:
 
     peer.send(SYN, seq=0, options=session.syn_options)
     peer.expect(SYN, seq=0, ack=1)
-    peer.craft.timestamps = session.timestamps
+    peer.timestamps = session.timestamps
     shows(session, peer, "SYN-RECEIVED")
     peer.send(ACK, seq=1, ack=1)
     shows(session, peer, "ESTABLISHED")
@@ -72,7 +72,7 @@ def test_walk_of_a_client_that_closes(session: Session) -> None:
     peer.expect(SYN, seq=0)
     shows(session, peer, "SYN-SENT")
     peer.send(SYN, seq=0, ack=1, options=session.syn_options)
-    peer.craft.timestamps = session.timestamps
+    peer.timestamps = session.timestamps
     peer.expect(ACK, seq=1, ack=1)
     client.wait_connected()
     shows(session, peer, "ESTABLISHED")

@@ -31,7 +31,7 @@ def stamped_time_wait(session: Session) -> Connection:
     server, peer = session.establish(session.listen(), options="mss 1460,sackOK,TS val 1 ecr 0")
     server.close()
     peer.expect(FIN, seq=1, ack=1)
-    last = f"nop,nop,TS val {OLD_STAMP} ecr {peer.craft.echo}"
+    last = f"nop,nop,TS val {OLD_STAMP} ecr {peer.echo}"
     peer.send(FIN, seq=1, ack=2, options=last)
     peer.expect(ACK, seq=2, ack=2)
     return Connection(server, peer)

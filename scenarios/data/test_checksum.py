@@ -30,7 +30,7 @@ def test_each_segment_is_sent_with_the_right_checksum(session: Session, listener
     peer = session.new_peer(listener.port)
     peer.send(SYN, seq=0, options=session.syn_options)
     segments = [peer.expect(SYN, seq=0, ack=1)]
-    peer.craft.timestamps = session.timestamps
+    peer.timestamps = session.timestamps
     peer.send(ACK, seq=1, ack=1)
     server = listener.accept()
     server.send(data)

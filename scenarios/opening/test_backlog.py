@@ -17,7 +17,7 @@ def fill(session: Session) -> Endpoint:
     peer = session.new_peer(listener.port)
     peer.send(SYN, seq=0, options=session.syn_options)
     peer.expect(SYN, seq=0, ack=1)
-    peer.craft.timestamps = session.timestamps
+    peer.timestamps = session.timestamps
     peer.send(ACK, seq=1, ack=1)
     session.dispatcher.flush()
     return listener
@@ -78,5 +78,5 @@ def begin(session: Session, listener: Endpoint) -> Peer:
     peer = session.new_peer(listener.port)
     peer.send(SYN, seq=0, options=session.syn_options)
     peer.expect(SYN, seq=0, ack=1)
-    peer.craft.timestamps = session.timestamps
+    peer.timestamps = session.timestamps
     return peer

@@ -48,7 +48,7 @@ def test_crashed_end_gets_a_new_connection_after_the_discovery(
     peer.send(SYN, seq=400, options=session.syn_options)
     peer.expect(ACK, seq=1, ack=1)
     peer.send(RST, seq=1)
-    peer.craft.timestamps = False
+    peer.timestamps = False
     peer.own.isn = INITIAL_SEQUENCE_NUMBER + 400
     session.establish(listener, peer)
 

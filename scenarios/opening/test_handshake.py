@@ -13,7 +13,7 @@ def test_server_answers_a_syn_and_accepts(session: Session, listener: Endpoint) 
     peer.send(SYN, seq=0, options=session.syn_options)
     answer = peer.expect(SYN, seq=0, ack=1, options="mss")
     assert (answer.option("TS") is not None) == session.timestamps  # RFC 7323 3.2: only if the SYN had it
-    peer.craft.timestamps = session.timestamps
+    peer.timestamps = session.timestamps
     peer.send(ACK, seq=1, ack=1)
     listener.accept()
 

@@ -18,7 +18,7 @@ def test_syn_that_comes_again_is_answered_again(session: Session, listener: Endp
     # 3.10.7.4 asks for an ACK of what is expected; the SYN,ACK says that, and replaces one that was lost
     peer.expect_one_of(again=Pattern(SYN, seq=0, ack=1), acknowledged=Pattern(ACK, seq=1, ack=1))
     assert (peer.kernel.isn, first.window) == (initial, first.window)
-    peer.craft.timestamps = session.timestamps
+    peer.timestamps = session.timestamps
     peer.send(ACK, seq=1, ack=1)
     listener.accept()
 
@@ -29,7 +29,7 @@ def test_data_on_a_syn_are_taken_or_left_but_never_lost(session: Session, listen
     peer = session.new_peer(listener.port)
     peer.send(SYN, seq=0, options=session.syn_options, data=b"early")
     taken = peer.expect(SYN, seq=0, ack=1)
-    peer.craft.timestamps = session.timestamps
+    peer.timestamps = session.timestamps
     peer.send(ACK, seq=taken.ack, ack=1, data=b"early")
     peer.expect(ACK, seq=1, ack=6)
     assert listener.accept().receive() == b"early"
@@ -41,7 +41,7 @@ def test_data_on_a_syn_are_queued_until_the_handshake_is_through(session: Sessio
     peer = session.new_peer(listener.port)
     peer.send(SYN, seq=0, options=session.syn_options, data=b"early")
     peer.expect(SYN, seq=0, ack=1)
-    peer.craft.timestamps = session.timestamps
+    peer.timestamps = session.timestamps
     peer.send(ACK, seq=6, ack=1)
     peer.allow(ACK, seq=1, ack=6)
     listener.accept()

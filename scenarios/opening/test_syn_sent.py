@@ -13,7 +13,7 @@ def complete(session: Session, connection: Connection) -> None:
     peer.allow(SYN, seq=0)  # Linux hurries to send its SYN again when somebody answers amiss
     peer.expect_silence()
     peer.send(SYN, seq=0, ack=1, options=session.syn_options)
-    peer.craft.timestamps = session.timestamps
+    peer.timestamps = session.timestamps
     peer.expect(ACK, seq=1, ack=1)
     client.wait_connected()
 
@@ -83,7 +83,7 @@ def test_segment_without_syn_rst_and_ack_is_dropped(session: Session, syn_sent: 
 def test_fin_with_the_answer_is_taken(session: Session, syn_sent: Connection) -> None:
     _, peer = syn_sent
     peer.send(SYN | FIN, seq=0, ack=1, options=session.syn_options)
-    peer.craft.timestamps = session.timestamps
+    peer.timestamps = session.timestamps
     reply = peer.expect_one_of(taken=Pattern(ACK, seq=1, ack=2), syn_alone=Pattern(ACK, seq=1, ack=1))
     if reply.is_("syn_alone"):  # a FIN that was dropped can be sent again
         peer.send(FIN, seq=1, ack=1)
@@ -96,7 +96,7 @@ def test_fin_with_the_answer_is_taken(session: Session, syn_sent: Connection) ->
 def test_data_with_the_answer_are_taken(session: Session, syn_sent: Connection) -> None:
     client, peer = syn_sent
     peer.send(SYN, seq=0, ack=1, options=session.syn_options, data=b"early")
-    peer.craft.timestamps = session.timestamps
+    peer.timestamps = session.timestamps
     reply = peer.expect_one_of(taken=Pattern(ACK, seq=1, ack=6), syn_alone=Pattern(ACK, seq=1, ack=1))
     if reply.is_("syn_alone"):  # 3.10.7.3 lets them be processed later; nothing was acknowledged, so they come again
         peer.send(ACK, seq=1, ack=1, data=b"early")

@@ -50,7 +50,7 @@ def test_client_asks_and_takes_every_answer(session: Session, answer: Flags) -> 
     client.connect((session.lab.plan.peer.address(session.version), peer.flow.peer_port), wait=False)
     peer.expect(SYN | ECE | CWR, seq=0)
     peer.send(SYN | answer, seq=0, ack=1, options=session.syn_options)
-    peer.craft.timestamps = session.timestamps
+    peer.timestamps = session.timestamps
     reply = peer.expect_one_of(plain=Pattern(ACK, seq=1, ack=1), marked=Pattern(ACK | CWR, seq=1, ack=1))
     client.wait_connected()
     reply.require("plain")

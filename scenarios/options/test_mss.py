@@ -17,7 +17,7 @@ def open_with(session: Session, listener: Endpoint, options: str) -> Connection:
     peer = session.new_peer(listener.port)
     peer.send(SYN, seq=0, options=options)
     peer.expect(SYN, seq=0, ack=1)
-    peer.craft.timestamps = "TS" in options
+    peer.timestamps = "TS" in options
     peer.send(ACK, seq=1, ack=1)
     return Connection(listener.accept(), peer)
 

@@ -135,7 +135,7 @@ def test_error_is_for_the_connection_that_it_is_about(session: Session) -> None:
         peer.expect(SYN, seq=0)
     refused.send_icmp("port unreachable", quoting=Segment(flags=SYN))
     accepted.send(SYN, seq=0, ack=1, options=session.syn_options)
-    accepted.craft.timestamps = True
+    accepted.timestamps = True
     accepted.expect(ACK, seq=1, ack=1)
     other.wait_connected()
     with pytest.raises(ConnectionRefusedError):
@@ -152,7 +152,7 @@ def test_error_about_a_syn_that_was_not_sent_is_ignored(session: Session, syn_se
     client, peer = syn_sent
     peer.send_icmp("port unreachable", quoting=Segment(flags=SYN, seq=NOT_IN_FLIGHT))
     peer.send(SYN, seq=0, ack=1, options=session.syn_options)
-    peer.craft.timestamps = session.timestamps
+    peer.timestamps = session.timestamps
     peer.expect(ACK, seq=1, ack=1)
     client.wait_connected()
 
@@ -188,7 +188,7 @@ def test_error_that_is_cut_short_is_ignored(session: Session, syn_sent: Connecti
     client, peer = syn_sent
     peer.send_icmp("port unreachable", quoting=Segment(flags=SYN), quoted=7)
     peer.send(SYN, seq=0, ack=1, options=session.syn_options)
-    peer.craft.timestamps = session.timestamps
+    peer.timestamps = session.timestamps
     peer.expect(ACK, seq=1, ack=1)
     client.wait_connected()
 

@@ -41,7 +41,7 @@ def test_old_data_do_not_reach_the_next_incarnation(time_wait: Connection) -> No
     new_options = "mss 1460,sackOK,TS val 100000 ecr 0"
     peer.send(SYN, seq=NEXT_ISN, options=new_options)
     peer.expect(SYN, seq=0, ack=NEXT_ISN + 1)
-    peer.send(ACK, seq=NEXT_ISN + 1, ack=1, options=f"nop,nop,TS val 100001 ecr {peer.craft.echo}")
+    peer.send(ACK, seq=NEXT_ISN + 1, ack=1, options=f"nop,nop,TS val 100001 ecr {peer.echo}")
     peer.send(ACK, seq=NEXT_ISN + 1, ack=1, data=b"old duplicate", options=old_options)
     reply = peer.expect_one_of(
         dropped=Pattern(ACK, seq=1, ack=NEXT_ISN + 1), delivered=Pattern(ACK, seq=1, ack=NEXT_ISN + 14)
@@ -59,6 +59,6 @@ def test_old_ack_in_syn_sent_does_not_end_the_attempt(session: Session, syn_sent
     peer.send(ACK, seq=old, ack=old)
     peer.expect(RST, seq=old)
     peer.send(SYN, seq=0, ack=1, options=session.syn_options)
-    peer.craft.timestamps = session.timestamps
+    peer.timestamps = session.timestamps
     peer.expect(ACK, seq=1, ack=1)
     client.wait_connected()

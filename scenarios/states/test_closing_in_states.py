@@ -150,7 +150,7 @@ def test_ack_of_our_fin_in_last_ack_ends_the_connection(last_ack: Connection, se
 @owned_and_orphaned
 def test_new_syn_in_time_wait_opens_the_next_incarnation(time_wait: Connection, session: Session) -> None:
     _, peer = time_wait
-    peer.craft.timestamps = False  # the SYN has its own
+    peer.timestamps = False  # the SYN has its own
     peer.send(SYN, seq=100, options="mss 1460,sackOK,TS val 999999 ecr 0,nop,wscale 7")
     peer.expect(SYN, seq=0, ack=101)
     expect_state(session, peer, "SYN-RECEIVED")

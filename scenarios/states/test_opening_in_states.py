@@ -212,7 +212,7 @@ def test_ack_of_a_syn_cookie_establishes_the_connection(session: Session) -> Non
     peer.expect(SYN, seq=0, ack=1)
     expect_state(session, peer, "CLOSED")  # nothing is kept of it
 
-    peer.craft.timestamps = session.timestamps
+    peer.timestamps = session.timestamps
     peer.send(ACK, seq=1, ack=1)
     server.accept()
     expect_state(session, peer, "ESTABLISHED")

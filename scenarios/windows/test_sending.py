@@ -68,7 +68,7 @@ def test_scaled_window_is_filled_beyond_64_kibibytes(session: Session, listener:
 @requirement("RFC9293-3.8.6")
 def test_nothing_is_sent_beyond_the_window(session: Session, listener: Endpoint) -> None:
     peer = session.new_peer(listener.port)
-    peer.craft.window = SOME
+    peer.window = SOME
     server, peer = session.establish(listener, peer, options=PLAIN)
     queue(server, FLIGHT)
     behind = expect_flight(peer, 3, seq=1)
@@ -147,7 +147,7 @@ def test_window_that_takes_all_that_waits_is_used(established: Connection) -> No
 def test_half_the_largest_window_is_used(session: Session, listener: Endpoint) -> None:
     """RFC 9293 3.8.6.2.1, condition 3: of a peer whose window was never large enough for a full segment."""
     peer = session.new_peer(listener.port)
-    peer.craft.window = LARGEST
+    peer.window = LARGEST
     server, peer = session.establish(listener, peer, options=PLAIN)
     close_window(peer)
     server.send(bytes(2 * LARGEST))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 
 import pytest
@@ -241,3 +242,45 @@ def test_what_a_scenario_allowed_is_not_the_last_answer_it_judged(conversation: 
     server.send(b"x")
     peer.expect_silence(SHORT)
     assert peer.judged == before == 1
+
+
+# -- what an answer is counted from
+
+
+def test_call_on_another_connection_is_no_cause(opened: Session) -> None:
+    listener = opened.listen()
+    first, second = opened.establish(listener), opened.establish(listener)
+    first.endpoint.send(b"x")
+    second.endpoint.send(b"y")  # after the answer that is judged first was sent, and before it is judged
+    calls = [event for event in opened.timeline if isinstance(event, Called)][-2:]
+    now = time.time_ns()
+    assert [each.peer._cause(now) for each in (first, second)] == [(call.at, call.end) for call in calls]
+    first.peer.expect(ACK, data=b"x")
+    second.peer.expect(ACK, data=b"y")
+
+
+def test_capture_that_overflowed_is_no_missing_segment(conversation: Connection) -> None:
+    server, peer = conversation
+    peer._hub.wire._capture.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    for _ in range(50):
+        peer._hub.wire.send([peer._hub.marker.request])
+    server.send(b"x")
+    with pytest.raises(FinwaitError, match=r"the capture overflowed: \d+ frames were lost"):
+        peer.expect(ACK, data=b"x")
+
+
+def test_timestamps_go_on_from_what_the_syn_carried(opened: Session) -> None:
+    high = 2_000_000_000
+    server, peer = opened.establish(opened.listen(), options=f"mss 1460,sackOK,TS val {high} ecr 0,nop,wscale 7")
+    sent = peer.send(ACK, seq=1, ack=1, data=b"x").option("TS")
+    peer.expect(ACK, seq=1, ack=2)
+    assert sent is not None
+    assert high <= sent.values[0] < high + 10_000
+    assert server.receive() == b"x"
+
+
+def test_timestamps_never_go_back_by_a_later_syn(opened: Session) -> None:
+    _, peer = opened.establish(opened.listen(), options="TS val 500000 ecr 0")
+    peer.send(SYN, seq=400, options=opened.syn_options)
+    peer.expect(ACK, seq=1, ack=1)
+    assert peer.timestamp() >= 500_000

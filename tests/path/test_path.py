@@ -16,11 +16,11 @@ import pytest
 from harness.errors import FinwaitError, Unsupported
 from harness.live.endpoint import Endpoint
 from harness.live.two_kernels import KernelPair, TwoKernelSession
-from harness.path import process
+from harness.path import path, process
 from harness.path.path import BadRules
 from harness.tcp.pattern import ANY
 from harness.tcp.segment import ACK, FIN
-from harness.tcp.timing import MS, RTO_MIN, Span
+from harness.tcp.timing import MS, RTO_MIN, Span, TimingProfile
 from harness.tcp.verdict import Mismatch
 from harness.trace.events import Forwarded, describe
 from netns import netem
@@ -260,3 +260,16 @@ def test_scenario_with_a_bad_rule_does_not_conform(tmp_path: Path) -> None:
     assert "LOST" in ran.stdout
     assert "Traceback" not in ran.stdout
     assert ran.returncode == 2
+
+
+def test_capture_that_overflowed_is_told_by_name(profile: TimingProfile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(path, "_BUFFER", 4096)
+    with TwoKernelSession(profile) as session:
+        joined = session.connect(session.listen())
+        joined.client.set_option("TCP_NODELAY", 1)
+        os.kill(joined.path.forwarder.pid, signal.SIGSTOP)
+        for _ in range(8):
+            joined.client.send(bytes(1000))
+        os.kill(joined.path.forwarder.pid, signal.SIGCONT)
+        with pytest.raises(FinwaitError, match=r"the capture overflowed: \d+ frames were lost"):
+            joined.path.watch(1000 * MS)
