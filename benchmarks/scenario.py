@@ -10,10 +10,9 @@ from pathlib import Path
 
 from harness.live.calibration import calibrate
 from harness.live.session import Session
-from harness.plugin.recorder import Scenario, record
+from harness.plugin.recorder import Scenario, ScenarioRecorder
 from harness.probes.tracepoints import Tracer
 from harness.tcp.segment import ACK, FIN
-from harness.tcp.verdict import Outcome
 from harness.trace.events import Sent
 from harness.trace.folder import RunFolder
 
@@ -29,15 +28,14 @@ def report() -> Iterator[str]:
     gaps: list[int] = []
     parts: dict[str, list[int]] = {}
     with tempfile.TemporaryDirectory() as scratch, Tracer() as tracer:
-        folder = RunFolder.create(Path(scratch))
+        recorder = ScenarioRecorder(RunFolder.create(Path(scratch)), Path(scratch))
         for number in range(ROUNDS + 5):
             begin = time.perf_counter_ns()
             session = Session(profile, tracer=tracer)
             with session:
                 play(session)
-                scenario = Scenario("benchmark", {}, (), "", "", Outcome.CONFORMS, "", sessions=[session])
-                result = record(scenario, folder, 0.0, keep_capture=False)
-                folder.append_result(result)
+                result = recorder.ended(Scenario("benchmark", sessions=[session]), None, 0.0)
+                recorder.folder.append_result(result)
             total = time.perf_counter_ns() - begin
             if number < 5:  # the first ones load what is loaded once
                 continue
@@ -47,8 +45,8 @@ def report() -> Iterator[str]:
             for part, spent in session.stopwatch.spent.items():
                 parts.setdefault(part, []).append(spent)
     yield f"scenario without waits, {ROUNDS} rounds in one process: {spread(totals, MS, 'ms')} (at most 15 ms)"
-    for part, spent in parts.items():
-        yield f"  {part:<7} {spread(spent, MS, 'ms')}"
+    for part, each in parts.items():
+        yield f"  {part:<7} {spread(each, MS, 'ms')}"
     yield f"gap between two segments sent back to back: {spread(gaps, US, 'us')} (at most 20 us)"
 
 

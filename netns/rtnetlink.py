@@ -112,12 +112,11 @@ class Rtnetlink:
 
     def _is_up(self, name: str) -> bool:
         # not IFF_RUNNING, which is set while the state is still unknown
-        state = b""
-        for kind, body in self.ask(_link(name), {}):
+        for kind, body in reversed(self.ask(_link(name), {})):  # the answer is the last; changes came before
             attributes = dict(_attributes(body, _LINK_HEADER)) if kind == _RTM_NEWLINK else {}
             if attributes.get(_IFLA_IFNAME) == name.encode() + b"\0":
-                state = attributes.get(_IFLA_OPERSTATE, b"")
-        return state == _UP
+                return attributes.get(_IFLA_OPERSTATE) == _UP
+        return False
 
     def _is_routed(self, address: str) -> bool:
         with self.namespace.entered():

@@ -80,7 +80,14 @@ def make_folder(path: Path) -> Path:
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees all of it or none, also after a crash in between."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_bytes(content)
+    # not by pathlib, which makes three more calls to learn what kind of file it is: a run writes thousands
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        left = memoryview(content)
+        while left:
+            left = left[os.write(descriptor, left) :]
+    finally:
+        os.close(descriptor)
     hand_back(unfinished)
     unfinished.replace(path)
 
@@ -132,7 +139,7 @@ class RunFolder:
         """Add a line to ``results.jsonl``: one write, so that lines of several processes never mix."""
         line = msgspec.json.encode(result) + b"\n"
         path = self.path / RESULTS
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             os.write(descriptor, line)
         finally:
