@@ -80,9 +80,8 @@ def _in_closed(at: ControlBlock, segment: Segment) -> Answer:
         return _silence("silent", f"{clause} RFC9293-E-3", at)
     if segment.flags & ACK:
         return _reset("reset", f"{clause} RFC9293-E-2", at, segment)
-    return Answer(
-        "reset", f"{clause} RFC9293-E-1", at, RST | ACK, 0, segment.next_seq
-    )  # <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>
+    # <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>
+    return Answer("reset", f"{clause} RFC9293-E-1", at, RST | ACK, 0, segment.next_seq)
 
 
 def _in_listen(at: ControlBlock, segment: Segment) -> Answer:
@@ -296,5 +295,6 @@ def _unread(at: ControlBlock, segment: Segment) -> Iterator[Answer]:
     """Data that nobody can read any more: a RST, numbered as of no connection (3.10.7.1) or as ABORT does (3.10.5)."""
     clause, gone = "RFC9293-3.6.1 RFC9293-SHLD-3", _gone(at)
     yield _reset("reset", clause, gone, segment)
-    yield Answer("aborted", clause, gone, RST, at.snd_nxt)
+    if segment.ack != at.snd_nxt:
+        yield Answer("aborted", clause, gone, RST, at.snd_nxt)
     yield Answer("aborted_and_acknowledged", clause, gone, RST | ACK, at.snd_nxt, at.rcv_nxt)

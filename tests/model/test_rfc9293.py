@@ -331,6 +331,14 @@ def test_data_that_nobody_reads_reset_the_connection() -> None:
     assert only(at, seg(FIN, 300, ack=100)) == ("<SEQ=101><ACK=301><CTL=ACK>", "CLOSING")
 
 
+def test_reset_of_unread_data_has_one_name_where_both_ways_to_number_it_agree() -> None:
+    at = ControlBlock("FIN-WAIT-1", snd_una=100, snd_nxt=101, rcv_nxt=300, rcv_wnd=1000, reads=False)
+    assert all_told(at, seg(ACK, 300, ack=101, length=4)) == [
+        ("<SEQ=101><CTL=RST>", "CLOSED"),
+        ("<SEQ=101><ACK=300><CTL=RST,ACK>", "CLOSED"),
+    ]
+
+
 pieces = st.lists(st.sampled_from([(300, 2, NONE), (302, 2, NONE), (304, 0, FIN), (301, 2, NONE)]), max_size=8)
 
 
