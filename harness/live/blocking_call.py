@@ -6,10 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from harness.errors import FinwaitError
 from harness.live.endpoint import DEADLINE_SECONDS, Endpoint
 from harness.live.session import Session
 from harness.live.syscalls import errno_of, ports_of
+from harness.tcp.verdict import Mismatch
 from harness.trace.events import Called
 
 
@@ -57,11 +57,11 @@ class BlockingCall:
         """Wait until the call is back, note it, and give what it returned; ``error`` then names its errno, if any.
 
         Raises:
-            FinwaitError: it is not back in time.
+            Mismatch: it is not back in time.
         """
         self._thread.join(2 * DEADLINE_SECONDS)
         if self._thread.is_alive():
-            raise FinwaitError(f"{self._name} is not back after {2 * DEADLINE_SECONDS:.0f} s")
+            raise Mismatch([f"  {self._name} returns"], f"  it is not back after {2 * DEADLINE_SECONDS:.0f} s")
         step = self._session.timeline.step(self._name)
         shown = self.error or (f"{len(self.result)} bytes" if isinstance(self.result, bytes) else str(self.result))
         event = Called(

@@ -10,7 +10,7 @@ import msgspec
 from harness.errors import FinwaitError
 from harness.tcp.mutation import Mutation, Seen
 from harness.tcp.segment import Segment
-from harness.tcp.timing import MS, TimingProfile
+from harness.tcp.timing import MARKER_LIMIT, TimingProfile
 from harness.trace.events import Received, Timeline
 from harness.trace.stopwatch import Stopwatch
 from harness.wire.capture import Wire
@@ -18,8 +18,6 @@ from harness.wire.decode import decode
 from harness.wire.frames import Flow
 from harness.wire.marker import Marker
 from netns.plan import Plan
-
-_MARKER_PATIENCE_NS = 5000 * MS
 
 
 class FrameReceiver(Protocol):
@@ -126,7 +124,7 @@ class Dispatcher:
     def await_marker(self) -> int:
         """Take all up to the answer of a marker that was sent; see ``flush``."""
         first = len(self.wire.frames)
-        while not (taken := self._take(_MARKER_PATIENCE_NS)):
+        while not (taken := self._take(MARKER_LIMIT.ns)):
             if taken is None:
                 raise FinwaitError(
                     "the kernel under test did not answer a neighbour request within 5 s",

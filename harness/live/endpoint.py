@@ -12,17 +12,17 @@ from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 from harness.errors import FinwaitError, Unsupported
-from harness.live.syscalls import connect_to_nobody, errno_name, ports_of
+from harness.live.syscalls import CallFailed, connect_to_nobody, errno_name, ports_of
 from harness.live.sysctl_changes import SysctlChanges
 from harness.tcp import socket_options
-from harness.tcp.timing import MS, Span
+from harness.tcp.timing import CALL_LIMIT, MS, SECOND, Span
 from harness.trace.events import Called, Timeline
 from netns.enter import Namespace
 
 T = TypeVar("T")
 
-DEADLINE_SECONDS = 2.0
-"""How long a blocking call may take before it fails with EAGAIN; real seconds of the kernel's clock."""
+DEADLINE_SECONDS = CALL_LIMIT.ns / SECOND.ns
+"""How long a blocking call may take before it fails with EAGAIN; seconds of the kernel's clock."""
 
 SHUT_NAMES = {socket.SHUT_RD: "SHUT_RD", socket.SHUT_WR: "SHUT_WR", socket.SHUT_RDWR: "SHUT_RDWR"}
 
@@ -30,7 +30,7 @@ SHUT_NAMES = {socket.SHUT_RD: "SHUT_RD", socket.SHUT_WR: "SHUT_WR", socket.SHUT_
 class Endpoint:
     """One TCP socket of the kernel under test, as server or as client.
 
-    Every method is a system call (or two) and raises OSError as the kernel gives it.
+    Every method is a system call (or two) and raises OSError as the kernel gives it, as a ``CallFailed``.
 
     Args:
         sock: the socket, in the namespace of the kernel under test.
@@ -65,7 +65,7 @@ class Endpoint:
             result = function()
         except OSError as error:
             self._record(at, name, errno_name(error), ports)
-            raise
+            raise CallFailed.of(name, error) from error
         self._record(at, name, show(result), ports)
         return result
 

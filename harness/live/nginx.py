@@ -16,9 +16,10 @@ from typing import Self
 
 from harness.errors import FinwaitError, Unsupported
 from harness.live.command import Command, find, installed
+from harness.tcp.timing import PROGRAM_LIMIT, SECOND
 from netns.enter import Namespace
 
-READY_SECONDS = 10.0
+READY_SECONDS = PROGRAM_LIMIT.ns / SECOND.ns
 HOST = "server"
 """What a request calls its server: with the address, every lab's would have a length of its own."""
 

@@ -23,6 +23,7 @@ from harness.live.peer import Peer
 from harness.live.session import Connection, Session
 from harness.probes.sockets import SocketState
 from harness.tcp.segment import ACK, FIN, SYN
+from harness.tcp.verdict import Mismatch
 
 OWNED, ORPHANED, UNACCEPTED = "owned", "orphaned", "unaccepted"
 PASSIVELY, ACTIVELY = "passively", "actively"
@@ -93,8 +94,9 @@ def reach(
         The kernel's end and the peer's. Of an unaccepted connection and in LISTEN, the kernel's end is the listener.
 
     Raises:
-        Mismatch: on the way there the kernel answers with something else than RFC 9293 3.5 and 3.6 say.
-        FinwaitError: there is no such way, or sock_diag sees the connection in another state.
+        Mismatch: on the way there the kernel answers with something else than RFC 9293 3.5 and 3.6 say, or
+            sock_diag sees the connection in another state.
+        FinwaitError: there is no such way.
         Unsupported: sock_diag shows nothing on this machine.
     """
     if ownership not in WAYS.get(state, ()) or (opening == ACTIVELY and ownership == UNACCEPTED):
@@ -222,7 +224,7 @@ def expect_state(session: Session, peer: Peer, state: str, ownership: str | None
     """Make sure that a connection is in a state; ``ownership`` too where one is given.
 
     Raises:
-        FinwaitError: it is in another.
+        Mismatch: it is in another.
         Unsupported: sock_diag shows nothing on this machine.
     """
     now = session.observer.find(peer.connection, listening=state == "LISTEN")
@@ -230,11 +232,10 @@ def expect_state(session: Session, peer: Peer, state: str, ownership: str | None
         session.dispatcher.flush()  # what the peer sent last may not have been taken in yet
         now = session.observer.find(peer.connection, listening=state == "LISTEN")
     if not _is(now, state, ownership):
-        wanted = f"{state}, {ownership}" if ownership else state
-        raise FinwaitError(
-            f"the connection from port {peer.flow.peer_port} is not in {wanted}: sock_diag sees {_shown(now)}",
-            why="the segments on the way there were the expected ones, so the kernel's state differs from the RFC's",
-            hint="the scenario's timeline in the run folder, which shows each state on the way",
+        step = session.timeline.step(f"expect state {f'{state}, {ownership}' if ownership else state}")
+        raise Mismatch(
+            [f"  the connection from port {peer.flow.peer_port} in {step.partition('state ')[2]}   ({step})"],
+            f"  {_shown(now)}, as sock_diag sees it",
         )
 
 

@@ -10,6 +10,8 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 
+from harness.tcp.verdict import Mismatch
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -27,6 +29,23 @@ def errno_name(error: OSError) -> str:
     if error.errno is None:
         return "EAGAIN" if isinstance(error, TimeoutError) else type(error).__name__
     return errno.errorcode.get(error.errno, str(error.errno))
+
+
+class CallFailed(Mismatch):
+    """A system call ended with an error; what is raised is an OSError of the error's own kind as well.
+
+    A scenario that expects the error catches it as such. One that does not deviates.
+    """
+
+    @classmethod
+    def of(cls, call: str, error: OSError) -> CallFailed:
+        """The failure of a call, by its name on the timeline."""
+        kind: type[CallFailed] = type(type(error).__name__, (cls, type(error)), {})
+        return kind(call, error)
+
+    def __init__(self, call: str, error: OSError) -> None:
+        super().__init__([f"  {call} succeeds"], f"  {errno_name(error)}   ({error.strerror or error})")
+        self.errno, self.strerror = error.errno, error.strerror
 
 
 def ports_of(sock: socket.socket) -> tuple[int, int]:

@@ -54,8 +54,7 @@ class Cell:
         """Nobody knows the connection any more, so its next segment is answered with a RST (RFC 9293 3.10.7.1).
 
         Raises:
-            Mismatch: it is known.
-            FinwaitError: sock_diag still sees it.
+            Mismatch: it is known, or sock_diag still sees it.
         """
         self.peer.send(ACK, seq=self.at.rcv_nxt, ack=self.at.snd_nxt)
         self.peer.expect(RST, seq=self.at.snd_nxt)

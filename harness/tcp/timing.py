@@ -62,6 +62,10 @@ DATA_R2 = Span(100_000 * MS, "DATA_R2", "RFC 9293 3.8.3 (SHLD-11): data are sent
 KEEPALIVE_IDLE = Span(7_200_000 * MS, "KEEPALIVE_IDLE", "RFC 9293 3.8.4 (MUST-28): two hours at least by default")
 KEEPALIVE_INTERVAL = Span(75_000 * MS, "KEEPALIVE_INTERVAL", "tcp_keepalive_intvl (ip-sysctl.rst); no RFC says")
 
+CALL_LIMIT = Span(2000 * MS, "CALL_LIMIT", "no blocking call of a scenario waits longer: it would never return")
+MARKER_LIMIT = Span(5000 * MS, "MARKER_LIMIT", "a kernel that does not answer a neighbour request by then hangs")
+PROGRAM_LIMIT = Span(10_000 * MS, "PROGRAM_LIMIT", "a program that is not ready or done by then never will be")
+
 REAL_WAIT = Span(3000 * MS, "REAL_WAIT", "longer waits have to be free: only in virtual time")
 
 PHASE_NS = 131_072 * MS

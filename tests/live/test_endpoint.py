@@ -12,6 +12,7 @@ from harness.errors import FinwaitError, Unsupported
 from harness.live import endpoint as endpoint_module
 from harness.live.session import Connection, Session
 from harness.tcp.segment import ACK, FIN, RST, SYN
+from harness.tcp.verdict import Mismatch
 from harness.trace.events import Called
 
 
@@ -235,3 +236,13 @@ def test_port_that_does_not_fit_is_told(opened: Session, port: int) -> None:
 def test_socket_that_a_scenario_let_go_is_not_closed_before_its_end(opened: Session) -> None:
     peer = opened.establish(opened.listen()).peer  # nobody keeps the server
     peer.expect_silence()
+
+
+def test_error_that_a_scenario_does_not_expect_deviates_and_is_still_the_kernels(conversation: Connection) -> None:
+    server, peer = conversation
+    peer.send(RST, seq=1)
+    with pytest.raises(Mismatch) as raised:
+        server.receive()
+    assert isinstance(raised.value, ConnectionResetError)
+    assert (raised.value.errno, raised.value.expected) == (errno.ECONNRESET, ("  recv(65536) succeeds",))
+    assert raised.value.observed == "  ECONNRESET   (Connection reset by peer)"

@@ -7,7 +7,8 @@ import socket
 
 import pytest
 
-from harness import ACK, RST, URG, Mismatch
+from harness import ACK, RST, URG, Mismatch, Unsupported
+from harness.live import flights
 from harness.live.flights import FLIGHT, IPV4_MSS, TIMESTAMPS, expect_flight, write_segments
 from harness.live.session import Connection, Session
 from harness.trace.events import Called
@@ -46,6 +47,14 @@ def test_pending_error_is_asked_for_once(conversation: Connection, opened: Sessi
     assert server.error() == errno.ECONNRESET
     assert server.error() == 0
     assert [event.result for event in opened.timeline if isinstance(event, Called)][-3:] == ["0", "104", "0"]
+
+
+def test_buffer_that_is_too_small_is_the_machines_and_not_the_kernels_fault(
+    conversation: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flights, "_ROOM", 0)
+    with pytest.raises(Unsupported, match=r"net\.core\.wmem_max is too small"):
+        write_segments(conversation.endpoint, FLIGHT)
 
 
 def test_option_is_asked_for_by_name(conversation: Connection) -> None:
