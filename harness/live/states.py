@@ -232,9 +232,10 @@ def expect_state(session: Session, peer: Peer, state: str, ownership: str | None
         session.dispatcher.flush()  # what the peer sent last may not have been taken in yet
         now = session.observer.find(peer.connection, listening=state == "LISTEN")
     if not _is(now, state, ownership):
-        step = session.timeline.step(f"expect state {f'{state}, {ownership}' if ownership else state}")
+        wanted = f"{state}, {ownership}" if ownership else state
+        step = session.timeline.step(f"expect state {wanted}")
         raise Mismatch(
-            [f"  the connection from port {peer.flow.peer_port} in {step.partition('state ')[2]}   ({step})"],
+            [f"  the connection from port {peer.flow.peer_port} in {wanted}   ({step})"],
             f"  {_shown(now)}, as sock_diag sees it",
         )
 
