@@ -230,6 +230,10 @@ class Session(BaseSession):
             expected = f"  {name}   not before {earliest}, by {format_ms(latest)}   ({step})"
             raise Mismatch([expected], f"  {seen or 'no error'}   at +{format_ms(now - over)}")
 
+    def settle(self) -> None:
+        """Wait until the kernel has taken in all that the peers sent, and take all that it sent up to then."""
+        self.dispatcher.flush()
+
     # -- the end of a scenario
 
     def finish(self) -> None:

@@ -36,7 +36,7 @@ class Cell:
 
     def expect_same_state(self) -> None:
         """Make sure by sock_diag that the state is still the same; what was sent before is taken in by then."""
-        self.session.dispatcher.flush()
+        self.session.settle()
         expect_state(self.session, self.peer, self.state, self.ownership)
 
     def expect_state(self, *states: str) -> None:

@@ -229,7 +229,7 @@ def status_of(cell: Cell) -> str:
 def test_send_in_syn_sent_goes_out_once_established(syn_sent: Connection, session: Session) -> None:
     client, peer = syn_sent
     sender = BlockingCall(session, client, "send(4 bytes)", lambda: client.socket.send(b"data"))
-    session.dispatcher.flush()
+    session.settle()
     peer.send(SYN, seq=0, ack=1)
     peer.expect(ACK, seq=1, ack=1)
     peer.expect(ACK, seq=1, ack=1, data=b"data")
@@ -240,7 +240,7 @@ def test_send_in_syn_sent_goes_out_once_established(syn_sent: Connection, sessio
 def test_send_in_syn_received_goes_out_once_established(syn_received_actively: Connection, session: Session) -> None:
     client, peer = syn_received_actively
     sender = BlockingCall(session, client, "send(4 bytes)", lambda: client.socket.send(b"data"))
-    session.dispatcher.flush()
+    session.settle()
     peer.send(ACK, seq=1, ack=1)
     peer.expect(ACK, seq=1, ack=1, data=b"data")
     assert sender.end() == 4
@@ -250,7 +250,7 @@ def test_send_in_syn_received_goes_out_once_established(syn_received_actively: C
 def test_receive_in_syn_sent_waits_for_data(syn_sent: Connection, session: Session) -> None:
     client, peer = syn_sent
     reader = BlockingCall(session, client, "recv(9)", lambda: client.socket.recv(9))
-    session.dispatcher.flush()
+    session.settle()
     assert reader.waits
     peer.send(SYN, seq=0, ack=1)
     peer.expect(ACK, seq=1, ack=1)

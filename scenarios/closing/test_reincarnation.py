@@ -79,7 +79,7 @@ def test_own_timestamps_grow_from_one_incarnation_to_the_next(session: Session) 
     client.connect(server, wait=False)
     first = peer.expect(SYN, seq=0, options="TS")
     peer.send(RST, seq=0, ack=1)
-    session.dispatcher.flush()
+    session.settle()
     client.close()
     peer.expect_silence()  # time for the clock to tick
     session.socket(peer.flow.kernel_port).connect(server, wait=False)

@@ -26,7 +26,7 @@ def established(session: Session, listener: Endpoint) -> Connection:
 
 def assert_no_more(session: Session, peer: Peer) -> None:
     """The kernel has sent nothing else up to now."""
-    session.dispatcher.flush()
+    session.settle()
     assert peer.leftover() == []
 
 

@@ -21,7 +21,7 @@ many = pytest.mark.parametrize(
 
 def half_open(session: Session) -> list[int]:
     """The peers' ports of connections in SYN-RECEIVED: an answer to an address that is not the peer's is not seen."""
-    session.dispatcher.flush()
+    session.settle()
     return [found.remote[1] for found in session.observer.listing() if found.state == "SYN-RECEIVED"]
 
 

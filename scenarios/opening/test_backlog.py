@@ -19,7 +19,7 @@ def fill(session: Session) -> Endpoint:
     peer.expect(SYN, seq=0, ack=1)
     peer.timestamps = session.timestamps
     peer.send(ACK, seq=1, ack=1)
-    session.dispatcher.flush()
+    session.settle()
     return listener
 
 
@@ -41,7 +41,7 @@ def test_last_ack_without_room_is_dropped_and_taken_when_it_comes_again(session:
     late = begin_before_the_places_are_taken(session, listener)
     late.allow(SYN, seq=0, ack=1)  # sent again while there was no room
     late.send(ACK, seq=1, ack=1)
-    session.dispatcher.flush()
+    session.settle()
     listener.accept()
     late.send(ACK, seq=1, ack=1, data=b"again")
     late.expect(ACK, seq=1, ack=6)
@@ -66,10 +66,10 @@ def begin_before_the_places_are_taken(session: Session, listener: Endpoint) -> P
     """
     first, second = begin(session, listener), begin(session, listener)
     first.send(ACK, seq=1, ack=1)
-    session.dispatcher.flush()
+    session.settle()
     late = begin(session, listener)
     second.send(ACK, seq=1, ack=1)
-    session.dispatcher.flush()
+    session.settle()
     return late
 
 

@@ -60,7 +60,7 @@ def test_segment_with_ack_is_reset_by_its_own_ack(session: Session, flags: Flags
 def test_reset_is_never_answered(session: Session, flags: Flags) -> None:
     peer = session.new_peer(CLOSED_PORT)
     peer.send(flags, seq=0, ack=300 if flags & ACK else None)
-    session.dispatcher.flush()
+    session.settle()
     peer.send(SYN, seq=0)
     peer.expect(RST, seq=0, ack=1)
 

@@ -73,7 +73,7 @@ def test_cookie_that_is_off_by_one_is_reset(session: Session, cookies: Endpoint)
 def test_cookie_remembers_the_segment_size(session: Session, cookies: Endpoint) -> None:
     peer = begin(session, cookies, f"mss {SMALL}")
     peer.send(ACK, seq=1, ack=1)
-    session.dispatcher.flush()
+    session.settle()
     cookies.accept().send(bytes(2 * SMALL))
     sizes = Between(SMALL // 2, SMALL)  # the cookie has room for a few sizes only, and takes the next smaller one
     first = peer.expect(ACK, seq=1, ack=1, length=sizes)

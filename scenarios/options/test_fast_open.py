@@ -116,7 +116,7 @@ def test_handshake_that_ends_makes_room_under_the_pending_limit(session: Session
         peer = open_early(session, fast, cookie)
         peer.expect(SYN, seq=0, ack=6)
         peer.send(ACK, seq=6, ack=1)
-        session.dispatcher.flush()
+        session.settle()
 
 
 @requirement("FSM-057")

@@ -102,7 +102,7 @@ def expect_size_600(session: Session, opening: Connection) -> None:
     """The kernel has read the MSS of 600."""
     listener, peer = opening
     peer.send(ACK, seq=1, ack=1)
-    session.dispatcher.flush()
+    session.settle()
     listener.accept().send(bytes(600 + 1))
     peer.expect(ACK, seq=1, ack=1, length=600)
     peer.allow(ACK, seq=601, ack=1, length=1)

@@ -66,6 +66,6 @@ def test_urgent_pointer_behind_a_fin_is_ignored(session: Session, established: C
     peer.send(FIN, seq=1, ack=1)
     peer.expect(ACK, seq=1, ack=2)
     peer.send(URG, seq=2, ack=1, urgent=1)
-    session.dispatcher.flush()
+    session.settle()
     assert not has_urgent_data(server)
     assert server.receive() == b""

@@ -25,7 +25,7 @@ def open_with(session: Session, listener: Endpoint, options: str, *, window: int
 
 def highest(session: Session, connection: Connection) -> int:
     """The number behind the last octet that the kernel has sent up to now."""
-    session.dispatcher.flush()
+    session.settle()
     received = [event.segment for event in session.timeline if isinstance(event, Received)]
     connection.peer.allow(ACK, ack=1, length=Between(1, SIZE))
     return max(segment.end for segment in received)

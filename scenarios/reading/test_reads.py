@@ -109,7 +109,7 @@ def test_fin_that_overtook_data_is_no_end_before_they_arrive(established: Connec
 def test_reset_is_told_from_an_end(established: Connection, session: Session) -> None:
     server, peer = established
     peer.send(RST, seq=1)
-    session.dispatcher.flush()
+    session.settle()
     assert read_now(server) == "ECONNRESET"
     assert read_now(server) == b""  # told once (SO_ERROR); nothing comes any more
 

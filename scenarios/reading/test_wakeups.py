@@ -37,7 +37,7 @@ class Readers:
 
     def woken(self) -> bool:
         """Once the kernel took in all that was sent."""
-        self._session.dispatcher.flush()
+        self._session.settle()
         return any(events & (select.EPOLLIN | select.EPOLLERR) for _, events in self._epoll.poll(0))
 
 
@@ -220,7 +220,7 @@ def test_reader_sleeps_through_what_is_ahead_and_is_back_with_all_of_it(
     reader = reading(session, server)
     peer.send(ACK, seq=4, ack=1, data=b"def")
     peer.expect(ACK, seq=1, ack=1)
-    session.dispatcher.flush()
+    session.settle()
     assert reader.waits
 
     peer.send(ACK, seq=1, ack=1, data=b"abc")
@@ -248,7 +248,7 @@ def test_reset_ends_the_wait_with_an_error(session: Session, established: Connec
     peer.send(RST, seq=1)
     reader.end()
     assert reader.error == "ECONNRESET"
-    session.dispatcher.flush()
+    session.settle()
     assert reader.ended - last_sent_at(session) <= session.profile.upper(PROMPT)
 
 

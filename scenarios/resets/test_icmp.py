@@ -57,7 +57,7 @@ def assert_alive(connection: Connection) -> None:
 def test_soft_error_is_reported_and_ends_nothing(session: Session, established: Connection, kind: str) -> None:
     server, peer = established
     peer.send_icmp(kind, quoting=sent_data(established))
-    session.dispatcher.flush()
+    session.settle()
     assert server.error() != 0
     assert_alive(established)
 
@@ -92,7 +92,7 @@ def test_reports_of_soft_errors_are_what_the_application_wants(
     server.set_option("IP_RECVERR" if ip_version == 4 else "IPV6_RECVERR", 1)
     server.set_option("IP_RECVERR" if ip_version == 4 else "IPV6_RECVERR", int(wanted))
     peer.send_icmp("host unreachable", quoting=sent_data(established))
-    session.dispatcher.flush()
+    session.settle()
     with server.without_waiting():
         assert errno_of(server.receive) == ("EHOSTUNREACH" if wanted else "EAGAIN")
     assert_alive(established)
@@ -165,7 +165,7 @@ def test_error_about_data_not_in_flight_is_ignored(session: Session, established
     server, peer = established
     sent_data(established)
     peer.send_icmp("host unreachable", quoting=Segment(flags=ACK, seq=seq % 2**32, ack=1))
-    session.dispatcher.flush()
+    session.settle()
     assert server.error() == 0
     assert_alive(established)
 

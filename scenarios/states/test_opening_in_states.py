@@ -171,7 +171,7 @@ def test_closing_in_syn_received_sends_a_fin(syn_received_actively: Connection, 
 def test_rst_returns_what_was_opened_passively_to_listen(syn_received: Connection, session: Session) -> None:
     _, peer = syn_received
     peer.send(RST, seq=1)
-    session.dispatcher.flush()
+    session.settle()
     expect_state(session, peer, "CLOSED")  # this connection
     expect_state(session, peer, "LISTEN")  # the port
     peer.send(SYN, seq=0, options="")

@@ -36,7 +36,7 @@ def open_probed(session: Session, listener: Endpoint, round_trip: Span, options:
 
 def assert_no_more(session: Session, peer: Peer) -> None:
     """The kernel has sent nothing else up to now."""
-    session.dispatcher.flush()
+    session.settle()
     assert peer.leftover() == []
 
 

@@ -89,7 +89,7 @@ def test_rst_is_taken_while_the_window_is_closed(established: Connection, full: 
 def test_urg_is_taken_while_the_window_is_closed(session: Session, established: Connection, full: int) -> None:
     server, peer = established
     peer.send(ACK | URG, seq=full, ack=1, urgent=10)
-    session.dispatcher.flush()
+    session.settle()
     with server.without_waiting():
         assert errno_of(server.receive_urgent) == "EAGAIN"  # it is still to come; without URG it would be EINVAL
     server.send(b"alive")
