@@ -50,6 +50,7 @@ class Encoder:
         addresses = self._network[12:20] if flow.version == 4 else self._network[8:40]
         # RFC 9293 3.1 and RFC 8200 8.1; the length is the only part that changes
         self._pseudo = addresses + struct.pack("!xxxB", socket.IPPROTO_TCP)
+        self._last: tuple[Segment, bytes] | None = None
 
     def encode(self, segment: Segment) -> bytes:
         """The frame for a segment with wire numbers; deliberate faults in its header are kept.
@@ -57,6 +58,12 @@ class Encoder:
         Raises:
             FinwaitError: a number that does not fit its field.
         """
+        # what is sent is encoded when it is made and again when it is sent, mostly one straight after the other
+        if self._last is None or self._last[0] != segment:
+            self._last = segment, self._encode(segment)
+        return self._last[1]
+
+    def _encode(self, segment: Segment) -> bytes:
         check_range("length of data", len(segment.data), 16)
         header = self._tcp_header(segment) + segment.data
         check_range("length of the segment", len(header) + 20, 16)
