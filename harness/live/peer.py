@@ -19,7 +19,7 @@ from harness.tcp.ip import IpHeader, header_of
 from harness.tcp.pattern import Number, Pattern, PatternFields
 from harness.tcp.relative import to_relative
 from harness.tcp.segment import ACK, NONE, RST, SYN, Flags, Segment
-from harness.tcp.timing import PROMPT, QUIET, Span, format_ms
+from harness.tcp.timing import PROMPT, QUIET, UNSAID, Span, Time, bounds, format_ms, span_of
 from harness.tcp.verdict import Expectation, Mismatch, Reply
 from harness.tcp.window import OfferedWindow
 from harness.trace.arrival import Arrival, Cause
@@ -79,9 +79,9 @@ class Peer(Sender):
         *,
         seq: Number | None = None,
         ack: Number | None = None,
-        within: Span | None = PROMPT,
-        at_least: Span | None = None,
-        after: Span | None = None,
+        within: Time | None = UNSAID,
+        at_least: Time | None = None,
+        after: Time | None = None,
         **fields: Unpack[PatternFields],
     ) -> Segment:
         """Wait for the kernel's next segment and judge it; see ``Pattern`` for the fields.
@@ -90,16 +90,18 @@ class Peer(Sender):
             flags: exactly these control bits; ACK comes by itself with ``ack``, PSH does not count unless named.
             seq: relative sequence number or a range; None for any.
             ack: relative acknowledgment number or a range; None for any.
-            within: how long after its cause it may come; None for any time up to the profile's patience.
+            within: how long after its cause it may come, in seconds or as a span like the other two; None for any time
+                up to the profile's patience. By default PROMPT, or four times ``at_least`` where that is longer.
             at_least: how long after its cause it must not come yet.
             after: both, for what a timer of that length sends.
             fields: window, data, length, options, without.
 
         Raises:
             Mismatch: another segment, none, or one at the wrong time.
+            FinwaitError: a bound is no time, or ``within`` is over before ``at_least``.
         """
         pattern = Pattern(flags, seq=seq, ack=ack, **fields)
-        return self._await(Expectation({"": pattern}, after or within, after or at_least)).segment
+        return self._await(Expectation({"": pattern}, *bounds(within, at_least, after))).segment
 
     @property
     def elapsed(self) -> Span:
@@ -107,19 +109,21 @@ class Peer(Sender):
         return Span(self.last_elapsed, "MEASURED", "what this kernel took before")
 
     def expect_one_of(
-        self, *, within: Span | None = PROMPT, at_least: Span | None = None, **alternatives: Pattern
+        self, *, within: Time | None = UNSAID, at_least: Time | None = None, **alternatives: Pattern
     ) -> Reply:
         """Wait for the kernel's next segment, which must be one of the declared alternatives; the reply says which.
 
+        ``within`` and ``at_least`` are those of ``expect``.
+
         Raises:
-            Mismatch: none of them, none at all, or too late.
-            FinwaitError: none was declared.
+            Mismatch: none of them, none at all, or at the wrong time.
+            FinwaitError: none was declared; for a bound see ``expect``.
         """
         if not alternatives:
             raise FinwaitError(
                 "no alternative is declared", hint="expect_one_of(name=Pattern(...)), or expect_silence()"
             )
-        return self._await(Expectation(alternatives, within, at_least))
+        return self._await(Expectation(alternatives, *bounds(within, at_least)))
 
     def expect_at_once(self, *, silence: str = "", **alternatives: Pattern) -> str:
         """Judge what the kernel sent by the time that it had taken in all it was sent; no wait is needed to know.
@@ -233,14 +237,16 @@ class Peer(Sender):
             raise FinwaitError("no segment was judged yet", hint="expect one first")
         return header_of(self._hub.wire.frames[self._judged_frame].data)
 
-    def expect_silence(self, for_: Span = QUIET) -> None:
-        """Wait ``for_`` this long; the kernel must not send anything on this connection.
+    def expect_silence(self, for_: Time = QUIET) -> None:
+        """Wait ``for_`` this long, a span or seconds; the kernel must not send anything on this connection.
 
         What it sent after that is left for what comes next, though this process may see it in the same moment.
 
         Raises:
             Mismatch: it did.
+            FinwaitError: ``for_`` is no time.
         """
+        for_ = span_of(for_, "for_")
         step = self._hub.timeline.step(f"expect silence for {for_}")
         end, stamped_end = time.monotonic_ns() + for_.ns, time.time_ns() + for_.ns
         if (

@@ -17,7 +17,7 @@ from harness.probes.observer import Link, Observer
 from harness.probes.tracepoints import Tracer
 from harness.tcp.mutation import Mutation
 from harness.tcp.segment import ACK, SYN, check_range
-from harness.tcp.timing import PROMPT, Span, TimingProfile, format_ms
+from harness.tcp.timing import PROMPT, Span, Time, TimingProfile, bounds, format_ms, span_of
 from harness.tcp.verdict import Mismatch
 from harness.trace.events import Called, Probed
 from harness.wire.frames import Flow
@@ -202,9 +202,9 @@ class Session(BaseSession):
         endpoint: Endpoint,
         name: str,
         *,
-        after: Span | None = None,
-        at_least: Span = PROMPT,
-        within: Span | None = None,
+        after: Time | None = None,
+        at_least: Time = PROMPT,
+        within: Time | None = None,
     ) -> None:
         """Wait until the kernel tells a process of an error, counted from the last segment or call.
 
@@ -217,12 +217,14 @@ class Session(BaseSession):
 
         Raises:
             Mismatch: another error, none, or one at the wrong time.
+            FinwaitError: a bound is no time, or ``within`` is over before ``at_least``.
         """
+        least = span_of(at_least, "at_least")
+        most, earliest = (one or least for one in bounds(4 * least if within is None else within, least, after))
         step = self.timeline.step(f"expect {name}")
         *_, last = (event for event in self.timeline if not isinstance(event, Probed))
         began, over = (last.at, last.end) if isinstance(last, Called) else (last.at, last.at)
-        earliest = after or at_least
-        latest = self.profile.upper(after or within or 4 * earliest) + self.profile.wakeup_ns
+        latest = self.profile.upper(most) + self.profile.wakeup_ns
         seen = endpoint.await_error(Span(latest + self.profile.patience_ns, "LIMIT"))
         now = time.time_ns()
         self.dispatcher.flush()

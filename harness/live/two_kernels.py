@@ -18,7 +18,7 @@ from harness.probes.sockets import SocketState
 from harness.probes.tracepoints import Tracer
 from harness.tcp.mutation import Mutation
 from harness.tcp.segment import RST, Segment
-from harness.tcp.timing import RTO_INIT, Span, TimingProfile, format_ms
+from harness.tcp.timing import RTO_INIT, Time, TimingProfile, format_ms, span_of
 from harness.tcp.verdict import Mismatch
 from harness.trace.events import Probed
 from harness.wire.decode import decode
@@ -192,7 +192,7 @@ class TwoKernelSession(BaseSession):
         client, server = (state.state if state else "CLOSED" for state in found)
         return client, server
 
-    def expect_closed(self, connection: int = 1, within: Span = RTO_INIT) -> Closing:
+    def expect_closed(self, connection: int = 1, within: Time = RTO_INIT) -> Closing:
         """Wait until both sockets of a connection are gone or in TIME-WAIT.
 
         Args:
@@ -204,7 +204,7 @@ class TwoKernelSession(BaseSession):
             Unsupported: the kernel does not show its sockets.
         """
         step = self.timeline.step("expect both sockets gone or in TIME-WAIT")
-        wait = self.profile.deadline(within)
+        wait = self.profile.deadline(span_of(within, "within"))
         end = time.monotonic_ns() + wait
         while True:
             names = self.states(connection)

@@ -20,7 +20,7 @@ from harness.path.ruling import MatchFields, Ruling, pattern_of, plain_rules
 from harness.tcp.mutation import Mutation
 from harness.tcp.pattern import Pattern
 from harness.tcp.segment import SYN, Flags, Segment
-from harness.tcp.timing import PROMPT, Span, TimingProfile
+from harness.tcp.timing import PROMPT, UNSAID, Time, TimingProfile, bounds, span_of
 from harness.tcp.verdict import Expectation, Mismatch, Reply
 from harness.trace.events import Timeline
 from harness.wire.capture import ETH_P_ALL, packet_socket
@@ -104,7 +104,7 @@ class Path(Ruling):
         self._timeline.step(f"path: release what rule {number} holds")
         self.forwarder.release(number)
 
-    def impair(self, *, from_: str, delay: Span | None = None, loss: float = 0.0, bytes_per_second: int = 0) -> None:
+    def impair(self, *, from_: str, delay: Time | None = None, loss: float = 0.0, bytes_per_second: int = 0) -> None:
         """Make the way from a side late, lossy or slow: by the kernel's netem.
 
         Where the kernel has no netem, a rule of the path's own does one of the three.
@@ -119,14 +119,13 @@ class Path(Ruling):
             Unsupported: no netem, and more than one of the three is wanted.
         """
         side = side_of(from_)
+        late = span_of(delay or 0, "delay")
         device = PATH_ENDS[list(Side).index(side.other)]
         self._timeline.step(f"path: impair what comes from the {side}")
         try:
-            netem.impair(
-                self._lab.path, device, delay_ns=delay.ns if delay else 0, loss=loss, bytes_per_second=bytes_per_second
-            )
+            netem.impair(self._lab.path, device, delay_ns=late.ns, loss=loss, bytes_per_second=bytes_per_second)
         except Unsupported:
-            wanted = plain_rules(side, delay, loss, bytes_per_second)
+            wanted = plain_rules(side, late.ns, loss, bytes_per_second)
             if len(wanted) > 1:
                 raise
             for rule in wanted:
@@ -174,8 +173,8 @@ class Path(Ruling):
         flags: Flags,
         *,
         from_: str,
-        within: Span | None = PROMPT,
-        at_least: Span | None = None,
+        within: Time | None = UNSAID,
+        at_least: Time | None = None,
         connection: int = 0,
         **fields: Unpack[MatchFields],
     ) -> Segment:
@@ -188,19 +187,19 @@ class Path(Ruling):
             Mismatch: another segment, none, or one at the wrong time.
         """
         pattern = pattern_of(flags, fields)
-        return self._await(Expectation({"": pattern}, within, at_least), side_of(from_), connection).segment
+        return self._await(Expectation({"": pattern}, *bounds(within, at_least)), side_of(from_), connection).segment
 
     def expect_one_of(
-        self, *, from_: str, within: Span | None = PROMPT, connection: int = 0, **alternatives: Pattern
+        self, *, from_: str, within: Time | None = UNSAID, connection: int = 0, **alternatives: Pattern
     ) -> Reply:
         """Wait for the next segment from a side, which must be one of those declared; the reply says which.
 
         Raises:
             Mismatch: none of them, none at all, or too late.
         """
-        return self._await(Expectation(alternatives, within), side_of(from_), connection)
+        return self._await(Expectation(alternatives, *bounds(within, None)), side_of(from_), connection)
 
-    def expect_handshake(self, connection: int = 0, within: Span = PROMPT) -> None:
+    def expect_handshake(self, connection: int = 0, within: Time = PROMPT) -> None:
         """The client opens a connection, ``within`` some time: three segments (RFC 9293 3.5, figure 6)."""
         self.expect(SYN, from_="client", seq=0, connection=connection, within=within)
         self.expect(SYN, from_="server", seq=0, ack=1, connection=connection)

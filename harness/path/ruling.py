@@ -24,7 +24,7 @@ from harness.path.rules import (
 )
 from harness.tcp.pattern import Number, Pattern
 from harness.tcp.segment import ACK, FIN, Flags
-from harness.tcp.timing import MS, Span
+from harness.tcp.timing import MS, Span, Time, span_of
 
 PASS_BY = Span(100 * MS, "PASS_BY", "longer than a flight of segments that follow one another, shorter than RTO_MIN")
 """How long a segment that was put aside waits for later ones, so that the last of all gets through."""
@@ -155,16 +155,16 @@ class Ruling:
         self,
         flags: Flags,
         *,
-        by: Span,
+        by: Time,
         from_: str,
         times: int | None = 1,
         connection: int = 0,
         **fields: Unpack[MatchFields],
     ) -> None:
         """Forward such a segment a time after it arrived; others overtake it."""
-        self.add(Delay(match=_match(flags, from_, connection, fields), times=_times(times), ns=by.ns))
+        self.add(Delay(match=_match(flags, from_, connection, fields), times=_times(times), ns=span_of(by, "by").ns))
 
-    def reorder(self, *, from_: str, seed: int, chance: float = 0.2, depth: int = 3, at_most: Span = PASS_BY) -> None:
+    def reorder(self, *, from_: str, seed: int, chance: float = 0.2, depth: int = 3, at_most: Time = PASS_BY) -> None:
         """Put frames aside at random, each until 1 to ``depth`` later ones have passed; the same seed does the same.
 
         Args:
@@ -179,8 +179,8 @@ class Ruling:
         """
         if depth < 1:
             raise FinwaitError(f"depth={depth} reorders nothing", hint="1 or more")
-        match = Match(side_of(from_))
-        rule = Reorder(match=match, times=None, seed=seed, chance=_chance(chance), depth=depth, ns=at_most.ns)
+        match, wait = Match(side_of(from_)), span_of(at_most, "at_most")
+        rule = Reorder(match=match, times=None, seed=seed, chance=_chance(chance), depth=depth, ns=wait.ns)
         self.add(rule)
 
     def lose(self, *, from_: str, seed: int, chance: float) -> None:
@@ -199,11 +199,11 @@ class Ruling:
         self.add(Limit(match=match, times=None, bytes_per_second=bytes_per_second, queue=queue))
 
 
-def plain_rules(side: Side, delay: Span | None, loss: float, bytes_per_second: int) -> list[AnyRule]:
+def plain_rules(side: Side, delay_ns: int, loss: float, bytes_per_second: int) -> list[AnyRule]:
     """Rules that do to every frame of a side what netem would; a frame goes to the first of them alone."""
     match, found = Match(side), list[AnyRule]()
-    if delay:
-        found.append(Delay(match=match, times=None, ns=delay.ns))
+    if delay_ns:
+        found.append(Delay(match=match, times=None, ns=delay_ns))
     if loss:
         found.append(Lose(match=match, times=None, chance=_chance(loss)))
     if bytes_per_second:

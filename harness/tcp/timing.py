@@ -5,10 +5,13 @@ Times are nanoseconds. Lower bounds are exact; upper bounds take the profile's s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
+
+from harness.errors import FinwaitError
 
 MS = 1_000_000
 """Nanoseconds in a millisecond."""
@@ -40,6 +43,23 @@ class Span:
 
     def __str__(self) -> str:
         return f"{format_ms(self.ns)} ({self.name})"
+
+
+Time = Span | float
+"""How a scenario gives a length of time: a span, or seconds."""
+
+
+def span_of(given: Time, argument: str) -> Span:
+    """The span that an argument of this name was given as, or as seconds.
+
+    Raises:
+        FinwaitError: it is no length of time.
+    """
+    if isinstance(given, Span):
+        return given
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given < math.inf:
+        raise FinwaitError(f"{argument}={given!r} is no time", hint="seconds such as 0.5, or a span such as RTO_MIN")
+    return Span(round(given * SECOND.ns), f"{given} s")
 
 
 PROMPT = Span(40 * MS, "PROMPT", "below TCP_DELACK_MIN (HZ/25, include/net/tcp.h): no timer can be behind an answer")
@@ -76,6 +96,38 @@ depends on where in the period it was set.
 """
 
 QUIET = Span(60 * MS, "QUIET", "longer than PROMPT: what no timer delays would have come")
+
+
+UNSAID = replace(PROMPT)
+"""PROMPT where a scenario gives no ``within``, told by identity from the one that it gives."""
+
+
+def bounds(within: Time | None, at_least: Time | None, after: Time | None = None) -> tuple[Span | None, Span | None]:
+    """How long after its cause a segment may come, and how long it must not come yet.
+
+    Args:
+        within: the first of the two; None for any time. ``UNSAID`` is PROMPT, or four times ``at_least`` where PROMPT
+            is over before that.
+        at_least: the second of the two.
+        after: both.
+
+    Raises:
+        FinwaitError: an argument is no time, or the two leave no moment.
+    """
+    if after is not None:
+        both = span_of(after, "after")
+        return both, both
+    least = span_of(at_least, "at_least") if at_least is not None else None
+    if within is None:
+        return None, least
+    most = span_of(within, "within")
+    if least is None or least.ns <= most.ns:
+        return most, least
+    if within is not UNSAID:
+        raise FinwaitError(
+            f"within={most} is over before at_least={least}", why="no segment can meet both", hint="after= for both"
+        )
+    return 4 * least, least
 
 
 class TimingProfile(msgspec.Struct, frozen=True):

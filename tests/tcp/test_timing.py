@@ -6,7 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.tcp.timing import MS, PROMPT, QUIET, RTO_MIN, VIRTUAL, Span, TimingProfile, calibrated, format_ms
+from harness.errors import FinwaitError
+from harness.tcp.timing import (
+    MS,
+    PROMPT,
+    QUIET,
+    RTO_MIN,
+    UNSAID,
+    VIRTUAL,
+    Span,
+    TimingProfile,
+    bounds,
+    calibrated,
+    format_ms,
+    span_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +74,40 @@ def test_slack_covers_the_slowest_answer_four_times_and_five_ticks(answers: list
     assert profile.slack_ns == 20 * MS or profile.slack_ns == 4 * profile.worst_ns
     assert profile.worst_ns in (*answers, 0)
     assert profile.rounds == len(answers)
+
+
+@pytest.mark.parametrize(("given", "text"), [(0.5, "500 ms (0.5 s)"), (2, "2000 ms (2 s)"), (RTO_MIN, str(RTO_MIN))])
+def test_seconds_are_taken_where_a_span_is(given: Span | float, text: str) -> None:
+    assert str(span_of(given, "within")) == text
+
+
+@pytest.mark.parametrize("given", ["x", True, -1, float("nan"), float("inf"), [1]])
+def test_what_is_no_time_is_told_in_one_line(given: object) -> None:
+    with pytest.raises(FinwaitError) as raised:
+        span_of(given, "within")  # type: ignore[arg-type]
+    said = f"within={given!r} is no time; try: seconds such as 0.5, or a span such as RTO_MIN"
+    assert str(raised.value) == said
+
+
+@pytest.mark.parametrize(
+    ("within", "at_least", "after", "both"),
+    [
+        (UNSAID, None, None, (PROMPT, None)),
+        (UNSAID, 0.01, None, (PROMPT, Span(10 * MS, "0.01 s"))),
+        (UNSAID, RTO_MIN, None, (4 * RTO_MIN, RTO_MIN)),  # beyond PROMPT nothing could meet both
+        (None, RTO_MIN, None, (None, RTO_MIN)),
+        (0.2, RTO_MIN, None, (Span(200 * MS, "0.2 s"), RTO_MIN)),
+        (UNSAID, None, RTO_MIN, (RTO_MIN, RTO_MIN)),
+        (UNSAID, None, 0.0, (Span(0, "0.0 s"), Span(0, "0.0 s"))),
+    ],
+)
+def test_bounds_of_a_segment(
+    within: Span | float | None, at_least: Span | float | None, after: Span | float | None, both: tuple[Span, Span]
+) -> None:
+    assert bounds(within, at_least, after) == both
+
+
+@pytest.mark.parametrize("within", [PROMPT, 0.1])
+def test_bounds_that_leave_no_moment_are_told(within: Span | float) -> None:
+    with pytest.raises(FinwaitError, match=r"within=.* is over before at_least=200 ms \(RTO_MIN\); .*try: after="):
+        bounds(within, RTO_MIN)
