@@ -13,13 +13,40 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from harness.errors import FinwaitError, Unsupported
-    from harness.live.endings import ENDINGS, Ending, close, shutdown_rdwr, shutdown_wr, shutdown_wr_then_close
+    from harness.live.base_session import SERVICE_PORT
+    from harness.live.blocking_call import BlockingCall
+    from harness.live.check import judge
+    from harness.live.endings import (
+        ENDINGS,
+        READS_NO_MORE,
+        Ending,
+        close,
+        close_with_long_linger2,
+        shutdown_rdwr,
+        shutdown_wr,
+        shutdown_wr_then_close,
+    )
     from harness.live.endpoint import Endpoint
-    from harness.live.peer import Peer
+    from harness.live.flights import FLIGHT, IPV4_MSS, TIMESTAMPS_LENGTH, expect_flight, write_segments
+    from harness.live.nginx import NGINX_HOST, Curl, Nginx
+    from harness.live.peer import INITIAL_SEQUENCE_NUMBER, Peer
+    from harness.live.peer_delay import establish_from_afar, longest_timer, wait_from_afar
     from harness.live.session import Connection, Session
-    from harness.live.states import NUMBERS, STATES, WAYS, Numbers, reach
+    from harness.live.states import NUMBERS, ORPHANED, STATES, WAYS, Numbers, expect_state, new_listener, reach
+    from harness.live.syscalls import errno_of
     from harness.live.two_kernels import Closing, KernelPair, TwoKernelSession
+    from harness.model.connection import Answer, ControlBlock
+    from harness.model.segment_table import (
+        HAVE_A_ZERO_WINDOW,
+        NOMINAL_WINDOW,
+        WITH_A_WINDOW,
+        WITH_A_ZERO_WINDOW,
+        TableCell,
+        table_cells,
+    )
     from harness.path.path import BadRules, Path
+    from harness.path.ruling import Holding
+    from harness.plugin.cells import Cell, in_states
     from harness.plugin.markers import (
         both_families,
         both_sides,
@@ -29,108 +56,126 @@ if TYPE_CHECKING:
         waits,
         with_and_without_timestamps,
     )
+    from harness.probes.states import state_name
     from harness.tcp.ip import BROADCAST_MAC, Envelope, IpHeader
+    from harness.tcp.options import Option
     from harness.tcp.pattern import ANY, Between, Pattern
-    from harness.tcp.segment import ACK, CWR, ECE, FIN, NONE, PSH, RST, SYN, URG, WRONG_CHECKSUM, Flags, Segment
-    from harness.tcp.timing import DELACK_MAX, PROMPT, QUIET, RTO_INIT, RTO_MIN, Span
+    from harness.tcp.segment import (
+        ACK,
+        CWR,
+        ECE,
+        FIN,
+        NONE,
+        PSH,
+        RST,
+        SPACE,
+        SYN,
+        URG,
+        WRONG_CHECKSUM,
+        Flags,
+        Segment,
+        distance,
+    )
+    from harness.tcp.timing import (
+        CALL_LIMIT,
+        DATA_R2,
+        DAY,
+        DELACK_LIMIT,
+        DELACK_MAX,
+        FIN_TIMEOUT,
+        HOUR,
+        KEEPALIVE_IDLE,
+        KEEPALIVE_INTERVAL,
+        MARKER_LIMIT,
+        MINUTE,
+        MS,
+        MSL,
+        PROGRAM_LIMIT,
+        PROMPT,
+        QUIET,
+        REAL_WAIT,
+        RTO_FLOOR,
+        RTO_INIT,
+        RTO_MIN,
+        RTO_MOST,
+        SECOND,
+        SYN_R2,
+        TIMEWAIT_LEN,
+        Span,
+        backoff,
+    )
     from harness.tcp.verdict import Mismatch, Reply
+    from harness.trace.events import Probed, Received, Sent
 
+# A name a line would make this too long a module.
+# fmt: off
 _HOMES = {
-    "harness.live.two_kernels": ("Closing", "KernelPair", "TwoKernelSession"),
-    "harness.path.path": ("BadRules", "Path"),
-    "harness.live.endings": ("ENDINGS", "Ending", "close", "shutdown_rdwr", "shutdown_wr", "shutdown_wr_then_close"),
-    "harness.live.endpoint": ("Endpoint",),
     "harness.errors": ("FinwaitError", "Unsupported"),
-    "harness.tcp.pattern": ("ANY", "Between", "Pattern"),
-    "harness.tcp.ip": ("BROADCAST_MAC", "Envelope", "IpHeader"),
-    "harness.live.peer": ("Peer",),
+    "harness.live.base_session": ("SERVICE_PORT",),
+    "harness.live.blocking_call": ("BlockingCall",),
+    "harness.live.check": ("judge",),
+    "harness.live.endings": (
+        "ENDINGS", "READS_NO_MORE", "Ending", "close", "close_with_long_linger2", "shutdown_rdwr", "shutdown_wr",
+        "shutdown_wr_then_close",
+    ),
+    "harness.live.endpoint": ("Endpoint",),
+    "harness.live.flights": ("FLIGHT", "IPV4_MSS", "TIMESTAMPS_LENGTH", "expect_flight", "write_segments"),
+    "harness.live.nginx": ("NGINX_HOST", "Curl", "Nginx"),
+    "harness.live.peer": ("INITIAL_SEQUENCE_NUMBER", "Peer"),
+    "harness.live.peer_delay": ("establish_from_afar", "longest_timer", "wait_from_afar"),
+    "harness.live.session": ("Connection", "Session"),
+    "harness.live.states": (
+        "NUMBERS", "ORPHANED", "STATES", "WAYS", "Numbers", "expect_state", "new_listener", "reach",
+    ),
+    "harness.live.syscalls": ("errno_of",),
+    "harness.live.two_kernels": ("Closing", "KernelPair", "TwoKernelSession"),
+    "harness.model.connection": ("Answer", "ControlBlock"),
+    "harness.model.segment_table": (
+        "HAVE_A_ZERO_WINDOW", "NOMINAL_WINDOW", "WITH_A_WINDOW", "WITH_A_ZERO_WINDOW", "TableCell", "table_cells",
+    ),
+    "harness.path.path": ("BadRules", "Path"),
+    "harness.path.ruling": ("Holding",),
+    "harness.plugin.cells": ("Cell", "in_states"),
     "harness.plugin.markers": (
-        "both_families",
-        "both_sides",
-        "in_shared_lab",
-        "owned_and_orphaned",
-        "requirement",
-        "waits",
+        "both_families", "both_sides", "in_shared_lab", "owned_and_orphaned", "requirement", "waits",
         "with_and_without_timestamps",
     ),
+    "harness.probes.states": ("state_name",),
+    "harness.tcp.ip": ("BROADCAST_MAC", "Envelope", "IpHeader"),
+    "harness.tcp.options": ("Option",),
+    "harness.tcp.pattern": ("ANY", "Between", "Pattern"),
     "harness.tcp.segment": (
-        "ACK",
-        "CWR",
-        "ECE",
-        "FIN",
-        "NONE",
-        "PSH",
-        "RST",
-        "SYN",
-        "URG",
-        "WRONG_CHECKSUM",
-        "Flags",
-        "Segment",
+        "ACK", "CWR", "ECE", "FIN", "NONE", "PSH", "RST", "SPACE", "SYN", "URG", "WRONG_CHECKSUM", "Flags",
+        "Segment", "distance",
     ),
-    "harness.live.session": ("Connection", "Session"),
-    "harness.live.states": ("NUMBERS", "STATES", "WAYS", "Numbers", "reach"),
-    "harness.tcp.timing": ("DELACK_MAX", "PROMPT", "QUIET", "RTO_INIT", "RTO_MIN", "Span"),
+    "harness.tcp.timing": (
+        "CALL_LIMIT", "DATA_R2", "DAY", "DELACK_LIMIT", "DELACK_MAX", "FIN_TIMEOUT", "HOUR", "KEEPALIVE_IDLE",
+        "KEEPALIVE_INTERVAL", "MARKER_LIMIT", "MINUTE", "MS", "MSL", "PROGRAM_LIMIT", "PROMPT", "QUIET",
+        "REAL_WAIT", "RTO_FLOOR", "RTO_INIT", "RTO_MIN", "RTO_MOST", "SECOND", "SYN_R2", "TIMEWAIT_LEN", "Span",
+        "backoff",
+    ),
     "harness.tcp.verdict": ("Mismatch", "Reply"),
+    "harness.trace.events": ("Probed", "Received", "Sent"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "ACK",
-    "ANY",
-    "BROADCAST_MAC",
-    "CWR",
-    "DELACK_MAX",
-    "ECE",
-    "ENDINGS",
-    "FIN",
-    "NONE",
-    "NUMBERS",
-    "PROMPT",
-    "PSH",
-    "QUIET",
-    "RST",
-    "RTO_INIT",
-    "RTO_MIN",
-    "STATES",
-    "SYN",
-    "URG",
-    "WAYS",
-    "WRONG_CHECKSUM",
-    "BadRules",
-    "Between",
-    "Closing",
-    "Connection",
-    "Ending",
-    "Endpoint",
-    "Envelope",
-    "FinwaitError",
-    "Flags",
-    "IpHeader",
-    "KernelPair",
-    "Mismatch",
-    "Numbers",
-    "Path",
-    "Pattern",
-    "Peer",
-    "Reply",
-    "Segment",
-    "Session",
-    "Span",
-    "TwoKernelSession",
-    "Unsupported",
-    "both_families",
-    "both_sides",
-    "close",
-    "in_shared_lab",
-    "owned_and_orphaned",
-    "reach",
-    "requirement",
-    "shutdown_rdwr",
-    "shutdown_wr",
-    "shutdown_wr_then_close",
-    "waits",
-    "with_and_without_timestamps",
+    "ACK", "ANY", "BROADCAST_MAC", "CALL_LIMIT", "CWR", "DATA_R2", "DAY", "DELACK_LIMIT", "DELACK_MAX", "ECE",
+    "ENDINGS", "FIN", "FIN_TIMEOUT", "FLIGHT", "HAVE_A_ZERO_WINDOW", "HOUR", "INITIAL_SEQUENCE_NUMBER", "IPV4_MSS",
+    "KEEPALIVE_IDLE", "KEEPALIVE_INTERVAL", "MARKER_LIMIT", "MINUTE", "MS", "MSL", "NGINX_HOST", "NOMINAL_WINDOW",
+    "NONE", "NUMBERS", "ORPHANED", "PROGRAM_LIMIT", "PROMPT", "PSH", "QUIET", "READS_NO_MORE", "REAL_WAIT", "RST",
+    "RTO_FLOOR", "RTO_INIT", "RTO_MIN", "RTO_MOST", "SECOND", "SERVICE_PORT", "SPACE", "STATES", "SYN", "SYN_R2",
+    "TIMESTAMPS_LENGTH", "TIMEWAIT_LEN", "URG", "WAYS", "WITH_A_WINDOW", "WITH_A_ZERO_WINDOW", "WRONG_CHECKSUM",
+    "Answer", "BadRules", "Between", "BlockingCall", "Cell", "Closing", "Connection", "ControlBlock", "Curl",
+    "Ending", "Endpoint", "Envelope", "FinwaitError", "Flags", "Holding", "IpHeader", "KernelPair", "Mismatch",
+    "Nginx", "Numbers", "Option", "Path", "Pattern", "Peer", "Probed", "Received", "Reply", "Segment", "Sent",
+    "Session", "Span", "TableCell", "TwoKernelSession", "Unsupported", "backoff", "both_families", "both_sides",
+    "close", "close_with_long_linger2", "distance", "errno_of", "establish_from_afar", "expect_flight",
+    "expect_state", "in_shared_lab", "in_states", "judge", "longest_timer", "new_listener", "owned_and_orphaned",
+    "reach", "requirement", "shutdown_rdwr", "shutdown_wr", "shutdown_wr_then_close", "state_name", "table_cells",
+    "wait_from_afar", "waits", "with_and_without_timestamps", "write_segments",
 ]
+# fmt: on
 
 
 def __getattr__(name: str) -> object:

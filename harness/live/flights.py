@@ -16,7 +16,7 @@ FLIGHT = 10
 IPV4_MSS = 1460
 """What fits an MTU of 1500 beside the fixed headers of IPv4 and TCP (RFC 9293 3.7.1)."""
 
-TIMESTAMPS = 12
+TIMESTAMPS_LENGTH = 12
 """Bytes that timestamps take of each segment, padding included (RFC 7323 A)."""
 
 

@@ -20,7 +20,7 @@ from harness.tcp.timing import PROGRAM_LIMIT, SECOND
 from netns.enter import Namespace
 
 READY_SECONDS = PROGRAM_LIMIT.ns / SECOND.ns
-HOST = "server"
+NGINX_HOST = "server"
 """What a request calls its server: with the address, every lab's would have a length of its own."""
 
 _READY = "event method"  # what nginx notes once it listens
@@ -153,7 +153,7 @@ class Curl:
 
     def __init__(self, namespace: Namespace, port: int, url: str) -> None:
         self._namespace = namespace
-        named = ("--header", f"Host: {HOST}")
+        named = ("--header", f"Host: {NGINX_HOST}")
         self._command = (find("curl"), "-sS", *named, "--local-port", str(port), "--output", "/dev/null", url)
 
     @contextmanager

@@ -15,7 +15,7 @@ _TOLERATED = 2
 """By what part of a wait it may be longer: what follows from a round trip that was longer still says nothing."""
 
 
-def wait(peer: Peer, span: Span) -> None:
+def wait_from_afar(peer: Peer, span: Span) -> None:
     """Let a time pass, in which the kernel sends nothing, before the peer answers.
 
     A peer that is late has made another path of the one that the scenario is about. Virtual time knows no such peer.
@@ -48,21 +48,21 @@ def establish_from_afar(
 
     Raises:
         Mismatch: the kernel does not shake hands.
-        Unsupported: see ``wait``.
+        Unsupported: see ``wait_from_afar``.
     """
     peer = session.new_peer(listener.port)
     offered = peer.send(SYN, seq=0, options=session.syn_options if options is None else options)
     peer.expect(SYN, seq=0, ack=1)
     peer.timestamps = offered.option("TS") is not None
-    wait(peer, round_trip)
+    wait_from_afar(peer, round_trip)
     peer.send(ACK, seq=1, ack=1)
     return Connection(listener.accept(peer.connection), peer)
 
 
-def longest(session: Session, timer: Span) -> Span:
+def longest_timer(session: Session, timer: Span) -> Span:
     """The longest that a timer may be which follows from round trips: the peer's own slowness adds to each of them.
 
     In virtual time it has none. On a real clock three times the timer are let pass, as round trips may be half as long
-    again (``wait``) and the kernel be late as well: there only the least of it is exact.
+    again (``wait_from_afar``) and the kernel be late as well: there only the least of it is exact.
     """
     return timer if session.profile.virtual else 3 * timer

@@ -82,7 +82,7 @@ class TableCell(NamedTuple):
         return Segment(flags=flags, seq=add(at.rcv_nxt, offset), ack=ack, data=data)
 
 
-def cells(states: Iterable[str], places: Iterable[str]) -> Iterator[TableCell]:
+def table_cells(states: Iterable[str], places: Iterable[str]) -> Iterator[TableCell]:
     """Every kind of segment at these places in these states, with every acknowledgment where it has one."""
     for state, (kind, (flags, _)), place in itertools.product(states, KINDS.items(), places):
         for ack in ACKS if flags & ACK else ("",):

@@ -127,7 +127,7 @@ def _claimed(claims: Claims, pointer: int, at: int) -> bool:
 def _unnamed(seen: Seen, both: tuple[Key, Key], claims: Claims) -> bool:
     """A listener's child is in SYN-RECEIVED before it is given the peer's address (inet_csk_clone_lock), a caller in
     SYN-SENT before its own port (tcp_v4_connect)."""
-    opening = seen.event == SET_STATE and states.name(seen.integer("newstate")) in ("SYN-RECEIVED", "SYN-SENT")
+    opening = seen.event == SET_STATE and states.state_name(seen.integer("newstate")) in ("SYN-RECEIVED", "SYN-SENT")
     return opening and not _whole(both) and _claimed(claims, seen.integer("skaddr"), seen.at)
 
 
@@ -153,7 +153,7 @@ def told(seen: Seen, origin: int | None) -> tuple[str, str]:
     words = {
         DROP: f"dropped: {reason}",
         ARRIVAL: f"arrives: snd_una {una} snd_nxt {nxt}",
-        RETRANSMIT: f"retransmits in {states.name(seen.integer('state'))}",
+        RETRANSMIT: f"retransmits in {states.state_name(seen.integer('state'))}",
         RETRANSMIT_SYNACK: "retransmits its SYN,ACK",
         SEND_RESET: f"sends a reset: {reason}" if reason else "sends a reset",
         RECEIVE_RESET: "takes a reset",
@@ -162,7 +162,7 @@ def told(seen: Seen, origin: int | None) -> tuple[str, str]:
 
 
 def _transition(seen: Seen) -> tuple[str, str]:
-    old, new = (states.name(seen.integer(name)) for name in ("oldstate", "newstate"))
+    old, new = (states.state_name(seen.integer(name)) for name in ("oldstate", "newstate"))
     if new == "CLOSED" and old in ("FIN-WAIT-2", "CLOSING"):
         # tcp_time_wait ends the full socket; what its mini-socket does is not traced
         return f"{old} -> CLOSED, or a mini-socket instead", ""

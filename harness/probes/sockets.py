@@ -223,7 +223,7 @@ def parse(body: bytes) -> SocketState:
     # every full socket is given this attribute, no mini-socket is (inet_diag_msg_attrs_fill)
     mini = _SHUTDOWN not in attributes
     return SocketState(
-        state=states.name(state),
+        state=states.state_name(state),
         local=(_host(family, source), source_port),
         remote=(_host(family, target), target_port),
         owned=inode != 0,

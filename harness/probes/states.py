@@ -22,6 +22,6 @@ NAMES = (
 )
 
 
-def name(number: int) -> str:
+def state_name(number: int) -> str:
     """The RFC's name of a state of the kernel's; a number that no known kernel uses is shown as it is."""
     return NAMES[number] if 0 < number < len(NAMES) else f"state {number}"

@@ -126,7 +126,7 @@ def parse(content: bytes) -> TcpInfo:
     wscale = values.pop("_wscale")
     del values["_limited"]
     return TcpInfo(
-        state=states.name(state),
+        state=states.state_name(state),
         ca_state=_CA_STATES[ca_state] if ca_state < len(_CA_STATES) else str(ca_state),
         options=tuple(name for bit, name in enumerate(_OPTIONS) if options >> bit & 1),
         snd_wscale=wscale & 0xF,

@@ -21,7 +21,7 @@ from harness.program.steps import (
     Value,
     names_used,
 )
-from harness.program.values import KINDS, decoded
+from harness.program.values import decoded
 from harness.tcp import timing
 from harness.tcp.segment import Flags
 from harness.tcp.timing import Span
@@ -36,7 +36,6 @@ FACE = frozenset(
 )
 """What scenarios import from ``harness`` itself."""
 
-_HOMES = {"errno_of": "harness.live.syscalls", "in_shared_lab": "harness"}
 _SHUT = {0: "socket.SHUT_RD", 1: "socket.SHUT_WR", 2: "socket.SHUT_RDWR"}
 _SESSIONS = {"session": "Session", "path_session": "TwoKernelSession"}
 _INDENT = "    "
@@ -60,8 +59,8 @@ class _Printer:
         self._modules: set[str] = set()
         self._needs(_SESSIONS[program.topology])
 
-    def _needs(self, name: str, home: str = "") -> str:
-        self._imports.setdefault("harness" if name in FACE else home or _HOMES[name], set()).add(name)
+    def _needs(self, name: str, home: str = "harness") -> str:
+        self._imports.setdefault(home, set()).add(name)
         return name
 
     def _needs_module(self, name: str) -> None:
@@ -188,7 +187,7 @@ class _Printer:
             case Made("MsgFlag", fields):
                 return f"{self._needs('MsgFlag', 'socket')}({fields['value']})"
             case Made(kind, fields):
-                self._needs(kind, KINDS[kind].__module__)
+                self._needs(kind)
                 first = [self.value(fields["flags"])] if kind == "Pattern" else []
                 rest = [f"{name}={self.value(one)}" for name, one in fields.items() if not (first and name == "flags")]
                 return f"{kind}({', '.join([*first, *rest])})"
@@ -209,7 +208,7 @@ class _Printer:
         spans = [count * one for count, one in known if isinstance(one, Span)]
         if len(spans) == len(terms) and _same(_sum(spans), span):
             for one in terms:
-                self._needs(one[2] if one else "", timing.__name__)
+                self._needs(one[2] if one else "")
             return span.name
         ground = f", {_quoted(span.ground)}" if span.ground else ""
         return f"{self._needs('Span')}({span.ns:_}, {_quoted(span.name)}{ground})"

@@ -9,12 +9,21 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
-from harness import ACK, RST, SYN, Connection, Session, in_shared_lab, requirement
-from harness.live.blocking_call import BlockingCall
-from harness.live.endpoint import Endpoint
-from harness.live.syscalls import errno_of
-from harness.plugin.cells import Cell, in_states
-from harness.probes import states
+from harness import (
+    ACK,
+    RST,
+    SYN,
+    BlockingCall,
+    Cell,
+    Connection,
+    Endpoint,
+    Session,
+    errno_of,
+    in_shared_lab,
+    in_states,
+    requirement,
+    state_name,
+)
 
 pytestmark = in_shared_lab
 
@@ -219,7 +228,7 @@ def test_status_names_the_state_without_a_connection(cell: Cell) -> None:
 
 def status_of(cell: Cell) -> str:
     information = cell.endpoint.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
-    return states.name(information[0])
+    return state_name(information[0])
 
 
 # -- calls that wait

@@ -7,11 +7,7 @@ from __future__ import annotations
 
 import time
 
-from harness import ACK, FIN, SYN, Session, both_families, requirement
-from harness.live.base_session import SERVICE_PORT
-from harness.live.peer import Peer
-from harness.live.states import expect_state
-from harness.trace.events import Probed
+from harness import ACK, FIN, SERVICE_PORT, SYN, Peer, Probed, Session, both_families, expect_state, requirement
 
 
 def shows(session: Session, peer: Peer, state: str) -> None:

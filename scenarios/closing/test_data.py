@@ -8,8 +8,19 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, FIN, RST, Connection, Ending, Pattern, Peer, both_families, requirement
-from harness.live.endings import READS_NO_MORE, shutdown_wr
+from harness import (
+    ACK,
+    FIN,
+    READS_NO_MORE,
+    RST,
+    Connection,
+    Ending,
+    Pattern,
+    Peer,
+    both_families,
+    requirement,
+    shutdown_wr,
+)
 
 # the acknowledgment that the data and the FIN carry: from before or from after the peer saw the server's FIN
 old_and_new_ack = pytest.mark.parametrize("ack", [1, 2], ids=["oldack", "newack"])

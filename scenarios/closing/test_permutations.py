@@ -12,9 +12,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from harness import ACK, FIN, RST, Segment, in_shared_lab, requirement
-from harness.live.check import judge
-from harness.plugin.cells import Cell, in_states
+from harness import ACK, FIN, RST, Cell, Segment, in_shared_lab, in_states, judge, requirement
 
 pytestmark = in_shared_lab
 

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, FIN, RST, SYN, Connection, Pattern, Session, both_families, reach, requirement
-from harness.plugin.markers import in_shared_lab
-from harness.tcp.segment import Segment
+from harness import (
+    ACK,
+    FIN,
+    RST,
+    SYN,
+    Connection,
+    Pattern,
+    Segment,
+    Session,
+    both_families,
+    in_shared_lab,
+    reach,
+    requirement,
+)
 
 pytestmark = in_shared_lab
 

@@ -4,17 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import (
-    ACK,
-    ENDINGS,
-    FIN,
-    RST,
-    Connection,
-    Ending,
-    both_families,
-    requirement,
-    with_and_without_timestamps,
-)
+from harness import ACK, ENDINGS, FIN, RST, Connection, Ending, both_families, requirement, with_and_without_timestamps
 
 over_all_endings = pytest.mark.parametrize("end", ENDINGS)
 

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, RTO_INIT, SYN, Connection, Endpoint, Session, requirement
-from harness.live.flights import IPV4_MSS, expect_flight
-from harness.plugin.markers import in_shared_lab
+from harness import (
+    ACK,
+    IPV4_MSS,
+    RTO_INIT,
+    SYN,
+    Connection,
+    Endpoint,
+    Session,
+    expect_flight,
+    in_shared_lab,
+    requirement,
+)
 
 pytestmark = in_shared_lab
 

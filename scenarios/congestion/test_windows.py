@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, RTO_INIT, RTO_MIN, Connection, Endpoint, Peer, Session, requirement
-from harness.live.flights import FLIGHT, IPV4_MSS, expect_flight, write_segments
-from harness.plugin.markers import in_shared_lab
+from harness import (
+    ACK,
+    FLIGHT,
+    IPV4_MSS,
+    RTO_INIT,
+    RTO_MIN,
+    Connection,
+    Endpoint,
+    Peer,
+    Session,
+    expect_flight,
+    in_shared_lab,
+    requirement,
+    write_segments,
+)
 
 pytestmark = in_shared_lab
 

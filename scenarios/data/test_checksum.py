@@ -16,9 +16,9 @@ from harness import (
     Pattern,
     Session,
     both_families,
+    in_shared_lab,
     requirement,
 )
-from harness.plugin.markers import in_shared_lab
 
 pytestmark = in_shared_lab
 

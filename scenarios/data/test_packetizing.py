@@ -6,14 +6,23 @@ import socket
 
 import pytest
 
-from harness import ACK, PSH, Connection, both_families, requirement
-from harness.live.flights import IPV4_MSS, TIMESTAMPS, expect_flight
-from harness.plugin.markers import in_shared_lab
-from harness.tcp.timing import MS, Span
+from harness import (
+    ACK,
+    IPV4_MSS,
+    MS,
+    PSH,
+    TIMESTAMPS_LENGTH,
+    Connection,
+    Span,
+    both_families,
+    expect_flight,
+    in_shared_lab,
+    requirement,
+)
 
 pytestmark = in_shared_lab
 
-FULL = IPV4_MSS - TIMESTAMPS
+FULL = IPV4_MSS - TIMESTAMPS_LENGTH
 CORKED = Span(200 * MS, "CORKED", "tcp(7), TCP_CORK: the most that output is held back")
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, FIN, NONE, Connection, Flags, Pattern, both_families, requirement
-from harness.plugin.markers import in_shared_lab
+from harness import ACK, FIN, NONE, Connection, Flags, Pattern, both_families, in_shared_lab, requirement
 
 pytestmark = in_shared_lab
 

@@ -9,9 +9,20 @@ import itertools
 
 import pytest
 
-from harness import ACK, FIN, NONE, Connection, Segment, Session, both_families, in_shared_lab, reach, requirement
-from harness.live.check import judge
-from harness.model.connection import ControlBlock
+from harness import (
+    ACK,
+    FIN,
+    NONE,
+    Connection,
+    ControlBlock,
+    Segment,
+    Session,
+    both_families,
+    in_shared_lab,
+    judge,
+    reach,
+    requirement,
+)
 
 pytestmark = in_shared_lab
 

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from harness import ACK, FIN, URG, Connection, Endpoint, Pattern, both_families, requirement
-from harness.plugin.markers import in_shared_lab
+from harness import ACK, FIN, URG, Connection, Endpoint, Pattern, both_families, in_shared_lab, requirement
 
 pytestmark = in_shared_lab
 

@@ -9,6 +9,7 @@ from harness import (
     CWR,
     ECE,
     NONE,
+    RTO_INIT,
     SYN,
     Connection,
     Endpoint,
@@ -17,12 +18,11 @@ from harness import (
     Pattern,
     Segment,
     Session,
+    Unsupported,
+    in_shared_lab,
     requirement,
     waits,
 )
-from harness.errors import Unsupported
-from harness.plugin.markers import in_shared_lab
-from harness.tcp.timing import RTO_INIT
 
 pytestmark = in_shared_lab
 

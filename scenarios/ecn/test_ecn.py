@@ -11,6 +11,8 @@ from harness import (
     ACK,
     CWR,
     ECE,
+    FLIGHT,
+    IPV4_MSS,
     SYN,
     Connection,
     Endpoint,
@@ -20,10 +22,11 @@ from harness import (
     Peer,
     Session,
     both_families,
+    expect_flight,
+    in_shared_lab,
     requirement,
+    write_segments,
 )
-from harness.live.flights import FLIGHT, IPV4_MSS, expect_flight, write_segments
-from harness.plugin.markers import in_shared_lab
 
 pytestmark = in_shared_lab
 

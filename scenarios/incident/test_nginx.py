@@ -10,11 +10,24 @@ from http.client import HTTPConnection
 
 import pytest
 
-from harness import ACK, ANY, FIN, RTO_INIT, Path, Pattern, TwoKernelSession, both_families, requirement
-from harness.live.base_session import SERVICE_PORT
-from harness.live.nginx import HOST, Curl, Nginx
-from harness.path.ruling import Holding
-from harness.tcp.timing import MS, Span
+from harness import (
+    ACK,
+    ANY,
+    FIN,
+    MS,
+    NGINX_HOST,
+    RTO_INIT,
+    SERVICE_PORT,
+    Curl,
+    Holding,
+    Nginx,
+    Path,
+    Pattern,
+    Span,
+    TwoKernelSession,
+    both_families,
+    requirement,
+)
 
 BODY = "what nginx does not read"
 STARTED = Span(10_000 * MS, "STARTED", "a program takes its time to start")
@@ -74,7 +87,7 @@ def test_nginx_and_a_client_close_at_the_same_moment(
     http = HTTPConnection(path_session.address("server"))
     http.sock = path_session.open(SERVICE_PORT).socket
     allow_the_exchange(path)
-    http.request("POST" if body else "GET", "/", body, headers={"Host": HOST})
+    http.request("POST" if body else "GET", "/", body, headers={"Host": NGINX_HOST})
     assert http.getresponse().read() == b"hello"  # and closes, since the server says that it will
     expect_the_closing(path_session, nginx, crossing)
 

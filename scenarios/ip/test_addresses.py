@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import BROADCAST_MAC, SYN, Envelope, Session, both_families, requirement
-from harness.plugin.markers import in_shared_lab
+from harness import BROADCAST_MAC, SYN, Envelope, Session, both_families, in_shared_lab, requirement
 
 pytestmark = in_shared_lab
 

@@ -7,8 +7,7 @@ import struct
 
 import pytest
 
-from harness import ACK, FIN, SYN, Connection, Endpoint, Envelope, Session, both_families, requirement
-from harness.plugin.markers import in_shared_lab
+from harness import ACK, FIN, SYN, Connection, Endpoint, Envelope, Session, both_families, in_shared_lab, requirement
 
 pytestmark = in_shared_lab
 

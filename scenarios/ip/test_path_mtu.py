@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, Connection, Segment, both_families, requirement
-from harness.live.flights import TIMESTAMPS, expect_flight
+from harness import ACK, TIMESTAMPS_LENGTH, Connection, Segment, both_families, expect_flight, requirement
 
 NARROW = 1400  # MTU of the path behind the peer
 HEADERS = {4: 40, 6: 60}  # of IP and TCP, without options
@@ -16,13 +15,13 @@ NOT_IN_FLIGHT = 100_000
 @pytest.fixture
 def full(ip_version: int) -> int:
     """Bytes of data in a full segment."""
-    return WIDE - HEADERS[ip_version] - TIMESTAMPS
+    return WIDE - HEADERS[ip_version] - TIMESTAMPS_LENGTH
 
 
 @pytest.fixture
 def fitting(ip_version: int) -> int:
     """Bytes of data in the largest segment that fits the path."""
-    return NARROW - HEADERS[ip_version] - TIMESTAMPS
+    return NARROW - HEADERS[ip_version] - TIMESTAMPS_LENGTH
 
 
 @requirement("RFC9293-MUST-16", "RFC9293-MUST-54", "RFC6691-2-3")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, Endpoint, Session, both_families, requirement
-from harness.live.flights import TIMESTAMPS, expect_flight
-from harness.plugin.markers import in_shared_lab
+from harness import ACK, TIMESTAMPS_LENGTH, Endpoint, Session, both_families, expect_flight, in_shared_lab, requirement
 
 pytestmark = in_shared_lab
 
@@ -24,7 +22,7 @@ def test_segments_are_as_large_as_mss_mtu_and_options_allow(
 ) -> None:
     offered = f"mss {mss},nop,nop,TS val 1 ecr 0" if stamped else f"mss {mss}"
     server, peer = session.establish(listener, options=offered)
-    allowed = min(mss, FITS[ip_version]) - TIMESTAMPS * stamped
+    allowed = min(mss, FITS[ip_version]) - TIMESTAMPS_LENGTH * stamped
     server.send(bytes(3 * allowed))
     expect_flight(peer, 3, seq=1, size=allowed)
 

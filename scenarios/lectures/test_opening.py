@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from harness import ACK, FIN, SYN, KernelPair, TwoKernelSession, both_families, requirement, with_and_without_timestamps
-from harness.live.base_session import SERVICE_PORT
+from harness import (
+    ACK,
+    FIN,
+    SERVICE_PORT,
+    SYN,
+    KernelPair,
+    TwoKernelSession,
+    both_families,
+    requirement,
+    with_and_without_timestamps,
+)
 
 
 @requirement("RFC9293-3.5", "FSM-007", "FSM-009")

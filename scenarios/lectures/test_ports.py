@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, FIN, FinwaitError, TwoKernelSession, both_families, requirement
-from harness.live.base_session import SERVICE_PORT
+from harness import ACK, FIN, SERVICE_PORT, FinwaitError, TwoKernelSession, both_families, requirement
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, RST, SYN, Connection, Endpoint, Session, both_families, requirement
-from harness.live.peer import INITIAL_SEQUENCE_NUMBER
+from harness import ACK, INITIAL_SEQUENCE_NUMBER, RST, SYN, Connection, Endpoint, Session, both_families, requirement
 
 OLD = 1_000  # how far an old duplicate's number lies before the new one
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from harness import RST, SYN, Connection, Endpoint, Peer, Session, both_families, requirement
-from harness.tcp.segment import distance
-from harness.tcp.timing import QUIET
+from harness import QUIET, RST, SYN, Connection, Endpoint, Peer, Session, both_families, distance, requirement
 
 MANY = 32
 

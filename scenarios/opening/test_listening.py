@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from harness import ACK, SYN, Connection, Session, both_families, requirement
-from harness.plugin.markers import in_shared_lab
+from harness import ACK, SYN, Connection, Session, both_families, in_shared_lab, requirement
 
 pytestmark = in_shared_lab
 

@@ -7,6 +7,8 @@ import pytest
 from harness import (
     ACK,
     RST,
+    RTO_INIT,
+    SPACE,
     SYN,
     Between,
     Endpoint,
@@ -16,8 +18,6 @@ from harness import (
     requirement,
     with_and_without_timestamps,
 )
-from harness.tcp.segment import SPACE
-from harness.tcp.timing import RTO_INIT
 
 ALWAYS = 2  # tcp_syncookies (ip-sysctl.rst)
 SMALL = 536

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, FIN, SYN, Endpoint, Peer, Session, both_families, close, requirement
-from harness.live.flights import expect_flight
-from harness.tcp.segment import Segment
+from harness import ACK, FIN, SYN, Endpoint, Peer, Segment, Session, both_families, close, expect_flight, requirement
 
 CLIENT_AND_SERVER = 3  # tcp_fastopen (ip-sysctl.rst)
 PENDING = 5

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, RST, SYN, Connection, Pattern, Session, both_families, requirement, waits
-from harness.tcp.timing import RTO_INIT
+from harness import ACK, RST, RTO_INIT, SYN, Connection, Pattern, Session, both_families, requirement, waits
 
 CLIENT = 1  # tcp_fastopen (ip-sysctl.rst)
 EARLY = b"early"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, FIN, SYN, Between, Connection, Endpoint, Session, both_families, requirement
-from harness.live.endings import shutdown_wr
+from harness import ACK, FIN, SYN, Between, Connection, Endpoint, Session, both_families, requirement, shutdown_wr
 
 ANNOUNCED = {4: 1460, 6: 1440}  # an MTU of 1500 less the fixed headers (RFC 6691 2)
 ASSUMED = {4: 536, 6: 1220}  # RFC 9293 3.7.1, MUST-15

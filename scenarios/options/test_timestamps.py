@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, FIN, RST, Connection, Pattern, both_families, requirement, waits
-from harness.live.endings import shutdown_wr
-from harness.tcp.segment import Segment
-from harness.tcp.timing import DAY, SECOND
+from harness import (
+    ACK,
+    DAY,
+    FIN,
+    RST,
+    SECOND,
+    Connection,
+    Pattern,
+    Segment,
+    both_families,
+    requirement,
+    shutdown_wr,
+    waits,
+)
 
 FIRST, NEWER, NEWEST = 100_000, 100_100, 100_200
 STALE = 50_000

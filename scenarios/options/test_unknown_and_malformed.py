@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, ANY, FIN, RST, SYN, Connection, Endpoint, Session, both_families, requirement
-from harness.tcp.segment import WRONG_CHECKSUM
+from harness import ACK, ANY, FIN, RST, SYN, WRONG_CHECKSUM, Connection, Endpoint, Session, both_families, requirement
 
 UNKNOWN = "opt 253 abcd,nop,nop"
 MSS_600 = bytes((2, 4, 2, 88))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, SYN, Between, Connection, Endpoint, Session, both_families, requirement
-from harness.trace.events import Received
+from harness import ACK, SYN, Between, Connection, Endpoint, Received, Session, both_families, requirement
 
 SIZE = 1280  # of a segment; windows are whole numbers of them, for a part of one may wait (RFC 9293 3.8.6.2.1)
 SHIFT = 7

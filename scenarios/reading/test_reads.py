@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import socket
 
-from harness import ACK, FIN, RST, Connection, Session, both_families, in_shared_lab, requirement
-from harness.live.endpoint import Endpoint
-from harness.live.syscalls import errno_of
+from harness import ACK, FIN, RST, Connection, Endpoint, Session, both_families, errno_of, in_shared_lab, requirement
 
 pytestmark = in_shared_lab
 

@@ -12,12 +12,24 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness import ACK, FIN, NONE, PROMPT, RST, SYN, Connection, Endpoint, Session, both_families, in_shared_lab
-from harness.live.blocking_call import BlockingCall
-from harness.live.peer import Peer
-from harness.plugin.markers import requirement
-from harness.tcp.segment import WRONG_CHECKSUM
-from harness.trace.events import Sent
+from harness import (
+    ACK,
+    FIN,
+    NONE,
+    PROMPT,
+    RST,
+    SYN,
+    WRONG_CHECKSUM,
+    BlockingCall,
+    Connection,
+    Endpoint,
+    Peer,
+    Sent,
+    Session,
+    both_families,
+    in_shared_lab,
+    requirement,
+)
 
 pytestmark = in_shared_lab
 

@@ -8,8 +8,20 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, FIN, RST, SYN, Connection, Endpoint, Flags, Pattern, Session, both_families, requirement
-from harness.plugin.markers import in_shared_lab
+from harness import (
+    ACK,
+    FIN,
+    RST,
+    SYN,
+    Connection,
+    Endpoint,
+    Flags,
+    Pattern,
+    Session,
+    both_families,
+    in_shared_lab,
+    requirement,
+)
 
 pytestmark = in_shared_lab
 

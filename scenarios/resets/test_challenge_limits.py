@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, RST, SYN, Connection, Flags, both_families, requirement
-from harness.plugin.markers import in_shared_lab
+from harness import ACK, RST, SYN, Connection, Flags, both_families, in_shared_lab, requirement
 
 pytestmark = in_shared_lab
 

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, RST, SYN, Connection, Pattern, Segment, Session, both_families, requirement
-from harness.live.syscalls import errno_of
-from harness.plugin.markers import in_shared_lab
+from harness import (
+    ACK,
+    RST,
+    SYN,
+    Connection,
+    Pattern,
+    Segment,
+    Session,
+    both_families,
+    errno_of,
+    in_shared_lab,
+    requirement,
+)
 
 pytestmark = in_shared_lab
 

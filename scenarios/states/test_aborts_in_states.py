@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, FIN, RST, Ending, Endpoint, Pattern, both_families, in_shared_lab, requirement
-from harness.plugin.cells import Cell, in_states
+from harness import ACK, FIN, RST, Cell, Ending, Endpoint, Pattern, both_families, in_shared_lab, in_states, requirement
 
 pytestmark = in_shared_lab
 

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, FIN, NONE, RST, SYN, Connection, Session, both_families, in_shared_lab, requirement
-from harness.live.states import expect_state
+from harness import (
+    ACK,
+    FIN,
+    NONE,
+    RST,
+    SYN,
+    Connection,
+    Session,
+    both_families,
+    expect_state,
+    in_shared_lab,
+    requirement,
+)
 
 pytestmark = in_shared_lab
 

@@ -8,8 +8,10 @@ import pytest
 from harness import (
     ACK,
     FIN,
+    ORPHANED,
     RST,
     SYN,
+    Cell,
     Connection,
     Ending,
     Pattern,
@@ -17,15 +19,15 @@ from harness import (
     both_families,
     both_sides,
     close,
+    close_with_long_linger2,
+    expect_state,
     in_shared_lab,
+    in_states,
     owned_and_orphaned,
     reach,
     requirement,
     shutdown_wr,
 )
-from harness.live.endings import close_with_long_linger2
-from harness.live.states import ORPHANED, expect_state
-from harness.plugin.cells import Cell, in_states
 
 pytestmark = in_shared_lab
 

@@ -10,18 +10,20 @@ from harness import (
     NONE,
     RST,
     SYN,
+    Cell,
     Connection,
     Ending,
     Session,
     both_families,
     close,
+    errno_of,
+    expect_state,
     in_shared_lab,
+    in_states,
+    new_listener,
     requirement,
     shutdown_wr,
 )
-from harness.live.states import expect_state, new_listener
-from harness.live.syscalls import errno_of
-from harness.plugin.cells import Cell, in_states
 
 pytestmark = in_shared_lab
 

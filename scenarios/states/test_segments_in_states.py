@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, FIN, NONE, RST, SYN, both_families, in_shared_lab, requirement
-from harness.live.check import judge
-from harness.live.states import NUMBERS
-from harness.plugin.cells import Cell, in_states
+from harness import ACK, FIN, NONE, NUMBERS, RST, SYN, Cell, both_families, in_shared_lab, in_states, judge, requirement
 
 pytestmark = in_shared_lab
 

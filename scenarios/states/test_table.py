@@ -12,16 +12,29 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from harness import ACK, FIN, NUMBERS, RST, STATES, SYN, WAYS, Pattern, Peer, Session, in_shared_lab, reach, requirement
-from harness.live.check import judge
-from harness.model.connection import Answer, ControlBlock
-from harness.model.segment_table import (
+from harness import (
+    ACK,
+    FIN,
     HAVE_A_ZERO_WINDOW,
     NOMINAL_WINDOW,
+    NUMBERS,
+    RST,
+    STATES,
+    SYN,
+    WAYS,
     WITH_A_WINDOW,
     WITH_A_ZERO_WINDOW,
+    Answer,
+    ControlBlock,
+    Pattern,
+    Peer,
+    Session,
     TableCell,
-    cells,
+    in_shared_lab,
+    judge,
+    reach,
+    requirement,
+    table_cells,
 )
 
 pytestmark = [in_shared_lab, requirement("RFC9293-3.10.7")]
@@ -32,7 +45,7 @@ SMALL_BUFFER = 1024  # one segment fills it
 
 
 def rows(states: Iterable[str], places: Sequence[str]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("cell", [pytest.param(cell, id=str(cell)) for cell in cells(states, places)])
+    return pytest.mark.parametrize("cell", [pytest.param(cell, id=str(cell)) for cell in table_cells(states, places)])
 
 
 @pytest.fixture

@@ -7,12 +7,14 @@ import pytest
 from harness import (
     ACK,
     FIN,
+    MS,
     NUMBERS,
     PROMPT,
     RST,
     RTO_INIT,
     RTO_MIN,
     SYN,
+    Cell,
     Connection,
     Endpoint,
     Flags,
@@ -20,14 +22,13 @@ from harness import (
     Peer,
     Session,
     Span,
+    errno_of,
+    expect_state,
     in_shared_lab,
+    in_states,
     reach,
     requirement,
 )
-from harness.live.states import expect_state
-from harness.live.syscalls import errno_of
-from harness.plugin.cells import Cell, in_states
-from harness.tcp.timing import MS
 
 pytestmark = in_shared_lab
 

@@ -5,8 +5,21 @@ RFC 9293 3.8.3 treats a SYN as any segment; RFC 6298 2.1 and 5.5 say when: after
 
 from __future__ import annotations
 
-from harness import ACK, RST, SYN, Endpoint, Peer, Session, both_families, requirement, waits
-from harness.tcp.timing import RTO_INIT, SECOND, SYN_R2, backoff
+from harness import (
+    ACK,
+    RST,
+    RTO_INIT,
+    SECOND,
+    SYN,
+    SYN_R2,
+    Endpoint,
+    Peer,
+    Session,
+    backoff,
+    both_families,
+    requirement,
+    waits,
+)
 
 SYN_RETRIES = 6  # tcp_syn_retries, pinned to its default
 SYN_ACK_RETRIES = 5  # tcp_synack_retries, likewise

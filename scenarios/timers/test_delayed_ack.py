@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from harness import ACK, Connection, requirement, waits
-from harness.tcp.timing import DELACK_LIMIT, PROMPT
+from harness import ACK, DELACK_LIMIT, PROMPT, Connection, requirement, waits
 
 FULL = b"x" * 1448  # an MSS of 1460 less the timestamps
 

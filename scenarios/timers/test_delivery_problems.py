@@ -6,11 +6,22 @@ tcp_mtu_probing=1 smaller segments are tried then, as the path may have become n
 
 from __future__ import annotations
 
-from harness import ACK, Between, Connection, Pattern, Session, requirement, waits
-from harness.live.flights import IPV4_MSS, TIMESTAMPS
-from harness.tcp.timing import MINUTE, RTO_MIN, backoff
+from harness import (
+    ACK,
+    IPV4_MSS,
+    MINUTE,
+    RTO_MIN,
+    TIMESTAMPS_LENGTH,
+    Between,
+    Connection,
+    Pattern,
+    Session,
+    backoff,
+    requirement,
+    waits,
+)
 
-FULL = IPV4_MSS - TIMESTAMPS
+FULL = IPV4_MSS - TIMESTAMPS_LENGTH
 R1 = 3  # retransmissions, at least (RFC 9293 3.8.3, SHLD-10)
 RETRIES2 = 15  # tcp_retries2, pinned to its default
 WHEN_A_HOLE_IS_FOUND = 1  # tcp_mtu_probing (ip-sysctl.rst)

@@ -6,8 +6,21 @@ cannot be of use to anybody, and Linux lets it go after tcp_fin_timeout or TCP_L
 
 from __future__ import annotations
 
-from harness import ACK, FIN, RST, Connection, close, requirement, shutdown_wr, waits
-from harness.tcp.timing import FIN_TIMEOUT, HOUR, QUIET, SECOND, Span
+from harness import (
+    ACK,
+    FIN,
+    FIN_TIMEOUT,
+    HOUR,
+    QUIET,
+    RST,
+    SECOND,
+    Connection,
+    Span,
+    close,
+    requirement,
+    shutdown_wr,
+    waits,
+)
 
 SHORT_SECONDS = 1  # of TCP_LINGER2; more than 3.5 times the retransmission timer
 SHORT = Span(2 * SECOND.ns, "SHORT", "TCP_LINGER2, the wheel's rounding and a slow machine")

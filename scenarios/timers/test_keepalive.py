@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from harness import ACK, RST, Connection, requirement, waits
-from harness.tcp.timing import HOUR, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, QUIET, SECOND, Span
+from harness import (
+    ACK,
+    HOUR,
+    KEEPALIVE_IDLE,
+    KEEPALIVE_INTERVAL,
+    QUIET,
+    RST,
+    SECOND,
+    Connection,
+    Span,
+    requirement,
+    waits,
+)
 
 PROBES = 9  # tcp_keepalive_probes by default (ip-sysctl.rst)
 RARELY = 3600  # seconds, more than the wheel may round two hours up by

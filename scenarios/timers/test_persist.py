@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, Connection, Peer, Reply, Session, requirement, waits
-from harness.tcp.pattern import Pattern
-from harness.tcp.timing import HOUR, RTO_MIN, RTO_MOST, Span, backoff
+from harness import (
+    ACK,
+    HOUR,
+    RTO_MIN,
+    RTO_MOST,
+    Connection,
+    Pattern,
+    Peer,
+    Reply,
+    Session,
+    Span,
+    backoff,
+    requirement,
+    waits,
+)
 
 MORE_THAN_R2 = 20  # more than tcp_retries2, after which a segment that nobody answers is given up
 

@@ -7,10 +7,24 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, Connection, Endpoint, Peer, Session, requirement, waits
-from harness.live.flights import IPV4_MSS, expect_flight, write_segments
-from harness.live.peer_delay import establish_from_afar, longest, wait
-from harness.tcp.timing import MS, QUIET, Span
+from harness import (
+    ACK,
+    IPV4_MSS,
+    MS,
+    QUIET,
+    Connection,
+    Endpoint,
+    Peer,
+    Session,
+    Span,
+    establish_from_afar,
+    expect_flight,
+    longest_timer,
+    requirement,
+    wait_from_afar,
+    waits,
+    write_segments,
+)
 
 WITH_SACK = "mss 1460,nop,nop,sackOK"
 PLAIN = "mss 1460"
@@ -41,7 +55,7 @@ def send_flight(connection: Connection, count: int, *, seq: int = FIRST, round_t
     server, peer = connection
     write_segments(server, count)
     expect_flight(peer, count, seq=seq)
-    wait(peer, round_trip)
+    wait_from_afar(peer, round_trip)
     return peer
 
 
@@ -54,7 +68,7 @@ def reorder(connection: Connection) -> None:
 
 def expect_after(session: Session, peer: Peer, span: Span, *, seq: int) -> None:
     """A segment is sent again when a time has passed, and not earlier."""
-    latest = longest(session, span + TICKS)
+    latest = longest_timer(session, span + TICKS)
     peer.expect(ACK, seq=seq, ack=1, length=IPV4_MSS, at_least=span, within=latest)
 
 
@@ -77,7 +91,7 @@ def test_segment_is_lost_a_quarter_of_a_round_trip_after_a_later_one_was_deliver
 def test_segment_that_arrives_within_the_window_is_not_sent_again(established: Connection) -> None:
     peer = send_flight(established, 2)
     peer.send(ACK, seq=1, ack=FIRST, options=f"nop,nop,sack {SECOND}:{THIRD}")
-    wait(peer, QUIET)
+    wait_from_afar(peer, QUIET)
     peer.send(ACK, seq=1, ack=THIRD)
     peer.expect_silence(WINDOW)
 
@@ -156,7 +170,7 @@ def test_time_tells_no_loss_without_sack(session: Session, listener: Endpoint) -
     peer = send_flight(connection, 2)
     peer.send(ACK, seq=1, ack=FIRST)
     left = RTO.minus(ROUND_TRIP)
-    peer.expect(ACK, seq=FIRST, ack=1, length=IPV4_MSS, at_least=left, within=longest(session, left))
+    peer.expect(ACK, seq=FIRST, ack=1, length=IPV4_MSS, at_least=left, within=longest_timer(session, left))
 
 
 # -- what was sent again
@@ -182,7 +196,7 @@ def test_lost_retransmission_is_sent_again_when_one_sent_after_it_was_delivered(
     peer.expect(ACK, seq=FIRST, ack=1, length=IPV4_MSS)
     established.endpoint.send(bytes(IPV4_MSS))
     peer.expect(ACK, seq=FIFTH, ack=1, length=IPV4_MSS)
-    wait(peer, ROUND_TRIP)
+    wait_from_afar(peer, ROUND_TRIP)
     peer.send(ACK, seq=1, ack=FIRST, options=f"nop,nop,sack {SECOND}:{SIXTH}")
     peer.expect(ACK, seq=FIRST, ack=1, length=IPV4_MSS)
     peer.send(ACK, seq=1, ack=SIXTH)
@@ -200,7 +214,7 @@ def time_out(session: Session, listener: Endpoint, *, gap: Span) -> Connection:
     peer.send(ACK, seq=1, ack=SECOND)
     server.send(bytes(IPV4_MSS))
     peer.expect(ACK, seq=SECOND, ack=1, length=IPV4_MSS)
-    wait(peer, gap)
+    wait_from_afar(peer, gap)
     server.send(bytes(IPV4_MSS))
     peer.expect(ACK, seq=THIRD, ack=1, length=IPV4_MSS)
     left = RTO_AFTER_TWO.minus(gap)

@@ -8,8 +8,27 @@ from __future__ import annotations
 
 import socket
 
-from harness import ACK, FIN, RST, SYN, Connection, Endpoint, Session, close, requirement, waits
-from harness.tcp.timing import DATA_R2, HOUR, RTO_FLOOR, RTO_INIT, RTO_MIN, RTO_MOST, SECOND, Span, backoff
+from harness import (
+    ACK,
+    DATA_R2,
+    FIN,
+    HOUR,
+    RST,
+    RTO_FLOOR,
+    RTO_INIT,
+    RTO_MIN,
+    RTO_MOST,
+    SECOND,
+    SYN,
+    Connection,
+    Endpoint,
+    Session,
+    Span,
+    backoff,
+    close,
+    requirement,
+    waits,
+)
 
 RTO_AFTER_LOST_SYN = Span(3 * RTO_INIT.ns, "RTO_AFTER_LOST_SYN", "RFC 6298 5.7: three seconds")
 RETRIES2 = 15  # tcp_retries2, pinned to its default

@@ -6,9 +6,21 @@ figures lie where neither a least timer of 200 ms nor one of a second (2.4) deci
 
 from __future__ import annotations
 
-from harness import ACK, Connection, Endpoint, Session, requirement, waits, with_and_without_timestamps
-from harness.live.peer_delay import establish_from_afar, longest, wait
-from harness.tcp.timing import MS, RTO_FLOOR, Span
+from harness import (
+    ACK,
+    MS,
+    RTO_FLOOR,
+    Connection,
+    Endpoint,
+    Session,
+    Span,
+    establish_from_afar,
+    longest_timer,
+    requirement,
+    wait_from_afar,
+    waits,
+    with_and_without_timestamps,
+)
 
 PLAIN = "mss 1460"
 
@@ -29,7 +41,7 @@ def exchange(connection: Connection, data: bytes, *, seq: int, round_trip: Span)
     server, peer = connection
     server.send(data)
     peer.expect(ACK, seq=seq, ack=1, data=data)
-    wait(peer, round_trip)
+    wait_from_afar(peer, round_trip)
     peer.send(ACK, seq=1, ack=seq + len(data))
     return seq + len(data)
 
@@ -48,7 +60,7 @@ def lose(connection: Connection, *, seq: int, at_least: Span, within: Span) -> i
 @with_and_without_timestamps
 def test_timer_is_three_times_the_first_round_trip(session: Session, listener: Endpoint) -> None:
     connection = establish_from_afar(session, listener, NEAR)
-    lose(connection, seq=1, at_least=RTO_NEAR, within=longest(session, RTO_NEAR))
+    lose(connection, seq=1, at_least=RTO_NEAR, within=longest_timer(session, RTO_NEAR))
 
 
 @requirement("RFC6298-2-3", "RFC6298-3-2", "RFC8961-4-2", "RFC8961-4-3", "RFC9293-MUST-18")
@@ -58,7 +70,7 @@ def test_each_round_trip_moves_the_timer_by_its_share(session: Session, listener
     connection = establish_from_afar(session, listener, NEAR)
     behind = exchange(connection, b"second", seq=1, round_trip=FAR)
     behind = exchange(connection, b"third", seq=behind, round_trip=FARTHER)
-    lose(connection, seq=behind, at_least=RTO_FARTHER, within=longest(session, RTO_FARTHER))
+    lose(connection, seq=behind, at_least=RTO_FARTHER, within=longest_timer(session, RTO_FARTHER))
 
 
 @requirement("RFC6298-2-3", "RFC8961-4-2")
@@ -80,18 +92,19 @@ def test_timer_comes_down_while_round_trips_stay_alike(session: Session, listene
 def test_ack_of_what_was_sent_twice_is_no_sample(session: Session, listener: Endpoint) -> None:
     """Whichever of the two it is of: the timer stays as it was backed off (RFC 6298 5.5, 3)."""
     connection = establish_from_afar(session, listener, NEAR, options=PLAIN)
-    behind = lose(connection, seq=1, at_least=RTO_NEAR, within=longest(session, RTO_NEAR))
+    behind = lose(connection, seq=1, at_least=RTO_NEAR, within=longest_timer(session, RTO_NEAR))
     connection.peer.send(ACK, seq=1, ack=behind)
-    lose(connection, seq=behind, at_least=2 * RTO_NEAR, within=longest(session, 2 * RTO_NEAR))
+    lose(connection, seq=behind, at_least=2 * RTO_NEAR, within=longest_timer(session, 2 * RTO_NEAR))
 
 
 @requirement("RFC8961-4-7", "RFC6298-5-5")
 @waits(2 * NEAR, 4 * RTO_NEAR)
 def test_backoff_ends_when_new_data_were_delivered(session: Session, listener: Endpoint) -> None:
     connection = establish_from_afar(session, listener, NEAR, options=PLAIN)
-    behind = lose(connection, seq=1, at_least=RTO_NEAR, within=longest(session, RTO_NEAR))
+    behind = lose(connection, seq=1, at_least=RTO_NEAR, within=longest_timer(session, RTO_NEAR))
     backed_off = 2 * RTO_NEAR
-    connection.peer.expect(ACK, seq=1, ack=1, data=b"lost", at_least=backed_off, within=longest(session, backed_off))
+    latest = longest_timer(session, backed_off)
+    connection.peer.expect(ACK, seq=1, ack=1, data=b"lost", at_least=backed_off, within=latest)
     connection.peer.send(ACK, seq=1, ack=behind)
     behind = exchange(connection, b"taken", seq=behind, round_trip=NEAR)
-    lose(connection, seq=behind, at_least=RTO_NEAR_AGAIN, within=longest(session, RTO_NEAR))
+    lose(connection, seq=behind, at_least=RTO_NEAR_AGAIN, within=longest_timer(session, RTO_NEAR))

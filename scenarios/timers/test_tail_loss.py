@@ -7,10 +7,28 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, SYN, Connection, Endpoint, Peer, Session, requirement, waits
-from harness.live.flights import FLIGHT, IPV4_MSS, expect_flight, write_segments
-from harness.live.peer_delay import establish_from_afar, longest, wait
-from harness.tcp.timing import DELACK_MAX, MS, RTO_INIT, SECOND, Span
+from harness import (
+    ACK,
+    DELACK_MAX,
+    FLIGHT,
+    IPV4_MSS,
+    MS,
+    RTO_INIT,
+    SECOND,
+    SYN,
+    Connection,
+    Endpoint,
+    Peer,
+    Session,
+    Span,
+    establish_from_afar,
+    expect_flight,
+    longest_timer,
+    requirement,
+    wait_from_afar,
+    waits,
+    write_segments,
+)
 
 WITH_SACK = "mss 1460,nop,nop,sackOK"
 PLAIN = "mss 1460"
@@ -55,7 +73,7 @@ def test_last_segment_is_sent_again_after_two_round_trips(session: Session, esta
     server, peer = established
     write_segments(server, 2)
     behind = expect_flight(peer, 2, seq=1)
-    peer.expect(ACK, seq=SECOND_NUMBER, ack=1, length=IPV4_MSS, at_least=PTO, within=longest(session, PTO))
+    peer.expect(ACK, seq=SECOND_NUMBER, ack=1, length=IPV4_MSS, at_least=PTO, within=longest_timer(session, PTO))
     peer.send(ACK, seq=1, ack=behind)
 
 
@@ -65,7 +83,7 @@ def test_probe_of_a_single_segment_leaves_time_for_a_delayed_ack(session: Sessio
     server, peer = established
     write_segments(server, 1)
     expect_flight(peer, 1, seq=1)
-    peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, at_least=PTO_OF_ONE, within=longest(session, PTO_OF_ONE))
+    peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, at_least=PTO_OF_ONE, within=longest_timer(session, PTO_OF_ONE))
 
 
 @requirement("RFC8985-7.2-1")
@@ -91,7 +109,7 @@ def test_probe_comes_no_later_than_the_timer_and_in_its_place(session: Session, 
     write_segments(server, 1)
     expect_flight(peer, 1, seq=1)
     for _ in range(2):
-        peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, at_least=RTO_NEAR, within=longest(session, RTO_NEAR))
+        peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, at_least=RTO_NEAR, within=longest_timer(session, RTO_NEAR))
 
 
 @requirement("RFC8985-4-1")
@@ -100,7 +118,7 @@ def test_no_probe_is_sent_to_a_peer_without_sack(session: Session, listener: End
     server, peer = open_probed(session, listener, ROUND_TRIP, PLAIN)
     write_segments(server, 2)
     expect_flight(peer, 2, seq=1)
-    peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, at_least=RTO, within=longest(session, RTO))
+    peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, at_least=RTO, within=longest_timer(session, RTO))
 
 
 # -- what
@@ -113,7 +131,7 @@ def test_probe_is_a_new_segment_where_one_waits(session: Session, established: C
     server, peer = established
     write_segments(server, FLIGHT + 1)
     expect_flight(peer, FLIGHT, seq=1)
-    peer.expect(ACK, seq=BEHIND, ack=1, length=IPV4_MSS, at_least=PTO, within=longest(session, PTO))
+    peer.expect(ACK, seq=BEHIND, ack=1, length=IPV4_MSS, at_least=PTO, within=longest_timer(session, PTO))
     peer.send(ACK, seq=1, ack=NEXT)
 
 
@@ -123,8 +141,8 @@ def test_probe_without_an_answer_is_followed_by_the_timer(session: Session, esta
     server, peer = established
     write_segments(server, 2)
     expect_flight(peer, 2, seq=1)
-    peer.expect(ACK, seq=SECOND_NUMBER, ack=1, length=IPV4_MSS, at_least=PTO, within=longest(session, PTO))
-    peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, at_least=RTO.minus(PTO), within=longest(session, RTO))
+    peer.expect(ACK, seq=SECOND_NUMBER, ack=1, length=IPV4_MSS, at_least=PTO, within=longest_timer(session, PTO))
+    peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, at_least=RTO.minus(PTO), within=longest_timer(session, RTO))
 
 
 # -- what comes of it
@@ -135,8 +153,8 @@ def probe_last_segment(session: Session, connection: Connection) -> None:
     server, peer = connection
     write_segments(server, FLIGHT)
     expect_flight(peer, FLIGHT, seq=1)
-    peer.expect(ACK, seq=LAST, ack=1, length=IPV4_MSS, at_least=PTO, within=longest(session, PTO))
-    wait(peer, ROUND_TRIP)
+    peer.expect(ACK, seq=LAST, ack=1, length=IPV4_MSS, at_least=PTO, within=longest_timer(session, PTO))
+    wait_from_afar(peer, ROUND_TRIP)
 
 
 @requirement("RFC8985-7.4.2-1")

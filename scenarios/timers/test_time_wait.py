@@ -5,8 +5,7 @@ RFC 9293 3.4.2 takes a lifetime of two minutes, "an engineering choice"; Linux t
 
 from __future__ import annotations
 
-from harness import ACK, FIN, RST, Connection, close, requirement, waits
-from harness.tcp.timing import MSL, SECOND, TIMEWAIT_LEN, Span
+from harness import ACK, FIN, MSL, RST, SECOND, TIMEWAIT_LEN, Connection, Span, close, requirement, waits
 
 NEARLY_MINUTE = Span(59 * SECOND.ns, "NEARLY_MINUTE", "a second less than TCP_TIMEWAIT_LEN")
 NEARLY_RFC = Span(2 * MSL.ns - SECOND.ns, "NEARLY_RFC", "a second less than 2 MSL")

@@ -9,8 +9,21 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, RST, SYN, Connection, Endpoint, Session, requirement, waits
-from harness.tcp.timing import RTO_INIT, RTO_MIN, SECOND, Span, backoff
+from harness import (
+    ACK,
+    RST,
+    RTO_INIT,
+    RTO_MIN,
+    SECOND,
+    SYN,
+    Connection,
+    Endpoint,
+    Session,
+    Span,
+    backoff,
+    requirement,
+    waits,
+)
 
 USER_TIMEOUT_MS = 1500
 USER_TIMEOUT = Span(USER_TIMEOUT_MS * SECOND.ns // 1000, "USER_TIMEOUT", "TCP_USER_TIMEOUT (tcp(7))")

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, Connection, Endpoint, Pattern, Peer, Session, both_families, requirement
-from harness.live.flights import FLIGHT, IPV4_MSS, expect_flight
-from harness.plugin.markers import in_shared_lab
+from harness import (
+    ACK,
+    FLIGHT,
+    IPV4_MSS,
+    Connection,
+    Endpoint,
+    Pattern,
+    Peer,
+    Session,
+    both_families,
+    expect_flight,
+    in_shared_lab,
+    requirement,
+)
 
 pytestmark = in_shared_lab
 

@@ -9,11 +9,11 @@ import pytest
 
 from harness import ACK, RST, URG, Mismatch, Unsupported
 from harness.live import flights
-from harness.live.flights import FLIGHT, IPV4_MSS, TIMESTAMPS, expect_flight, write_segments
+from harness.live.flights import FLIGHT, IPV4_MSS, TIMESTAMPS_LENGTH, expect_flight, write_segments
 from harness.live.session import Connection, Session
 from harness.trace.events import Called
 
-FULL = IPV4_MSS - TIMESTAMPS
+FULL = IPV4_MSS - TIMESTAMPS_LENGTH
 
 
 def test_flight_is_taken_segment_by_segment(conversation: Connection) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import Unsupported
 from harness.live.peer import Peer
-from harness.live.peer_delay import establish_from_afar, longest, wait
+from harness.live.peer_delay import establish_from_afar, longest_timer, wait_from_afar
 from harness.live.session import Connection, Session
 from harness.probes import tcp_info
 from harness.tcp.segment import ACK
@@ -36,7 +36,7 @@ def oversleep(_: Peer, span: Span) -> None:
 def test_peer_that_is_late_can_tell_nothing(conversation: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Peer, "expect_silence", oversleep)
     with pytest.raises(Unsupported, match=r"the peer answered after .* a path of 40 ms \(PROMPT\) is what"):
-        wait(conversation.peer, PROMPT)
+        wait_from_afar(conversation.peer, PROMPT)
 
 
 def test_segment_that_came_in_time_is_told_by_a_peer_that_is_late(
@@ -48,17 +48,17 @@ def test_segment_that_came_in_time_is_told_by_a_peer_that_is_late(
 
     monkeypatch.setattr(Peer, "expect_silence", oversleep_and_see)
     with pytest.raises(Mismatch):
-        wait(conversation.peer, PROMPT)
+        wait_from_afar(conversation.peer, PROMPT)
 
 
 def test_segment_that_comes_while_the_peer_waits_is_told(conversation: Connection) -> None:
     server, peer = conversation
     server.send(b"early")
     with pytest.raises(Mismatch, match=r"1:6"):
-        wait(peer, ROUND_TRIP)
+        wait_from_afar(peer, ROUND_TRIP)
 
 
 def test_timer_is_given_time_for_the_peers_slowness_on_a_real_clock_alone() -> None:
     with Session(TimingProfile()) as real, Session(VIRTUAL) as virtual:
-        assert longest(real, ROUND_TRIP).ns == 3 * ROUND_TRIP.ns
-        assert longest(virtual, ROUND_TRIP) == ROUND_TRIP
+        assert longest_timer(real, ROUND_TRIP).ns == 3 * ROUND_TRIP.ns
+        assert longest_timer(virtual, ROUND_TRIP) == ROUND_TRIP

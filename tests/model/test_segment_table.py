@@ -6,7 +6,7 @@ import pytest
 
 from harness.model.connection import ControlBlock
 from harness.model.requirements import STATES
-from harness.model.segment_table import HAVE_A_ZERO_WINDOW, WITH_A_WINDOW, WITH_A_ZERO_WINDOW, TableCell, cells
+from harness.model.segment_table import HAVE_A_ZERO_WINDOW, WITH_A_WINDOW, WITH_A_ZERO_WINDOW, TableCell, table_cells
 from harness.tcp.segment import ACK, FIN, RST, SYN
 
 AT = ControlBlock("ESTABLISHED", snd_una=5, snd_nxt=7, rcv_nxt=50, rcv_wnd=1000)
@@ -15,9 +15,9 @@ CLOSED = ControlBlock("ESTABLISHED", snd_una=5, snd_nxt=7, rcv_nxt=50, rcv_wnd=0
 
 def test_the_table_is_complete_and_no_cell_comes_twice() -> None:
     # 5 kinds without ACK and 6 with three acknowledgments make 23 in each place
-    assert len(set(cells(STATES, WITH_A_WINDOW))) == 11 * 5 * 23
-    assert len(set(cells(HAVE_A_ZERO_WINDOW, WITH_A_ZERO_WINDOW))) == 7 * 3 * 23
-    names = [str(cell) for cell in cells(STATES, WITH_A_WINDOW)]
+    assert len(set(table_cells(STATES, WITH_A_WINDOW))) == 11 * 5 * 23
+    assert len(set(table_cells(HAVE_A_ZERO_WINDOW, WITH_A_ZERO_WINDOW))) == 7 * 3 * 23
+    names = [str(cell) for cell in table_cells(STATES, WITH_A_WINDOW)]
     assert len(set(names)) == len(names)
     assert "FIN-WAIT-1-SYN+ACK-inside-newer" in names
 
