@@ -3,6 +3,6 @@
 They are defined beside the lowest layer, which imports nothing of ours.
 """
 
-from netns.errors import FinwaitError, Unsupported
+from netns.errors import FinwaitError, TooBusy, Unsupported
 
-__all__ = ["FinwaitError", "Unsupported"]
+__all__ = ["FinwaitError", "TooBusy", "Unsupported"]

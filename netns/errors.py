@@ -31,3 +31,10 @@ class FinwaitError(Exception):
 
 class Unsupported(FinwaitError):
     """This kernel or this machine lacks what is needed; a scenario that raises it is skipped with the reason."""
+
+
+class TooBusy(FinwaitError):
+    """Something else had the processors for so long that nothing was learnt; a scenario that raises it is lost.
+
+    No ``Unsupported``: the same scenario says something on the same machine another time, so a skip would hide it.
+    """

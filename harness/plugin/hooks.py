@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.errors import FinwaitError, Unsupported
+from harness.errors import FinwaitError, TooBusy, Unsupported
 from harness.live import calibration
 from harness.live.base_session import BaseSession
 from harness.model import requirements
@@ -109,6 +109,7 @@ class Runner:
         self.worker: str = getattr(config, "workerinput", {}).get("workerid", "")
         self.counts = dict.fromkeys(Outcome, 0)
         self.misused = False
+        self.lost_to_load = 0
         self._profile: TimingProfile | None = None
         self._planned: tuple[str, ...] = ()
         self._described = False
@@ -248,6 +249,7 @@ class Runner:
             report.longrepr = f"{item.nodeid}: {reason}"
         vars(report)["finwait"] = msgspec.json.encode(result).decode()
         vars(report)["finwait_misuse"] = misuse
+        vars(report)["finwait_busy"] = isinstance(error, TooBusy)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
@@ -266,6 +268,7 @@ class Runner:
         self.folder.append_result(result)
         self.counts[Outcome(result.outcome)] += 1
         self.misused |= vars(report)["finwait_misuse"]
+        self.lost_to_load += vars(report)["finwait_busy"]
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Status 2 when something other than the kernel was at fault; no empty run folder."""
@@ -285,6 +288,9 @@ class Runner:
         if not sum(self.counts.values()):
             return
         said = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items() if count)
+        if self.lost_to_load:  # what is lost stands last
+            part = f" ({self.lost_to_load}: {{}})" if self.lost_to_load < self.counts[Outcome.LOST] else ": {}"
+            said += part.format("the machine was too busy")
         terminalreporter.write_line(f"finwait: {said}; run folder {shown(self.folder.path, self.config.rootpath)}")
 
 

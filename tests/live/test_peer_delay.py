@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 
 import pytest
 
-from harness.errors import Unsupported
+from harness.errors import TooBusy
 from harness.live.peer import Peer
 from harness.live.peer_delay import establish_from_afar, longest_timer, wait_from_afar
 from harness.live.session import Connection, Session
@@ -35,8 +37,29 @@ def oversleep(_: Peer, span: Span) -> None:
 
 def test_peer_that_is_late_can_tell_nothing(conversation: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Peer, "expect_silence", oversleep)
-    with pytest.raises(Unsupported, match=r"the peer answered after .* a path of 40 ms \(PROMPT\) is what"):
+    with pytest.raises(TooBusy, match=r"the peer answered after .* a path of 40 ms \(PROMPT\) is what"):
         wait_from_afar(conversation.peer, PROMPT)
+
+
+def test_handshake_of_a_peer_that_was_late_is_begun_anew(opened: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: Iterator[Callable[[Peer, Span], None]] = chain([oversleep], repeat(Peer.expect_silence))
+
+    def wait_as_told(peer: Peer, span: Span) -> None:
+        next(waits)(peer, span)
+
+    monkeypatch.setattr(Peer, "expect_silence", wait_as_told)
+    server, peer = establish_from_afar(opened, opened.listen(), ROUND_TRIP)
+    assert ROUND_TRIP.ns <= tcp_info.read(server.socket).rtt_us * 1000 < 2 * ROUND_TRIP.ns
+    server.send(b"here")
+    peer.expect(ACK, seq=1, ack=1, data=b"here")
+    opened.finish()
+
+
+def test_peer_that_is_late_each_time_is_told_in_the_end(opened: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Peer, "expect_silence", oversleep)
+    with pytest.raises(TooBusy):
+        establish_from_afar(opened, opened.listen(), PROMPT)
+    assert len(opened.peers) == 3
 
 
 def test_segment_that_came_in_time_is_told_by_a_peer_that_is_late(

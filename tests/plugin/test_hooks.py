@@ -113,6 +113,22 @@ def test_four_outcomes_in_pytests_words_and_in_the_results(run: RunScenarios) ->
     assert what.startswith("mistake in the scenario: ZeroDivisionError: a bug in the scenario; in: raise ZeroDivision")
 
 
+BUSY = """
+def test_busy(session):
+    from harness.errors import TooBusy
+    raise TooBusy("the peer answered late")
+"""
+
+
+def test_summary_tells_what_was_lost_to_a_busy_machine_from_what_was_lost_otherwise(run: RunScenarios) -> None:
+    ran = run(BUSY + FOUR, "-k", "busy or lost or conforms")
+    assert ran.outcomes == {"test_busy": "lost", "test_conforms": "conforms", "test_lost": "lost"}
+    assert "finwait: 1 conforms, 2 lost (1: the machine was too busy); run folder " in ran.output
+    alone = run(BUSY, name="alone")
+    assert alone.status == 2
+    assert "finwait: 1 lost: the machine was too busy; run folder " in alone.output
+
+
 def test_all_conform_is_status_zero(run: RunScenarios) -> None:
     ran = run(FOUR, "-k", "conforms")
     assert ran.status == 0
