@@ -139,9 +139,8 @@ def _answer(results: Sequence[Result]) -> TableAnswer | None:
 
 
 def _observed(result: Result) -> str:
-    """What was seen instead of what the scenario declares, from the text of its failure."""
-    line = next((line for line in result.message.splitlines() if line.startswith("observed ")), "")
-    seen = line.removeprefix("observed").strip().removeprefix("> ").split("   ")[0]
+    """What was seen instead of what the scenario declares."""
+    seen = result.evidence.observed.strip().removeprefix("> ") if result.evidence else ""
     return seen if len(seen) <= _LONGEST else seen[: _LONGEST - 3] + "..."
 
 

@@ -105,5 +105,5 @@ class BaseSession:
 
     def explain(self, mismatch: Mismatch) -> None:
         """Put into a failure what the kernel knew and what went before."""
-        mismatch.kernel = tuple(line for observer in self.observers for line in observer.summary())
-        mismatch.so_far = tuple(so_far(self.timeline))
+        known = tuple(line for observer in self.observers for line in observer.summary())
+        mismatch.add(kernel=known, so_far=tuple(so_far(self.timeline)))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from harness.live.endpoint import DEADLINE_SECONDS, Endpoint
 from harness.live.session import Session
 from harness.live.syscalls import errno_of, ports_of
-from harness.tcp.verdict import Mismatch
+from harness.tcp.verdict import Due, Evidence, Mismatch
 from harness.trace.events import Called
 
 
@@ -61,7 +61,8 @@ class BlockingCall:
         """
         self._thread.join(2 * DEADLINE_SECONDS)
         if self._thread.is_alive():
-            raise Mismatch([f"  {self._name} returns"], f"  it is not back after {2 * DEADLINE_SECONDS:.0f} s")
+            seen = f"  it is not back after {2 * DEADLINE_SECONDS:.0f} s"
+            raise Mismatch(Evidence(expected=(Due(f"  {self._name} returns"),), observed=seen, step=self._name))
         step = self._session.timeline.step(self._name)
         shown = self.error or (f"{len(self.result)} bytes" if isinstance(self.result, bytes) else str(self.result))
         event = Called(

@@ -9,7 +9,7 @@ from harness.model.connection import Answer, ControlBlock
 from harness.model.rfc9293 import answers
 from harness.tcp.pattern import Pattern
 from harness.tcp.segment import Segment
-from harness.tcp.verdict import Mismatch
+from harness.tcp.verdict import Due, Mismatch
 
 
 def judge(peer: Peer, possible: Iterable[ControlBlock], segment: Segment) -> tuple[Answer, ...]:
@@ -37,7 +37,7 @@ def judge(peer: Peer, possible: Iterable[ControlBlock], segment: Segment) -> tup
     try:
         chosen = peer.expect_at_once(silence=silence, **patterns)
     except Mismatch as mismatch:
-        mismatch.expected = tuple(_told(several[0]) for several in allowed.values())
+        mismatch.add(expected=tuple(_told(several[0]) for several in allowed.values()), within=None)
         raise
     return tuple({answer.after: answer for answer in allowed[chosen]}.values())
 
@@ -54,6 +54,6 @@ def _by_name(allowed: Iterable[Answer]) -> dict[str, list[Answer]]:
     return named
 
 
-def _told(answer: Answer) -> str:
+def _told(answer: Answer) -> Due:
     sent = "nothing" if answer.flags is None else str(Pattern(answer.flags, seq=answer.seq, ack=answer.ack))
-    return f"> {sent}   ({answer.clause})"
+    return Due(f"> {sent}", answer.clause)

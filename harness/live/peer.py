@@ -19,8 +19,8 @@ from harness.tcp.ip import IpHeader, header_of
 from harness.tcp.pattern import Number, Pattern, PatternFields
 from harness.tcp.relative import to_relative
 from harness.tcp.segment import ACK, NONE, RST, SYN, Flags, Segment
-from harness.tcp.timing import PROMPT, QUIET, UNSAID, Span, Time, bounds, format_ms, span_of
-from harness.tcp.verdict import Expectation, Mismatch, Reply
+from harness.tcp.timing import PROMPT, QUIET, UNSAID, Span, Time, bounds, span_of
+from harness.tcp.verdict import Due, Evidence, Expectation, Mismatch, Reply
 from harness.tcp.window import OfferedWindow
 from harness.trace.arrival import Arrival, Cause
 from harness.trace.events import Called, Received
@@ -145,14 +145,15 @@ class Peer(Sender):
             self._hub.flush()
         arrival = self._next(expectation)
         if arrival is None and not silence:
-            raise Mismatch(expectation.describe(), "nothing, and the kernel has taken in all it was sent")
+            raise expectation.mismatch("nothing, and the kernel has taken in all it was sent")
         if arrival is None:
             self._hub.after_step()
             self.last_reply = Reply(silence, Segment(flags=NONE), 0, expectation)
             self.choices.append(silence)
         elif not alternatives:
             self._settle(arrival, f"{step}: broken")
-            raise Mismatch([f"> nothing   ({silence})"], f"> {arrival.event.segment}")
+            expected = (Due("> nothing", silence),)
+            raise Mismatch(Evidence(expected=expected, observed=f"> {arrival.event.segment}", step=step))
         else:
             self._judge(expectation, arrival, step)
         return self.last_reply.name if self.last_reply else ""
@@ -186,7 +187,8 @@ class Peer(Sender):
                 name = expectation.judge(
                     arrival.event.segment, arrival.at - cause.start, arrival.at - cause.end, self._hub.profile
                 )
-            except Mismatch:
+            except Mismatch as mismatch:
+                mismatch.add(step=step, cause_ns=cause.end)
                 self._hub.wire.check()
                 self._settle(arrival, f"{step}: not as expected")
                 raise
@@ -259,9 +261,12 @@ class Peer(Sender):
         if arrival is not None and arrival.at > stamped_end:
             self._inbox.appendleft(arrival)
         elif arrival is not None:
-            elapsed = arrival.at - self._cause(arrival.at).end
+            cause = self._cause(arrival.at).end
             self._settle(arrival, f"{step}: broken")
-            raise Mismatch([f"> silence for {for_}"], f"> {arrival.event.segment}   at +{format_ms(max(0, elapsed))}")
+            seen = f"> {arrival.event.segment}"
+            due = (Due(f"> silence for {for_}"),)
+            elapsed = max(0, arrival.at - cause)
+            raise Mismatch(Evidence(expected=due, observed=seen, elapsed_ns=elapsed, step=step, cause_ns=cause))
         self._hub.after_step()
 
     def allow(

@@ -18,7 +18,7 @@ from harness.probes.tracepoints import Tracer
 from harness.tcp.mutation import Mutation
 from harness.tcp.segment import ACK, SYN, check_range
 from harness.tcp.timing import PROMPT, Span, Time, TimingProfile, bounds, format_ms, span_of
-from harness.tcp.verdict import Mismatch
+from harness.tcp.verdict import Due, Evidence, Mismatch
 from harness.trace.events import Called, Probed
 from harness.wire.frames import Flow
 from netns import processor
@@ -229,8 +229,9 @@ class Session(BaseSession):
         now = time.time_ns()
         self.dispatcher.flush()
         if seen != name or now - began < earliest.ns or now - over > latest:
-            expected = f"  {name}   not before {earliest}, by {format_ms(latest)}   ({step})"
-            raise Mismatch([expected], f"  {seen or 'no error'}   at +{format_ms(now - over)}")
+            due = (Due(f"  {name}   not before {earliest}, by {format_ms(latest)}", step),)
+            told = f"  {seen or 'no error'}"
+            raise Mismatch(Evidence(expected=due, observed=told, elapsed_ns=now - over, step=step, cause_ns=over))
 
     def settle(self) -> None:
         """Wait until the kernel has taken in all that the peers sent, and take all that it sent up to then."""
@@ -250,7 +251,8 @@ class Session(BaseSession):
         left = [(arrival.event, peer) for peer in self.peers for arrival in peer.leftover()]
         segments = [event.segment for event, _ in left] + [stray.segment for stray in self.dispatcher.strays]
         if segments:
-            raise Mismatch([f"> nothing more   ({step})"], "; ".join(f"> {segment}" for segment in segments))
+            seen = "; ".join(f"> {segment}" for segment in segments)
+            raise Mismatch(Evidence(expected=(Due("> nothing more", step),), observed=seen, step=step))
 
     def _account(self, grown: dict[str, int]) -> Account:
         return Account(

@@ -23,7 +23,7 @@ from harness.live.peer import Peer
 from harness.live.session import Connection, Session
 from harness.probes.sockets import SocketState
 from harness.tcp.segment import ACK, FIN, SYN
-from harness.tcp.verdict import Mismatch
+from harness.tcp.verdict import Due, Evidence, Mismatch
 
 OWNED, ORPHANED, UNACCEPTED = "owned", "orphaned", "unaccepted"
 PASSIVELY, ACTIVELY = "passively", "actively"
@@ -234,10 +234,8 @@ def expect_state(session: Session, peer: Peer, state: str, ownership: str | None
     if not _is(now, state, ownership):
         wanted = f"{state}, {ownership}" if ownership else state
         step = session.timeline.step(f"expect state {wanted}")
-        raise Mismatch(
-            [f"  the connection from port {peer.flow.peer_port} in {wanted}   ({step})"],
-            f"  {_shown(now)}, as sock_diag sees it",
-        )
+        due = (Due(f"  the connection from port {peer.flow.peer_port} in {wanted}", step),)
+        raise Mismatch(Evidence(expected=due, observed=f"  {_shown(now)}, as sock_diag sees it", step=step))
 
 
 def state_of(session: Session, peer: Peer) -> str:

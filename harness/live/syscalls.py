@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 
-from harness.tcp.verdict import Mismatch
+from harness.tcp.verdict import Due, Evidence, Mismatch
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -44,7 +44,8 @@ class CallFailed(Mismatch):
         return kind(call, error)
 
     def __init__(self, call: str, error: OSError) -> None:
-        super().__init__([f"  {call} succeeds"], f"  {errno_name(error)}   ({error.strerror or error})")
+        seen = f"  {errno_name(error)}   ({error.strerror or error})"
+        super().__init__(Evidence(expected=(Due(f"  {call} succeeds"),), observed=seen, step=call))
         self.errno, self.strerror = error.errno, error.strerror
 
 

@@ -19,7 +19,7 @@ from harness.probes.tracepoints import Tracer
 from harness.tcp.mutation import Mutation
 from harness.tcp.segment import RST, Segment
 from harness.tcp.timing import RTO_INIT, Time, TimingProfile, format_ms, span_of
-from harness.tcp.verdict import Mismatch
+from harness.tcp.verdict import Due, Evidence, Mismatch
 from harness.trace.events import Probed
 from harness.wire.decode import decode
 from harness.wire.frames import Encoder, Flow
@@ -212,7 +212,8 @@ class TwoKernelSession(BaseSession):
                 break
             if not self.path.watch(end - time.monotonic_ns()) and time.monotonic_ns() >= end:
                 seen = f"client {names[0]}, server {names[1]} after {format_ms(wait)}"
-                raise Mismatch([f"both sockets gone or in TIME-WAIT   ({step})"], seen)
+                due = (Due("both sockets gone or in TIME-WAIT", step),)
+                raise Mismatch(Evidence(expected=due, observed=seen, step=step))
         self._closing = self._closing_of(connection)
         return self._closing
 
@@ -263,4 +264,5 @@ class TwoKernelSession(BaseSession):
         """What the rules of the path wait for, too."""
         self.path.conclude()
         super().explain(mismatch)
-        mismatch.kernel = (*mismatch.kernel, *(f"path: {complaint}" for complaint in self.path.complaints or ()))
+        complaints = (f"path: {complaint}" for complaint in self.path.complaints or ())
+        mismatch.add(kernel=(*mismatch.evidence.kernel, *complaints))

@@ -21,7 +21,7 @@ from harness.tcp.mutation import Mutation
 from harness.tcp.pattern import Pattern
 from harness.tcp.segment import SYN, Flags, Segment
 from harness.tcp.timing import PROMPT, UNSAID, Time, TimingProfile, bounds, span_of
-from harness.tcp.verdict import Expectation, Mismatch, Reply
+from harness.tcp.verdict import Due, Evidence, Expectation, Mismatch, Reply
 from harness.trace.events import Timeline
 from harness.wire.capture import ETH_P_ALL, packet_socket
 from harness.wire.marker import neighbour_request
@@ -233,7 +233,8 @@ class Path(Ruling):
         self.inbox.judge(arrival)
         try:
             name = expectation.judge(arrival.segment, arrival.at - cause.start, arrival.at - cause.end, self._profile)
-        except Mismatch:
+        except Mismatch as mismatch:
+            mismatch.add(step=step, cause_ns=cause.end)
             passage.step = f"{step}: not as expected"
             raise
         passage.step = f"{step}: {name}" if name else step
@@ -258,7 +259,7 @@ class Path(Ruling):
             raise BadRules("; ".join(self.complaints))
         if left := self.inbox.leftover():
             seen = "; ".join(f"{'<' if one.passage.side is Side.CLIENT else '>'} {one.segment}" for one in left)
-            raise Mismatch([f"nothing more   ({step})"], seen)
+            raise Mismatch(Evidence(expected=(Due("nothing more", step),), observed=seen, step=step))
 
     def conclude(self) -> None:
         """Take all that happened, stop forwarding, and let the rules say what they still wait for; once only."""

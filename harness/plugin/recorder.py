@@ -16,12 +16,12 @@ import pytest
 from harness.errors import FinwaitError, Unsupported
 from harness.live.base_session import BaseSession
 from harness.plugin.mistakes import mistake, place
-from harness.tcp.verdict import Mismatch, Outcome
+from harness.tcp.verdict import Due, Evidence, Mismatch, Outcome
 from harness.trace.folder import RunFolder
 from harness.trace.pcapng import pcapng
 from harness.trace.records import Result, TimelineRecord
 
-_NEXT_LINE = "\n" + " " * 10  # below the text of a section, see Mismatch
+_NEXT_LINE = "\n" + " " * 10  # below the text of a section, see Evidence
 
 
 @dataclass(slots=True)
@@ -65,11 +65,12 @@ class ScenarioRecorder:
             error: what it raised, or None.
             seconds: how long it took.
         """
-        outcome, message = self._judge(scenario, error)
+        outcome, message, evidence = self._judge(scenario, error)
         result = Result(
             scenario=scenario.id,
             outcome=outcome.value,
             message=message,
+            evidence=evidence,
             params=dict(scenario.params),
             requirements=scenario.requirements,
             fixed_by=scenario.fixed_by,
@@ -78,18 +79,19 @@ class ScenarioRecorder:
         )
         return self._with_evidence(result, scenario) if scenario.sessions else result
 
-    def _judge(self, scenario: Scenario, error: BaseException | None) -> tuple[Outcome, str]:
-        """The outcome that an exception (or its absence) stands for, and what it says."""
+    def _judge(self, scenario: Scenario, error: BaseException | None) -> tuple[Outcome, str, Evidence | None]:
+        """The outcome that an exception (or its absence) stands for, what it says, and what it rests on."""
         if error is None:
-            return Outcome.CONFORMS, ""
+            return Outcome.CONFORMS, "", None
         if isinstance(error, Unsupported | pytest.skip.Exception):
-            return Outcome.UNSUPPORTED, str(error)
+            return Outcome.UNSUPPORTED, str(error), None
         if isinstance(error, AssertionError | pytest.fail.Exception):
-            return Outcome.DEVIATES, str(self._explained(scenario, error))
+            told = self._explained(scenario, error)
+            return Outcome.DEVIATES, str(told), told.evidence if isinstance(told, Mismatch) else None
         found = mistake(error, self.root)
         if found or isinstance(error, FinwaitError):
-            return Outcome.LOST, str(found or error)
-        return Outcome.LOST, f"{type(error).__name__}: {error}"
+            return Outcome.LOST, str(found or error), None
+        return Outcome.LOST, f"{type(error).__name__}: {error}", None
 
     def _explained(self, scenario: Scenario, error: BaseException) -> BaseException:
         """A failure with what the kernel knew and what went before; an ``assert`` is what it expected itself."""
@@ -97,7 +99,8 @@ class ScenarioRecorder:
             return error
         if not isinstance(error, Mismatch):
             where, step = place(error, self.root)
-            error = Mismatch([f"{step}   ({where})"] if where else [], str(error).replace("\n", _NEXT_LINE))
+            due = (Due(step, str(where)),) if where else ()
+            error = Mismatch(Evidence(expected=due, observed=str(error).replace("\n", _NEXT_LINE), step=step))
         scenario.sessions[-1].explain(error)
         return error
 

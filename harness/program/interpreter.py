@@ -10,7 +10,7 @@ from typing import cast
 from harness.errors import FinwaitError, Unsupported
 from harness.program.steps import AnyStep, Assign, Enter, Fail, Leave, Program, Value
 from harness.program.values import decoded, encoded
-from harness.tcp.verdict import Mismatch, Outcome
+from harness.tcp.verdict import Due, Evidence, Mismatch, Outcome
 
 
 def run(program: Program, things: Mapping[str, object]) -> None:
@@ -61,12 +61,14 @@ class _Interpreter:
                 raise
             return
         if step.error:
-            raise Mismatch([f"{step.on}.{step.name}: {step.error}"], f"{result!r}")
+            due = (Due(f"{step.on}.{step.name}: {step.error}"),)
+            raise Mismatch(Evidence(expected=due, observed=f"{result!r}"))
         if step.gives:
             several = result if isinstance(result, tuple) else (result,)
             self._things.update(zip(step.gives, several, strict=True))
         elif step.result is not None and (seen := _plain(result)) != step.result:
-            raise Mismatch([f"{step.on}.{step.name} gives {step.result!r}"], f"{seen!r}")
+            due = (Due(f"{step.on}.{step.name} gives {step.result!r}"),)
+            raise Mismatch(Evidence(expected=due, observed=f"{seen!r}"))
 
     def _do(self, step: AnyStep) -> object:
         thing = self._resolve(step.on)

@@ -6,8 +6,11 @@ Order and numbers are judged first; time is an expectation of its own.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
+
+import msgspec
 
 from harness.errors import FinwaitError
 from harness.tcp.pattern import Difference, Pattern
@@ -24,28 +27,46 @@ class Outcome(enum.StrEnum):
     LOST = "lost"
 
 
-class Mismatch(AssertionError):
-    """The kernel did something else than the scenario expects.
+class Due(msgspec.Struct, frozen=True):
+    """One thing that would have been right: ``> `` and a pattern, or a few words; and the alternative's name."""
+
+    what: str
+    name: str = ""
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What a failure rests on; its text is made from this, and so is what reports tell of it.
 
     Args:
-        expected: what was expected, one line an alternative.
-        observed: what was seen instead.
+        expected: the alternatives.
+        within: the latest moment after the cause; None where time did not matter.
+        at_least: the earliest moment after the cause.
+        observed: ``> `` and the segment that came, or what was there in its place.
+        elapsed_ns: how long after the end of its cause that came, -1 where that says nothing.
+        chosen: the alternative that it is, where another was required.
         differences: the fields that differ from the nearest alternative.
+        step: of the scenario, as on the timeline; empty where none is known.
+        cause_ns: when what the time counts from was over, ns since the epoch; 0 where there is none.
+        kernel: what the kernel knew, a line each.
+        so_far: what went before, a line each.
     """
 
-    def __init__(self, expected: Iterable[str], observed: str, differences: Iterable[Difference] = ()) -> None:
-        self.expected = tuple(expected)
-        self.observed = observed
-        self.differences = tuple(differences)
-        self.kernel: tuple[str, ...] = ()
-        self.so_far: tuple[str, ...] = ()
-        super().__init__(self.observed)
+    expected: tuple[Due, ...]
+    within: Span | None = None
+    at_least: Span | None = None
+    observed: str
+    elapsed_ns: int = -1
+    chosen: str = ""
+    differences: tuple[Difference, ...] = ()
+    step: str = ""
+    cause_ns: int = 0
+    kernel: tuple[str, ...] = ()
+    so_far: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        because = f"   ({'; '.join(map(str, self.differences))})" if self.differences else ""
         sections = (
-            ("expected", self.expected),
-            ("observed", (self.observed + because,)),
+            ("expected", self._expected()),
+            ("observed", (self._observed(),)),
             ("kernel", self.kernel),
             ("so far", self.so_far),
         )
@@ -54,6 +75,39 @@ class Mismatch(AssertionError):
             for title, lines in sections
             for number, line in enumerate(lines)
         )
+
+    def _expected(self) -> tuple[str, ...]:
+        when = f"   within {self.within}" if self.within else ""
+        when += f"   not before {self.at_least}" if self.at_least else ""
+        width = max((len(due.name) for due in self.expected), default=0)
+        return tuple(due.what + when + (f"   ({due.name:<{width}})" if due.name else "") for due in self.expected)
+
+    def _observed(self) -> str:
+        when = f"   at +{format_ms(self.elapsed_ns)}" if self.elapsed_ns >= 0 else ""
+        chosen = f"   ({self.chosen})" if self.chosen else ""
+        because = f"   ({'; '.join(map(str, self.differences))})" if self.differences else ""
+        return f"{self.observed}{when}{chosen}{because}"
+
+
+class Mismatch(AssertionError):
+    """The kernel did something else than the scenario expects; ``evidence`` says what."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        super().__init__(evidence.observed)
+
+    def add(self, **fields: object) -> None:
+        """Put more into the evidence, as it becomes known on the way up: fields of ``Evidence``."""
+        self.evidence = msgspec.structs.replace(self.evidence, **fields)
+
+    def __str__(self) -> str:
+        return str(self.evidence)
+
+
+class _Seen(TypedDict, total=False):
+    elapsed_ns: int
+    chosen: str
+    differences: tuple[Difference, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +124,11 @@ class Expectation:
     within: Span | None
     at_least: Span | None = None
 
-    def describe(self) -> tuple[str, ...]:
-        """The expectation as the failure text shows it."""
-        when = f"   within {self.within}" if self.within else ""
-        when += f"   not before {self.at_least}" if self.at_least else ""
-        width = max(len(name) for name in self.alternatives)
-        return tuple(
-            f"> {pattern}{when}" + (f"   ({name:<{width}})" if name else "")
-            for name, pattern in self.alternatives.items()
+    def mismatch(self, observed: str, **fields: Unpack[_Seen]) -> Mismatch:
+        """What to raise for ``observed``, with further fields of ``Evidence``."""
+        expected = tuple(Due(f"> {pattern}", name) for name, pattern in self.alternatives.items())
+        return Mismatch(
+            Evidence(expected=expected, observed=observed, within=self.within, at_least=self.at_least, **fields)
         )
 
     def judge(self, segment: Segment, since_start: int, since_end: int, profile: TimingProfile) -> str:
@@ -95,21 +146,21 @@ class Expectation:
         """
         by_name = {name: pattern.differences(segment) for name, pattern in self.alternatives.items()}
         match = next((name for name, found in by_name.items() if not found), None)
-        observed = f"> {segment}   at +{format_ms(max(0, since_end))}"
+        observed, elapsed = f"> {segment}", max(0, since_end)
         if match is None:
             nearest = min(by_name.values(), key=len)
-            raise Mismatch(self.describe(), observed, nearest)
+            raise self.mismatch(observed, elapsed_ns=elapsed, differences=nearest)
         if self.within and since_end > profile.upper(self.within):
             late = Difference("time", f"by {format_ms(profile.upper(self.within))}", format_ms(since_end))
-            raise Mismatch(self.describe(), observed, [late])
+            raise self.mismatch(observed, elapsed_ns=elapsed, differences=(late,))
         if self.at_least and since_start < self.at_least.ns:
             early = Difference("time", f"from {format_ms(self.at_least.ns)} on", format_ms(since_start))
-            raise Mismatch(self.describe(), observed, [early])
+            raise self.mismatch(observed, elapsed_ns=elapsed, differences=(early,))
         return match
 
     def missing(self, waited_ns: int) -> Mismatch:
         """What to raise when nothing came."""
-        return Mismatch(self.describe(), f"nothing in {format_ms(waited_ns)}")
+        return self.mismatch(f"nothing in {format_ms(waited_ns)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +192,10 @@ class Reply:
         if self.name == name:
             return
         wanted = Expectation({"": pattern}, self.expectation.within)
-        observed = f"> {self.segment}   at +{format_ms(self.elapsed_ns)}   ({self.name})"
-        raise Mismatch(wanted.describe(), observed, pattern.differences(self.segment))
+        differences = pattern.differences(self.segment)
+        raise wanted.mismatch(
+            f"> {self.segment}", elapsed_ns=self.elapsed_ns, chosen=self.name, differences=differences
+        )
 
     def _declared(self, name: str) -> Pattern:
         if name not in self.expectation.alternatives:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import msgspec
 
 from harness.tcp.timing import TimingProfile
+from harness.tcp.verdict import Evidence
 from harness.trace.events import Event
 
-FORMAT = 1
+FORMAT = 2
 """Version of the records below; it grows when a reader of the old one would misread the new one."""
 
 
@@ -31,6 +32,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         answer: what the kernel answered where alternatives were declared, else empty.
         answer_ns: how long after its cause the decisive answer came.
         choices: all that the kernel answered where alternatives were declared, in order; silence by its clause.
+        evidence: of what deviates, where an expectation was not met; its text is the message.
         message: the failure, the reason of a skip, or empty.
         params: the scenario's parameters by name.
         requirements: ids of the requirements the scenario is tied to.
@@ -50,6 +52,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     answer_ns: int = -1
     choices: tuple[str, ...] = ()
     message: str = ""
+    evidence: Evidence | None = None
     params: dict[str, str] = {}
     requirements: tuple[str, ...] = ()
     fixed_by: str = ""

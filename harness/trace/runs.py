@@ -12,11 +12,11 @@ import msgspec
 
 from harness.errors import FinwaitError
 from harness.tcp.verdict import Outcome
+from harness.trace import format1
 from harness.trace.events import Event
+from harness.trace.folder import RESULTS, RUN
 from harness.trace.records import FORMAT, Result, RunRecord, TimelineRecord
 
-RESULTS = "results.jsonl"
-RUN = "run.json"
 UNSAID = "the run ended before anything was said of it"
 """The message of a scenario that was planned and has no result."""
 
@@ -96,6 +96,8 @@ def load(path: Path) -> LoadedRun:
     record = _decode(path / RUN, RunRecord)
     found, torn = _results(path / RESULTS)
     results = {scenario: Result(scenario=scenario, outcome=Outcome.LOST, message=UNSAID) for scenario in record.planned}
+    if record.format == 1:
+        found = {scenario: format1.converted(result) for scenario, result in found.items()}
     return LoadedRun(path, record, results | found, torn)
 
 
@@ -155,12 +157,12 @@ def _decode(path: Path, kind: type[Record]) -> Record:
         raise FinwaitError(f"{path} cannot be read ({error.strerror})") from error
     try:
         version = msgspec.json.decode(content, type=_Version).format
-        if version == FORMAT:
+        if version in (1, FORMAT):
             return msgspec.json.decode(content, type=kind)
     except msgspec.DecodeError as error:
         raise FinwaitError(f"{path} is not a record of a run ({error})", why="it was altered or torn") from error
     raise FinwaitError(
-        f"{path} has format {version}, and this version reads format {FORMAT}",
+        f"{path} has format {version}, and this version reads formats 1 and {FORMAT}",
         why="it was written by another version of finwait",
         hint="read it with that version, or run again",
     )

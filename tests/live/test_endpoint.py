@@ -12,7 +12,7 @@ from harness.errors import FinwaitError, Unsupported
 from harness.live import endpoint as endpoint_module
 from harness.live.session import Connection, Session
 from harness.tcp.segment import ACK, FIN, RST, SYN
-from harness.tcp.verdict import Mismatch
+from harness.tcp.verdict import Due, Mismatch
 from harness.trace.events import Called
 
 
@@ -244,5 +244,6 @@ def test_error_that_a_scenario_does_not_expect_deviates_and_is_still_the_kernels
     with pytest.raises(Mismatch) as raised:
         server.receive()
     assert isinstance(raised.value, ConnectionResetError)
-    assert (raised.value.errno, raised.value.expected) == (errno.ECONNRESET, ("  recv(65536) succeeds",))
-    assert raised.value.observed == "  ECONNRESET   (Connection reset by peer)"
+    evidence = raised.value.evidence
+    assert (raised.value.errno, evidence.expected) == (errno.ECONNRESET, (Due("  recv(65536) succeeds"),))
+    assert evidence.observed == "  ECONNRESET   (Connection reset by peer)"

@@ -15,7 +15,7 @@ from harness.live.session import Connection, Session
 from harness.probes import tcp_info
 from harness.tcp.segment import ACK
 from harness.tcp.timing import MS, PROMPT, VIRTUAL, Span, TimingProfile
-from harness.tcp.verdict import Mismatch
+from harness.tcp.verdict import Due, Evidence, Mismatch
 
 ROUND_TRIP = Span(120 * MS, "ROUND_TRIP")
 
@@ -67,7 +67,8 @@ def test_segment_that_came_in_time_is_told_by_a_peer_that_is_late(
 ) -> None:
     def oversleep_and_see(peer: Peer, span: Span) -> None:
         oversleep(peer, span)
-        raise Mismatch(["> silence"], "> a segment that the kernel sent before the peer was to answer")
+        seen = "> a segment that the kernel sent before the peer was to answer"
+        raise Mismatch(Evidence(expected=(Due("> silence"),), observed=seen))
 
     monkeypatch.setattr(Peer, "expect_silence", oversleep_and_see)
     with pytest.raises(Mismatch):

@@ -15,8 +15,8 @@ from harness.live.session import Connection, Session
 from harness.tcp.mutation import Mutation
 from harness.tcp.pattern import ANY, Pattern
 from harness.tcp.segment import ACK, FIN, SYN
-from harness.tcp.timing import TimingProfile
-from harness.tcp.verdict import Mismatch
+from harness.tcp.timing import PROMPT, TimingProfile
+from harness.tcp.verdict import Due, Mismatch
 from harness.trace.events import Probed, Received, Sent
 
 DATA = Path(__file__).parents[1] / "data"
@@ -47,8 +47,9 @@ def test_segment_that_nobody_mentioned_fails_the_scenario(conversation: Connecti
     conversation.endpoint.send(b"unasked")
     with pytest.raises(Mismatch) as raised:
         opened.finish()
-    assert re.fullmatch(r"> nothing more   \(\d+: nothing more\)", raised.value.expected[0])
-    assert raised.value.observed.startswith("> P. 1:8(7) ack 1 ")
+    (due,) = raised.value.evidence.expected
+    assert (due.what, due.name) == ("> nothing more", raised.value.evidence.step)
+    assert raised.value.evidence.observed.startswith("> P. 1:8(7) ack 1 ")
 
 
 def test_drain_takes_what_the_kernel_has_sent_up_to_now_without_a_fixed_wait(
@@ -58,7 +59,7 @@ def test_drain_takes_what_the_kernel_has_sent_up_to_now_without_a_fixed_wait(
     peer.send_together(*[peer.make(ACK, seq=1 + place, ack=1, data=b"x") for place in range(50)])
     with pytest.raises(Mismatch) as raised:
         opened.finish()
-    assert "ack 51 " in raised.value.observed
+    assert "ack 51 " in raised.value.evidence.observed
     assert server.receive() == b"x" * 50
 
 
@@ -156,11 +157,9 @@ def test_missing_segment_says_which_and_how_long_it_was_waited_for(profile: Timi
         with pytest.raises(Mismatch) as raised:
             peer.expect_one_of(fin=Pattern(FIN, seq=1), reset=Pattern(SYN))
         assert profile
-    assert raised.value.expected == (
-        "> F 1:1(0)   within 40 ms (PROMPT)   (fin  )",
-        "> S *(0)   within 40 ms (PROMPT)   (reset)",
-    )
-    assert raised.value.observed == "nothing in 60 ms"
+    assert raised.value.evidence.expected == (Due("> F 1:1(0)", "fin"), Due("> S *(0)", "reset"))
+    assert raised.value.evidence.within == PROMPT
+    assert raised.value.evidence.observed == "nothing in 60 ms"
 
 
 def test_time_is_split_by_part(conversation: Connection, opened: Session) -> None:

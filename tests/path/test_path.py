@@ -169,7 +169,7 @@ def test_complaints_stand_in_the_text_of_a_failure(two_kernels: TwoKernelSession
     with pytest.raises(Mismatch) as caught:
         joined.path.expect(FIN, from_="server", within=SHORT)
     two_kernels.explain(caught.value)
-    assert any("rule 1, drop F. *(0) from the server: nothing matched" in line for line in caught.value.kernel)
+    assert any("rule 1, drop F. *(0) from the server: nothing matched" in line for line in caught.value.evidence.kernel)
 
 
 @pytest.mark.parametrize(

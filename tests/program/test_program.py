@@ -40,7 +40,7 @@ from harness.tcp.options import Option
 from harness.tcp.pattern import ANY, Between, Pattern
 from harness.tcp.segment import ACK, FIN, SYN, WRONG_CHECKSUM, Flags, Segment
 from harness.tcp.timing import PROMPT, RTO_MIN, Span
-from harness.tcp.verdict import Expectation, Mismatch, Reply
+from harness.tcp.verdict import Due, Evidence, Expectation, Mismatch, Reply
 
 ID = "scenarios/closing/test_x.py::test_a_fin[IPv4]"
 
@@ -76,7 +76,7 @@ class FakePeer:
     def expect(self, flags: Flags, **fields: Any) -> Segment:  # noqa: ANN401
         """See what is expected, unless nothing comes."""
         if self.silent:
-            raise Mismatch(["> F."], "nothing")
+            raise Mismatch(Evidence(expected=(Due("> F."),), observed="nothing"))
         pattern = Pattern(flags, **{name: one for name, one in fields.items() if name != "within"})
         return Segment(flags=pattern.flags)
 

@@ -163,7 +163,7 @@ def test_somebody_elses_run_is_one_line(make_run: Callable[..., Path], locked: s
         ("run.json", b"", "is not a record of a run"),
         ("run.json", b"\xff\xfe\0", "is not a record of a run"),
         ("run.json", b'{"format": 1}', "missing required field `id`"),
-        ("run.json", b'{"format": 99, "future": []}', "has format 99, and this version reads format 1"),
+        ("run.json", b'{"format": 99, "future": []}', "has format 99, and this version reads formats 1 and 2"),
         ("results.jsonl", b'{"scenario": "a"}\n', "line 1, is not a result"),
         ("results.jsonl", b'{"scenario":"a","outcome":"fine"}\n', "line 1, has the outcome 'fine'"),
     ],
@@ -199,7 +199,7 @@ def test_a_timeline_that_is_gone_torn_or_elsewhere_is_one_line(
     content = json.loads(path.read_bytes())
     for altered, said in [
         ("{", "is not a record"),
-        (json.dumps(content | {"format": 2}), "has format 2"),
+        (json.dumps(content | {"format": 3}), "has format 3"),
         (None, "cannot be read (No such file"),
     ]:
         path.write_text(altered) if altered else path.unlink()

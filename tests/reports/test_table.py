@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.tcp.verdict import Due, Evidence
 from harness.trace import runs
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun
@@ -70,8 +71,8 @@ def test_an_order_parameter_is_taken_before_the_name(make_run: Callable[..., Pat
 
 
 def test_a_deviation_that_nobody_declared_shows_what_was_seen(make_run: Callable[..., Path]) -> None:
-    message = "expected  > F. 1:1(0)\nobserved  > R 1:1(0) win 0   at +0.2 ms        (flags: R, not F.)\nkernel x"
-    result = Result(scenario="a.py::test_x[p]", outcome="deviates", params={"end": "close"}, message=message)
+    evidence = Evidence(expected=(Due("> F. 1:1(0)"),), observed="> R 1:1(0) win 0", elapsed_ns=200_000)
+    result = Result(scenario="a.py::test_x[p]", outcome="deviates", params={"end": "close"}, evidence=evidence)
     assert _texts(_run(make_run, result))[3] == "close R 1:1(0) win 0 deviates"
 
 

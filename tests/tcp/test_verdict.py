@@ -7,7 +7,7 @@ import pytest
 from harness.tcp.pattern import Difference, Pattern
 from harness.tcp.segment import ACK, RST, Segment
 from harness.tcp.timing import MS, PROMPT, RTO_MIN, TimingProfile
-from harness.tcp.verdict import Expectation, Mismatch, Outcome
+from harness.tcp.verdict import Due, Evidence, Expectation, Mismatch, Outcome
 
 PROFILE = TimingProfile(slack_ns=20 * MS)
 ACCEPTED = Segment(flags=ACK, seq=2, ack=2, window=257)
@@ -33,14 +33,20 @@ def test_nearest_alternative_tells_what_differs() -> None:
 
 def test_failure_says_expected_observed_kernel_and_what_went_before() -> None:
     mismatch = Mismatch(
-        ["> . 2:2(0) ack 2   within 40 ms"],
-        "> . 2:2(0) ack 1   at +0.2 ms",
-        [Difference("ack", "2", "1"), Difference("window", "5", "6")],
+        Evidence(
+            expected=(Due("> . 2:2(0) ack 2"),),
+            within=PROMPT,
+            observed="> . 2:2(0) ack 1",
+            elapsed_ns=200_000,
+            differences=(Difference("ack", "2", "1"), Difference("window", "5", "6")),
+        )
     )
-    mismatch.kernel = ("FIN-WAIT-1 -> FIN-WAIT-2 at +0.1 ms", "TCPChallengeACK +1")
-    mismatch.so_far = ("> F. 1:1(0) ack 1  +0 ms", "< .  2:2(0) ack 2  +0.1 ms")
+    mismatch.add(
+        kernel=("FIN-WAIT-1 -> FIN-WAIT-2 at +0.1 ms", "TCPChallengeACK +1"),
+        so_far=("> F. 1:1(0) ack 1  +0 ms", "< .  2:2(0) ack 2  +0.1 ms"),
+    )
     assert str(mismatch) == (
-        "expected  > . 2:2(0) ack 2   within 40 ms\n"
+        "expected  > . 2:2(0) ack 2   within 40 ms (PROMPT)\n"
         "observed  > . 2:2(0) ack 1   at +0.2 ms   (ack: 1, not 2; window: 6, not 5)\n"
         "kernel    FIN-WAIT-1 -> FIN-WAIT-2 at +0.1 ms\n"
         "          TCPChallengeACK +1\n"
@@ -57,7 +63,7 @@ def test_upper_bound_takes_the_slack(elapsed: int, in_time: bool) -> None:
         return
     with pytest.raises(Mismatch) as raised:
         DUE.judge(ACCEPTED, elapsed, elapsed, PROFILE)
-    assert raised.value.differences == (Difference("time", "by 60 ms", "60.0 ms"),)
+    assert raised.value.evidence.differences == (Difference("time", "by 60 ms", "60.0 ms"),)
 
 
 @pytest.mark.parametrize(("elapsed", "in_time"), [(200 * MS - 1, False), (200 * MS, True)])
@@ -77,7 +83,7 @@ def test_upper_bound_counts_from_the_end_of_the_cause_and_lower_from_its_start()
 def test_numbers_are_judged_before_time() -> None:
     with pytest.raises(Mismatch) as raised:
         DUE.judge(CHALLENGED, 500 * MS, 500 * MS, PROFILE)
-    assert [difference.field for difference in raised.value.differences] == ["ack"]
+    assert [difference.field for difference in raised.value.evidence.differences] == ["ack"]
 
 
 def test_time_does_not_matter_where_it_is_not_named() -> None:
