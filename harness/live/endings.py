@@ -42,7 +42,7 @@ def close_with_long_linger2(server: Endpoint) -> None:
 
 def close_with_long_fin_timeout(server: Endpoint) -> None:
     """close(2) while tcp_fin_timeout is above 60 s."""
-    server.set_sysctl("net/ipv4/tcp_fin_timeout", LONG_SECONDS)
+    server.sysctls.write("net/ipv4/tcp_fin_timeout", LONG_SECONDS)
     server.close()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
-from harness.errors import FinwaitError, Unsupported
+from harness.errors import FinwaitError
 from harness.live.syscalls import CallFailed, connect_to_nobody, errno_name, ports_of
 from harness.live.sysctl_changes import SysctlChanges
 from harness.tcp import socket_options
@@ -55,7 +55,7 @@ class Endpoint:
         self.connection = connection
         self.side = side
         self.accepted: list[Endpoint] = []
-        self._sysctls = sysctls
+        self.sysctls = sysctls
         self._timeline = timeline
         self._after_step = after_step
 
@@ -86,7 +86,7 @@ class Endpoint:
         """accept(2): the connected endpoint, numbered as ``connection`` on the timeline."""
         accepted = self._call("accept()", self.socket.accept, lambda pair: f"{pair[1][0]} port {pair[1][1]}")[0]
         # kept by the listener too: one that the scenario lets go must not be closed, and send a FIN, before its end
-        shared = (self._sysctls, self._timeline, self._after_step)
+        shared = (self.sysctls, self._timeline, self._after_step)
         self.accepted.append(Endpoint(accepted, *shared, connection, self.side))
         return self.accepted[-1]
 
@@ -182,21 +182,6 @@ class Endpoint:
             return bool(select.select([], [], [self.socket], 0)[2])
 
         return self._call("poll(POLLPRI)", poll, str)
-
-    def set_sysctl(self, name: str, value: int | str) -> None:
-        """Set a sysctl of the kernel under test until the scenario ends, in this lab's namespace alone.
-
-        Args:
-            name: such as net/ipv4/tcp_fin_timeout.
-            value: the new one.
-
-        Raises:
-            Unsupported: this kernel has it not.
-        """
-        try:
-            self._call(f"sysctl {name.rpartition('/')[2]}={value}", lambda: self._sysctls.write(name, value))
-        except FileNotFoundError as error:
-            raise Unsupported(f"this kernel has no sysctl {name}") from error
 
     def raise_error(self) -> None:
         """SO_ERROR: raise the error that the kernel has to tell of, once; do nothing where it has none."""

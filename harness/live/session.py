@@ -79,7 +79,7 @@ class Session(BaseSession):
                 self._equipped.unusable = "a session did not get as far as to clear it"
             else:
                 opening.enter_context(self._equipped)
-            self._sysctls = SysctlChanges(self.lab.kernel)
+            self._sysctls = SysctlChanges(self.lab.kernel, self.timeline, self._after_step)
             self.wire = self._equipped.wire
             self.wire.begin()
             self.dispatcher = Dispatcher(self.lab.plan, self.wire, self.timeline, self.profile, self._mutation)
@@ -232,6 +232,22 @@ class Session(BaseSession):
             due = (Due(f"  {name}   not before {earliest}, by {format_ms(latest)}", step),)
             told = f"  {seen or 'no error'}"
             raise Mismatch(Evidence(expected=due, observed=told, elapsed_ns=now - over, step=step, cause_ns=over))
+
+    def sysctl(self, name: str, value: int | str | None = None) -> str:
+        """A sysctl of the kernel under test; with a value it is set, until the scenario ends.
+
+        Args:
+            name: such as net/ipv4/tcp_fin_timeout.
+            value: the new one.
+
+        Returns:
+            What it is now, white space folded.
+
+        Raises:
+            Unsupported: this kernel has it not.
+            CallFailed: it forbids to set it (EPERM, EACCES) or refuses the value (EINVAL).
+        """
+        return self._sysctls.value(name, value)
 
     def settle(self) -> None:
         """Wait until the kernel has taken in all that the peers sent, and take all that it sent up to then."""

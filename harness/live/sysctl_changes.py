@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from harness.errors import Unsupported
+from harness.live.syscalls import CallFailed, errno_name
+from harness.trace.events import Called, Timeline
 from netns import sysctls
 from netns.enter import Namespace
 
 
 class SysctlChanges:
-    """What was changed in one namespace."""
+    """What was changed in one namespace.
 
-    def __init__(self, namespace: Namespace) -> None:
+    Args:
+        namespace: whose.
+        timeline: where changes are recorded.
+        after_step: called after each change, so that probes can look.
+        side: ``client`` or ``server`` where both ends are kernels.
+    """
+
+    def __init__(
+        self, namespace: Namespace, timeline: Timeline, after_step: Callable[[], None], side: str = ""
+    ) -> None:
         self._namespace = namespace
+        self._timeline = timeline
+        self._after_step = after_step
+        self._side = side
         self._before: list[tuple[str, str]] = []
 
     def read(self, name: str) -> str:
@@ -26,15 +43,34 @@ class SysctlChanges:
             raise Unsupported(f"this kernel has no sysctl {name}")
         return value
 
+    def value(self, name: str, new: int | str | None = None) -> str:
+        """``read``, after ``write`` where there is a new value."""
+        if new is not None:
+            self.write(name, new)
+        return self.read(name)
+
     def write(self, name: str, value: int | str) -> None:
-        """Set a sysctl.
+        """Set a sysctl until ``undo``.
 
         Raises:
-            OSError: the kernel has it not (ENOENT), forbids it here (EPERM, EACCES) or refuses the value (EINVAL).
+            Unsupported: this kernel has it not.
+            CallFailed: it forbids it here (EPERM, EACCES) or refuses the value (EINVAL).
         """
-        with self._namespace.entered():
-            before = sysctls.write(name, str(value))
+        call, at = f"sysctl {name.rpartition('/')[2]}={value}", time.time_ns()
+        try:
+            with self._namespace.entered():
+                before = sysctls.write(name, str(value))
+        except OSError as error:
+            self._record(at, call, errno_name(error))
+            if isinstance(error, FileNotFoundError):
+                raise Unsupported(f"this kernel has no sysctl {name}") from error
+            raise CallFailed.of(call, error) from error
         self._before.append((name, before or ""))
+        self._record(at, call, "0")
+
+    def _record(self, at: int, call: str, result: str) -> None:
+        self._timeline.add(Called(at, time.time_ns(), call, result, self._timeline.step(call), side=self._side))
+        self._after_step()
 
     def undo(self) -> None:
         """Put back what each was before it was changed, the last change first."""

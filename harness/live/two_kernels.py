@@ -90,7 +90,9 @@ class TwoKernelSession(BaseSession):
                 with self.lab.client.entered():
                     sysctls.write("net/ipv4/tcp_timestamps", "0")
             self.path = opening.enter_context(Path(self.lab, self.timeline, self.profile, self._mutation))
-            self._sysctls = {side: SysctlChanges(self._namespace(side)) for side in Side}
+            self._sysctls = {
+                side: SysctlChanges(self._namespace(side), self.timeline, self._after_step, str(side)) for side in Side
+            }
             self._observers = {
                 side: opening.enter_context(Observer(probes, self.timeline, self._tracer, str(side)))
                 for side in Side
@@ -170,6 +172,10 @@ class TwoKernelSession(BaseSession):
     def client_port(self) -> int:
         """The port of the client's next connection."""
         return self.lab.plan.first_port + self._connections + 1
+
+    def sysctl(self, name: str, value: int | str | None = None, *, side: Side | str = Side.SERVER) -> str:
+        """A sysctl of one of the kernels; see ``Session.sysctl``."""
+        return self._sysctls[Side(side)].value(name, value)
 
     def note(self, source: str, text: str, side: Side | str = Side.SERVER) -> None:
         """Put something that was seen of a side onto the timeline."""

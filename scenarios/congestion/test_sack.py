@@ -51,8 +51,8 @@ def test_left_edge_is_sent_again_though_it_was_sacked(session: Session, establis
 def test_everything_is_sent_again_after_a_receiver_took_its_word_back(
     session: Session, established: Connection
 ) -> None:
-    server, peer = established
-    server.set_sysctl("net/ipv4/tcp_frto", 0)
+    _, peer = established
+    session.sysctl("net/ipv4/tcp_frto", 0)
     peer.send(ACK, seq=1, ack=1, options=f"nop,nop,sack {SECOND}:{THIRD}")
     peer.send(ACK, seq=1, ack=SECOND)
     peer.expect(ACK, seq=SECOND, ack=1, length=IPV4_MSS, within=session.profile.first_rto())

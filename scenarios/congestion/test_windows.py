@@ -157,7 +157,7 @@ def test_flight_after_recovery_is_half_of_the_one_before(session: Session, estab
 @real_timers
 def test_flight_after_a_timeout_is_one_segment_and_then_two(session: Session, established: Connection) -> None:
     server, peer = established
-    server.set_sysctl("net/ipv4/tcp_frto", 0)  # else it looks first whether the timeout was spurious (RFC 5682)
+    session.sysctl("net/ipv4/tcp_frto", 0)  # else it looks first whether the timeout was spurious (RFC 5682)
     write_segments(server, 3 * FLIGHT)
     expect_flight(peer, FLIGHT, seq=1)
     peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, within=session.profile.first_rto())
@@ -175,7 +175,7 @@ def test_flight_after_timeouts_doubles_up_to_half_of_what_was_in_flight(
 ) -> None:
     """Ten were in flight, so slow start ends at five: two, four, and then one more for each flight (RFC 5681 3.1)."""
     server, peer = established
-    server.set_sysctl("net/ipv4/tcp_frto", 0)
+    session.sysctl("net/ipv4/tcp_frto", 0)
     write_segments(server, 4 * FLIGHT)
     expect_flight(peer, FLIGHT, seq=1)
     first = session.profile.first_rto()

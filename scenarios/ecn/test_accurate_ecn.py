@@ -46,15 +46,15 @@ encodings = pytest.mark.parametrize(
 """How the three flags tell what arrived in the IP header (RFC 9768 3.1.1, table 2, and 3.2.2.1, table 3)."""
 
 
-def ask(endpoint: Endpoint, option: int = NO_OPTION) -> None:
+def ask(session: Session, option: int = NO_OPTION) -> None:
     """Switch Accurate ECN on, with or without the option that counts bytes.
 
     Raises:
         Unsupported: the kernel has it not, or only parts of it; old ones take any number for tcp_ecn.
     """
-    endpoint.set_sysctl("net/ipv4/tcp_ecn_option", option)
+    session.sysctl("net/ipv4/tcp_ecn_option", option)
     try:
-        endpoint.set_sysctl("net/ipv4/tcp_ecn", ASKING)
+        session.sysctl("net/ipv4/tcp_ecn", ASKING)
     except OSError as error:
         raise Unsupported("this kernel has no Accurate ECN", why=f"it does not take tcp_ecn={ASKING}") from error
 
@@ -63,7 +63,7 @@ def ask(endpoint: Endpoint, option: int = NO_OPTION) -> None:
 def listener(session: Session) -> Endpoint:
     """A listening socket of a kernel that does Accurate ECN."""
     made = session.listen()
-    ask(made)
+    ask(session)
     return made
 
 
@@ -81,7 +81,7 @@ def established(session: Session, listener: Endpoint) -> Connection:
 def asking(session: Session) -> Connection:
     """A client that has asked for Accurate ECN in its SYN."""
     client = session.socket()
-    ask(client)
+    ask(session)
     peer = session.new_peer(client.port)
     client.connect((session.lab.plan.peer.address(session.version), peer.flow.peer_port), wait=False)
     peer.expect(SYN | AE | CWR | ECE, seq=0)
@@ -211,7 +211,7 @@ def counted(segment: Segment) -> dict[int, int]:
 def counting(session: Session) -> Connection:
     """Opened by the peer, with Accurate ECN and its option."""
     listener = session.listen()
-    ask(listener, ALWAYS_OPTION)
+    ask(session, ALWAYS_OPTION)
     peer = session.new_peer(listener.port)
     peer.send(SYN | AE | CWR | ECE, seq=0, options=PLAIN)
     answer = peer.expect(SYN | CWR, seq=0, ack=1)
@@ -241,7 +241,7 @@ def test_bytes_are_counted_by_how_they_were_marked(counting: Connection, codepoi
 @pytest.mark.parametrize("hold_timers", [False])
 def test_syn_and_ack_that_comes_again_does_without_the_option_and_then_without_the_flags(session: Session) -> None:
     listener = session.listen()
-    ask(listener, ALWAYS_OPTION)
+    ask(session, ALWAYS_OPTION)
     peer = session.new_peer(listener.port)
     peer.send(SYN | AE | CWR | ECE, seq=0, options=PLAIN)
     counted(peer.expect(SYN | CWR, seq=0, ack=1))

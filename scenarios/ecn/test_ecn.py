@@ -42,7 +42,7 @@ FAR_LEFT = -100_000  # of the window
 def listener(session: Session) -> Endpoint:
     """A listening socket of a kernel that does ECN."""
     made = session.listen()
-    made.set_sysctl("net/ipv4/tcp_ecn", 1)
+    session.sysctl("net/ipv4/tcp_ecn", 1)
     return made
 
 
@@ -60,7 +60,7 @@ def established(session: Session, listener: Endpoint) -> Connection:
 def asking(session: Session) -> Connection:
     """A client that has asked for ECN in its SYN."""
     client = session.socket()
-    client.set_sysctl("net/ipv4/tcp_ecn", 1)
+    session.sysctl("net/ipv4/tcp_ecn", 1)
     peer = session.new_peer(client.port)
     client.connect((session.lab.plan.peer.address(session.version), peer.flow.peer_port), wait=False)
     peer.expect(SYN | ECE | CWR, seq=0)

@@ -200,7 +200,7 @@ def source_routed(session: Session) -> Connection:
     """A connection whose SYN came over two routers, the nearer of them the peer itself, and then the answer to it."""
     listener = session.listen()
     for scope in ("all", "kernel0"):
-        listener.set_sysctl(f"net/ipv4/conf/{scope}/accept_source_route", 1)
+        session.sysctl(f"net/ipv4/conf/{scope}/accept_source_route", 1)
     peer = session.new_peer(listener.port)
     over = Envelope(options=loose_route(FAR, session.lab.plan.peer.ipv4, visited=True))
     peer.send_as(over, peer.make(SYN, options="mss 1460"))

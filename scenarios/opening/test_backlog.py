@@ -53,7 +53,7 @@ def test_last_ack_without_room_is_dropped_and_taken_when_it_comes_again(session:
 @both_families
 def test_last_ack_without_room_is_reset_where_that_is_asked_for(session: Session) -> None:
     listener = session.listen(backlog=TWO)
-    listener.set_sysctl("net/ipv4/tcp_abort_on_overflow", 1)
+    session.sysctl("net/ipv4/tcp_abort_on_overflow", 1)
     late = begin_before_the_places_are_taken(session, listener)
     late.send(ACK, seq=1, ack=1)
     late.expect(RST, seq=1)

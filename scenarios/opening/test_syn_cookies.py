@@ -24,9 +24,9 @@ SMALL = 536
 
 
 @pytest.fixture
-def cookies(listener: Endpoint) -> Endpoint:
+def cookies(session: Session, listener: Endpoint) -> Endpoint:
     """A listener that answers every SYN with a cookie."""
-    listener.set_sysctl("net/ipv4/tcp_syncookies", ALWAYS)
+    session.sysctl("net/ipv4/tcp_syncookies", ALWAYS)
     return listener
 
 

@@ -13,7 +13,7 @@ OFF, ON = 0, 1  # tcp_ecn (ip-sysctl.rst)
 @both_families
 def test_server_agrees_where_the_syn_asks(session: Session) -> None:
     listener = session.listen()
-    listener.set_sysctl("net/ipv4/tcp_ecn", ON)
+    session.sysctl("net/ipv4/tcp_ecn", ON)
     peer = session.new_peer(listener.port)
     peer.send(SYN | ECE | CWR, seq=0, options=session.syn_options)
     peer.expect(SYN | ECE, seq=0, ack=1)
@@ -24,7 +24,7 @@ def test_server_agrees_where_the_syn_asks(session: Session) -> None:
 @pytest.mark.parametrize("flags", [NONE, ECE, CWR], ids=["none", "ECE", "CWR"])
 def test_server_does_not_agree_where_the_syn_does_not_ask(session: Session, flags: Flags) -> None:
     listener = session.listen()
-    listener.set_sysctl("net/ipv4/tcp_ecn", ON)
+    session.sysctl("net/ipv4/tcp_ecn", ON)
     peer = session.new_peer(listener.port)
     peer.send(SYN | flags, seq=0, options=session.syn_options)
     peer.expect(SYN, seq=0, ack=1)
@@ -34,7 +34,7 @@ def test_server_does_not_agree_where_the_syn_does_not_ask(session: Session, flag
 @both_families
 def test_server_does_not_agree_where_it_is_switched_off(session: Session) -> None:
     listener = session.listen()
-    listener.set_sysctl("net/ipv4/tcp_ecn", OFF)
+    session.sysctl("net/ipv4/tcp_ecn", OFF)
     peer = session.new_peer(listener.port)
     peer.send(SYN | ECE | CWR, seq=0, options=session.syn_options)
     peer.expect(SYN, seq=0, ack=1)
@@ -45,7 +45,7 @@ def test_server_does_not_agree_where_it_is_switched_off(session: Session) -> Non
 @pytest.mark.parametrize("answer", [ECE, NONE, CWR, ECE | CWR], ids=["agrees", "declines", "CWR", "reflects"])
 def test_client_asks_and_takes_every_answer(session: Session, answer: Flags) -> None:
     client = session.socket()
-    client.set_sysctl("net/ipv4/tcp_ecn", ON)
+    session.sysctl("net/ipv4/tcp_ecn", ON)
     peer = session.new_peer(client.port)
     client.connect((session.lab.plan.peer.address(session.version), peer.flow.peer_port), wait=False)
     peer.expect(SYN | ECE | CWR, seq=0)

@@ -15,9 +15,9 @@ FORGED = "opt 34 0102030405060708"
 
 
 @pytest.fixture
-def fast(listener: Endpoint) -> Endpoint:
+def fast(session: Session, listener: Endpoint) -> Endpoint:
     """A listener whose application asked for Fast Open."""
-    listener.set_sysctl("net/ipv4/tcp_fastopen", CLIENT_AND_SERVER)
+    session.sysctl("net/ipv4/tcp_fastopen", CLIENT_AND_SERVER)
     listener.set_option("TCP_FASTOPEN", PENDING)
     return listener
 
@@ -136,7 +136,7 @@ def test_fin_waits_for_data_that_the_handshake_holds_up(session: Session, fast: 
 @requirement("RFC7413-4.2-1")
 @both_families
 def test_listener_gives_no_cookie_unless_its_application_asked(session: Session, listener: Endpoint) -> None:
-    listener.set_sysctl("net/ipv4/tcp_fastopen", CLIENT_AND_SERVER)
+    session.sysctl("net/ipv4/tcp_fastopen", CLIENT_AND_SERVER)
     _, answer = ask(session, listener, EMPTY)
     assert cookie_of(answer) == b""
 

@@ -18,7 +18,7 @@ AFTER_TWO = 1500  # ms: the first SYN and a second one, and no third
 def open_with(session: Session, data: bytes) -> Connection:
     """A client that opens a connection and sends in one call; what its SYN carries is still to be seen."""
     client = session.socket()
-    client.set_sysctl("net/ipv4/tcp_fastopen", CLIENT)
+    session.sysctl("net/ipv4/tcp_fastopen", CLIENT)
     # always to the same port, and so on the same path: a cookie and a failure are those of an address and a port
     port = session.peers[0].flow.peer_port if session.peers else None
     peer = session.new_peer(client.port, port=port)
@@ -124,6 +124,6 @@ def test_silence_is_remembered(fast: Session) -> None:
 @waits(2 * RTO_INIT)
 @pytest.mark.parametrize("hold_timers", [False])
 def test_silence_is_remembered_where_that_is_asked_for(fast: Session) -> None:
-    fast.socket().set_sysctl("net/ipv4/tcp_fastopen_blackhole_timeout_sec", AN_HOUR)
+    fast.sysctl("net/ipv4/tcp_fastopen_blackhole_timeout_sec", AN_HOUR)
     leave_unanswered(fast)
     expect_remembered(fast)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, RST, SYN, Connection, Flags, both_families, in_shared_lab, requirement
+from harness import ACK, RST, SYN, Connection, Flags, Session, both_families, in_shared_lab, requirement
 
 pytestmark = in_shared_lab
 
@@ -19,9 +19,9 @@ LONG_MS = 60_000  # longer than any scenario
 @requirement("RFC5961-7-1")
 @both_families
 @pytest.mark.parametrize("flags", [RST, SYN], ids=["RST", "SYN"])
-def test_flood_on_one_connection_draws_one_challenge(established: Connection, flags: Flags) -> None:
-    server, peer = established
-    server.set_sysctl("net/ipv4/tcp_invalid_ratelimit", LONG_MS)
+def test_flood_on_one_connection_draws_one_challenge(session: Session, established: Connection, flags: Flags) -> None:
+    _, peer = established
+    session.sysctl("net/ipv4/tcp_invalid_ratelimit", LONG_MS)
     flood = [peer.make(flags, seq=INSIDE + number) for number in range(FLOOD)]
     peer.send_together(*flood)
     peer.expect(ACK, seq=1, ack=1)
@@ -33,9 +33,9 @@ def test_flood_on_one_connection_draws_one_challenge(established: Connection, fl
 
 @requirement("RFC5961-7-1")
 @both_families
-def test_flood_of_old_segments_draws_one_ack(established: Connection) -> None:
-    server, peer = established
-    server.set_sysctl("net/ipv4/tcp_invalid_ratelimit", LONG_MS)
+def test_flood_of_old_segments_draws_one_ack(session: Session, established: Connection) -> None:
+    _, peer = established
+    session.sysctl("net/ipv4/tcp_invalid_ratelimit", LONG_MS)
     flood = [peer.make(ACK, seq=-number, ack=1) for number in range(1, FLOOD)]
     peer.send_together(*flood)
     peer.expect(ACK, seq=1, ack=1)
@@ -54,13 +54,13 @@ def test_every_challenge_is_sent_when_the_limits_are_off(established: Connection
 
 @requirement("RFC5961-7-2")
 @both_families
-def test_administrator_sets_how_often_a_connection_challenges(established: Connection) -> None:
-    server, peer = established
-    server.set_sysctl("net/ipv4/tcp_invalid_ratelimit", LONG_MS)
+def test_administrator_sets_how_often_a_connection_challenges(session: Session, established: Connection) -> None:
+    _, peer = established
+    session.sysctl("net/ipv4/tcp_invalid_ratelimit", LONG_MS)
     peer.send(RST, seq=INSIDE)
     peer.expect(ACK, seq=1, ack=1)
     peer.send(RST, seq=INSIDE)
     peer.expect_silence()
-    server.set_sysctl("net/ipv4/tcp_invalid_ratelimit", 0)
+    session.sysctl("net/ipv4/tcp_invalid_ratelimit", 0)
     peer.send(RST, seq=INSIDE)
     peer.expect(ACK, seq=1, ack=1)

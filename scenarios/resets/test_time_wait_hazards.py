@@ -23,9 +23,9 @@ def test_old_data_in_time_wait_draw_an_ack_whose_rst_ends_it(time_wait: Connecti
 
 @requirement("RFC1337-3-1")
 @both_families
-def test_rst_in_time_wait_is_ignored_where_the_administrator_wants_it(time_wait: Connection) -> None:
-    server, peer = time_wait
-    server.set_sysctl("net/ipv4/tcp_rfc1337", 1)
+def test_rst_in_time_wait_is_ignored_where_the_administrator_wants_it(session: Session, time_wait: Connection) -> None:
+    _, peer = time_wait
+    session.sysctl("net/ipv4/tcp_rfc1337", 1)
     peer.send(RST, seq=2)
     peer.send(FIN, seq=1, ack=2)
     peer.expect(ACK, seq=2, ack=2)

@@ -256,4 +256,4 @@ def test_no_time_wait_after_closing_when_there_are_to_be_none(closing: Connectio
 
 
 def allow_no_time_wait(session: Session) -> None:
-    session.socket().set_sysctl("net/ipv4/tcp_max_tw_buckets", 0)
+    session.sysctl("net/ipv4/tcp_max_tw_buckets", 0)

@@ -208,7 +208,7 @@ def test_syn_in_the_window_returns_what_was_opened_passively_to_listen(
 @both_families
 def test_ack_of_a_syn_cookie_establishes_the_connection(session: Session) -> None:
     server = new_listener(session)
-    server.set_sysctl("net/ipv4/tcp_syncookies", 2)  # always, not only under attack
+    session.sysctl("net/ipv4/tcp_syncookies", 2)  # always, not only under attack
     peer = session.new_peer(server.port)
     peer.send(SYN, seq=0, options=session.syn_options)
     peer.expect(SYN, seq=0, ack=1)
@@ -224,7 +224,7 @@ def test_ack_of_a_syn_cookie_establishes_the_connection(session: Session) -> Non
 @both_families
 def test_syn_with_a_fast_open_cookie_brings_its_data(session: Session) -> None:
     server = new_listener(session)
-    server.set_sysctl("net/ipv4/tcp_fastopen", 2)
+    session.sysctl("net/ipv4/tcp_fastopen", 2)
     server.set_option("TCP_FASTOPEN", 5)
     asking = session.new_peer(server.port)
     asking.send(SYN, seq=0, options="mss 1460,opt 34")

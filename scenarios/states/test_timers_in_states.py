@@ -183,7 +183,7 @@ def test_orphan_in_fin_wait_2_is_forgotten_after_a_while(session: Session) -> No
 
 @requirement("RFC9293-3.6", "FSM-194")
 def test_owned_socket_stays_in_fin_wait_2_for_as_long_as_it_likes(session: Session) -> None:
-    session.socket().set_sysctl("net/ipv4/tcp_fin_timeout", 1)
+    session.sysctl("net/ipv4/tcp_fin_timeout", 1)
     server, peer = reach(session, None, "FIN-WAIT-2")
     peer.expect_silence(PAST_IT)
     expect_state(session, peer, "FIN-WAIT-2", "owned")
@@ -194,7 +194,7 @@ def test_owned_socket_stays_in_fin_wait_2_for_as_long_as_it_likes(session: Sessi
 
 @in_states({"FIN-WAIT-1": "FSM-203", "CLOSING": "FSM-204", "LAST-ACK": "FSM-205"}, ownership=["orphaned"])
 def test_orphan_is_forgotten_after_its_retransmissions(session: Session, state: str, ownership: str) -> None:
-    session.socket().set_sysctl("net/ipv4/tcp_orphan_retries", 1)
+    session.sysctl("net/ipv4/tcp_orphan_retries", 1)
     server, peer = reach(session, None, state, ownership)
     cell = Cell(session, server, peer, state, ownership, NUMBERS[state])
     lost = outstanding(cell)
@@ -207,7 +207,7 @@ def test_orphan_is_forgotten_after_its_retransmissions(session: Session, state: 
 @requirement("RFC6191-2-1", "FSM-209")
 def test_own_connect_reuses_the_ports_of_time_wait(session: Session) -> None:
     first = session.connect()
-    first.endpoint.set_sysctl("net/ipv4/tcp_tw_reuse", 1)
+    session.sysctl("net/ipv4/tcp_tw_reuse", 1)
     port = first.endpoint.port
     first.endpoint.close()
     first.peer.expect(FIN, seq=1, ack=1)

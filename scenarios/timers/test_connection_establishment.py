@@ -53,7 +53,7 @@ def test_each_syn_sent_again_doubles_the_timer(session: Session) -> None:
 @waits(63 * SECOND)
 def test_each_syn_sent_again_doubles_the_timer_where_that_is_asked_for(session: Session) -> None:
     client = session.socket()
-    client.set_sysctl("net/ipv4/tcp_syn_linear_timeouts", 0)
+    session.sysctl("net/ipv4/tcp_syn_linear_timeouts", 0)
     peer = begin(session, client)
     for rto in backoff(RTO_INIT, SYN_RETRIES):
         peer.expect(SYN, seq=0, after=rto)

@@ -32,7 +32,7 @@ R1_TO_R2 = MINUTE  # well behind the one, and well before the other: 15 retransm
 @waits(MINUTE)
 def test_three_retransmissions_come_before_anything_is_done_about_it(session: Session) -> None:
     listener = session.listen()
-    listener.set_sysctl("net/ipv4/tcp_mtu_probing", WHEN_A_HOLE_IS_FOUND)
+    session.sysctl("net/ipv4/tcp_mtu_probing", WHEN_A_HOLE_IS_FOUND)
     server, peer = session.establish(listener)
     server.send(bytes(FULL))
     whole, smaller = Pattern(ACK, seq=1, ack=1, length=FULL), Pattern(ACK, seq=1, ack=1, length=Between(1, FULL - 1))

@@ -209,7 +209,7 @@ def time_out(session: Session, listener: Endpoint, *, gap: Span) -> Connection:
     """Have a segment sent, another after a gap, and the first again by the timer."""
     connection = establish_from_afar(session, listener, NEAR, options=WITH_SACK)
     server, peer = connection
-    server.set_sysctl("net/ipv4/tcp_frto", 0)  # else it looks first whether the timeout was spurious (RFC 5682)
+    session.sysctl("net/ipv4/tcp_frto", 0)  # else it looks first whether the timeout was spurious (RFC 5682)
     send_flight(connection, 1, round_trip=FAR)
     peer.send(ACK, seq=1, ack=SECOND)
     server.send(bytes(IPV4_MSS))

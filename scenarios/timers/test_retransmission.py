@@ -81,7 +81,7 @@ def test_data_are_sent_again_for_a_hundred_seconds(session: Session, established
 @waits(7 * RTO_MIN)
 def test_lower_limit_gives_up_earlier(session: Session, established: Connection) -> None:
     server, peer = established
-    server.set_sysctl("net/ipv4/tcp_retries2", 1)
+    session.sysctl("net/ipv4/tcp_retries2", 1)
     server.send(b"lost")
     peer.expect(ACK, seq=1, ack=1, data=b"lost")
     peer.expect_silence()

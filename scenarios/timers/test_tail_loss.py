@@ -48,7 +48,7 @@ SECOND_NUMBER, LAST, BEHIND, NEXT = (1 + segments * IPV4_MSS for segments in (1,
 def open_probed(session: Session, listener: Endpoint, round_trip: Span, options: str = WITH_SACK) -> Connection:
     """Open a connection from afar on which the probe is switched on."""
     connection = establish_from_afar(session, listener, round_trip, options=options)
-    connection.endpoint.set_sysctl("net/ipv4/tcp_early_retrans", LATE_PROBE)
+    session.sysctl("net/ipv4/tcp_early_retrans", LATE_PROBE)
     return connection
 
 
@@ -96,7 +96,7 @@ def test_probe_comes_after_a_second_where_no_round_trip_was_measured(session: Se
     peer.expect(SYN, seq=0, ack=1, after=RTO_INIT)
     peer.send(ACK, seq=1, ack=1)
     server = listener.accept()
-    server.set_sysctl("net/ipv4/tcp_early_retrans", LATE_PROBE)
+    session.sysctl("net/ipv4/tcp_early_retrans", LATE_PROBE)
     write_segments(server, 1)
     expect_flight(peer, 1, seq=1)
     peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, after=SECOND)

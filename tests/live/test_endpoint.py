@@ -161,7 +161,7 @@ def test_option_that_python_has_no_name_for_is_set_by_the_kernels(opened: Sessio
 def test_data_sent_while_opening_go_with_the_syn_once_there_is_a_cookie(opened: Session) -> None:
     for answer, taken in ((",nop,nop,opt 34 0102030405060708", 0), ("", 5)):
         client = opened.socket()
-        client.set_sysctl("net/ipv4/tcp_fastopen", 1)
+        opened.sysctl("net/ipv4/tcp_fastopen", 1)
         peer = opened.new_peer(client.port)
         assert client.send_opening(b"early", (opened.lab.plan.peer.ipv4, peer.flow.peer_port)) == taken
         peer.expect(SYN, seq=0, length=taken)
@@ -204,7 +204,7 @@ def test_sysctl_is_set_in_the_labs_namespace_alone(opened: Session) -> None:
     from netns import sysctls
 
     outside = sysctls.read("net/ipv4/tcp_fin_timeout")
-    opened.listen().set_sysctl("net/ipv4/tcp_fin_timeout", 77)
+    assert opened.sysctl("net/ipv4/tcp_fin_timeout", 77) == "77"
     with opened.lab.kernel.entered():
         assert sysctls.read("net/ipv4/tcp_fin_timeout") == "77"
     assert sysctls.read("net/ipv4/tcp_fin_timeout") == outside != "77"
@@ -212,9 +212,22 @@ def test_sysctl_is_set_in_the_labs_namespace_alone(opened: Session) -> None:
 
 
 def test_sysctl_that_the_kernel_has_not_is_recorded_by_errno(opened: Session) -> None:
-    with pytest.raises(Unsupported):
-        opened.listen().set_sysctl("net/ipv4/tcp_no_such_thing", 1)
-    assert calls(opened)[-1] == ("sysctl tcp_no_such_thing=1", "ENOENT")
+    with pytest.raises(Unsupported, match="no sysctl net/ipv4/tcp_no_such_thing"):
+        opened.sysctl("net/ipv4/tcp_no_such_thing", 1)
+    assert calls(opened) == [("sysctl tcp_no_such_thing=1", "ENOENT")]
+    with pytest.raises(Unsupported, match="no sysctl net/ipv4/tcp_no_such_thing"):
+        opened.sysctl("net/ipv4/tcp_no_such_thing")
+
+
+def test_sysctl_that_is_read_is_no_call(opened: Session) -> None:
+    assert opened.sysctl("net/ipv4/tcp_wmem") == "4096 16384 4194304"
+    assert calls(opened) == []
+
+
+def test_sysctl_value_that_the_kernel_refuses_deviates(opened: Session) -> None:
+    with pytest.raises(Mismatch, match="EINVAL"):
+        opened.sysctl("net/ipv4/tcp_fin_timeout", "long")
+    assert opened.sysctl("net/ipv4/tcp_fin_timeout") == "60"
 
 
 def test_port_in_use_is_told(opened: Session) -> None:

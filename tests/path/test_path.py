@@ -22,7 +22,7 @@ from harness.tcp.pattern import ANY
 from harness.tcp.segment import ACK, FIN
 from harness.tcp.timing import MS, RTO_MIN, Span, TimingProfile
 from harness.tcp.verdict import Mismatch
-from harness.trace.events import Forwarded, describe
+from harness.trace.events import Called, Forwarded, describe
 from netns import netem
 from netns.link import CLIENT_END, PATH_ENDS, SERVER_END, netlink
 
@@ -47,6 +47,14 @@ def test_path_has_two_ends_and_no_address(two_kernels: TwoKernelSession) -> None
             links = {link.get_attr("IFLA_IFNAME") for link in route.get_links()} - {"lo"}
             found[name] = links, len(list(route.get_addr()))
     assert found == {"client": ({CLIENT_END}, 1), "path": (set(PATH_ENDS), 0), "server": ({SERVER_END}, 1)}
+
+
+def test_sysctl_is_that_of_the_side(two_kernels: TwoKernelSession) -> None:
+    two_kernels.sysctl("net/ipv4/tcp_fin_timeout", 17, side="client")
+    assert two_kernels.sysctl("net/ipv4/tcp_fin_timeout", side="client") == "17"
+    assert two_kernels.sysctl("net/ipv4/tcp_fin_timeout") == "60"
+    *_, call = [event for event in two_kernels.timeline if isinstance(event, Called)]
+    assert (call.side, call.call) == ("client", "sysctl tcp_fin_timeout=17")
 
 
 def test_every_segment_is_on_the_timeline_with_both_stamps(two_kernels: TwoKernelSession, joined: KernelPair) -> None:
