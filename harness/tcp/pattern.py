@@ -111,7 +111,10 @@ class Pattern:
             put("flags", self.flags | ACK)
         if self.data is not None:
             if not fits(self.length or None, len(self.data)):
-                raise FinwaitError(f"length={self.length} does not fit data of {len(self.data)} bytes", hint="either")
+                raise FinwaitError(
+                    f"length={self.length} does not fit data of {len(self.data)} bytes",
+                    hint="leave out length, which the data have already",
+                )
             put("length", len(self.data))
         elif isinstance(self.length, int):
             check_range("length", self.length, 16)

@@ -26,7 +26,7 @@ class Span:
     ground: str = ""
 
     def __mul__(self, factor: int) -> Span:
-        return Span(self.ns * factor, f"{factor} * {self.name}", self.ground)
+        return Span(self.ns * factor, f"{factor} * {self._term}", self.ground)
 
     __rmul__ = __mul__
 
@@ -35,11 +35,16 @@ class Span:
 
     def minus(self, other: Span) -> Span:
         """What is left of this when that has passed."""
-        return Span(self.ns - other.ns, f"{self.name} - {other.name}", self.ground)
+        return Span(self.ns - other.ns, f"{self.name} - {other._term}", self.ground)
 
     def unrounded(self) -> Span:
         """The shortest timer that the wheel can have rounded up to this: by 1/8 at most (kernel/time/timer.c)."""
-        return Span(self.ns * 8 // 9, f"{self.name} unrounded", self.ground)
+        return Span(self.ns * 8 // 9, f"{self._term} unrounded", self.ground)
+
+    @property
+    def _term(self) -> str:
+        """The name as part of a longer one: a sum in parentheses."""
+        return f"({self.name})" if " + " in self.name or " - " in self.name else self.name
 
     def __str__(self) -> str:
         return f"{format_ms(self.ns)} ({self.name})"

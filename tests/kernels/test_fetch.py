@@ -206,10 +206,19 @@ def test_package_cut_short(mirror: Mirror, cache: Cache) -> None:
 
 
 @contextmanager
-def served(mirror: Mirror, stop_at: threading.Event | None = None) -> Iterator[Source]:
-    """The mirror over HTTP; with ``stop_at`` a package is sent by half, and then nothing until the event."""
+def served(mirror: Mirror, stop_at: threading.Event | None = None, refused: int = 0) -> Iterator[Source]:
+    """The mirror over HTTP; with ``stop_at`` a package is sent by half, and then nothing until the event.
+
+    With ``refused``, a status of HTTP, no package is sent at all.
+    """
 
     class Handler(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if refused and ".deb" in self.path:
+                self.send_error(refused)
+            else:
+                super().do_GET()
+
         def copyfile(self, source: BinaryIO, outputfile: BinaryIO) -> None:  # type: ignore[override]
             data = source.read()
             if stop_at is None or ".deb" not in self.path:
@@ -282,6 +291,16 @@ def test_package_gone_from_the_mirror(mirror: Mirror, cache: Cache) -> None:
     mirror.add("1").unlink()
     package = find(mirror.source, "thing", SUITE, cache)[0]
     cannot_fetch("gone from the mirror", mirror.source, package, cache)
+
+
+@pytest.mark.parametrize(
+    ("version", "status", "why"),
+    [("1", 404, "gone from the mirror"), ("1.404-1", 503, "503  Service Unavailable")],
+)
+def test_package_that_the_mirror_refuses(mirror: Mirror, cache: Cache, version: str, status: int, why: str) -> None:
+    mirror.add(version)
+    with served(mirror, refused=status) as source:
+        cannot_fetch(why, source, find(source, "thing", SUITE, cache)[0], cache)
 
 
 def test_package_gone_from_the_index(mirror: Mirror, cache: Cache) -> None:

@@ -164,7 +164,7 @@ def test_pattern_prints_as_a_segment_does(pattern: Pattern, text: str) -> None:
         ({"length": -1}, "length=-1 does not fit"),
         ({"options": "tsval"}, "there is no TCP option named 'tsval'"),
         ({"without": "TSS"}, "there is no TCP option named 'TSS'"),
-        ({"data": b"abc", "length": 2}, "length=2 does not fit data of 3 bytes"),
+        ({"data": b"abc", "length": 2}, "length=2 does not fit data of 3 bytes; try: leave out length, which"),
     ],
 )
 def test_what_no_segment_could_match_is_told(fields: dict[str, object], says: str) -> None:

@@ -46,6 +46,19 @@ def test_span_says_its_name_and_can_be_multiplied_from_either_side() -> None:
     assert (3 * RTO_MIN).ns == 600 * MS
 
 
+@pytest.mark.parametrize(
+    ("span", "text"),
+    [
+        (2 * (RTO_MIN + PROMPT), "480 ms (2 * (RTO_MIN + PROMPT))"),
+        (2 * RTO_MIN + PROMPT, "440 ms (2 * RTO_MIN + PROMPT)"),
+        (2 * RTO_MIN.minus(PROMPT), "320 ms (2 * (RTO_MIN - PROMPT))"),
+        (RTO_MIN.minus(PROMPT + PROMPT), "120 ms (RTO_MIN - (PROMPT + PROMPT))"),
+    ],
+)
+def test_span_is_named_as_it_was_reckoned(span: Span, text: str) -> None:
+    assert str(span) == text
+
+
 def test_silence_is_longer_than_a_prompt_answer() -> None:
     assert PROMPT < QUIET
 

@@ -202,7 +202,7 @@ _MEANINGS = (
     ("Unable to locate package", "it is gone from the index", "finding it anew, for a newer version"),
     ("was not found", "it is gone from the index", "finding it anew, for a newer version"),
     ("Can't find a source", "it is gone from the index", "finding it anew, for a newer version"),
-    ("404", "it is in the index but gone from the mirror", "finding it anew later, or another mirror"),
+    ("  404  ", "it is in the index but gone from the mirror", "finding it anew later, or another mirror"),
     (
         "File not found",
         "it is in the index but gone from the mirror",
