@@ -18,6 +18,7 @@ from harness import (
     NGINX_HOST,
     RTO_INIT,
     SERVICE_PORT,
+    Between,
     Curl,
     Holding,
     Nginx,
@@ -32,6 +33,9 @@ from harness import (
 BODY = "what nginx does not read"
 STARTED = Span(10_000 * MS, "STARTED", "a program takes its time to start")
 
+DATA = Between(1, 65535)
+MORE_THAN_THE_SYN = Between(2, 2**32 - 1)  # an ACK of the SYN alone, without data, ended the handshake
+
 incident = requirement("RFC9293-3.10.7.4", "RFC9293-E-17", "RFC9293-U-9", fixed_by="795a7dfbc3d9")
 all_settings = pytest.mark.parametrize("lingering_close", ["on", "always", "off"])
 with_and_without_body = pytest.mark.parametrize("body", [None, BODY], ids=["GET", "POST"])
@@ -39,7 +43,8 @@ with_and_without_body = pytest.mark.parametrize("body", [None, BODY], ids=["GET"
 
 def allow_the_exchange(path: Path) -> None:
     """Request, response and their ACKs travel in as many segments as the applications like."""
-    path.allow(ACK, from_="client", length=ANY)
+    path.allow(ACK, from_="client", length=DATA)
+    path.allow(ACK, from_="client", ack=MORE_THAN_THE_SYN)
     path.allow(ACK, from_="server", length=ANY)
 
 
@@ -55,8 +60,8 @@ def ending_by_its_socket(path_session: TwoKernelSession) -> str:
 def expect_the_closing(path_session: TwoKernelSession, nginx: Nginx, crossing: Holding) -> None:
     """Both have closed, and neither knows it of the other: the client's FIN is overtaken by its ACK of the server's."""
     path = path_session.path
-    server_fin = path.expect(FIN, from_="server", within=None)
-    client_fin = path.expect(FIN, from_="client", ack=server_fin.seq, within=None)
+    client_fin = path.expect(FIN, from_="client", ack=MORE_THAN_THE_SYN, within=STARTED)
+    server_fin = path.expect(FIN, from_="server", seq=client_fin.ack, ack=client_fin.seq, within=STARTED)
     path.allow_nothing()  # what the exchange was made of has passed
     called = ending_by_its_socket(path_session)
     crossing.release()
