@@ -1,7 +1,7 @@
 """``python -m benchmarks.soak``: all scenarios many times over; none may end otherwise than before.
 
 On the running kernel with more workers than processors, and every processor busy with something else. On other kernels
-one guest each, as ``finwait matrix`` runs them.
+as ``finwait matrix`` runs them.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ def guests(folder: Path, specs: Sequence[KernelSpec], options: argparse.Namespac
     Raises:
         FinwaitError: a kernel did not get to its end.
     """
-    found = run_on(specs, CHECKOUT, folder, options.scenarios, Cache.of_user(), Console(file=io.StringIO()))
+    quiet = Console(file=io.StringIO())
+    found = run_on(specs, CHECKOUT, folder, options.scenarios, Cache.of_user(), quiet, split=True)
     if found.failures:
         raise FinwaitError("; ".join(found.failures))
     return found.runs

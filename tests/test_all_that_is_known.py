@@ -22,7 +22,7 @@ BUILT = [spec for spec in VIRTUAL if backend_of(spec, CACHE).available() is None
 @pytest.mark.skipif(not BUILT, reason=f"no kernel with virtual time is built; finwait kernels build {VIRTUAL[-1].name}")
 def test_kernel_deviates_where_it_is_known_to_and_nowhere_else(tmp_path: Path) -> None:
     arguments = (f"--baseline={CHECKOUT / 'scenarios/baselines/linux.toml'}", "--captures=none")
-    found = run_on(BUILT[-1:], CHECKOUT, tmp_path / "runs", arguments, CACHE, Console(file=io.StringIO()))
+    found = run_on(BUILT[-1:], CHECKOUT, tmp_path / "runs", arguments, CACHE, Console(file=io.StringIO()), split=True)
     assert found.failures == ()
     (run,) = found.runs
     lines = (run.path / "console.txt").read_text().splitlines()

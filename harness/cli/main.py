@@ -208,7 +208,9 @@ def _matrix(options: argparse.Namespace, console: Console) -> int:
     specs = _had(options.kernel, options, console)
     parent = options.run_dir or CHECKOUT / "reports" / "runs"
     folder = parent / new_name("matrix")
-    found = matrix.run_on(specs, CHECKOUT, folder, options.rest, Cache.of_user(), console, at_once=options.at_once)
+    found = matrix.run_on(
+        specs, CHECKOUT, folder, options.rest, Cache.of_user(), console, at_once=options.at_once, split=True
+    )
     return present(found, console)
 
 

@@ -21,11 +21,12 @@ from harness.live.base_session import BaseSession
 from harness.model import requirements
 from harness.model.requirements import objections
 from harness.mutation.runner import MutationRunner, read_plan
-from harness.plugin import baseline, preconditions
+from harness.plugin import preconditions
 from harness.plugin.items import SCENARIO, is_scenario, scenario_of
-from harness.plugin.known_deviations import KnownDeviations
+from harness.plugin.known_deviations import known_of
 from harness.plugin.mistakes import mistake
 from harness.plugin.options import pytest_addoption as pytest_addoption  # noqa: PLC0414  (pytest takes it for a hook)
+from harness.plugin.options import share_of
 from harness.plugin.recorder import Scenario, ScenarioRecorder, is_misuse
 from harness.probes.tracepoints import Tracer
 from harness.tcp.mutation import MutationChoice
@@ -64,21 +65,6 @@ def pytest_configure(config: pytest.Config) -> None:
     except FinwaitError as error:
         raise pytest.UsageError(str(error)) from error
     config.pluginmanager.register(runner, "finwait-runner")
-
-
-def known_deviations(config: pytest.Config) -> KnownDeviations:
-    """What the options say is known of the kernel.
-
-    Raises:
-        FinwaitError: a baseline cannot be read.
-    """
-    release = os.uname().release
-    strict = baseline.load(config.option.baseline).on(release) if config.option.baseline else None
-    if not config.option.known_deviations:
-        return KnownDeviations(strict=strict)
-    folder = config.rootpath / "scenarios" / "baselines"
-    tolerated = [baseline.load(path).on(release) for path in sorted(folder.glob("*.toml"))]
-    return KnownDeviations(fixes=True, tolerated=tolerated, strict=strict)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -120,7 +106,7 @@ class Runner:
         if option.mutations:
             self.mutations = MutationRunner(read_plan(option.mutations), self.begin)
             config.pluginmanager.register(self.mutations, "finwait-mutations")
-        self.known_deviations = known_deviations(config)
+        self.known_deviations = known_of(config)
         self._tracer: Tracer | None = None
         # last, so that a wrong option leaves none behind
         if self.worker:
@@ -188,9 +174,11 @@ class Runner:
         """Tell a worker of xdist where to write."""
         node.workerinput["finwait_folder"] = str(self.folder.path)  # type: ignore[attr-defined]
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note which scenarios are to run: one that never reports is lost."""
-        self._planned = tuple(self.begin(item).id for item in session.items if is_scenario(item))
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Note which scenarios are to run, in whichever part: one that never reports is lost."""
+        self._planned = tuple(self.begin(item).id for item in items if is_scenario(item))
+        items[:] = share_of(items, self.config.option.part)
         if self._planned and self.worker in ("", "gw0"):
             self.describe_run(None)
 
@@ -278,6 +266,8 @@ class Runner:
         hand_back_caches(CHECKOUT, [Path(one) for one in imported if one])
         if self.worker:
             return
+        if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self._planned:
+            session.exitstatus = pytest.ExitCode.OK  # other parts have them all
         if self.misused:
             session.exitstatus = 2
         if not (self.folder.path / RUN).exists():

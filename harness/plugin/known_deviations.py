@@ -1,11 +1,14 @@
-"""Which deviations are known: by the commit that mends them, or by a baseline. Pure."""
+"""Which deviations are known: by the commit that mends them, or by a baseline."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.plugin.baseline import Baseline, hold
+import pytest
+
+from harness.plugin.baseline import Baseline, hold, load
 from harness.tcp.verdict import Outcome
 from harness.trace.records import Result
 
@@ -41,3 +44,18 @@ class KnownDeviations:
         if self.strict is None or result.outcome != Outcome.CONFORMS:
             return ""
         return next((violation.what for violation in hold(self.strict, [result], complete=False)), "")
+
+
+def known_of(config: pytest.Config) -> KnownDeviations:
+    """What the options say is known of the kernel.
+
+    Raises:
+        FinwaitError: a baseline cannot be read.
+    """
+    release = os.uname().release
+    strict = load(config.option.baseline).on(release) if config.option.baseline else None
+    if not config.option.known_deviations:
+        return KnownDeviations(strict=strict)
+    folder = config.rootpath / "scenarios" / "baselines"
+    tolerated = [load(path).on(release) for path in sorted(folder.glob("*.toml"))]
+    return KnownDeviations(fixes=True, tolerated=tolerated, strict=strict)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
+
+_BLOCK = 16  # neighbours share a lab
+
+T = TypeVar("T")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,4 +40,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="mutate that answer of the kernel in every scenario, to show that it is noticed; NUMBER may be 'last'",
     )
     group.addoption("--mutations", type=Path, metavar="FILE", help="a plan of many mutations; see finwait mutate")
+    group.addoption("--part", type=_part, default=(1, 1), metavar="I/N", help="run only part I of N parts [1/1]")
     group.addoption("--mutate-after", type=Path, metavar="RUN", help="the run that tells which answer is the last")
+
+
+def _part(text: str) -> tuple[int, int]:
+    number, _, parts = text.partition("/")
+    if number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts):
+        return int(number), int(parts)
+    raise argparse.ArgumentTypeError(f"{text!r} is no part: it is a number from 1 on and of how many, such as 1/2")
+
+
+def share_of(items: Sequence[T], part: tuple[int, int]) -> list[T]:
+    """What a part runs of all: blocks of neighbours by turns, since the scenarios of one file are of unlike length."""
+    number, parts = part
+    return [item for place, item in enumerate(items) if place // _BLOCK % parts == number - 1]

@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 
 from harness.errors import FinwaitError
-from harness.kernels.boot.backend import Backend, Job, Run
+from harness.kernels.boot.backend import Backend, Job
 from harness.kernels.boot.host import Host
 from harness.kernels.boot.qemu import Qemu
 from harness.kernels.boot.uml import Uml
@@ -21,8 +22,8 @@ from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelKind, KernelSpec
 from harness.process import Stop
 from harness.run.progress import Display, Watch
-from harness.run.selection import select
-from harness.trace.folder import RESULTS, default_parent
+from harness.run.request import KernelReply, Request
+from harness.trace.folder import RESULTS, default_parent, write_whole
 
 MEMORY_EACH = 1280 << 20
 """Bytes of memory that one kernel may take, with what boots it: 1 GiB for an emulated machine and its own needs."""
@@ -33,62 +34,20 @@ _WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:xdi
 # Names of what deviated are enough: all else is in the run folder, and a guest's console is slow.
 _BRIEFLY = ("-q", "--tb=no", "-rfE")
 
-REAL_LIMIT = 900.0
-"""Seconds of real time that one kernel gets for all its scenarios."""
-
-VIRTUAL_LIMIT = 40 * 86400.0
-"""Seconds of a virtual clock that it gets: each scenario waits for the next phase of the timer wheel, some for hours,
-and one for the 24 days after which a connection's timestamps count no more (RFC 7323 5.5).
-
-Below 49.7 days, where the kernel's clock of timestamps, which counts milliseconds, begins anew.
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A pytest for a kernel.
+    """A request, and who answers it where.
 
     Args:
         spec: which kernel.
         folder: the run folder that pytest is to make; its parent exists.
-        arguments: for pytest; none for all scenarios.
-        reads: files beside the scenarios that pytest reads.
-        real_limit: seconds after which the kernel is called hung.
+        request: what is asked.
     """
 
     spec: KernelSpec
     folder: Path
-    arguments: Sequence[str]
-    reads: tuple[Path, ...] = ()
-    real_limit: float = REAL_LIMIT
-
-
-@dataclass(frozen=True, slots=True)
-class KernelRun:
-    """What came of one kernel.
-
-    Args:
-        spec: which kernel.
-        folder: its run folder; there is none when pytest never got to make it.
-        run: how the job ended; None when it was not begun.
-        error: why it was not begun, or empty.
-    """
-
-    spec: KernelSpec
-    folder: Path
-    run: Run | None
-    error: str = ""
-
-    @property
-    def lost(self) -> str:
-        """Why the kernel did not finish; empty when it did."""
-        return self.error or (self.run.lost or "" if self.run else "")
-
-    @property
-    def said(self) -> str:
-        """The last line of a pytest that never got as far as a run folder."""
-        lines = [line for line in self.run.console if line.strip()] if self.run else []
-        return lines[-1].removeprefix("ERROR: ") if lines else ""
+    request: Request
 
 
 def backend_of(spec: KernelSpec, cache: Cache) -> Backend:
@@ -118,15 +77,22 @@ def pytest_job(task: Task, checkout: Path, stop: Stop) -> Job:
         checkout: the folder with pyproject.toml, which pytest starts in.
         stop: ends it.
     """
-    spec, output = task.spec, task.folder.parent
-    timing = "virtual" if spec.kind is KernelKind.UML_VIRTUAL else "calibrated"
-    selection = select(task.arguments, checkout)
+    request, output = task.request, task.folder.parent
+    number, parts = request.part
+    more = [f"--part={number}/{parts}"] if parts > 1 else []
+    reads = [(checkout / path).resolve() for path in request.outside]
+    if request.plan:
+        plan = output / f"{task.folder.name}-plan.json"
+        write_whole(plan, msgspec.json.encode(request.plan))
+        more.append(f"--mutations={plan}")
+        reads.append(plan)
     argv = (
         sys.executable,
         *("-m", "pytest", *_WITHOUT, *_BRIEFLY, "--color=no"),
         *("--run-dir", str(output), "--run-name", task.folder.name),
-        *("--kernel-name", spec.name, "--timing", timing),
-        *selection.arguments,
+        *("--kernel-name", request.kernel, "--timing", request.timing),
+        *more,
+        *request.arguments,
     )
     # the checkout may not be this user's, or not writable in a guest
     env = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(checkout)}
@@ -136,10 +102,10 @@ def pytest_job(task: Task, checkout: Path, stop: Stop) -> Job:
         checkout,
         output,
         env,
-        reads=(*selection.outside, *task.reads),
+        reads=tuple(reads),
         unneeded=(default_parent().resolve(),),
-        real_limit=task.real_limit,
-        virtual_limit=VIRTUAL_LIMIT,
+        real_limit=request.real_limit,
+        virtual_limit=request.virtual_limit,
         stop=stop,
     )
 
@@ -152,7 +118,7 @@ def room() -> int:
 
 def run_all(
     tasks: Sequence[Task], checkout: Path, cache: Cache, console: Console, *, at_once: int | None = None
-) -> list[KernelRun]:
+) -> list[KernelReply]:
     """Run each task; a kernel that dies or cannot be booted does not stop the others.
 
     Args:
@@ -163,13 +129,12 @@ def run_all(
         at_once: how many at a time; by default as many as processors and memory allow.
     """
     workers = max(1, min(len(tasks), at_once or room()))
-    alone = len({task.spec.name for task in tasks}) == len(tasks)
+    names = {task.folder: _shown(task, tasks) for task in tasks}
     with Stop() as stop, Display(console) as display, ThreadPoolExecutor(workers) as pool:
 
-        def one(task: Task) -> KernelRun:
-            name = task.spec.name if alone else task.folder.name
+        def one(task: Task) -> KernelReply:
             job, backend = pytest_job(task, checkout, stop), backend_of(task.spec, cache)
-            return _run_one(task, job, backend, lambda text: display.tell(name, text))
+            return _run_one(task, job, backend, lambda text: display.tell(names[task.folder], text))
 
         running = [pool.submit(one, task) for task in tasks]
         try:
@@ -181,15 +146,25 @@ def run_all(
             raise
 
 
-def _run_one(task: Task, job: Job, backend: Backend, tell: Callable[[str], None]) -> KernelRun:
+def _run_one(task: Task, job: Job, backend: Backend, tell: Callable[[str], None]) -> KernelReply:
     tell("booting" if task.spec.kind is not KernelKind.HOST else "starting")
     try:
         with Watch(task.folder / RESULTS, tell):
             run = backend.run(job)
     except FinwaitError as error:
         tell(str(error))
-        return KernelRun(task.spec, task.folder, None, str(error))
+        return KernelReply(lost=str(error))
     if task.folder.is_dir():
         (task.folder / "console.txt").write_text("\n".join(run.console) + "\n")
     tell(run.lost or f"done in {run.seconds:.1f} s")
-    return KernelRun(task.spec, task.folder, run)
+    made = str(task.folder) if task.folder.is_dir() else ""
+    return KernelReply(status=run.status, lost=run.lost or "", console=run.console, seconds=run.seconds, folder=made)
+
+
+def _shown(task: Task, tasks: Sequence[Task]) -> str:
+    """What to call a task while it runs: by its kernel, its part, or its folder, as tells it from the others."""
+    number, parts = task.request.part
+    if parts > 1:
+        return f"{task.spec.name} {number}/{parts}"
+    alone = sum(other.spec.name == task.spec.name for other in tasks) == 1
+    return task.spec.name if alone else task.folder.name

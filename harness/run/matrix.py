@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 
 from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
-from harness.kernels.supply.spec import KernelSpec
-from harness.run.jobs import KernelRun, Task, folder_name, run_all
+from harness.kernels.supply.spec import KernelKind, KernelSpec
+from harness.run.jobs import Task, folder_name, room, run_all
+from harness.run.parts import join
+from harness.run.request import KernelReply, Request, ask
 from harness.tcp.verdict import Outcome
 from harness.trace.folder import make_folder
 from harness.trace.runs import LoadedRun, load
@@ -29,8 +32,8 @@ class Found:
     """
 
     folder: Path
-    runs: tuple[LoadedRun, ...]
-    failures: tuple[str, ...]
+    runs: tuple[LoadedRun, ...] = ()
+    failures: tuple[str, ...] = ()
     unlike: tuple[str, ...] = ()
 
     @property
@@ -49,6 +52,7 @@ def run_on(
     console: Console,
     *,
     at_once: int | None = None,
+    split: bool = False,
 ) -> Found:
     """Run the same pytest on each kernel; one that dies or cannot be booted does not stop the others.
 
@@ -60,26 +64,48 @@ def run_on(
         cache: where fetched and built kernels are.
         console: shows how it goes on.
         at_once: how many kernels at a time; by default as many as processors and memory allow.
+        split: whether a kernel, where there are fewer than may run at a time, is booted several times, for a part of
+            the scenarios each.
 
     Raises:
-        FinwaitError: the folder cannot be made.
+        FinwaitError: the folder cannot be made, or pytest does not take the arguments.
     """
     output = make_folder(folder).absolute()
-    tasks = [Task(spec, output / folder_name(spec), arguments) for spec in specs]
-    ended = run_all(tasks, checkout, cache, console, at_once=at_once)
+    boots = max(1, (at_once or room()) // max(1, len(specs))) if split else 1
+    tasks = [task for spec in specs for task in _tasks(spec, output, ask(spec, arguments, checkout), boots)]
+    replies = run_all(tasks, checkout, cache, console, at_once=at_once)
     strict = any(argument.startswith("--baseline") for argument in arguments)
-    return _collect(output, ended, strict=strict)
+    found = Found(output)
+    for spec in specs:
+        ended = [reply for task, reply in zip(tasks, replies, strict=True) if task.spec is spec]
+        folder = output / folder_name(spec)
+        found = _with_kernel(found, spec, folder, ended, strict=strict)
+    return found
 
 
-def _collect(output: Path, ended: Sequence[KernelRun], *, strict: bool) -> Found:
-    runs, failures = [], []
-    for one in ended:
-        try:
-            runs.append(load(one.folder))
-        except FinwaitError as error:
-            failures.append(f"{one.spec.name}: {one.lost or one.said or error}")
-        else:
-            failures += [f"{one.spec.name}: {one.lost}"] if one.lost else []
+def _tasks(spec: KernelSpec, output: Path, request: Request, boots: int) -> list[Task]:
+    """What a kernel is to do, in as many parts as it is booted; the running one is not."""
+    folder = output / folder_name(spec)
+    if boots == 1 or spec.kind is KernelKind.HOST:
+        return [Task(spec, folder, request)]
+    parts = [msgspec.structs.replace(request, part=(number, boots)) for number in range(1, boots + 1)]
+    return [Task(spec, make_folder(_place(folder) / str(one.part[0])) / folder.name, one) for one in parts]
+
+
+def _place(folder: Path) -> Path:
+    """Where the parts of a run lie until they are joined into its folder."""
+    return folder.with_name(f".{folder.name}")
+
+
+def _with_kernel(found: Found, spec: KernelSpec, folder: Path, ended: Sequence[KernelReply], *, strict: bool) -> Found:
+    if len(ended) > 1:
+        join(_place(folder), folder)
+    lost = dict.fromkeys(f"{spec.name}: {reply.lost}" for reply in ended if reply.lost)
+    runs = list(found.runs)
+    try:
+        runs.append(load(folder))
+    except FinwaitError as error:
+        lost = lost or {f"{spec.name}: {ended[0].said or error}": None}
     # a deviation alone is a result and no failure; against a baseline pytest's own status says whether it holds
-    unlike = tuple(one.spec.name for one in ended if strict and one.run and one.run.status not in (0, None))
-    return Found(output, tuple(runs), tuple(failures), unlike)
+    unlike = (spec.name,) if strict and any(reply.status not in (0, None) for reply in ended) else ()
+    return Found(found.folder, tuple(runs), (*found.failures, *lost), (*found.unlike, *unlike))

@@ -15,13 +15,14 @@ from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelSpec
 from harness.mutation.runner import MUTATED, Plan
-from harness.run.jobs import REAL_LIMIT, VIRTUAL_LIMIT, Task, room, run_all
+from harness.run.jobs import Task, room, run_all
+from harness.run.request import REAL_LIMIT, VIRTUAL_LIMIT, ask
 from harness.tcp.mutation import KINDS, OF_NO_ACCOUNT
 from harness.tcp.segment import SYN
 from harness.tcp.timing import PHASE_NS
 from harness.tcp.verdict import Outcome
 from harness.trace.events import Event, Forwarded, Received
-from harness.trace.folder import make_folder, new_name, write_whole
+from harness.trace.folder import make_folder, new_name
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, load
 
@@ -192,7 +193,7 @@ class Mutator:
             FinwaitError: a run left nothing behind.
         """
         folder = make_folder(parent / new_name("mutate")).absolute()
-        (ordinary,) = self._run([Task(self.spec, folder / "ordinary", arguments)])
+        (ordinary,) = self._run([Task(self.spec, folder / "ordinary", ask(self.spec, arguments, self.checkout))])
         plan = plan_of(ordinary, sample=sample, seed=seed)
         mutated = self._run(
             [
@@ -204,20 +205,21 @@ class Mutator:
         return replace(judge(plan, ordinary.results, results), left_out=left_out(ordinary))
 
     def _altered(self, folder: Path, number: int, part: Plan, arguments: Sequence[str]) -> Task:
-        path = folder / f"plan-{number}.json"
-        write_whole(path, msgspec.json.encode(part))
-        more = (f"--mutations={path}", "--captures=none")
-        limit = REAL_LIMIT + _SECONDS_A_MUTATION * sum(map(len, part.values()))
-        return Task(self.spec, folder / f"mutated-{number}", (*more, *arguments), (path,), limit)
+        request = msgspec.structs.replace(
+            ask(self.spec, ("--captures=none", *arguments), self.checkout),
+            plan=part,
+            real_limit=REAL_LIMIT + _SECONDS_A_MUTATION * sum(map(len, part.values())),
+        )
+        return Task(self.spec, folder / f"mutated-{number}", request)
 
     def _run(self, tasks: Sequence[Task]) -> list[LoadedRun]:
         runs = []
-        for ended in run_all(tasks, self.checkout, self.cache, self.console):
+        for task, reply in zip(tasks, run_all(tasks, self.checkout, self.cache, self.console), strict=True):
             try:
-                runs.append(load(ended.folder))
+                runs.append(load(task.folder))
             except FinwaitError as error:
                 raise FinwaitError(
-                    f"the {ended.folder.name} run left nothing behind ({ended.lost or ended.said})", why=str(error)
+                    f"the {task.folder.name} run left nothing behind ({reply.lost or reply.said})", why=str(error)
                 ) from error
         return runs
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from _pytest.config import get_config
 from harness.errors import FinwaitError
 
 _PLUGIN = ("-p", "harness.plugin.hooks")
-_FILES = ("baseline", "mutations", "mutate_after")
-"""Those options of ours that name what is read, as pytest's parser calls them."""
+_FILES = ("--baseline", "--mutations", "--mutate-after")
+"""Those options of ours that name what is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,39 +36,57 @@ class _Given(str):
     __slots__ = ()
 
 
-def select(given: Sequence[str], checkout: Path) -> Selection:
+def select(given: Sequence[str], checkout: Path, *, start: Path | None = None) -> Selection:
     """Complete what a user gives pytest: paths count from the user's folder, and all scenarios are the default.
 
     Ids of scenarios count from the checkout, or from the folder that all those outside of it have in common, unless
     that is ``/``.
 
+    Args:
+        given: for pytest.
+        checkout: the folder with pyproject.toml.
+        start: the folder that pytest is started in, which the paths are to count from; None for absolute ones.
+
     Raises:
         FinwaitError: pytest does not take the arguments.
     """
-    arguments = [*map(_Given, given)]
-    found = _parsed(arguments)
-    positional = {id(one) for one in found["file_or_dir"]}
+
+    def name(path: Path) -> str:
+        return os.path.relpath(path, start) if start else str(path)
+
+    arguments = [*map(_Given, _with_values(given))]
+    positional = {id(one) for one in _parsed(arguments)["file_or_dir"]}
     completed: list[str] = []
     scenarios: list[Path] = []
+    read: list[Path] = []
     for one in arguments:
         file, separator, rest = one.partition("::")
+        option, _, value = one.partition("=")
         if id(one) in positional and file and Path(file).exists():
             scenarios.append(Path(file).resolve())
-            completed.append(f"{scenarios[-1]}{separator}{rest}")
+            completed.append(f"{name(scenarios[-1])}{separator}{rest}")
+        elif option in _FILES and id(one) not in positional and Path(value).exists():
+            read.append(Path(value).resolve())
+            completed.append(f"{option}={name(read[-1])}")
         else:
-            completed.append(one)
+            completed.append(str(one))
     if not positional:
-        completed.insert(0, str(checkout / "scenarios"))
-    files = {name: Path(str(found[name])) for name in _FILES if found[name]}
-    read = {name: path.resolve() for name, path in files.items() if path.exists()}
+        completed.insert(0, name(checkout / "scenarios"))
     outside = tuple(path for path in scenarios if not path.is_relative_to(checkout))
     folders = [path if path.is_dir() else path.parent for path in outside]
-    root = Path(os.path.commonpath(folders)) if outside else checkout
-    settings = (f"--rootdir={root if root != Path('/') else checkout}", f"--config-file={checkout / 'pyproject.toml'}")
-    again = (f"--{name.replace('_', '-')}={path}" for name, path in read.items())  # the last of an option counts
-    end = completed.index("--") if "--" in completed else len(completed)
-    also_read = (path for path in read.values() if not path.is_relative_to(checkout))
-    return Selection((*_PLUGIN, *settings, *completed[:end], *again, *completed[end:]), (*outside, *also_read))
+    common = Path(os.path.commonpath(folders)) if outside else checkout
+    root = common if common != Path("/") else checkout
+    settings = (f"--rootdir={name(root)}", f"--config-file={name(checkout / 'pyproject.toml')}")
+    also_read = (path for path in read if not path.is_relative_to(checkout))
+    return Selection((*_PLUGIN, *settings, *completed), (*outside, *also_read))
+
+
+def _with_values(given: Sequence[str]) -> Iterator[str]:
+    """The same arguments, those options of ours in one word with their value."""
+    rest = list(given)
+    while rest:
+        one = rest.pop(0)
+        yield f"{one}={rest.pop(0)}" if one in _FILES and rest else one
 
 
 def _parsed(arguments: list[_Given]) -> dict[str, list[str]]:

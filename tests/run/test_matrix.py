@@ -145,7 +145,7 @@ def test_files_of_options_count_from_the_users_folder_and_are_read(
 
 def test_all_scenarios_are_the_default() -> None:
     chosen = selection.select(["-x"], CHECKOUT)
-    assert chosen.arguments[-1] == str(CHECKOUT / "scenarios")
+    assert chosen.arguments[-2:] == (str(CHECKOUT / "scenarios"), "-x")
     assert f"--rootdir={CHECKOUT}" in chosen.arguments
     assert chosen.outside == ()
 
@@ -155,7 +155,7 @@ def test_what_belongs_to_an_option_is_no_scenario(tmp_path: Path, monkeypatch: p
     (tmp_path / "runs").mkdir()
     given = ["-k", "disorder", "--run-dir", "runs", "-n", "2"]
     chosen = selection.select(given, CHECKOUT)
-    assert chosen.arguments[-7:] == (*given, str(CHECKOUT / "scenarios"))
+    assert chosen.arguments[-7:] == (str(CHECKOUT / "scenarios"), *given)
     assert f"--rootdir={CHECKOUT}" in chosen.arguments
     assert chosen.outside == ()
 

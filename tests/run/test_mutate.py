@@ -18,7 +18,7 @@ from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import parse
 from harness.mutation.runner import MutationRunner, read_plan
-from harness.run.jobs import VIRTUAL_LIMIT, backend_of
+from harness.run.jobs import backend_of
 from harness.run.mutate import (
     ALLOWS_AN_EXCHANGE,
     JUDGES_NOTHING,
@@ -29,6 +29,7 @@ from harness.run.mutate import (
     numbers,
     parts_of,
 )
+from harness.run.request import VIRTUAL_LIMIT
 from harness.tcp.mutation import KINDS, Mutation
 from harness.tcp.segment import ACK, FIN, SYN, Flags, Segment
 from harness.tcp.timing import TimingProfile

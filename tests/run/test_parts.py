@@ -1,0 +1,136 @@
+"""A run in parts: each scenario is in one of them, and what they left behind reads like one run."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from harness.errors import FinwaitError
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.spec import parse
+from harness.plugin.options import share_of
+from harness.run.jobs import backend_of
+from harness.run.matrix import run_on
+from harness.run.parts import join
+from harness.run.selection import select
+from harness.tcp.timing import TimingProfile
+from harness.tcp.verdict import Outcome
+from harness.trace.folder import RESULTS, RunFolder, make_folder
+from harness.trace.records import Result, RunRecord, TimelineRecord
+from harness.trace.runs import load
+
+CHECKOUT = Path(__file__).parents[2]
+AFFECTED = "uml:5.10"
+PLANNED = ("a", "b", "c", "d")
+
+SCENARIOS = """
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize("number", range(16))
+def test_those_of_the_other_part(established, number):
+    pass
+
+
+def test_one_that_is_judged(established):
+    pass
+
+
+def test_one_that_the_kernel_does_not_survive(established):
+    Path("/proc/sysrq-trigger").write_text("c")
+
+
+def test_one_that_comes_after(established):
+    pass
+"""
+
+
+@given(count=st.integers(0, 500), parts=st.integers(1, 9))
+def test_each_scenario_is_in_one_part(count: int, parts: int) -> None:
+    every = list(range(count))
+    shares = [share_of(every, (number, parts)) for number in range(1, parts + 1)]
+    assert sorted(one for share in shares for one in share) == every
+    assert all(share == sorted(share) for share in shares)
+    assert max(map(len, shares)) - min(map(len, shares)) <= 16
+
+
+@pytest.mark.parametrize("text", ["3/2", "0/2", "1", "a/b", "1/"])
+def test_part_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(FinwaitError, match="is no part"):
+        select([f"--part={text}"], CHECKOUT)
+
+
+def left_by_a_part(place: Path, number: int, scenarios: tuple[str, ...], *, started: str, lab: bool = True) -> Path:
+    """A run folder as a part leaves it."""
+    folder = RunFolder.create(make_folder(place / str(number)), name="kernel")
+    for one in scenarios:
+        timeline = folder.write_timeline(TimelineRecord(scenario=one, events=()))
+        folder.append_result(Result(scenario=one, outcome=Outcome.CONFORMS, timeline=timeline))
+    own = str(folder.path.parent)
+    folder.write_run(
+        RunRecord(
+            id="kernel",
+            started=started,
+            kernel="7.2",
+            kernel_name="uml:7.2",
+            machine="x86_64",
+            versions={},
+            preconditions={"HZ": "250"} if lab else {},
+            missing={},
+            timing=TimingProfile(),
+            planned=PLANNED,
+            arguments=("-q", "--run-dir", own, "--run-name", "kernel", f"--part={number}/2", "scenarios"),
+        )
+    )
+    (folder.path / "console.txt").write_text(f"of {number}\n")
+    return folder.path
+
+
+def test_parts_are_joined_into_what_one_run_would_have_left(tmp_path: Path) -> None:
+    place = tmp_path / ".kernel"
+    dead = left_by_a_part(place, 1, ("c",), started="2026-11-27T02:00:01Z", lab=False)
+    with (dead / RESULTS).open("a") as results:
+        results.write('{"scenario":"d","outc')  # died in mid-write
+    left_by_a_part(place, 2, ("a", "b"), started="2026-11-27T02:00:02Z")
+    make_folder(place / "3")  # its kernel could not be booted
+    join(place, tmp_path / "kernel")
+    run = load(tmp_path / "kernel")
+    outcomes = [Outcome.CONFORMS] * 3 + [Outcome.LOST]
+    assert [(name, result.outcome) for name, result in run.results.items()] == list(zip(PLANNED, outcomes, strict=True))
+    assert run.torn == 1
+    assert all(run.timeline(result) == () and (run.path / result.timeline).exists() for result in run.results.values())
+    assert run.record.arguments == ("-q", "--run-dir", str(tmp_path), "--run-name", "kernel", "scenarios")
+    assert (run.record.started, run.record.preconditions) == ("2026-11-27T02:00:01Z", {"HZ": "250"})
+    assert (run.path / "console.txt").read_text() == "of 1\nof 2\n"
+    assert not place.exists()
+
+
+def test_parts_that_left_nothing_leave_no_run(tmp_path: Path) -> None:
+    make_folder(tmp_path / ".kernel" / "1")
+    join(tmp_path / ".kernel", tmp_path / "kernel")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_panic_loses_what_its_part_did_not_finish(tmp_path: Path) -> None:
+    spec = parse(AFFECTED)
+    if missing := backend_of(spec, Cache.of_user()).available():
+        pytest.skip(missing)
+    scenarios = tmp_path / "test_panic.py"
+    scenarios.write_text(SCENARIOS)
+    quiet = Console(file=io.StringIO())
+    found = run_on([spec], CHECKOUT, tmp_path / "out", [str(scenarios)], Cache.of_user(), quiet, at_once=2, split=True)
+    (run,) = found.runs
+    assert [result.outcome for result in run.results.values()] == [Outcome.CONFORMS] * 17 + [Outcome.LOST] * 2
+    (failure,) = found.failures
+    assert failure.startswith(f"{AFFECTED}: kernel panic")
+    console = (run.path / "console.txt").read_text()
+    assert "16 passed" in console
+    assert "sysrq" in console.lower()
+    assert [path.name for path in found.folder.iterdir()] == [run.path.name]
