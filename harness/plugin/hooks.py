@@ -132,30 +132,27 @@ class Runner:
             self._tracer = Tracer().__enter__()
         return self._tracer
 
-    def describe_run(self, session: BaseSession | None) -> None:
-        """Write ``run.json``; again when the first lab tells about the kernel."""
-        self.folder.write_run(
-            RunRecord(
-                id=self.folder.path.name,
-                started=preconditions.now(),
-                kernel=preconditions.kernel(),
-                kernel_name=self.config.option.kernel_name,
-                machine=preconditions.machine(),
-                versions=preconditions.versions(),
-                preconditions=preconditions.gather(session) if session else {},
-                missing=session.missing if session else {},
-                timing=self.profile if session else TimingProfile(),
-                planned=self._planned,
-                arguments=tuple(map(str, self.config.invocation_params.args)),
-            )
+    def _record(self, session: BaseSession | None) -> RunRecord:
+        """The run; its kernel is known as far as it is without a lab, or by the first one."""
+        return RunRecord(
+            id=self.folder.path.name,
+            started=preconditions.now(),
+            kernel=preconditions.kernel(),
+            kernel_name=self.config.option.kernel_name,
+            machine=preconditions.machine(),
+            versions=preconditions.versions(),
+            preconditions=preconditions.gather(session) if session else {},
+            missing=session.missing if session else {},
+            timing=self.profile if session else TimingProfile(),
+            planned=self._planned,
+            arguments=tuple(map(str, self.config.invocation_params.args)),
         )
 
     def opened(self, session: BaseSession) -> None:
         """A scenario has its lab; the first of all workers' describes the run."""
         if not self._described:
             self._described = True
-            if self.folder.claim_description():
-                self.describe_run(session)
+            self.folder.describe_by_lab(lambda: self._record(session))
 
     def begin(self, item: pytest.Item, suffix: str = "") -> Scenario:
         """A new scenario of an item, whose id has the suffix behind its own."""
@@ -180,7 +177,7 @@ class Runner:
         self._planned = tuple(self.begin(item).id for item in items if is_scenario(item))
         items[:] = share_of(items, self.config.option.part)
         if self._planned and self.worker in ("", "gw0"):
-            self.describe_run(None)
+            self.folder.write_run(self._record(None))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Iterator[None]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,6 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 RESULTS = "results.jsonl"
 RUN = "run.json"
-_DESCRIBED = ".described"
 
 
 def hand_back(path: Path) -> None:
@@ -126,14 +126,26 @@ class RunFolder:
         """Write or renew ``run.json``."""
         write_whole(self.path / RUN, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
 
-    def claim_description(self) -> bool:
-        """Whether this process is the one that describes the run by its lab: the first of all that ask is."""
+    def describe_by_lab(self, describe: Callable[[], RunRecord]) -> None:
+        """Renew ``run.json`` with what a lab told, unless another process did so already.
+
+        The lock is on the folder itself: it leaves nothing behind, also when its holder dies.
+        """
+        folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            (self.path / _DESCRIBED).touch(exist_ok=False)
-        except FileExistsError:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            if not self._is_described_by_lab():
+                self.write_run(describe())
+        finally:
+            fcntl.flock(folder, fcntl.LOCK_UN)  # closing does not, where a process that was forked since has it too
+            os.close(folder)
+
+    def _is_described_by_lab(self) -> bool:
+        try:
+            record = msgspec.json.decode((self.path / RUN).read_bytes(), type=RunRecord)
+        except FileNotFoundError:
             return False
-        hand_back(self.path / _DESCRIBED)
-        return True
+        return bool(record.preconditions)
 
     def append_result(self, result: Result) -> None:
         """Add a line to ``results.jsonl``: one write, so that lines of several processes never mix."""

@@ -411,6 +411,18 @@ def test_mutation_of_an_answer_that_never_comes_changes_nothing(run: RunScenario
     assert not ran.results["test_conforms"].get("mutated")
 
 
+@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["one process", "two workers"])
+def test_run_folder_holds_the_record_with_the_labs_sysctls_and_nothing_odd(
+    run: RunScenarios, options: tuple[str, ...]
+) -> None:
+    if options:
+        pytest.importorskip("xdist", reason="pytest-xdist is missing")
+    ran = run(FOUR, "-k", "conforms or deviates", *options)
+    assert ran.record["preconditions"]["congestion control"]
+    assert ran.record["planned"] == ["test_s.py::test_conforms", "test_s.py::test_deviates"]
+    assert {path.name for path in ran.folder.iterdir()} == {"run.json", "results.jsonl", "timelines", "captures"}
+
+
 def test_folder_with_a_space_and_one_that_is_not_there_yet(run: RunScenarios, tmp_path: Path) -> None:
     deep = tmp_path / "not there" / "yet é"
     ran = run(FOUR, "-k", "conforms", f"--run-dir={deep}")
