@@ -32,9 +32,9 @@ def calibrate() -> TimingProfile:
     with Lab() as lab:
         wire = Wire(lab.peer)
         try:
-            hub = Dispatcher(lab.plan, wire, Timeline(), TimingProfile())
-            _wait_for_stamps(hub, wire)
-            return calibrated([hub.flush() for _ in range(ROUNDS)])
+            dispatcher = Dispatcher(lab.plan, wire, Timeline(), TimingProfile())
+            _wait_for_stamps(dispatcher, wire)
+            return calibrated([dispatcher.flush() for _ in range(ROUNDS)])
         finally:
             wire.close()
 
@@ -49,7 +49,7 @@ def virtual() -> TimingProfile:
     return VIRTUAL
 
 
-def _wait_for_stamps(hub: Dispatcher, wire: Wire) -> None:
+def _wait_for_stamps(dispatcher: Dispatcher, wire: Wire) -> None:
     """Wait until a frame's stamp is the time at which it passed and not that at which it was read.
 
     The kernel begins to stamp some time after it is asked to. A frame is left lying before it is read, so that the
@@ -57,12 +57,12 @@ def _wait_for_stamps(hub: Dispatcher, wire: Wire) -> None:
     """
     end = time.monotonic() + _STAMPING_SECONDS
     while time.monotonic() < end:
-        hub.flush()
+        dispatcher.flush()
         first = len(wire.frames)
-        wire.send([hub.marker.request])
+        wire.send([dispatcher.marker.request])
         sent = time.time_ns()
         time.sleep(0.002)  # not to wait for anything: it is the lapse that a late stamp would contain
-        hub.await_marker()
+        dispatcher.await_marker()
         if wire.frames[first].at - sent < MS:
             return
     raise FinwaitError(

@@ -21,7 +21,7 @@ from netns.plan import Plan
 
 
 class FrameReceiver(Protocol):
-    """What the hub hands frames to."""
+    """What a dispatcher hands frames to."""
 
     def note_sent(self, at: int, segment: Segment, frame: int) -> None:
         """An own segment passed the capture."""

@@ -31,14 +31,16 @@ class Peer(Sender):
     """One connection of the peer's: what it sends, and what is expected of the kernel.
 
     Args:
-        hub: the lab's wire and what hangs on it.
+        dispatcher: the lab's wire and what hangs on it.
         flow: IP version and ports.
         connection: its number on the timeline.
         isn: initial sequence number, 0 to 2**32 - 1.
     """
 
-    def __init__(self, hub: Dispatcher, flow: Flow, connection: int = 1, isn: int = INITIAL_SEQUENCE_NUMBER) -> None:
-        super().__init__(hub, flow, connection, isn)
+    def __init__(
+        self, dispatcher: Dispatcher, flow: Flow, connection: int = 1, isn: int = INITIAL_SEQUENCE_NUMBER
+    ) -> None:
+        super().__init__(dispatcher, flow, connection, isn)
         self.offer = OfferedWindow()
         self.judged = 0  # the number of the last arrival that an expectation took
         self.last_elapsed = 0  # ns, of the last answer
@@ -49,9 +51,9 @@ class Peer(Sender):
         self._last_judged = 0
         self._judged_frame: int | None = None
         self._last_ack: int | None = None
-        hub.register(flow, self)
+        dispatcher.register(flow, self)
 
-    # -- what the hub hands over
+    # -- what the dispatcher hands over
 
     def note_received(self, at: int, segment: Segment, frame: int) -> None:
         """A segment of the kernel's arrived, with wire numbers."""
@@ -66,10 +68,10 @@ class Peer(Sender):
             self._last_ack = segment.ack
         relative = to_relative(segment, self.kernel, self.own)
         self.offer.note(relative)
-        for seen_at, seen in self._hub.mutate(at, relative):
+        for seen_at, seen in self._dispatcher.mutate(at, relative):
             event = Received(seen_at, seen, "", self.connection)
-            self._hub.timeline.add(event)
-            self._inbox.append(Arrival(event, frame, seen_at, self._hub.answers))
+            self._dispatcher.timeline.add(event)
+            self._inbox.append(Arrival(event, frame, seen_at, self._dispatcher.answers))
 
     # -- expecting
 
@@ -140,14 +142,14 @@ class Peer(Sender):
         """
         expectation = Expectation(alternatives or {"": Pattern(NONE)}, PROMPT)
         offered = [*map(str, alternatives.values())] + [f"silence ({silence})"] * bool(silence)
-        step = self._hub.timeline.step("expect at once " + " or ".join(offered))
-        with self._hub.stopwatch.part("kernel"):
-            self._hub.flush()
+        step = self._dispatcher.timeline.step("expect at once " + " or ".join(offered))
+        with self._dispatcher.stopwatch.part("kernel"):
+            self._dispatcher.flush()
         arrival = self._next(expectation)
         if arrival is None and not silence:
             raise expectation.mismatch("nothing, and the kernel has taken in all it was sent")
         if arrival is None:
-            self._hub.after_step()
+            self._dispatcher.after_step()
             self.last_reply = Reply(silence, Segment(flags=NONE), 0, expectation)
             self.choices.append(silence)
         elif not alternatives:
@@ -159,15 +161,15 @@ class Peer(Sender):
         return self.last_reply.name if self.last_reply else ""
 
     def _await(self, expectation: Expectation) -> Reply:
-        step = self._hub.timeline.step("expect " + " or ".join(map(str, expectation.alternatives.values())))
+        step = self._dispatcher.timeline.step("expect " + " or ".join(map(str, expectation.alternatives.values())))
         due = expectation.within or expectation.at_least or PROMPT
         began = time.monotonic_ns()
         while (arrival := self._next(expectation)) is None:
-            wait = self._hub.profile.deadline(due)
-            with self._hub.stopwatch.part("kernel"):
-                arrived = self._hub.pump(began + wait - time.monotonic_ns())
+            wait = self._dispatcher.profile.deadline(due)
+            with self._dispatcher.stopwatch.part("kernel"):
+                arrived = self._dispatcher.pump(began + wait - time.monotonic_ns())
             if not arrived and not self._inbox:
-                self._hub.wire.check()
+                self._dispatcher.wire.check()
                 raise expectation.missing(wait)
         return self._judge(expectation, arrival, step)
 
@@ -181,20 +183,20 @@ class Peer(Sender):
         return None
 
     def _judge(self, expectation: Expectation, arrival: Arrival, step: str) -> Reply:
-        with self._hub.stopwatch.part("match"):
+        with self._dispatcher.stopwatch.part("match"):
             cause = self._cause(arrival.at)
             try:
                 name = expectation.judge(
-                    arrival.event.segment, arrival.at - cause.start, arrival.at - cause.end, self._hub.profile
+                    arrival.event.segment, arrival.at - cause.start, arrival.at - cause.end, self._dispatcher.profile
                 )
             except Mismatch as mismatch:
                 mismatch.add(step=step, cause_ns=cause.end)
-                self._hub.wire.check()
+                self._dispatcher.wire.check()
                 self._settle(arrival, f"{step}: not as expected")
                 raise
             self._settle(arrival, f"{step}: {name}" if name else step)
-        if arrival.at >= self._hub.looked_at:  # else the look after the send or the call has shown all there is
-            self._hub.after_step()
+        if arrival.at >= self._dispatcher.looked_at:  # else the look after the send or the call has shown all there is
+            self._dispatcher.after_step()
         reply = Reply(name, arrival.event.segment, max(0, arrival.at - cause.end), expectation)
         self.last_elapsed = reply.elapsed_ns
         if name:
@@ -207,8 +209,8 @@ class Peer(Sender):
         self._last_judged = max(self._last_judged, arrival.at)
         self._judged_frame = arrival.frame
         self.judged = max(self.judged, arrival.number)
-        self._hub.timeline.replace(arrival.event, msgspec.structs.replace(arrival.event, step=step))
-        self._hub.wire.explain(arrival.frame, step)
+        self._dispatcher.timeline.replace(arrival.event, msgspec.structs.replace(arrival.event, step=step))
+        self._dispatcher.wire.explain(arrival.frame, step)
 
     def _cause(self, at: int) -> Cause:
         """The last thing before ``at`` that an answer could be to: a segment sent, a call, or the answer before.
@@ -219,7 +221,7 @@ class Peer(Sender):
         causes = [Cause(moment, moment) for moment in (self._last_sent, self._last_judged) if moment <= at]
         causes += [
             Cause(call.at, call.end)
-            for call in self._hub.timeline
+            for call in self._dispatcher.timeline
             if isinstance(call, Called) and call.at <= at and self._is_about(call)
         ]
         return max(causes, default=Cause(at, at))
@@ -237,7 +239,7 @@ class Peer(Sender):
         """
         if self._judged_frame is None:
             raise FinwaitError("no segment was judged yet", hint="expect one first")
-        return header_of(self._hub.wire.frames[self._judged_frame].data)
+        return header_of(self._dispatcher.wire.frames[self._judged_frame].data)
 
     def expect_silence(self, for_: Time = QUIET) -> None:
         """Wait ``for_`` this long, a span or seconds; the kernel must not send anything on this connection.
@@ -249,14 +251,16 @@ class Peer(Sender):
             FinwaitError: ``for_`` is no time.
         """
         for_ = span_of(for_, "for_")
-        step = self._hub.timeline.step(f"expect silence for {for_}")
+        step = self._dispatcher.timeline.step(f"expect silence for {for_}")
         end, stamped_end = time.monotonic_ns() + for_.ns, time.time_ns() + for_.ns
         if (
-            self._hub.profile.virtual
+            self._dispatcher.profile.virtual
         ):  # free, and select(2) oversleeps by 1/1000 (select_estimate_accuracy, fs/select.c)
             time.sleep(for_.ns / 1e9)
         # what is allowed neither breaks the silence nor ends it
-        while (arrival := self._next(Expectation({}, None))) is None and self._hub.pump(end - time.monotonic_ns()):
+        while (arrival := self._next(Expectation({}, None))) is None and self._dispatcher.pump(
+            end - time.monotonic_ns()
+        ):
             pass
         if arrival is not None and arrival.at > stamped_end:
             self._inbox.appendleft(arrival)
@@ -267,7 +271,7 @@ class Peer(Sender):
             due = (Due(f"> silence for {for_}"),)
             elapsed = max(0, arrival.at - cause)
             raise Mismatch(Evidence(expected=due, observed=seen, elapsed_ns=elapsed, step=step, cause_ns=cause))
-        self._hub.after_step()
+        self._dispatcher.after_step()
 
     def allow(
         self, flags: Flags, *, seq: Number | None = None, ack: Number | None = None, **fields: Unpack[PatternFields]
@@ -288,4 +292,4 @@ class Peer(Sender):
         """Make the kernel forget the connection, so that no orphan outlives the lab: a RST where it waits for one."""
         if self._last_ack is not None:
             segment = Segment(flags=RST, seq=self._last_ack)
-            self._hub.wire.send([self._encoder.encode(segment)])
+            self._dispatcher.wire.send([self._encoder.encode(segment)])

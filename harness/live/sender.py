@@ -40,13 +40,15 @@ class Sender:
     echo the kernel's last one, ``echo``.
 
     Args:
-        hub: the lab's wire and what hangs on it.
+        dispatcher: the lab's wire and what hangs on it.
         flow: IP version and ports.
         connection: its number on the timeline.
         isn: initial sequence number, 0 to 2**32 - 1.
     """
 
-    def __init__(self, hub: Dispatcher, flow: Flow, connection: int = 1, isn: int = INITIAL_SEQUENCE_NUMBER) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, flow: Flow, connection: int = 1, isn: int = INITIAL_SEQUENCE_NUMBER
+    ) -> None:
         self.flow = flow
         self.connection = connection
         self.own = FirstNumbers(check_range("isn", isn, 32), crafted=True)
@@ -56,8 +58,8 @@ class Sender:
         self.echo = 0
         self._clock_began = time.monotonic_ns()  # when the timestamp clock stood at 0
         self._clock_runs = False
-        self._hub = hub
-        self._encoder = Encoder(hub.plan, flow)
+        self._dispatcher = dispatcher
+        self._encoder = Encoder(dispatcher.plan, flow)
         self._waiting: deque[str] = deque()
         self._last_sent = 0
 
@@ -118,40 +120,40 @@ class Sender:
     def send_together(self, *segments: Segment) -> None:
         """Put segments on the wire straight one after the other; all are encoded before the first is sent."""
         self._go_on_from(segments)
-        with self._hub.stopwatch.part("craft"):
+        with self._dispatcher.stopwatch.part("craft"):
             frames = [self._encode(segment) for segment in segments]
         for segment in segments:
-            self._waiting.append(self._hub.timeline.step(f"send {segment}"))
-        with self._hub.stopwatch.part("kernel"):
-            self._hub.wire.send(frames)
-        self._hub.after_step()
+            self._waiting.append(self._dispatcher.timeline.step(f"send {segment}"))
+        with self._dispatcher.stopwatch.part("kernel"):
+            self._dispatcher.wire.send(frames)
+        self._dispatcher.after_step()
 
     def send_as(self, envelope: Envelope, *segments: Segment) -> None:
         """Put segments on the wire in an IP header that is not the usual one; see ``send_together``."""
         self._go_on_from(segments)
         frames = [
-            icmp.enveloped(self._hub.plan, self.flow, envelope, to_wire(segment, self.own, self.kernel))
+            icmp.enveloped(self._dispatcher.plan, self.flow, envelope, to_wire(segment, self.own, self.kernel))
             for segment in segments
         ]
         for segment in segments:
-            self._waiting.append(self._hub.timeline.step(f"send {segment} as {envelope}"))
-        self._hub.wire.send(frames)
-        self._hub.after_step()
+            self._waiting.append(self._dispatcher.timeline.step(f"send {segment} as {envelope}"))
+        self._dispatcher.wire.send(frames)
+        self._dispatcher.after_step()
 
     def send_icmp(self, kind: str, quoting: Segment, *, mtu: int = 0, quoted: int = icmp.WHOLE_HEADER) -> None:
         """Send an ICMP error about a segment of the kernel's, in relative numbers; see ``harness.wire.icmp.error``."""
         about = to_wire(quoting, self.kernel, self.own)
-        frame = icmp.error(self._hub.plan, self.flow, kind, about, mtu=mtu, quoted=quoted)
+        frame = icmp.error(self._dispatcher.plan, self.flow, kind, about, mtu=mtu, quoted=quoted)
         text = f"{kind}{f' {mtu}' if mtu else ''} about {quoting}"
         self._last_sent = time.time_ns()
-        self._hub.timeline.step(f"send ICMP {text}")
-        self._hub.timeline.add(Probed(self._last_sent, "sent ICMP", text, connection=self.connection))
-        self._hub.wire.send([frame])
-        self._hub.after_step()
+        self._dispatcher.timeline.step(f"send ICMP {text}")
+        self._dispatcher.timeline.add(Probed(self._last_sent, "sent ICMP", text, connection=self.connection))
+        self._dispatcher.wire.send([frame])
+        self._dispatcher.after_step()
 
     def note_sent(self, at: int, segment: Segment, frame: int) -> None:
         """An own segment passed the capture: now its time is known."""
         step = self._waiting.popleft() if self._waiting else ""
-        self._hub.wire.explain(frame, step)
-        self._hub.timeline.add(Sent(at, to_relative(segment, self.own, self.kernel), step, self.connection))
+        self._dispatcher.wire.explain(frame, step)
+        self._dispatcher.timeline.add(Sent(at, to_relative(segment, self.own, self.kernel), step, self.connection))
         self._last_sent = at

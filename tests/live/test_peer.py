@@ -33,11 +33,13 @@ def test_stamps_are_in_the_order_of_what_happened(conversation: Connection) -> N
     peer.expect(ACK, ack=4)
     server.send(b"x")
     peer.expect(ACK, data=b"x")
-    events = [event for event in peer._hub.timeline if isinstance(event, Sent | Received)][-3:]
+    events = [event for event in peer._dispatcher.timeline if isinstance(event, Sent | Received)][-3:]
     assert [type(event) for event in events] == [Sent, Received, Received]
     stamps = [event.at for event in events]
     assert stamps == sorted(set(stamps))
-    (call,) = [event for event in peer._hub.timeline if isinstance(event, Called) and event.call.startswith("send(")]
+    (call,) = [
+        event for event in peer._dispatcher.timeline if isinstance(event, Called) and event.call.startswith("send(")
+    ]
     # the segment left while the call ran
     assert call.at < stamps[2] < call.end
     assert stamps[1] < call.at
@@ -163,11 +165,11 @@ def test_silence_is_not_broken_by_what_came_after_it(conversation: Connection, m
     server, peer = conversation
     pump = Dispatcher.pump
 
-    def oversleep(hub: Dispatcher, wait_ns: int) -> bool:
+    def oversleep(dispatcher: Dispatcher, wait_ns: int) -> bool:
         if wait_ns > 0:
             time.sleep(wait_ns / 1e9)
             server.send(b"x")
-        return pump(hub, QUIET.ns)
+        return pump(dispatcher, QUIET.ns)
 
     monkeypatch.setattr(Dispatcher, "pump", oversleep)
     peer.expect_silence()
@@ -262,9 +264,9 @@ def test_call_on_another_connection_is_no_cause(opened: Session) -> None:
 
 def test_capture_that_overflowed_is_no_missing_segment(conversation: Connection) -> None:
     server, peer = conversation
-    peer._hub.wire._capture.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    peer._dispatcher.wire._capture.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
     for _ in range(50):
-        peer._hub.wire.send([peer._hub.marker.request])
+        peer._dispatcher.wire.send([peer._dispatcher.marker.request])
     server.send(b"x")
     with pytest.raises(FinwaitError, match=r"the capture overflowed: \d+ frames were lost"):
         peer.expect(ACK, data=b"x")

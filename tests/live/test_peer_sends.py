@@ -46,7 +46,7 @@ def test_segments_sent_together_pass_in_order_and_close_to_each_other(conversati
     made = [peer.make(ACK, seq=1 + number, ack=1, data=b"x") for number in range(20)]
     peer.send_together(*made)
     peer.expect(ACK, ack=21)
-    sent = [event for event in peer._hub.timeline if isinstance(event, Sent)][-20:]
+    sent = [event for event in peer._dispatcher.timeline if isinstance(event, Sent)][-20:]
     assert [event.segment.seq for event in sent] == list(range(1, 21))
     gaps = sorted(after.at - before.at for before, after in itertools.pairwise(sent))
     assert gaps[len(gaps) // 2] < MS
