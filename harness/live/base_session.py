@@ -10,6 +10,7 @@ from typing import NamedTuple
 from harness.live.endpoint import Endpoint
 from harness.probes.observer import Observer
 from harness.probes.tracepoints import Tracer
+from harness.program.steps import Program
 from harness.tcp.timing import TimingProfile
 from harness.tcp.verdict import Mismatch, Reply
 from harness.trace.events import Frame, Timeline, so_far
@@ -40,6 +41,14 @@ class Account(NamedTuple):
     counters: dict[str, int]
 
 
+def know_addresses(session: BaseSession) -> None:
+    """Let a program name the addresses of a lab, which no other lab has."""
+    for end in ("peer", "kernel"):
+        for family in ("ipv4", "ipv6"):
+            known = getattr(getattr(session.lab.plan, end), family)
+            session.recording.knows(known, session, f"lab.plan.{end}.{family}")
+
+
 class BaseSession:
     """One scenario's lab with all that is in it, of either topology; a context manager.
 
@@ -55,6 +64,7 @@ class BaseSession:
         self.profile = profile
         self.version = version
         self.timeline = Timeline()
+        self.recording = self.timeline.recording
         self.stopwatch = Stopwatch()
         self.endpoints: list[Endpoint] = []
         self.observers: tuple[Observer, ...] = ()
@@ -101,6 +111,10 @@ class BaseSession:
         return self._account(dict(grown))
 
     def _account(self, grown: dict[str, int]) -> Account:
+        raise NotImplementedError
+
+    def program(self, failure: BaseException | None, outcome: str) -> Program:
+        """What the scenario did; ``failure`` is what ended it before its own end, and stands for ``outcome``."""
         raise NotImplementedError
 
     def explain(self, mismatch: Mismatch) -> None:

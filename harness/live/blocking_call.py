@@ -27,6 +27,7 @@ class BlockingCall:
     """
 
     def __init__(self, session: Session, endpoint: Endpoint, name: str, call: Callable[[], object]) -> None:
+        session.recording.gap(f"{name} on a thread of its own")
         self.error = ""
         self.result: object = None
         self.began = self.ended = 0

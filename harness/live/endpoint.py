@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
-from harness.errors import FinwaitError
 from harness.live.syscalls import CallFailed, connect_to_nobody, errno_name, ports_of
 from harness.live.sysctl_changes import SysctlChanges
+from harness.program.recording import step
+from harness.program.steps import Call, Enter, Look, Open
 from harness.tcp import socket_options
 from harness.tcp.timing import CALL_LIMIT, MS, SECOND, Span
 from harness.trace.events import Called, Timeline
-from netns.enter import Namespace
 
 T = TypeVar("T")
 
@@ -57,6 +57,7 @@ class Endpoint:
         self.accepted: list[Endpoint] = []
         self.sysctls = sysctls
         self._timeline = timeline
+        self.recording = timeline.recording
         self._after_step = after_step
 
     def _call(self, name: str, function: Callable[[], T], show: Callable[[T], str] = lambda _: "0") -> T:
@@ -74,14 +75,17 @@ class Endpoint:
         self._timeline.add(Called(at, time.time_ns(), name, result, step, self.connection, self.side, ports))
         self._after_step()
 
+    @step(Call)
     def bind(self, host: str, port: int) -> None:
         """bind(2)."""
         self._call(f"bind({host} port {port})", lambda: self.socket.bind((host, port)))
 
+    @step(Call)
     def listen(self, backlog: int = 16) -> None:
         """listen(2)."""
         self._call(f"listen({backlog})", lambda: self.socket.listen(backlog))
 
+    @step(Open, "server")
     def accept(self, connection: int = 1) -> Endpoint:
         """accept(2): the connected endpoint, numbered as ``connection`` on the timeline."""
         accepted = self._call("accept()", self.socket.accept, lambda pair: f"{pair[1][0]} port {pair[1][1]}")[0]
@@ -90,6 +94,7 @@ class Endpoint:
         self.accepted.append(Endpoint(accepted, *shared, connection, self.side))
         return self.accepted[-1]
 
+    @step(Call)
     def connect(self, address: tuple[str, int], *, wait: bool = True) -> None:
         """connect(2); with ``wait=False`` it is back once the SYN is sent (EINPROGRESS)."""
         self.socket.settimeout(DEADLINE_SECONDS if wait else 0)
@@ -101,11 +106,13 @@ class Endpoint:
         finally:
             self.socket.settimeout(DEADLINE_SECONDS)
 
+    @step(Call)
     def send(self, data: bytes, flags: int = 0) -> int:
         """send(2), with flags such as ``socket.MSG_OOB``: how many bytes the kernel took."""
         named = f", {socket.MsgFlag(flags).name}" if flags else ""
         return self._call(f"send({len(data)} bytes{named})", lambda: self.socket.send(data, flags), str)
 
+    @step(Call)
     def send_opening(self, data: bytes, address: tuple[str, int]) -> int:
         """sendto(2) with MSG_FASTOPEN: how many bytes the SYN took along, 0 where it could take none (EINPROGRESS)."""
         call = f"sendto({address[0]} port {address[1]}, {len(data)} bytes, MSG_FASTOPEN)"
@@ -114,32 +121,39 @@ class Endpoint:
         except BlockingIOError:
             return 0
 
+    @step(Call)
     def receive(self, size: int = 65536) -> bytes:
         """recv(2): at most ``size`` bytes; empty at the end of the stream."""
         return self._call(f"recv({size})", lambda: self.socket.recv(size), lambda data: f"{len(data)} bytes")
 
+    @step(Call)
     def receive_urgent(self) -> bytes:
         """recv(2) with MSG_OOB: the urgent octet; EINVAL where there is none."""
         show = bytes.__repr__
         return self._call("recv(1, MSG_OOB)", lambda: self.socket.recv(1, socket.MSG_OOB), show)
 
+    @step(Call)
     def shutdown(self, how: int) -> None:
         """shutdown(2) with SHUT_RD, SHUT_WR or SHUT_RDWR: the socket stays owned by its process."""
         self._call(f"shutdown({SHUT_NAMES[how]})", lambda: self.socket.shutdown(how))
 
+    @step(Call)
     def close(self) -> None:
         """close(2): the socket is an orphan from now on, if it is still there at all."""
         # the file descriptor is closed by hand: Python's own close() hides the kernel's errno
         self._call("close()", lambda: socket.close(self.socket.detach()))
 
+    @step(Call)
     def disconnect(self) -> None:
         """connect(2) to AF_UNSPEC: Linux's ABORT, which leaves the process a socket that is as good as new."""
         self._call("connect(AF_UNSPEC)", lambda: connect_to_nobody(self.socket))
 
+    @step(Call)
     def linger(self, seconds: int) -> None:
         """SO_LINGER: with 0 s close() sends a RST."""
         self.set_option("SO_LINGER", struct.pack("ii", 1, seconds))
 
+    @step(Call)
     def set_option(self, name: socket_options.Name, value: socket_options.Value) -> None:
         """setsockopt(2) by the option's name in the kernel's headers, such as TCP_LINGER2, or by level and number.
 
@@ -159,22 +173,26 @@ class Endpoint:
             lambda: self.socket.setsockopt(level, number, taken),
         )
 
+    @step(Call)
     def option(self, name: socket_options.Name) -> int:
         """getsockopt(2): the option's number; see ``set_option``."""
         level, number = socket_options.number_of(name)
         called = f"getsockopt({socket_options.name_of(name)})"
         return self._call(called, lambda: self.socket.getsockopt(level, number), str)
 
+    @step(Look, "content")
     def option_bytes(self, name: socket_options.Name, size: int = 256) -> bytes:
         """getsockopt(2): what the kernel gives of at most ``size`` bytes, such as a struct or a text with its NUL."""
         level, number = socket_options.number_of(name)
         called = f"getsockopt({socket_options.name_of(name)}, {size} bytes)"
         return self._call(called, lambda: self.socket.getsockopt(level, number, size), bytes.hex)
 
+    @step(Call)
     def error(self) -> int:
         """SO_ERROR: the pending error's errno, 0 for none; asking takes it away."""
         return self.option("SO_ERROR")
 
+    @step(Call)
     def is_urgent(self) -> bool:
         """poll(2) for urgent data, which the application has not read yet (POLLPRI)."""
 
@@ -183,6 +201,7 @@ class Endpoint:
 
         return self._call("poll(POLLPRI)", poll, str)
 
+    @step(Call)
     def raise_error(self) -> None:
         """SO_ERROR: raise the error that the kernel has to tell of, once; do nothing where it has none."""
 
@@ -193,6 +212,7 @@ class Endpoint:
 
         self._call("getsockopt(SO_ERROR)", ask)
 
+    @step(Call)
     def wait_connected(self) -> None:
         """Wait until a ``connect(wait=False)`` is through, and raise what became of it."""
         self.socket.settimeout(DEADLINE_SECONDS)
@@ -206,6 +226,7 @@ class Endpoint:
 
         self._call("poll() for connect", finish)
 
+    @step(Enter)
     @contextmanager
     def without_waiting(self) -> Iterator[None]:
         """Calls inside fail with EAGAIN where they would wait."""
@@ -216,6 +237,7 @@ class Endpoint:
             if self.socket.fileno() != -1:
                 self.socket.settimeout(DEADLINE_SECONDS)
 
+    @step(Call)
     def await_error(self, limit: Span) -> str:
         """poll(2) and SO_ERROR: the name of the error that the kernel has for the process, empty for none in time.
 
@@ -243,32 +265,5 @@ class Endpoint:
     def port(self) -> int:
         """The local port."""
         port: int = self.socket.getsockname()[1]
+        self.recording.knows(port, self, "port")
         return port
-
-
-def open_unbound(namespace: Namespace, version: int, *, reuse: bool = True) -> socket.socket:
-    """A TCP socket in the namespace, with SO_REUSEADDR unless ``reuse`` is False."""
-    family = socket.AF_INET if version == 4 else socket.AF_INET6
-    with namespace.entered():
-        made = socket.socket(family, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(reuse))
-    return made
-
-
-def open_socket(namespace: Namespace, version: int, address: str, port: int, *, reuse: bool = True) -> socket.socket:
-    """A bound TCP socket in the namespace; see ``open_unbound``.
-
-    Raises:
-        FinwaitError: the port is in use, or the kernel has no such protocol.
-    """
-    made = open_unbound(namespace, version, reuse=reuse)
-    try:
-        made.bind((address, port))
-    except OSError as error:
-        made.close()
-        raise FinwaitError(
-            f"port {port} of the kernel under test cannot be bound ({errno_name(error)})",
-            why="another socket of this lab has it" if error.errno == errno.EADDRINUSE else "the kernel refuses it",
-            hint="another port, or port=0 for any",
-        ) from error
-    return made

@@ -15,6 +15,8 @@ from harness.errors import FinwaitError
 from harness.live.dispatcher import Dispatcher
 from harness.live.sender import INITIAL_SEQUENCE_NUMBER as INITIAL_SEQUENCE_NUMBER  # noqa: PLC0414  (scenarios import it from here)
 from harness.live.sender import Sender
+from harness.program.recording import step
+from harness.program.steps import Allow, Expect
 from harness.tcp.ip import IpHeader, header_of
 from harness.tcp.pattern import Number, Pattern, PatternFields
 from harness.tcp.relative import to_relative
@@ -75,6 +77,7 @@ class Peer(Sender):
 
     # -- expecting
 
+    @step(Expect, "answer")
     def expect(
         self,
         flags: Flags,
@@ -110,6 +113,7 @@ class Peer(Sender):
         """How long after its cause the last answer came."""
         return Span(self.last_elapsed, "MEASURED", "what this kernel took before")
 
+    @step(Expect, "reply")
     def expect_one_of(
         self, *, within: Time | None = UNSAID, at_least: Time | None = None, **alternatives: Pattern
     ) -> Reply:
@@ -127,6 +131,7 @@ class Peer(Sender):
             )
         return self._await(Expectation(alternatives, *bounds(within, at_least)))
 
+    @step(Expect)
     def expect_at_once(self, *, silence: str = "", **alternatives: Pattern) -> str:
         """Judge what the kernel sent by the time that it had taken in all it was sent; no wait is needed to know.
 
@@ -150,7 +155,7 @@ class Peer(Sender):
             raise expectation.mismatch("nothing, and the kernel has taken in all it was sent")
         if arrival is None:
             self._dispatcher.after_step()
-            self.last_reply = Reply(silence, Segment(flags=NONE), 0, expectation)
+            self.last_reply = Reply(silence, Segment(flags=NONE), 0, expectation, self.recording.judged)
             self.choices.append(silence)
         elif not alternatives:
             self._settle(arrival, f"{step}: broken")
@@ -197,7 +202,7 @@ class Peer(Sender):
             self._settle(arrival, f"{step}: {name}" if name else step)
         if arrival.at >= self._dispatcher.looked_at:  # else the look after the send or the call has shown all there is
             self._dispatcher.after_step()
-        reply = Reply(name, arrival.event.segment, max(0, arrival.at - cause.end), expectation)
+        reply = Reply(name, arrival.event.segment, max(0, arrival.at - cause.end), expectation, self.recording.judged)
         self.last_elapsed = reply.elapsed_ns
         if name:
             self.choices.append(name)
@@ -241,6 +246,7 @@ class Peer(Sender):
             raise FinwaitError("no segment was judged yet", hint="expect one first")
         return header_of(self._dispatcher.wire.frames[self._judged_frame].data)
 
+    @step(Expect)
     def expect_silence(self, for_: Time = QUIET) -> None:
         """Wait ``for_`` this long, a span or seconds; the kernel must not send anything on this connection.
 
@@ -273,6 +279,7 @@ class Peer(Sender):
             raise Mismatch(Evidence(expected=due, observed=seen, elapsed_ns=elapsed, step=step, cause_ns=cause))
         self._dispatcher.after_step()
 
+    @step(Allow)
     def allow(
         self, flags: Flags, *, seq: Number | None = None, ack: Number | None = None, **fields: Unpack[PatternFields]
     ) -> None:

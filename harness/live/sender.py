@@ -7,6 +7,8 @@ from collections import deque
 from typing import TypedDict, Unpack
 
 from harness.live.dispatcher import Dispatcher
+from harness.program.recording import step
+from harness.program.steps import Assign, Send
 from harness.tcp.ip import Envelope
 from harness.tcp.options import Option, parse_options
 from harness.tcp.relative import FirstNumbers, to_relative, to_wire
@@ -53,16 +55,39 @@ class Sender:
         self.connection = connection
         self.own = FirstNumbers(check_range("isn", isn, 32), crafted=True)
         self.kernel = FirstNumbers()
-        self.timestamps = False
-        self.window = 65535
+        self._timestamps = False
+        self._window = 65535
         self.echo = 0
         self._clock_began = time.monotonic_ns()  # when the timestamp clock stood at 0
         self._clock_runs = False
         self._dispatcher = dispatcher
+        self.recording = dispatcher.timeline.recording
+        self.recording.knows(flow.peer_port, self, "flow.peer_port")
         self._encoder = Encoder(dispatcher.plan, flow)
         self._waiting: deque[str] = deque()
         self._last_sent = 0
 
+    @property
+    def timestamps(self) -> bool:
+        """Whether segments carry timestamps unless told otherwise: once they were negotiated (RFC 7323 3.2)."""
+        return self._timestamps
+
+    @timestamps.setter
+    @step(Assign)
+    def timestamps(self, value: bool) -> None:
+        self._timestamps = value
+
+    @property
+    def window(self) -> int:
+        """The window field of segments unless told otherwise, 0 to 65535."""
+        return self._window
+
+    @window.setter
+    @step(Assign)
+    def window(self, value: int) -> None:
+        self._window = value
+
+    @step(Send, "made")
     def make(self, flags: Flags, *, seq: int = 0, ack: int | None = None, **fields: Unpack[HeaderFields]) -> Segment:
         """A segment as the peer would send it now, to be sent later: what is overtaken on its way was made earlier.
 
@@ -108,6 +133,7 @@ class Sender:
                 if not self._clock_runs or before(self.timestamp(), value):
                     self._clock_began, self._clock_runs = time.monotonic_ns() - value * MS, True
 
+    @step(Send, "sent")
     def send(self, flags: Flags, *, seq: int = 0, ack: int | None = None, **fields: Unpack[HeaderFields]) -> Segment:
         """Make a segment and put it on the wire; see ``make`` for the arguments."""
         made = self.make(flags, seq=seq, ack=ack, **fields)
@@ -117,6 +143,7 @@ class Sender:
     def _encode(self, segment: Segment) -> bytes:
         return self._encoder.encode(to_wire(segment, self.own, self.kernel))
 
+    @step(Send)
     def send_together(self, *segments: Segment) -> None:
         """Put segments on the wire straight one after the other; all are encoded before the first is sent."""
         self._go_on_from(segments)
@@ -128,6 +155,7 @@ class Sender:
             self._dispatcher.wire.send(frames)
         self._dispatcher.after_step()
 
+    @step(Send)
     def send_as(self, envelope: Envelope, *segments: Segment) -> None:
         """Put segments on the wire in an IP header that is not the usual one; see ``send_together``."""
         self._go_on_from(segments)
@@ -140,6 +168,7 @@ class Sender:
         self._dispatcher.wire.send(frames)
         self._dispatcher.after_step()
 
+    @step(Send)
     def send_icmp(self, kind: str, quoting: Segment, *, mtu: int = 0, quoted: int = icmp.WHOLE_HEADER) -> None:
         """Send an ICMP error about a segment of the kernel's, in relative numbers; see ``harness.wire.icmp.error``."""
         about = to_wire(quoting, self.kernel, self.own)

@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import NamedTuple, Self
 
-from harness.live.base_session import SERVICE_PORT, Account, BaseSession
+from harness.live.base_session import SERVICE_PORT, Account, BaseSession, know_addresses
 from harness.live.dispatcher import Dispatcher
-from harness.live.endpoint import Endpoint, open_socket, open_unbound
+from harness.live.endpoint import Endpoint
 from harness.live.lab_pool import EquippedLab
+from harness.live.opening import open_socket, open_unbound
 from harness.live.peer import INITIAL_SEQUENCE_NUMBER, Peer
 from harness.live.sysctl_changes import SysctlChanges
 from harness.probes.observer import Link, Observer
 from harness.probes.tracepoints import Tracer
+from harness.program.recording import step
+from harness.program.steps import Call, Expect, Open, Program, Wait
 from harness.tcp.mutation import Mutation
 from harness.tcp.segment import ACK, SYN, check_range
 from harness.tcp.timing import PROMPT, Span, Time, TimingProfile, bounds, format_ms, span_of
@@ -66,6 +69,7 @@ class Session(BaseSession):
     ) -> None:
         super().__init__(profile, version, tracer)
         self.timestamps = timestamps
+        self.hold_timers = hold_timers
         self.peers: list[Peer] = []
         self._equipped = shared or EquippedLab(hold_timers=hold_timers, ipv6=version == 6)
         self.lab = self._equipped.lab
@@ -84,6 +88,7 @@ class Session(BaseSession):
             self.wire.begin()
             self.dispatcher = Dispatcher(self.lab.plan, self.wire, self.timeline, self.profile, self._mutation)
             self.dispatcher.stopwatch = self.stopwatch
+            know_addresses(self)
             self.observer = opening.enter_context(Observer(self._equipped.probes, self.timeline, self._tracer))
             self.observers = (self.observer,)
             self.dispatcher.after_step = self._after_step
@@ -110,6 +115,7 @@ class Session(BaseSession):
 
     # -- what scenarios open
 
+    @step(Open, "client")
     def socket(self, port: int = 0, connection: int = 1, *, address: str | None = None) -> Endpoint:
         """A bound TCP socket of the kernel under test; port 0 for any, ``address`` its only one unless given.
 
@@ -121,6 +127,7 @@ class Session(BaseSession):
         self.endpoints.append(Endpoint(made, self._sysctls, self.timeline, self._after_step, connection))
         return self.endpoints[-1]
 
+    @step(Open, "client")
     def unbound_socket(self, connection: int = 1) -> Endpoint:
         """A TCP socket of the kernel under test that is not even bound, with socket(2) itself on the timeline."""
         at = time.time_ns()
@@ -130,12 +137,14 @@ class Session(BaseSession):
         self.endpoints.append(Endpoint(made, self._sysctls, self.timeline, self._after_step, connection))
         return self.endpoints[-1]
 
+    @step(Open, "listener")
     def listen(self, port: int = SERVICE_PORT, backlog: int = 16, *, address: str | None = None) -> Endpoint:
         """A listening socket of the kernel under test; see ``socket``."""
         listener = self.socket(port, address=address)
         listener.listen(backlog)
         return listener
 
+    @step(Open, "peer")
     def new_peer(
         self, kernel_port: int = SERVICE_PORT, *, port: int | None = None, isn: int = INITIAL_SEQUENCE_NUMBER
     ) -> Peer:
@@ -159,6 +168,7 @@ class Session(BaseSession):
         """The options of the peer's SYN or SYN,ACK."""
         return SYN_OPTIONS if self.timestamps else SYN_OPTIONS_WITHOUT_TIMESTAMPS
 
+    @step(Open, "server", "peer")
     def establish(self, listener: Endpoint, peer: Peer | None = None, *, options: str | None = None) -> Connection:
         """The peer opens a connection to a listening socket (RFC 9293 3.5, figure 6), which accepts it.
 
@@ -177,6 +187,7 @@ class Session(BaseSession):
         peer.send(ACK, seq=1, ack=1)
         return Connection(listener.accept(peer.connection), peer)
 
+    @step(Open, "client", "peer")
     def connect(self, port: int | None = None, *, options: str | None = None) -> Connection:
         """The kernel under test opens a connection to the peer. The kernel's end is the first of the two.
 
@@ -197,6 +208,7 @@ class Session(BaseSession):
         client.wait_connected()
         return Connection(client, peer)
 
+    @step(Expect)
     def expect_error(
         self,
         endpoint: Endpoint,
@@ -233,6 +245,7 @@ class Session(BaseSession):
             told = f"  {seen or 'no error'}"
             raise Mismatch(Evidence(expected=due, observed=told, elapsed_ns=now - over, step=step, cause_ns=over))
 
+    @step(Call)
     def sysctl(self, name: str, value: int | str | None = None) -> str:
         """A sysctl of the kernel under test; with a value it is set, until the scenario ends.
 
@@ -249,12 +262,14 @@ class Session(BaseSession):
         """
         return self._sysctls.value(name, value)
 
+    @step(Wait)
     def settle(self) -> None:
         """Wait until the kernel has taken in all that the peers sent, and take all that it sent up to then."""
         self.dispatcher.flush()
 
     # -- the end of a scenario
 
+    @step(Expect)
     def finish(self) -> None:
         """Take what the kernel sent up to now; nothing may be left that the scenario did not mention.
 
@@ -269,6 +284,14 @@ class Session(BaseSession):
         if segments:
             seen = "; ".join(f"> {segment}" for segment in segments)
             raise Mismatch(Evidence(expected=(Due("> nothing more", step),), observed=seen, step=step))
+
+    def program(self, failure: BaseException | None, outcome: str) -> Program:
+        """See ``BaseSession.program``."""
+        settings: dict[str, bool | int] = {"ip_version": self.version} if self.version != 4 else {}
+        settings |= {name: False for name in ("timestamps", "hold_timers") if not getattr(self, name)}
+        setting = Program(settings=settings, shared=self._shared)
+        things = {"session": self, "session.dispatcher": self.dispatcher}
+        return self.recording.program(things, setting, failure, outcome)
 
     def _account(self, grown: dict[str, int]) -> Account:
         return Account(

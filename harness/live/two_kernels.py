@@ -8,14 +8,17 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import NamedTuple, Self
 
-from harness.live.base_session import SERVICE_PORT, Account, BaseSession
-from harness.live.endpoint import Endpoint, open_socket
+from harness.live.base_session import SERVICE_PORT, Account, BaseSession, know_addresses
+from harness.live.endpoint import Endpoint
+from harness.live.opening import open_socket
 from harness.live.sysctl_changes import SysctlChanges
 from harness.path.path import Path
 from harness.path.rules import Side
 from harness.probes.observer import Link, Observer, Probes
 from harness.probes.sockets import SocketState
 from harness.probes.tracepoints import Tracer
+from harness.program.recording import step
+from harness.program.steps import Call, Expect, Look, Open, Program
 from harness.tcp.mutation import Mutation
 from harness.tcp.segment import RST, Segment
 from harness.tcp.timing import RTO_INIT, Time, TimingProfile, format_ms, span_of
@@ -78,6 +81,7 @@ class TwoKernelSession(BaseSession):
         super().__init__(profile, version, tracer)
         self.lab = PathLab(hold_timers=hold_timers, ipv6=version == 6)
         self._timestamps = timestamps
+        self._hold_timers = hold_timers
         self._mutation = mutation
         self._connections = 0
         self._closing: Closing | None = None
@@ -86,6 +90,7 @@ class TwoKernelSession(BaseSession):
         with ExitStack() as opening, self.stopwatch.part("lab"):
             opening.enter_context(processor.kept())
             opening.enter_context(self.lab)
+            know_addresses(self)
             if not self._timestamps:
                 with self.lab.client.entered():
                     sysctls.write("net/ipv4/tcp_timestamps", "0")
@@ -116,6 +121,7 @@ class TwoKernelSession(BaseSession):
 
     # -- what scenarios open
 
+    @step(Open, "endpoint")
     def socket(self, side: Side | str, port: int = 0, *, connection: int = 1, reuse: bool = True) -> Endpoint:
         """A bound TCP socket of one of the kernels; port 0 for any.
 
@@ -129,12 +135,14 @@ class TwoKernelSession(BaseSession):
         )
         return self.endpoints[-1]
 
+    @step(Open, "listener")
     def listen(self, port: int = SERVICE_PORT, backlog: int = 16) -> Endpoint:
         """A listening socket of the server's kernel."""
         listener = self.socket(Side.SERVER, port)
         listener.listen(backlog)
         return listener
 
+    @step(Call)
     def watch(self, client_port: int, server_port: int) -> None:
         """Let the probes look at a connection from now on."""
         self._connections += 1
@@ -142,6 +150,7 @@ class TwoKernelSession(BaseSession):
         self._observers[Side.CLIENT].watch(Link(self._connections, self.version, client, server))
         self._observers[Side.SERVER].watch(Link(self._connections, self.version, server, client))
 
+    @step(Open, "client", "server", "path")
     def connect(self, listener: Endpoint, client_port: int = 0) -> KernelPair:
         """The client opens a connection to a listening socket of the server's, which accepts it.
 
@@ -155,6 +164,7 @@ class TwoKernelSession(BaseSession):
         client = self.open(listener.port, client_port)
         return KernelPair(client, listener.accept(client.connection), self.path)
 
+    @step(Open, "client")
     def open(self, port: int, client_port: int = 0) -> Endpoint:
         """The client opens a connection to a port of the server's, whoever listens there; see ``connect``.
 
@@ -171,8 +181,11 @@ class TwoKernelSession(BaseSession):
     @property
     def client_port(self) -> int:
         """The port of the client's next connection."""
-        return self.lab.plan.first_port + self._connections + 1
+        port = self.lab.plan.first_port + self._connections + 1
+        self.recording.knows(port, self, "client_port")
+        return port
 
+    @step(Call)
     def sysctl(self, name: str, value: int | str | None = None, *, side: Side | str = Side.SERVER) -> str:
         """A sysctl of one of the kernels; see ``Session.sysctl``."""
         return self._sysctls[Side(side)].value(name, value)
@@ -183,6 +196,7 @@ class TwoKernelSession(BaseSession):
 
     # -- how it ends
 
+    @step(Look, "found")
     def look(self, side: Side | str, connection: int = 1) -> SocketState | None:
         """A connection's socket on one side, once both kernels have dealt with all that reached them.
 
@@ -192,12 +206,14 @@ class TwoKernelSession(BaseSession):
         self.path.settle()
         return self._observers[Side(side)].find(connection)
 
+    @step(Look)
     def states(self, connection: int = 1) -> tuple[str, str]:
         """What the client's and the server's socket of a connection are in; CLOSED for none. See ``look``."""
         found = [self.look(side, connection) for side in Side]
         client, server = (state.state if state else "CLOSED" for state in found)
         return client, server
 
+    @step(Expect, "closing")
     def expect_closed(self, connection: int = 1, within: Time = RTO_INIT) -> Closing:
         """Wait until both sockets of a connection are gone or in TIME-WAIT.
 
@@ -240,6 +256,7 @@ class TwoKernelSession(BaseSession):
                 encoder = Encoder(plan if passage.side is Side.SERVER else swapped, flow)
                 self.path.send(passage.side, encoder.encode(Segment(flags=RST, seq=decoded.segment.ack)))
 
+    @step(Expect)
     def finish(self) -> None:
         """Nothing may be left that the scenario did not mention, and no rule that did not do its work.
 
@@ -265,6 +282,14 @@ class TwoKernelSession(BaseSession):
             mutated=self.path.inbox.mutated,
             counters=grown,
         )
+
+    def program(self, failure: BaseException | None, outcome: str) -> Program:
+        """See ``BaseSession.program``."""
+        settings: dict[str, bool | int] = {"ip_version": self.version} if self.version != 4 else {}
+        settings |= {"timestamps": False} if not self._timestamps else {}
+        settings |= {"hold_path_timers": True} if self._hold_timers else {}
+        setting = Program(topology="path_session", settings=settings)
+        return self.recording.program({"path_session": self, "path": self.path}, setting, failure, outcome)
 
     def explain(self, mismatch: Mismatch) -> None:
         """What the rules of the path wait for, too."""

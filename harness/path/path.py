@@ -17,6 +17,8 @@ from harness.path.messages import Came, Left, Told
 from harness.path.passages import Passages
 from harness.path.rules import AnyRule, Side, side_of
 from harness.path.ruling import MatchFields, Ruling, pattern_of, plain_rules
+from harness.program.recording import step
+from harness.program.steps import Allow, Expect, PathRule, Wait
 from harness.tcp.mutation import Mutation
 from harness.tcp.pattern import Pattern
 from harness.tcp.segment import SYN, Flags, Segment
@@ -58,7 +60,7 @@ class Path(Ruling):
         *,
         on: int | None = None,
     ) -> None:
-        super().__init__(self._state, self._let_go)
+        super().__init__(self._state, self._let_go, timeline.recording)
         self.passages = Passages()
         self.inbox = Inbox(timeline, mutation)
         self.after_step: Callable[[], None] = lambda: None
@@ -104,6 +106,7 @@ class Path(Ruling):
         self._timeline.step(f"path: release what rule {number} holds")
         self.forwarder.release(number)
 
+    @step(PathRule)
     def impair(self, *, from_: str, delay: Time | None = None, loss: float = 0.0, bytes_per_second: int = 0) -> None:
         """Make the way from a side late, lossy or slow: by the kernel's netem.
 
@@ -160,6 +163,7 @@ class Path(Ruling):
         self._absorb(told)
         return bool(told.entries)
 
+    @step(Wait)
     def settle(self) -> None:
         """Wait until both kernels have dealt with all that reached them, and have nothing to say to it any more."""
         for _ in range(_MOST_ROUNDS):
@@ -168,6 +172,7 @@ class Path(Ruling):
 
     # -- expecting
 
+    @step(Expect, "answer")
     def expect(
         self,
         flags: Flags,
@@ -189,6 +194,7 @@ class Path(Ruling):
         pattern = pattern_of(flags, fields)
         return self._await(Expectation({"": pattern}, *bounds(within, at_least)), side_of(from_), connection).segment
 
+    @step(Expect, "reply")
     def expect_one_of(
         self, *, from_: str, within: Time | None = UNSAID, connection: int = 0, **alternatives: Pattern
     ) -> Reply:
@@ -199,20 +205,24 @@ class Path(Ruling):
         """
         return self._await(Expectation(alternatives, *bounds(within, None)), side_of(from_), connection)
 
+    @step(Expect)
     def expect_handshake(self, connection: int = 0, within: Time = PROMPT) -> None:
         """The client opens a connection, ``within`` some time: three segments (RFC 9293 3.5, figure 6)."""
         self.expect(SYN, from_="client", seq=0, connection=connection, within=within)
         self.expect(SYN, from_="server", seq=0, ack=1, connection=connection)
         self.expect(Flags.ACK, from_="client", seq=1, ack=1, connection=connection)
 
+    @step(Allow)
     def allow(self, flags: Flags, *, from_: str, **fields: Unpack[MatchFields]) -> None:
         """From now on segments like this one may come from a side and need not be expected; see ``Pattern``."""
         self.inbox.allow(side_of(from_), pattern_of(flags, fields))
 
+    @step(Allow)
     def allow_nothing(self) -> None:
         """From now on every segment has to be expected again."""
         self.inbox.allow_nothing()
 
+    @step(Allow)
     def allow_rest(self) -> None:
         """What no expectation mentions may come: the applications decide in how many segments their bytes travel."""
         self.inbox.rest_allowed = True
@@ -238,7 +248,7 @@ class Path(Ruling):
             passage.step = f"{step}: not as expected"
             raise
         passage.step = f"{step}: {name}" if name else step
-        reply = Reply(name, arrival.segment, max(0, arrival.at - cause.end), expectation)
+        reply = Reply(name, arrival.segment, max(0, arrival.at - cause.end), expectation, self.recording.judged)
         if name or self.last_reply is None or not self.last_reply.name:
             self.last_reply = reply
         self.after_step()
@@ -246,6 +256,7 @@ class Path(Ruling):
 
     # -- the end
 
+    @step(Expect)
     def finish(self) -> None:
         """Nothing more may come that no expectation mentioned, and every rule must have done its work.
 

@@ -22,6 +22,8 @@ from harness.path.rules import (
     Side,
     side_of,
 )
+from harness.program.recording import Recording, step
+from harness.program.steps import PathRule
 from harness.tcp.pattern import Number, Pattern
 from harness.tcp.segment import ACK, FIN, Flags
 from harness.tcp.timing import MS, Span, Time, span_of
@@ -50,20 +52,26 @@ class MatchFields(TypedDict, total=False):
 class Holding:
     """A rule that holds: told until when by ``until``, ``until_arrival`` or, at the moment itself, ``release``."""
 
-    def __init__(self, number: int, rule: Hold, state: State, release: Callable[[int], None]) -> None:
+    def __init__(
+        self, number: int, rule: Hold, state: State, release: Callable[[int], None], recording: Recording
+    ) -> None:
+        self.recording = recording
         self._number = number
         self._rule = rule
         self._state = state
         self._release = release
 
+    @step(PathRule)
     def release(self) -> None:
         """Forward what is held now; what would be held from now on passes."""
         self._release(self._number)
 
+    @step(PathRule)
     def until(self, flags: Flags, *, from_: str = "", connection: int = 0, **fields: Unpack[MatchFields]) -> None:
         """Forward what is held straight behind such a segment, from the same side unless ``from_`` names the other."""
         self._say(flags, from_, connection, fields, arrived=False)
 
+    @step(PathRule)
     def until_arrival(
         self, flags: Flags, *, from_: str = "", connection: int = 0, **fields: Unpack[MatchFields]
     ) -> None:
@@ -85,9 +93,11 @@ class Ruling:
     Args:
         state: what takes a rule and its number.
         release: what takes the number of a rule that is to let go what it holds.
+        recording: of the scenario that states them.
     """
 
-    def __init__(self, state: State, release: Callable[[int], None]) -> None:
+    def __init__(self, state: State, release: Callable[[int], None], recording: Recording | None = None) -> None:
+        self.recording = recording or Recording()
         self._state_rule = state
         self._release = release
         self.rules: dict[int, AnyRule] = {}
@@ -102,6 +112,7 @@ class Ruling:
         self._keep(number, rule)
         return number
 
+    @step(PathRule, "holding")
     def hold(
         self,
         flags: Flags,
@@ -113,8 +124,9 @@ class Ruling:
     ) -> Holding:
         """Keep such a segment at the path, ``.until(...)`` another one has passed or until ``.release()``."""
         rule = Hold(match=_match(flags, from_, connection, fields), times=_times(times))
-        return Holding(self.add(rule), rule, self._keep, self._release)
+        return Holding(self.add(rule), rule, self._keep, self._release, self.recording)
 
+    @step(PathRule)
     def drop(
         self,
         flags: Flags,
@@ -127,6 +139,7 @@ class Ruling:
         """Let such a segment get lost."""
         self.add(Drop(match=_match(flags, from_, connection, fields), times=_times(times)))
 
+    @step(PathRule)
     def duplicate(
         self,
         flags: Flags,
@@ -139,6 +152,7 @@ class Ruling:
         """Let such a segment arrive twice."""
         self.add(Duplicate(match=_match(flags, from_, connection, fields), times=_times(times)))
 
+    @step(PathRule)
     def corrupt(
         self,
         flags: Flags,
@@ -151,6 +165,7 @@ class Ruling:
         """Turn a bit of such a segment over, of its data where it has some, so that its checksum is wrong."""
         self.add(Corrupt(match=_match(flags, from_, connection, fields), times=_times(times)))
 
+    @step(PathRule)
     def delay(
         self,
         flags: Flags,
@@ -164,6 +179,7 @@ class Ruling:
         """Forward such a segment a time after it arrived; others overtake it."""
         self.add(Delay(match=_match(flags, from_, connection, fields), times=_times(times), ns=span_of(by, "by").ns))
 
+    @step(PathRule)
     def reorder(self, *, from_: str, seed: int, chance: float = 0.2, depth: int = 3, at_most: Time = PASS_BY) -> None:
         """Put frames aside at random, each until 1 to ``depth`` later ones have passed; the same seed does the same.
 
@@ -183,10 +199,12 @@ class Ruling:
         rule = Reorder(match=match, times=None, seed=seed, chance=_chance(chance), depth=depth, ns=wait.ns)
         self.add(rule)
 
+    @step(PathRule)
     def lose(self, *, from_: str, seed: int, chance: float) -> None:
         """Drop frames at random, each by the same ``chance``, 0 to 1; the same seed drops the same."""
         self.add(Lose(match=Match(side_of(from_)), times=None, seed=seed, chance=_chance(chance)))
 
+    @step(PathRule)
     def limit(self, *, from_: str, bytes_per_second: int, queue: int = QUEUE) -> None:
         """Forward no faster than a rate; what does not fit into a queue of so many bytes is dropped.
 

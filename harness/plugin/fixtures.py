@@ -170,6 +170,7 @@ def scratch(request: pytest.FixtureRequest) -> Iterator[pathlib.Path]:
 @pytest.fixture
 def nginx(path_session: TwoKernelSession, scratch: pathlib.Path, lingering_close: str) -> Iterator[Nginx]:
     """The distribution's nginx as the server of a lab with a path, without keepalive."""
+    path_session.recording.gap("nginx as the server, and curl as the client")
     settings = {"lingering_close": lingering_close, "keepalive_timeout": "0"}
     address = path_session.address("server")
     with Nginx(path_session.lab.server, address, SERVICE_PORT, scratch.absolute(), settings) as server:

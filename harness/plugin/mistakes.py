@@ -96,7 +96,9 @@ def _remedy(error: BaseException, called: FrameType | None) -> str:
         public = [name for name in dir(error.obj) if not name.startswith("_")]
         return " or ".join(difflib.get_close_matches(error.name, public))
     if called is not None and isinstance(error, TypeError) and _UNEXPECTED.search(str(error)):
-        function = getattr(type(called.f_locals.get("self")), called.f_code.co_name, None)
+        # of a step, the method is what is written down (harness.program.recording)
+        method = getattr(type(called.f_locals.get("self")), called.f_code.co_name, None)
+        function = called.f_locals.get("function", method)
         return ", ".join(_fields(function)) if function else ""
     return ""
 

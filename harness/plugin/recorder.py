@@ -77,7 +77,7 @@ class ScenarioRecorder:
             digest=scenario.digest,
             seconds=seconds,
         )
-        return self._with_evidence(result, scenario) if scenario.sessions else result
+        return self._with_evidence(result, scenario, error) if scenario.sessions else result
 
     def _judge(self, scenario: Scenario, error: BaseException | None) -> tuple[Outcome, str, Evidence | None]:
         """The outcome that an exception (or its absence) stands for, what it says, and what it rests on."""
@@ -104,13 +104,14 @@ class ScenarioRecorder:
         scenario.sessions[-1].explain(error)
         return error
 
-    def _with_evidence(self, result: Result, scenario: Scenario) -> Result:
+    def _with_evidence(self, result: Result, scenario: Scenario, error: BaseException | None) -> Result:
         session = scenario.sessions[-1]
         account = session.account()
         with session.stopwatch.part("write"):
             timeline = capture = ""
             if self.captures != "none":
-                record = TimelineRecord(scenario=scenario.id, events=tuple(session.timeline))
+                program = session.program(error, result.outcome)
+                record = TimelineRecord(scenario=scenario.id, events=tuple(session.timeline), program=program)
                 timeline = self.folder.write_timeline(record)
             if self.captures == "all" or (self.captures != "none" and result.outcome != Outcome.CONFORMS):
                 capture = self.folder.write_capture(scenario.id, pcapng(account.frames, scenario.id))

@@ -64,7 +64,7 @@ class _Interpreter:
             due = (Due(f"{step.on}.{step.name}: {step.error}"),)
             raise Mismatch(Evidence(expected=due, observed=f"{result!r}"))
         if step.gives:
-            several = result if isinstance(result, tuple) else (result,)
+            several = result if isinstance(result, tuple) and len(step.gives) > 1 else (result,)
             self._things.update(zip(step.gives, several, strict=True))
         elif step.result is not None and (seen := _plain(result)) != step.result:
             due = (Due(f"{step.on}.{step.name} gives {step.result!r}"),)

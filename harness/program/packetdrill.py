@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.program.steps import AnyStep, Enter, Expect, Fail, Leave, Octets, Open, Program, Send, Value
+from harness.program.steps import AnyStep, Enter, Expect, Fail, Judge, Leave, Octets, Open, Program, Send, Value
 from harness.program.values import decoded
 from harness.tcp.options import format_options
 from harness.tcp.pattern import Between, Pattern
@@ -33,11 +33,15 @@ def packetdrill(program: Program, scenario: str) -> str:
 class _Script:
     def __init__(self) -> None:
         self._descriptors: dict[str, int] = {}
+        self._made: dict[str, Segment] = {}
+        self._syn_options = ""
         self._peer = ""
         self._pause = 0
 
     def lines(self, program: Program) -> Iterator[str]:
         """The script, line by line."""
+        stamps = "nop,nop,sackOK" if program.settings.get("timestamps") is False else "sackOK,TS val 1 ecr 0"
+        self._syn_options = f"mss 1460,{stamps},nop,wscale 7"
         for step in program.steps:
             yield from self._step(step)
         if self._pause:
@@ -57,6 +61,8 @@ class _Script:
                 yield _comment("a second connection", step)
                 return
         match step:
+            case Judge() if not step.error:
+                pass  # the answer that stands there already
             case Fail():
                 yield _comment(f"the scenario {step.name} here by its own Python", step, str(step.result))
             case Open():
@@ -107,7 +113,7 @@ class _Script:
         """A handshake that is one step here and three segments there."""
         self._peer = self._peer or self._given(step, 1)
         offered = step.named.get("options")
-        options = offered if isinstance(offered, str) else "mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7"
+        options = offered if isinstance(offered, str) else self._syn_options
         if passive:
             listener = next(iter(self._descriptors.values()), _DESCRIPTORS)
             yield f"{self._at()} < S 0:0(0) win 65535 <{options}>"
@@ -126,12 +132,13 @@ class _Script:
     # -- segments
 
     def _send(self, step: Send) -> Iterator[str]:
-        if step.name == "make":
+        if step.name == "make" and step.segment and step.gives:
+            self._made[step.gives[0]] = step.segment  # sent where it is named
             return
         if step.name not in ("send", "send_together"):
             yield _comment(f"{step.name}: an IP header or an ICMP error of one's own", step, *map(_plain, step.args))
             return
-        several = [step.segment] if step.segment else [_live(one) for one in step.args]
+        several = [step.segment] if step.segment else [self._made.get(str(one), one) for one in map(_live, step.args)]
         for segment in several:
             if not isinstance(segment, Segment):
                 yield _comment("a segment that was made earlier", step, _plain(step.args[0]))

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 import msgspec
 
 from harness.errors import FinwaitError
-from harness.program.steps import AnyStep, Enter, Expect, Fail, Leave, Program, Send, Value
+from harness.program.steps import AnyStep, Call, Enter, Expect, Fail, Judge, Leave, Look, Program, Send, Value
 from harness.program.values import encoded
 from harness.tcp.segment import Segment
 from harness.tcp.verdict import Reply
 
 F = TypeVar("F", bound=Callable[..., Any])
+_TELLING = (Call, Look, Expect)
 _LEAST_SYMBOL = 1024
 """Numbers from here on are written as what they are the number of, such as a port that the lab chose."""
 
@@ -63,6 +64,11 @@ class Recording:
         """Something was done that no step can say."""
         self.gaps.append(text)
 
+    def judged(self, reply: Reply, name: str) -> None:
+        """A reply has to be this alternative."""
+        if not self.busy:
+            self.taken.append(Taken(Judge, reply, "require", (name,), {}, (), None, None))
+
     def program(
         self,
         things: dict[str, object],
@@ -80,7 +86,9 @@ class Recording:
         """
         writer = _Writer(things, self._of)
         steps = [writer.step(taken) for taken in self.taken]
-        if failure is not None and not (self.taken and self.taken[-1].error is failure):
+        last = self.taken[-1] if self.taken else None
+        told = last is not None and (last.error is failure or (last.kind is Judge and bool(steps[-1].error)))
+        if failure is not None and not told:
             text = str(failure.args[0]) if failure.args else type(failure).__name__
             steps.append(Fail(on="scenario", name=outcome, result=text))
         elif steps and failure is None and steps[-1].name == "finish":
@@ -115,7 +123,7 @@ class _Writer:
             return None
 
     def _give(self, names: tuple[str, ...], result: object) -> tuple[str, ...]:
-        several = result if isinstance(result, tuple) else (result,)
+        several = result if isinstance(result, tuple) and len(names) > 1 else (result,)
         return tuple(self._name(name, one) for name, one in zip(names, several, strict=True))
 
     def _name(self, name: str, thing: object) -> str:
@@ -144,12 +152,16 @@ class _Writer:
             args=args,
             named=named,
             gives=given,
-            result=self._value(result) if not taken.gives else found,
-            error=_error_name(taken.error),
+            result=found if taken.gives else self._value(result) if taken.kind in _TELLING else None,
+            error=_judged(taken.on, *taken.args) if taken.kind is Judge else _error_name(taken.error),
         )
         if segment is not None and isinstance(made, Send | Expect):
             return msgspec.structs.replace(made, segment=segment)
         return made
+
+
+def _judged(reply: object, name: object) -> str:
+    return "" if isinstance(reply, Reply) and reply.name == name else "Mismatch"
 
 
 def _error_name(error: BaseException | None) -> str:

@@ -6,8 +6,8 @@ Order and numbers are judged first; time is an expectation of its own.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TypedDict, Unpack
 
 import msgspec
@@ -165,12 +165,16 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Which of the declared alternatives the kernel chose, and how many ns after its cause."""
+    """Which of the declared alternatives the kernel chose, and how many ns after its cause.
+
+    ``note`` is told what is required.
+    """
 
     name: str
     segment: Segment
     elapsed_ns: int
     expectation: Expectation
+    note: Callable[[Reply, str], None] | None = field(default=None, compare=False, repr=False)
 
     def is_(self, name: str) -> bool:
         """Whether it was this one.
@@ -189,6 +193,8 @@ class Reply:
             FinwaitError: none of that name was declared.
         """
         pattern = self._declared(name)
+        if self.note:
+            self.note(self, name)
         if self.name == name:
             return
         wanted = Expectation({"": pattern}, self.expectation.within)

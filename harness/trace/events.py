@@ -8,6 +8,7 @@ from operator import attrgetter
 
 import msgspec
 
+from harness.program.recording import Recording
 from harness.tcp.segment import Segment
 from harness.tcp.timing import format_ms
 
@@ -95,6 +96,7 @@ class Timeline:
     """The events of one scenario, in the order of their time. Steps are numbered as they are announced."""
 
     def __init__(self) -> None:
+        self.recording = Recording()
         self._events: list[Event] = []
         self._step = 0
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from harness.program.steps import Program
 from harness.tcp.timing import TimingProfile
 from harness.tcp.verdict import Evidence
 from harness.trace.events import Event
@@ -21,6 +22,7 @@ class TimelineRecord(msgspec.Struct, frozen=True, kw_only=True):
     format: int = FORMAT
     scenario: str
     events: tuple[Event, ...]
+    program: Program | None = None
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from harness.errors import FinwaitError
+from harness.program.steps import Program
 from harness.tcp.verdict import Outcome
 from harness.trace import format1
 from harness.trace.events import Event
@@ -70,14 +71,31 @@ class LoadedRun:
         """
         if not result.timeline:
             return ()
+        return tuple(sorted(self._record(result).events, key=lambda event: event.at))
+
+    def program(self, result: Result) -> Program:
+        """What a scenario did, as data.
+
+        Raises:
+            FinwaitError: the run kept nothing of it, or see ``timeline``.
+        """
+        program = self._record(result).program if result.timeline else None
+        if program is None:
+            raise FinwaitError(
+                f"{self.path} holds no program of {result.scenario}",
+                why="it never had a lab, or the run kept no evidence, or is of an older version",
+                hint="run it again, without --captures=none",
+            )
+        return program
+
+    def _record(self, result: Result) -> TimelineRecord:
         path = (self.path / result.timeline).resolve()
         if not path.is_relative_to(self.path.resolve()):
             raise FinwaitError(
                 f"the timeline {result.timeline!r} lies outside of its run folder {self.path}",
                 why="the run folder was altered",
             )
-        record = _decode(path, TimelineRecord)
-        return tuple(sorted(record.events, key=lambda event: event.at))
+        return _decode(path, TimelineRecord)
 
 
 def load(path: Path) -> LoadedRun:
