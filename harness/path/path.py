@@ -142,8 +142,6 @@ class Path(Ruling):
 
     def _absorb(self, told: Told) -> bool:
         """Take over what the forwarder tells; whether a segment came. A capture that overflowed raises FinwaitError."""
-        if told.lost:
-            raise lost(told.lost)
         before = self.inbox.received
         for entry in told.entries:
             if isinstance(entry, Came):
@@ -155,6 +153,8 @@ class Path(Ruling):
         if self.inbox.mutated:
             # patience only tells a late segment from a missing one, and which of the two a mutation makes is known
             self._profile = msgspec.structs.replace(self._profile, patience_ns=0)
+        if told.lost:  # only now: what is told later refers to what came
+            raise lost(told.lost)
         return self.inbox.received > before
 
     def watch(self, wait_ns: int) -> bool:
