@@ -1,4 +1,4 @@
-"""Opens TCP sockets in a lab's namespace, bound or not."""
+"""How connections are opened: TCP sockets in a namespace, bound or not, and the options of the peer's SYN."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ import socket
 from harness.errors import FinwaitError
 from harness.live.syscalls import errno_name
 from netns.enter import Namespace
+
+SYN_OPTIONS = "mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7"
+"""What the peer offers when it opens a connection, or takes when it is opened; what most systems do."""
+
+SYN_OPTIONS_WITHOUT_TIMESTAMPS = "mss 1460,nop,nop,sackOK,nop,wscale 7"
 
 
 def open_unbound(namespace: Namespace, version: int, *, reuse: bool = True) -> socket.socket:

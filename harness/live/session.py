@@ -11,7 +11,7 @@ from harness.live.base_session import SERVICE_PORT, Account, BaseSession, know_a
 from harness.live.dispatcher import Dispatcher
 from harness.live.endpoint import Endpoint
 from harness.live.lab_pool import EquippedLab
-from harness.live.opening import open_socket, open_unbound
+from harness.live.opening import SYN_OPTIONS, SYN_OPTIONS_WITHOUT_TIMESTAMPS, open_socket, open_unbound
 from harness.live.peer import INITIAL_SEQUENCE_NUMBER, Peer
 from harness.live.sysctl_changes import SysctlChanges
 from harness.probes.observer import Link, Observer
@@ -26,11 +26,6 @@ from harness.trace.events import Called, Probed
 from harness.wire.frames import Flow
 from netns import processor
 from netns.lab import Lab
-
-SYN_OPTIONS = "mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7"
-"""What the peer offers when it opens a connection, or takes when it is opened; what most systems do."""
-
-SYN_OPTIONS_WITHOUT_TIMESTAMPS = "mss 1460,nop,nop,sackOK,nop,wscale 7"
 
 
 class Connection(NamedTuple):
