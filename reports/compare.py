@@ -206,7 +206,8 @@ def _change_lines(change: Change, names: list[str], width: int) -> list[Line]:
 def _failure(result: Result) -> list[str]:
     """The part of a failure's text that the timeline does not show: what was expected and what seen."""
     text = result.message.splitlines()
-    end = next((number for number, line in enumerate(text) if line.startswith(("kernel ", "so far "))), len(text))
+    rest = ("kernel ", "so far ", "where ")
+    end = next((number for number, line in enumerate(text) if line.startswith(rest)), len(text))
     return text[:end] if result.outcome == Outcome.DEVIATES else []
 
 

@@ -97,10 +97,11 @@ class ScenarioRecorder:
         """A failure with what the kernel knew and what went before; an ``assert`` is what it expected itself."""
         if not scenario.sessions:
             return error
+        where, text = place(error, self.root)
         if not isinstance(error, Mismatch):
-            where, step = place(error, self.root)
-            due = (Due(step, str(where)),) if where else ()
-            error = Mismatch(Evidence(expected=due, observed=str(error).replace("\n", _NEXT_LINE), step=step))
+            due = (Due(text),) if where else ()
+            error = Mismatch(Evidence(expected=due, observed=str(error).replace("\n", _NEXT_LINE), step=text))
+        error.add(where=where)
         scenario.sessions[-1].explain(error)
         return error
 

@@ -49,6 +49,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         cause_ns: when what the time counts from was over, ns since the epoch; 0 where there is none.
         kernel: what the kernel knew, a line each.
         so_far: what went before, a line each.
+        where: file and line of the scenario's step; empty where none is known.
     """
 
     expected: tuple[Due, ...]
@@ -62,6 +63,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     cause_ns: int = 0
     kernel: tuple[str, ...] = ()
     so_far: tuple[str, ...] = ()
+    where: str = ""
 
     def __str__(self) -> str:
         sections = (
@@ -69,6 +71,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
             ("observed", (self._observed(),)),
             ("kernel", self.kernel),
             ("so far", self.so_far),
+            ("where", (self.where,) if self.where else ()),
         )
         return "\n".join(
             f"{title if number == 0 else '':<9} {line}"

@@ -147,6 +147,7 @@ def test_deviation_shows_the_failure_text_and_no_traceback(run: RunScenarios) ->
     assert ran.status == 1
     assert "expected  > . 1:2(1) ack 1   within 40 ms (PROMPT)\nobserved  > P. 1:2(1) ack 1 " in ran.output
     assert "(data: b'x', not b'y')" in ran.output
+    assert "\nwhere     test_s.py:" in ran.output
     assert "Traceback" not in ran.output
     assert "harness/" not in ran.output
 
@@ -223,7 +224,8 @@ def test_any_failure_with_a_session_says_what_the_kernel_knew_and_what_went_befo
     assert ran.status == 1
     assert ran.outcomes == {"test_it": "deviates"}
     message = ran.results["test_it"]["message"]
-    assert message.startswith(f"expected  {step}   (test_s.py:")
+    assert message.startswith(f"expected  {step}\nobserved  ")
+    assert message.endswith("\nwhere     test_s.py:7")
     for text in ("\nobserved  ", "\nkernel    ", "now ESTABLISHED", "\nso far    ", "accept() = "):
         assert text in message
         assert text in ran.output
