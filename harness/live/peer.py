@@ -150,8 +150,7 @@ class Peer(Sender):
         step = self._dispatcher.timeline.step("expect at once " + " or ".join(offered))
         with self._dispatcher.stopwatch.part("kernel"):
             self._dispatcher.flush()
-        arrival = self._next(expectation)
-        if arrival is None and not silence:
+        if (arrival := self._next(expectation)) is None and not silence:
             raise expectation.mismatch("nothing, and the kernel has taken in all it was sent")
         if arrival is None:
             self._dispatcher.after_step()
@@ -159,8 +158,8 @@ class Peer(Sender):
             self.choices.append(silence)
         elif not alternatives:
             self._settle(arrival, f"{step}: broken")
-            expected = (Due("> nothing", silence),)
-            raise Mismatch(Evidence(expected=expected, observed=f"> {arrival.event.segment}", step=step))
+            seen = f"> {arrival.event.segment}"
+            raise Mismatch(Evidence(expected=(Due("> nothing", silence),), observed=seen, step=step))
         else:
             self._judge(expectation, arrival, step)
         return self.last_reply.name if self.last_reply else ""
@@ -191,9 +190,8 @@ class Peer(Sender):
         with self._dispatcher.stopwatch.part("match"):
             cause = self._cause(arrival.at)
             try:
-                name = expectation.judge(
-                    arrival.event.segment, arrival.at - cause.start, arrival.at - cause.end, self._dispatcher.profile
-                )
+                since = arrival.at - cause.start, arrival.at - cause.end
+                name = expectation.judge(arrival.event.segment, *since, self._dispatcher.profile)
             except Mismatch as mismatch:
                 mismatch.add(step=step, cause_ns=cause.end)
                 self._dispatcher.wire.check()
