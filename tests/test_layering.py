@@ -49,6 +49,8 @@ ROOMS: Mapping[str, set[str]] = {
 }
 MAY_USE_SCAPY = {"harness.wire.frames", "harness.trace.pcapng"}
 PURE_THIRD_PARTY = {"msgspec"}
+INSIDES = {"lab", "dispatcher", "observer", "observers", "timeline", "wire", "flow", "kernel", "sysctls", "plan"}
+"""Attributes of what a scenario works with that are the harness's own."""
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "misc", "common"}
 MOST_LINES = 300
 MOST_FUNCTION_LINES = 60
@@ -93,6 +95,19 @@ def _objection(name: str, target: str) -> str | None:
     if other in allowed or target in allowed:
         return None
     return f"{room} does not import {other or target}"
+
+
+def _chains(name: str, path: Path) -> Iterator[str]:
+    """Where a scenario reaches into a thing of the lab, past the thing's own public names."""
+    if room_of(name) != "scenarios":
+        return
+    for node in ast.walk(ast.parse(path.read_text(), path)):
+        if isinstance(node, ast.Attribute) and (node.attr in INSIDES or (node.attr.startswith("_") and not _own(node))):
+            yield f"{path}:{node.lineno}: .{node.attr} is the harness's own; a scenario has its public names"
+
+
+def _own(node: ast.Attribute) -> bool:
+    return isinstance(node.value, ast.Name) and node.value.id == "self"
 
 
 def _third_party_objection(name: str, target: str) -> str | None:
@@ -152,7 +167,7 @@ def violations(checkout: Path) -> list[str]:
                 found.append(f"{path}:{line}: {name} imports {target}: {why}")
             if ours:
                 arrows.setdefault(name, set()).add(target)
-        found += _shape(name, path)
+        found += [*_shape(name, path), *_chains(name, path)]
     return [*dict.fromkeys(found), *_circles(arrows)]
 
 
@@ -214,6 +229,9 @@ def test_every_file_says_first_what_it_is_for() -> None:
         ("scenarios/closing/test_x.py", "from harness.errors import FinwaitError", "does not import harness.errors"),
         ("scenarios/closing/test_x.py", "from harness import errors", "scenarios does not import harness.errors"),
         ("scenarios/closing/test_x.py", "import hypothesis", "a scenario has harness and pytest"),
+        ("scenarios/closing/test_x.py", "session.lab.open()", ".lab is the harness's own; a scenario has its public"),
+        ("scenarios/closing/test_x.py", "session._stack.close()", "._stack is the harness's own"),
+        ("scenarios/closing/test_x.py", "x = session.timeline", ".timeline is the harness's own"),
         ("conftest.py", "import harness.live.session", "conftest does not import harness.live"),
         ("harness/newcomer.py", "", "harness.newcomer has no room; give it a place"),
         ("reports/utils.py", "", "a module is named after what it holds"),
@@ -247,7 +265,7 @@ def test_what_the_rules_allow_is_not_reported(tmp_path: Path) -> None:
         "harness/cli/main.py": "import rich, harness.run.matrix, reports.x\nfrom harness.kernels.boot import uml",
         "harness/kernels/boot/uml.py": "import harness.errors\nfrom harness.kernels.boot import guest",
         "harness/trace/pcapng.py": "import scapy.utils\nfrom harness.trace.events import Frame",
-        "scenarios/closing/test_x.py": "from harness import ACK\nimport pytest, socket",
+        "scenarios/closing/test_x.py": "from harness import ACK\nimport pytest, socket\nself._epoll.poll()",
         "conftest.py": 'pytest_plugins = ["harness.plugin.hooks"]',
     }
     for name, source in allowed.items():

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from harness.live.endpoint import Endpoint
 from harness.probes.observer import Observer
+from harness.probes.sockets import SocketState
 from harness.probes.tracepoints import Tracer
 from harness.program.steps import Program
 from harness.tcp.timing import TimingProfile
 from harness.tcp.verdict import Mismatch, Reply
-from harness.trace.events import Frame, Timeline, so_far
+from harness.trace.events import Frame, Probed, Timeline, so_far
 from harness.trace.stopwatch import Stopwatch
 from netns.lab import Lab, PathLab
+
+E = TypeVar("E")
 
 SERVICE_PORT = 8080
 """The port that servers of a scenario listen on unless told otherwise."""
@@ -85,6 +89,32 @@ class BaseSession:
         with self.stopwatch.part("probe"):
             for observer in self.observers:
                 observer.look()
+
+    @property
+    def kernel_address(self) -> str:
+        """The address of the kernel under test; of two kernels, the server's."""
+        return self.lab.plan.kernel.address(self.version)
+
+    @property
+    def peer_address(self) -> str:
+        """The address of its peers; of two kernels, the client's."""
+        return self.lab.plan.peer.address(self.version)
+
+    def sockets(self) -> list[SocketState]:
+        """The sockets of the kernel under test in this lab, half-open ones too; of two kernels, the server's.
+
+        Raises:
+            Unsupported: the kernel does not show its sockets.
+        """
+        return self.observers[-1].listing()
+
+    def events(self, kind: type[E]) -> list[E]:
+        """All of this kind on the timeline up to now, such as ``Received``."""
+        return [event for event in self.timeline if isinstance(event, kind)]
+
+    def note(self, source: str, text: str, *, state: str = "", connection: int = 1, side: str = "") -> None:
+        """Put something that was seen of a kernel's inside onto the timeline; see ``Probed``."""
+        self.timeline.add(Probed(time.time_ns(), source, text, state, connection, side))
 
     def finish(self) -> None:
         """Nothing may be left that the scenario did not mention.

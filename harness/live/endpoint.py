@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
+from harness.live.sender import Sender
 from harness.live.syscalls import CallFailed, connect_to_nobody, errno_name, ports_of
 from harness.live.sysctl_changes import SysctlChanges
 from harness.program.recording import step
@@ -95,8 +96,9 @@ class Endpoint:
         return self.accepted[-1]
 
     @step(Call)
-    def connect(self, address: tuple[str, int], *, wait: bool = True) -> None:
-        """connect(2); with ``wait=False`` it is back once the SYN is sent (EINPROGRESS)."""
+    def connect(self, to: Sender | tuple[str, int], *, wait: bool = True) -> None:
+        """connect(2) to a peer, or an address and port; with ``wait=False`` it is back once the SYN is sent."""
+        address = to.address if isinstance(to, Sender) else to
         self.socket.settimeout(DEADLINE_SECONDS if wait else 0)
         try:
             self._call(f"connect({address[0]} port {address[1]})", lambda: self.socket.connect(address))
@@ -113,8 +115,9 @@ class Endpoint:
         return self._call(f"send({len(data)} bytes{named})", lambda: self.socket.send(data, flags), str)
 
     @step(Call)
-    def send_opening(self, data: bytes, address: tuple[str, int]) -> int:
+    def send_opening(self, data: bytes, to: Sender | tuple[str, int]) -> int:
         """sendto(2) with MSG_FASTOPEN: how many bytes the SYN took along, 0 where it could take none (EINPROGRESS)."""
+        address = to.address if isinstance(to, Sender) else to
         call = f"sendto({address[0]} port {address[1]}, {len(data)} bytes, MSG_FASTOPEN)"
         try:
             return self._call(call, lambda: self.socket.sendto(data, socket.MSG_FASTOPEN, address), str)

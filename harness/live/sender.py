@@ -68,6 +68,21 @@ class Sender:
         self._last_sent = 0
 
     @property
+    def port(self) -> int:
+        """Its own port."""
+        return self.flow.peer_port
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Its own address and port, which the kernel under test connects to."""
+        return self._dispatcher.plan.peer.address(self.flow.version), self.port
+
+    @property
+    def kernel_isn(self) -> int | None:
+        """The number on the wire that the kernel began with, 0 to 2**32 - 1; None before its SYN."""
+        return self.kernel.isn
+
+    @property
     def timestamps(self) -> bool:
         """Whether segments carry timestamps unless told otherwise: once they were negotiated (RFC 7323 3.2)."""
         return self._timestamps

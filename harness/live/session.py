@@ -117,7 +117,7 @@ class Session(BaseSession):
         Raises:
             FinwaitError: the port is in use, or none.
         """
-        own = self.lab.plan.kernel.address(self.version) if address is None else address
+        own = self.kernel_address if address is None else address
         made = open_socket(self.lab.kernel, self.version, own, check_range("port", port, 16))
         self.endpoints.append(Endpoint(made, self._sysctls, self.timeline, self._after_step, connection))
         return self.endpoints[-1]
@@ -195,7 +195,7 @@ class Session(BaseSession):
         """
         client = self.socket()
         peer = self.new_peer(client.port, port=port)
-        client.connect((self.lab.plan.peer.address(self.version), peer.flow.peer_port), wait=False)
+        client.connect(peer, wait=False)
         peer.expect(SYN, seq=0)
         taken = peer.send(SYN, seq=0, ack=1, options=self.syn_options if options is None else options)
         peer.timestamps = taken.option("TS") is not None

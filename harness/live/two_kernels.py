@@ -23,7 +23,6 @@ from harness.tcp.mutation import Mutation
 from harness.tcp.segment import RST, Segment
 from harness.tcp.timing import RTO_INIT, Time, TimingProfile, format_ms, span_of
 from harness.tcp.verdict import Due, Evidence, Mismatch
-from harness.trace.events import Probed
 from harness.wire.decode import decode
 from harness.wire.frames import Encoder, Flow
 from netns import processor, sysctls
@@ -189,10 +188,6 @@ class TwoKernelSession(BaseSession):
     def sysctl(self, name: str, value: int | str | None = None, *, side: Side | str = Side.SERVER) -> str:
         """A sysctl of one of the kernels; see ``Session.sysctl``."""
         return self._sysctls[Side(side)].value(name, value)
-
-    def note(self, source: str, text: str, side: Side | str = Side.SERVER) -> None:
-        """Put something that was seen of a side onto the timeline."""
-        self.timeline.add(Probed(time.time_ns(), source, text, side=str(Side(side))))
 
     # -- how it ends
 

@@ -5,22 +5,20 @@ To be looked at as a ladder: each call stands beside the segments that it causes
 
 from __future__ import annotations
 
-import time
-
-from harness import ACK, FIN, SERVICE_PORT, SYN, Peer, Probed, Session, both_families, expect_state, requirement
+from harness import ACK, FIN, SERVICE_PORT, SYN, Peer, Session, both_families, expect_state, requirement
 
 
 def shows(session: Session, peer: Peer, state: str) -> None:
     """The state must be this one, and the ladder shows it."""
     expect_state(session, peer, state)
-    session.timeline.add(Probed(time.time_ns(), "sock_diag", state, state, peer.connection))
+    session.note("sock_diag", state, state=state, connection=peer.connection)
 
 
 @requirement("RFC9293-3.3.2", "FSM-001", "FSM-004", "FSM-009", "FSM-041", "FSM-156", "FSM-013", "FSM-018", "FSM-019")
 @both_families
 def test_walk_of_a_server_that_the_peer_closes(session: Session) -> None:
     server = session.unbound_socket()
-    server.bind(session.lab.plan.kernel.address(session.version), SERVICE_PORT)
+    server.bind(session.kernel_address, SERVICE_PORT)
     peer = session.new_peer()
     shows(session, peer, "CLOSED")
     server.listen()
@@ -60,11 +58,11 @@ def test_walk_of_a_server_that_the_peer_closes(session: Session) -> None:
 @both_families
 def test_walk_of_a_client_that_closes(session: Session) -> None:
     client = session.unbound_socket()
-    client.bind(session.lab.plan.kernel.address(session.version), SERVICE_PORT)
+    client.bind(session.kernel_address, SERVICE_PORT)
     peer = session.new_peer()
     shows(session, peer, "CLOSED")
 
-    client.connect((session.lab.plan.peer.address(session.version), peer.flow.peer_port), wait=False)
+    client.connect(peer, wait=False)
     peer.expect(SYN, seq=0)
     shows(session, peer, "SYN-SENT")
     peer.send(SYN, seq=0, ack=1, options=session.syn_options)

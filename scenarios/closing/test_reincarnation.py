@@ -85,15 +85,15 @@ def test_newer_timestamp_opens(stamped_time_wait: Connection, seq: int) -> None:
 @both_families
 def test_own_timestamps_grow_from_one_incarnation_to_the_next(session: Session) -> None:
     client = session.socket()
-    peer = session.new_peer(client.port)
-    server = session.lab.plan.peer.address(session.version), peer.flow.peer_port
-    client.connect(server, wait=False)
+    client_port = client.port
+    peer = session.new_peer(client_port)
+    client.connect(peer, wait=False)
     first = peer.expect(SYN, seq=0, options="TS")
     peer.send(RST, seq=0, ack=1)
     session.settle()
     client.close()
     peer.expect_silence()  # time for the clock to tick
-    session.socket(peer.flow.kernel_port).connect(server, wait=False)
+    session.socket(client_port).connect(peer, wait=False)
     second = peer.expect(SYN, seq=0, options="TS")
     assert 0 < stamp_of(second) - stamp_of(first) < FAR_AHEAD
 

@@ -83,7 +83,7 @@ def asking(session: Session) -> Connection:
     client = session.socket()
     ask(session)
     peer = session.new_peer(client.port)
-    client.connect((session.lab.plan.peer.address(session.version), peer.flow.peer_port), wait=False)
+    client.connect(peer, wait=False)
     peer.expect(SYN | AE | CWR | ECE, seq=0)
     return Connection(client, peer)
 

@@ -62,7 +62,7 @@ def asking(session: Session) -> Connection:
     client = session.socket()
     session.sysctl("net/ipv4/tcp_ecn", 1)
     peer = session.new_peer(client.port)
-    client.connect((session.lab.plan.peer.address(session.version), peer.flow.peer_port), wait=False)
+    client.connect(peer, wait=False)
     peer.expect(SYN | ECE | CWR, seq=0)
     return Connection(client, peer)
 

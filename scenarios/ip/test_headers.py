@@ -70,7 +70,7 @@ def test_diffserv_stands_in_the_syn_too(session: Session, ip_version: int) -> No
     client = session.socket()
     peer = session.new_peer(client.port)
     client.set_option(traffic_class(ip_version), EXPEDITED)
-    client.connect((session.lab.plan.peer.address(ip_version), peer.flow.peer_port), wait=False)
+    client.connect(peer, wait=False)
     peer.expect(SYN, seq=0)
     assert peer.judged_header.traffic_class == EXPEDITED
 
@@ -114,9 +114,9 @@ def test_received_diffserv_is_passed_up(session: Session, listener: Endpoint, ip
 
 @requirement("RFC9293-MUST-43", "RFC9293-MUST-45")
 @both_families
-def test_segments_come_from_the_address_that_was_bound(session: Session, ip_version: int) -> None:
+def test_segments_come_from_the_address_that_was_bound(session: Session) -> None:
     client, peer = session.connect()
-    bound = session.lab.plan.kernel.address(ip_version)
+    bound = session.kernel_address
     assert peer.judged_header.source == bound
     client.send(b"data")
     peer.expect(ACK, seq=1, ack=1, data=b"data")
@@ -128,23 +128,23 @@ def test_segments_come_from_the_address_that_was_bound(session: Session, ip_vers
 
 @requirement("RFC9293-MUST-44", "RFC9293-MUST-45")
 @both_families
-def test_address_is_selected_where_none_was_bound(session: Session, ip_version: int) -> None:
+def test_address_is_selected_where_none_was_bound(session: Session) -> None:
     client = session.socket(address="")
     peer = session.new_peer(client.port)
-    client.connect((session.lab.plan.peer.address(ip_version), peer.flow.peer_port), wait=False)
+    client.connect(peer, wait=False)
     peer.expect(SYN, seq=0)
-    assert peer.judged_header.source == session.lab.plan.kernel.address(ip_version)
+    assert peer.judged_header.source == session.kernel_address
     peer.send(SYN, seq=0, ack=1, options="mss 1460")
     peer.expect(ACK, seq=1, ack=1)
-    assert peer.judged_header.source == session.lab.plan.kernel.address(ip_version)
+    assert peer.judged_header.source == session.kernel_address
 
 
 @requirement("RFC9293-MUST-45")
 @both_families
-def test_server_answers_from_the_address_that_was_asked(session: Session, ip_version: int) -> None:
+def test_server_answers_from_the_address_that_was_asked(session: Session) -> None:
     listener = session.listen(address="")
     server, peer = session.establish(listener)
-    asked = session.lab.plan.kernel.address(ip_version)
+    asked = session.kernel_address
     server.send(b"data")
     peer.expect(ACK, seq=1, ack=1, data=b"data")
     assert peer.judged_header.source == asked
@@ -186,9 +186,9 @@ def test_ip_option_that_tcp_may_know_is_echoed_or_ignored(session: Session, list
 def test_application_specifies_a_source_route(session: Session) -> None:
     client = session.socket()
     peer = session.new_peer(client.port)
-    router = session.lab.plan.peer.ipv4
+    router = session.peer_address
     client.set_option("IP_OPTIONS", loose_route(router))
-    client.connect((router, peer.flow.peer_port), wait=False)
+    client.connect((router, peer.port), wait=False)
     peer.expect(SYN, seq=0)
     assert LOOSE_ROUTE in peer.judged_header.options
     peer.send(SYN, seq=0, ack=1, options="mss 1460")
@@ -202,7 +202,7 @@ def source_routed(session: Session) -> Connection:
     for scope in ("all", "kernel0"):
         session.sysctl(f"net/ipv4/conf/{scope}/accept_source_route", 1)
     peer = session.new_peer(listener.port)
-    over = Envelope(options=loose_route(FAR, session.lab.plan.peer.ipv4, visited=True))
+    over = Envelope(options=loose_route(FAR, session.peer_address, visited=True))
     peer.send_as(over, peer.make(SYN, options="mss 1460"))
     peer.expect(SYN, seq=0, ack=1)
     assert routed_over(FAR, peer.judged_header.options)
@@ -231,7 +231,7 @@ def test_server_returns_over_the_route_by_which_the_syn_came(session: Session) -
 @requirement("RFC9293-MUST-52")
 def test_route_of_the_application_takes_precedence(session: Session) -> None:
     server, peer = source_routed(session)
-    server.set_option("IP_OPTIONS", loose_route(session.lab.plan.peer.ipv4, OTHER))
+    server.set_option("IP_OPTIONS", loose_route(session.peer_address, OTHER))
     server.send(b"data")
     peer.expect(ACK, seq=1, ack=1, data=b"data")
     assert routed_over(OTHER, peer.judged_header.options)
@@ -240,7 +240,7 @@ def test_route_of_the_application_takes_precedence(session: Session) -> None:
 @requirement("RFC9293-SHLD-24")
 def test_route_that_arrives_later_replaces_the_stored_one(session: Session) -> None:
     server, peer = source_routed(session)
-    other = Envelope(options=loose_route(FARTHER, session.lab.plan.peer.ipv4, visited=True))
+    other = Envelope(options=loose_route(FARTHER, session.peer_address, visited=True))
     peer.send_as(other, peer.make(ACK, seq=1, ack=1, data=b"over another route"))
     peer.expect(ACK, seq=1, ack=19)
     server.send(b"data")

@@ -12,8 +12,8 @@ def initial_number(session: Session, peer: Peer) -> int:
     peer.send(SYN, seq=0, options=session.syn_options)
     peer.expect(SYN, seq=0, ack=1)
     peer.send(RST, seq=1)
-    assert peer.kernel.isn is not None
-    return peer.kernel.isn
+    assert peer.kernel_isn is not None
+    return peer.kernel_isn
 
 
 @requirement("RFC9293-SHLD-1", "RFC9293-3.4.1")
@@ -37,5 +37,5 @@ def test_number_of_the_same_pair_of_ports_advances_with_the_clock(session: Sessi
 @both_families
 def test_clients_begin_with_different_numbers(session: Session) -> None:
     connections: list[Connection] = [session.connect() for _ in range(2)]
-    first, second = (connection.peer.kernel.isn for connection in connections)
+    first, second = (connection.peer.kernel_isn for connection in connections)
     assert first != second

@@ -13,11 +13,11 @@ def test_syn_that_comes_again_is_answered_again(session: Session, listener: Endp
     syn = peer.make(SYN, seq=0, options=session.syn_options)
     peer.send_together(syn)
     first = peer.expect(SYN, seq=0, ack=1)
-    initial = peer.kernel.isn
+    initial = peer.kernel_isn
     peer.send_together(syn)
     # 3.10.7.4 asks for an ACK of what is expected; the SYN,ACK says that, and replaces one that was lost
     peer.expect_one_of(again=Pattern(SYN, seq=0, ack=1), acknowledged=Pattern(ACK, seq=1, ack=1))
-    assert (peer.kernel.isn, first.window) == (initial, first.window)
+    assert (peer.kernel_isn, first.window) == (initial, first.window)
     peer.timestamps = session.timestamps
     peer.send(ACK, seq=1, ack=1)
     listener.accept()

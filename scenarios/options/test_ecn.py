@@ -47,7 +47,7 @@ def test_client_asks_and_takes_every_answer(session: Session, answer: Flags) -> 
     client = session.socket()
     session.sysctl("net/ipv4/tcp_ecn", ON)
     peer = session.new_peer(client.port)
-    client.connect((session.lab.plan.peer.address(session.version), peer.flow.peer_port), wait=False)
+    client.connect(peer, wait=False)
     peer.expect(SYN | ECE | CWR, seq=0)
     peer.send(SYN | answer, seq=0, ack=1, options=session.syn_options)
     peer.timestamps = session.timestamps

@@ -20,9 +20,9 @@ def open_with(session: Session, data: bytes) -> Connection:
     client = session.socket()
     session.sysctl("net/ipv4/tcp_fastopen", CLIENT)
     # always to the same port, and so on the same path: a cookie and a failure are those of an address and a port
-    port = session.peers[0].flow.peer_port if session.peers else None
+    port = session.peers[0].port if session.peers else None
     peer = session.new_peer(client.port, port=port)
-    client.send_opening(data, (session.lab.plan.peer.address(session.version), peer.flow.peer_port))
+    client.send_opening(data, peer)
     return Connection(client, peer)
 
 

@@ -45,7 +45,7 @@ def test_size_in_the_answer_to_a_syn_is_the_mtu_less_fixed_headers(
 def test_size_in_a_syn_is_the_mtu_less_fixed_headers(session: Session, ip_version: int) -> None:
     client = session.socket()
     peer = session.new_peer(client.port)
-    client.connect((session.lab.plan.peer.address(session.version), peer.flow.peer_port), wait=False)
+    client.connect(peer, wait=False)
     peer.expect(SYN, seq=0, options=f"mss {ANNOUNCED[ip_version]}")
 
 

@@ -25,7 +25,7 @@ def open_with(session: Session, listener: Endpoint, options: str, *, window: int
 def highest(session: Session, connection: Connection) -> int:
     """The number behind the last octet that the kernel has sent up to now."""
     session.settle()
-    received = [event.segment for event in session.timeline if isinstance(event, Received)]
+    received = [event.segment for event in session.events(Received)]
     connection.peer.allow(ACK, ack=1, length=Between(1, SIZE))
     return max(segment.end for segment in received)
 
@@ -67,7 +67,7 @@ def test_window_is_not_scaled_where_the_peer_did_not_offer_it(session: Session, 
 def test_window_is_not_scaled_where_only_the_client_offered_it(session: Session) -> None:
     client = session.socket()
     peer = session.new_peer(client.port)
-    client.connect((session.lab.plan.peer.address(session.version), peer.flow.peer_port), wait=False)
+    client.connect(peer, wait=False)
     peer.expect(SYN, seq=0, options="wscale")
     peer.send(SYN, seq=0, ack=1, options=BASE)
     peer.expect(ACK, seq=1, ack=1)
@@ -85,7 +85,7 @@ def test_window_is_not_scaled_where_only_the_client_offered_it(session: Session)
 def test_window_of_a_syn_and_ack_is_not_scaled(session: Session) -> None:
     client = session.socket()
     peer = session.new_peer(client.port)
-    client.connect((session.lab.plan.peer.address(session.version), peer.flow.peer_port), wait=False)
+    client.connect(peer, wait=False)
     peer.expect(SYN, seq=0)
     peer.send(SYN, seq=0, ack=1, window=SIZE, options=f"{BASE},nop,wscale {SHIFT}")
     peer.expect(ACK, seq=1, ack=1)

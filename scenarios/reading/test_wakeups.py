@@ -205,7 +205,7 @@ def test_reader_that_wants_more_is_not_woken_before_it_is_there(session: Session
 
 
 def last_sent_at(session: Session) -> int:
-    return max(event.at for event in session.timeline if isinstance(event, Sent))
+    return max(event.at for event in session.events(Sent))
 
 
 def reading(session: Session, server: Endpoint) -> BlockingCall:

@@ -141,7 +141,7 @@ def test_error_is_for_the_connection_that_it_is_about(session: Session) -> None:
     about, other = session.socket(), session.socket()
     refused, accepted = session.new_peer(about.port), session.new_peer(other.port)
     for client, peer in ((about, refused), (other, accepted)):
-        client.connect((session.lab.plan.peer.address(session.version), peer.flow.peer_port), wait=False)
+        client.connect(peer, wait=False)
         peer.expect(SYN, seq=0)
     refused.send_icmp("port unreachable", quoting=Segment(flags=SYN))
     accepted.send(SYN, seq=0, ack=1, options=session.syn_options)

@@ -36,7 +36,7 @@ pytestmark = in_shared_lab
 def test_active_open_sends_a_syn(session: Session) -> None:
     client = session.socket()
     peer = session.new_peer(client.port)
-    client.connect((session.lab.plan.peer.address(session.version), peer.flow.peer_port), wait=False)
+    client.connect(peer, wait=False)
     peer.expect(SYN, seq=0, options="mss")
     expect_state(session, peer, "SYN-SENT")
 

@@ -217,7 +217,7 @@ def test_own_connect_reuses_the_ports_of_time_wait(session: Session) -> None:
     first.peer.expect_silence(2 * SHORT)  # the peer's timestamps have to have moved on (tcp_twsk_unique)
 
     again = session.socket(port)
-    again.connect((session.lab.plan.peer.address(session.version), first.peer.flow.peer_port), wait=False)
+    again.connect(first.peer, wait=False)
     syn = first.peer.expect(SYN)
     expect_state(session, first.peer, "SYN-SENT")
     first.peer.send(SYN, seq=FURTHER_ON, ack=syn.next_seq)

@@ -68,7 +68,7 @@ def test_syn_without_an_answer_ends_the_attempt(session: Session) -> None:
     client = session.socket()
     client.set_option("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)
     peer = session.new_peer(client.port)
-    client.connect((session.lab.plan.peer.address(session.version), peer.flow.peer_port), wait=False)
+    client.connect(peer, wait=False)
     peer.expect(SYN, seq=0)
     peer.expect(SYN, seq=0, after=RTO_INIT)
     session.expect_error(client, "ETIMEDOUT", at_least=USER_TIMEOUT.minus(RTO_INIT).unrounded())

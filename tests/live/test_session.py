@@ -187,3 +187,16 @@ def test_nothing_outlives_the_session(profile: TimingProfile) -> None:
         kernel = session.lab.kernel.descriptor
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(kernel)
+
+
+def test_a_peer_and_the_kernel_have_addresses_and_ports(opened: Session) -> None:
+    client = opened.socket()
+    peer = opened.new_peer(client.port, port=7777)
+    assert peer.kernel_isn is None
+    client.connect(peer, wait=False)
+    peer.expect(SYN, seq=0)
+    assert client.socket.getsockname() == (opened.kernel_address, client.port)
+    assert (peer.port, peer.address) == (7777, (opened.peer_address, 7777))
+    assert peer.kernel_isn is not None
+    assert [(one.state, one.remote) for one in opened.sockets()] == [("SYN-SENT", peer.address)]
+    assert [event.segment.flags for event in opened.events(Received)] == [SYN]
