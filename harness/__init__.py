@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from harness.live.endpoint import Endpoint
     from harness.live.flights import FLIGHT, IPV4_MSS, TIMESTAMPS_LENGTH, expect_flight, write_segments
     from harness.live.nginx import NGINX_HOST, Curl, Nginx
-    from harness.live.peer import INITIAL_SEQUENCE_NUMBER, Peer
+    from harness.live.peer import Peer
     from harness.live.peer_delay import establish_from_afar, longest_timer, wait_from_afar
+    from harness.live.sender import INITIAL_SEQUENCE_NUMBER
     from harness.live.session import Connection, Session
     from harness.live.states import NUMBERS, ORPHANED, STATES, WAYS, Numbers, expect_state, new_listener, reach
     from harness.live.syscalls import errno_of
@@ -121,7 +122,8 @@ _HOMES = {
     "harness.live.endpoint": ("Endpoint",),
     "harness.live.flights": ("FLIGHT", "IPV4_MSS", "TIMESTAMPS_LENGTH", "expect_flight", "write_segments"),
     "harness.live.nginx": ("NGINX_HOST", "Curl", "Nginx"),
-    "harness.live.peer": ("INITIAL_SEQUENCE_NUMBER", "Peer"),
+    "harness.live.peer": ("Peer",),
+    "harness.live.sender": ("INITIAL_SEQUENCE_NUMBER",),
     "harness.live.peer_delay": ("establish_from_afar", "longest_timer", "wait_from_afar"),
     "harness.live.session": ("Connection", "Session"),
     "harness.live.states": (

@@ -1,7 +1,4 @@
-"""The crafted end of a connection: sends segments in any order, and holds what comes back against expectations.
-
-All numbers are relative; a giving of ``ack`` sets the ACK flag.
-"""
+"""The crafted end of a connection: sends segments in any order, and judges what comes back, in relative numbers."""
 
 from __future__ import annotations
 
@@ -13,8 +10,7 @@ import msgspec
 
 from harness.errors import FinwaitError
 from harness.live.dispatcher import Dispatcher
-from harness.live.sender import INITIAL_SEQUENCE_NUMBER as INITIAL_SEQUENCE_NUMBER  # noqa: PLC0414  (scenarios import it from here)
-from harness.live.sender import Sender
+from harness.live.sender import INITIAL_SEQUENCE_NUMBER, Sender
 from harness.program.recording import step
 from harness.program.steps import Allow, Expect
 from harness.tcp.ip import IpHeader, header_of

@@ -12,7 +12,8 @@ from harness.live.dispatcher import Dispatcher
 from harness.live.endpoint import Endpoint
 from harness.live.lab_pool import EquippedLab
 from harness.live.opening import SYN_OPTIONS, SYN_OPTIONS_WITHOUT_TIMESTAMPS, open_socket, open_unbound
-from harness.live.peer import INITIAL_SEQUENCE_NUMBER, Peer
+from harness.live.peer import Peer
+from harness.live.sender import INITIAL_SEQUENCE_NUMBER
 from harness.live.sysctl_changes import SysctlChanges
 from harness.probes.observer import Link, Observer
 from harness.probes.tracepoints import Tracer

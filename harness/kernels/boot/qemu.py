@@ -213,7 +213,7 @@ def _job_archive(job: Job, loading: list[str]) -> initramfs.Archive:
         archive.add(path, initramfs.without(job.output, *job.unneeded))
     archive.link("/finwait/python", os.path.realpath(sys.executable))
     for source in (guest_init.__file__, qemu_init.__file__, stream.__file__):
-        archive.put(f"/finwait/harness/kernels/{Path(source or '').name}", Path(source or "").read_bytes())
+        archive.put(f"/finwait/harness/kernels/boot/{Path(source or '').name}", Path(source or "").read_bytes())
     for package in ("harness", "harness/kernels", "harness/kernels/boot"):
         archive.put(f"/finwait/{package}/__init__.py", b"")
     archive.put(_INIT, _START)
