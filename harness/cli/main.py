@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from harness import __version__
 from harness.cli import run_help
+from harness.cli.parser import command_line
 from harness.errors import FinwaitError
 
 if TYPE_CHECKING:
@@ -25,14 +25,14 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status: 0 as the verb says, 2 for what the user or the machine got wrong."""
-    parser = _parser()
+    parser = command_line()
     options, rest = parser.parse_known_args(arguments)
     if rest and not options.passes_on:
         parser.error(f"unknown argument {rest[0]!r}; finwait {options.verb} --help lists what there is")
     options.rest = rest
     console = Console(highlight=False, markup=False, soft_wrap=True)
     try:
-        status: int = options.call(options, console)
+        status = _VERBS[options.verb](options, console)
     except FinwaitError as error:
         print(f"finwait: {error}", file=sys.stderr)
         return 2
@@ -44,93 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     return status
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="finwait", description="Packet-level TCP conformance of Linux kernels")
-    parser.add_argument("--version", action="version", version=f"finwait {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-
-    run = verbs.add_parser("run", help="pytest with finwait's defaults, on the running kernel", add_help=False)
-    run.set_defaults(call=_run, passes_on=True)
-
-    again = verbs.add_parser("reproduce", help="show how kernels treat a FIN whose acknowledgment overtook it")
-    again.add_argument("--run-dir", type=Path, metavar="DIR", help="where to put the run folders [reports/runs]")
-    again.add_argument(
-        "--kernel",
-        action="append",
-        metavar="NAME",
-        help="a kernel to show instead of host and uml:5.10; may be repeated",
-    )
-    _add_source(again)
-    again.set_defaults(call=_reproduce, passes_on=False)
-
-    doctor = verbs.add_parser("doctor", help="list what this machine offers and how to get what is missing")
-    doctor.set_defaults(call=_doctor, passes_on=False)
-
-    matrix = verbs.add_parser(
-        "matrix", help="run the same scenarios on several kernels; further arguments go to pytest"
-    )
-    matrix.add_argument("--kernel", action="append", required=True, metavar="NAME", help="a kernel; may be repeated")
-    matrix.add_argument("--run-dir", type=Path, metavar="DIR", help="where to put the run folders [reports/runs]")
-    matrix.add_argument(
-        "--at-once", type=int, metavar="N", help="how many kernels to run at once [as many as cores and memory allow]"
-    )
-    _add_source(matrix)
-    matrix.set_defaults(call=_matrix, passes_on=True)
-
-    compare = verbs.add_parser("compare", help="show what changed between two runs; status 1 on a regression")
-    compare.add_argument("before", type=Path, metavar="RUN_A")
-    compare.add_argument("after", type=Path, metavar="RUN_B")
-    compare.set_defaults(call=_compare, passes_on=False)
-
-    coverage = verbs.add_parser("coverage", help="show which RFC requirements were tested, and the result of each")
-    coverage.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="a run folder per kernel [the latest]")
-    coverage.add_argument("--write", action="store_true", help="write docs/coverage.md instead of printing")
-    coverage.set_defaults(call=_coverage, passes_on=False)
-
-    mutate = verbs.add_parser(
-        "mutate", help="mutate the kernel's answers to prove that scenarios can fail; further arguments go to pytest"
-    )
-    mutate.add_argument("--kernel", default="host", metavar="NAME", help="the kernel whose answers are mutated [host]")
-    mutate.add_argument("--run-dir", type=Path, metavar="DIR", help="where to put the run folders [reports/runs]")
-    mutate.add_argument("--sample", type=int, metavar="N", help="try only N mutations, chosen at random [all]")
-    mutate.add_argument("--seed", type=int, default=0, metavar="S", help="seed of that random choice [0]")
-    _add_source(mutate)
-    mutate.set_defaults(call=_mutate, passes_on=True)
-
-    baseline = verbs.add_parser("baseline", help="print the deviations of a run as a baseline file for --baseline")
-    baseline.add_argument("run", type=Path, metavar="RUN")
-    baseline.set_defaults(call=_baseline, passes_on=False)
-    _add_kernels(verbs.add_parser("kernels", help="list, fetch, build, remove or verify kernels"))
-    return parser
-
-
-def _add_source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--mirror", default="", metavar="URL", help="a Debian mirror [the one that apt uses here]")
-    parser.add_argument("--security-mirror", default="", metavar="URL", help="a mirror for the -security suites")
-    parser.add_argument("--keyring", type=Path, metavar="FILE", help="the keys that sign the mirror's indexes")
-    parser.add_argument("--insecure", action="store_true", help="accept packages without checking their signature")
-
-
-def _add_kernels(kernels: argparse.ArgumentParser) -> None:
-    kernels.set_defaults(call=_kernels, passes_on=False)
-    actions = kernels.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("list", help="list the kernels that are here and those that can be fetched or built")
-    fetch = actions.add_parser("fetch", help="download a kernel's packages, signatures checked")
-    fetch.add_argument("name", metavar="NAME")
-    fetch.add_argument("--renew", action="store_true", help="look for a newer version")
-    _add_source(fetch)
-    build = actions.add_parser("build", help="build a kernel with virtual time")
-    build.add_argument("name", nargs="?", default="", metavar="NAME", help="such as uml-virtual:7.2")
-    build.add_argument("--tree", type=Path, metavar="DIR", help="a source tree of your own, which is only read")
-    build.add_argument(
-        "-j", "--jobs", type=int, metavar="N", help="number of compilers to run at once [one per processor]"
-    )
-    _add_source(build)
-    remove = actions.add_parser("remove", help="remove a kernel from the cache")
-    remove.add_argument("name", metavar="NAME")
-    actions.add_parser("verify", help="check every file in the cache against its hash")
 
 
 def _run(options: argparse.Namespace, _: Console) -> int:
@@ -223,6 +136,19 @@ def _compare(options: argparse.Namespace, console: Console) -> int:
     return comparison.exit_status
 
 
+def _show(options: argparse.Namespace, console: Console) -> int:
+    from harness.cli import show
+    from harness.trace.runs import load
+
+    run = load(options.run)
+    result = show.chosen(run, options.name)
+    if options.kind:
+        print(show.program_text(run, result, options.kind), end="")
+    else:
+        show.print_result(run, result, console)
+    return 0
+
+
 def _coverage(options: argparse.Namespace, console: Console) -> int:
     from harness.model import requirements
     from harness.trace.folder import write_whole
@@ -286,3 +212,17 @@ def _kernels(options: argparse.Namespace, console: Console) -> int:
         case "verify":
             return verbs.verify(cache, console)
     return 0
+
+
+_VERBS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
+    "run": _run,
+    "reproduce": _reproduce,
+    "doctor": _doctor,
+    "matrix": _matrix,
+    "compare": _compare,
+    "show": _show,
+    "coverage": _coverage,
+    "mutate": _mutate,
+    "baseline": _baseline,
+    "kernels": _kernels,
+}

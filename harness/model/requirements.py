@@ -99,6 +99,14 @@ class Catalogue:
         """All ids that a scenario may cite, besides sections."""
         return (*self.requirements, *self.transitions)
 
+    def text(self, cited: str) -> str:
+        """What a cited requirement or transition says, in a line; empty for a section, which is not in the tables."""
+        if requirement := self.requirements.get(cited):
+            return requirement.summary
+        if transition := self.transitions.get(cited):
+            return f"{transition.from_state}: {transition.event} -> {transition.to_state}"
+        return ""
+
     def objection(self, cited: str) -> str | None:
         """Why a scenario cannot cite this, with the nearest ids; None where it can."""
         if cited in self.requirements or cited in self.transitions or _SECTION.fullmatch(cited):

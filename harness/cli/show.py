@@ -1,0 +1,81 @@
+"""``finwait show``: one result of a run, with its reason, its ladder and its evidence; or the program that it ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+
+from harness.errors import FinwaitError
+from harness.model import requirements
+from harness.program.packetdrill import packetdrill
+from harness.program.python import python
+from harness.trace.records import Result
+from harness.trace.runs import LoadedRun
+from reports.ladder import ladder
+from reports.lines import show, width_of
+
+_LISTED = 10
+PRINTERS = {"python": python, "pkt": packetdrill}
+"""How a program can be printed, by what a user calls it."""
+
+
+def chosen(run: LoadedRun, name: str) -> Result:
+    """The one result whose scenario is called ``name``, or has all of its words in its id.
+
+    Raises:
+        FinwaitError: there is none, or more than one.
+    """
+    if name in run.results:
+        return run.results[name]
+    words = name.lower().split()
+    found = [scenario for scenario in run.results if all(word in scenario.lower() for word in words)]
+    if len(found) == 1:
+        return run.results[found[0]]
+    if not found:
+        raise FinwaitError(
+            f"no result in {run.path} matches {name!r}",
+            why=f"the run has {len(run.results)} results, and none has these words in its id",
+            hint="fewer words",
+        )
+    listed = "".join(f"\n  {scenario}" for scenario in found[:_LISTED])
+    more = f"\n  and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
+    raise FinwaitError(f"{len(found)} results match {name!r}", hint=f"more words, or one of these ids:{listed}{more}")
+
+
+def program_text(run: LoadedRun, result: Result, kind: str) -> str:
+    """The program of a result as text, see ``PRINTERS``.
+
+    Raises:
+        FinwaitError: the run kept none.
+    """
+    return PRINTERS[kind](run.program(result), result.scenario).rstrip() + "\n"
+
+
+def print_result(run: LoadedRun, result: Result, console: Console) -> None:
+    """Print what a result says: its outcome and reason, what happened as a ladder, and where the evidence is."""
+    for line in _head(run, result):
+        console.print(line, soft_wrap=True, markup=False)
+    if result.timeline:
+        console.print()
+        show(console, ladder(run.timeline(result), width=width_of(console), kernel=run.name).lines(width_of(console)))
+    console.print()
+    for what, file in (("timeline", result.timeline), ("capture", result.capture)):
+        if file:
+            console.print(f"{what:<9} {run.path / file}", soft_wrap=True, markup=False)
+    grown = "; ".join(f"{name} +{count}" for name, count in result.counters.items())
+    if grown:
+        console.print(f"counters  {grown}", soft_wrap=True, markup=False)
+
+
+def _head(run: LoadedRun, result: Result) -> Iterator[str]:
+    yield result.scenario
+    yield f"{result.outcome} on {run.name} ({run.release})" + (f": {result.answer}" if result.answer else "")
+    known = requirements.load()
+    for one in result.requirements:
+        yield f"{one}  {known.text(one)}".rstrip()
+    if result.fixed_by:
+        yield f"fixed by  {result.fixed_by}"
+    if result.message:
+        yield ""
+        yield result.message
