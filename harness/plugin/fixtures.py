@@ -147,8 +147,8 @@ def path(path_session: TwoKernelSession) -> Path:
 
 
 @pytest.fixture
-def duo(path_session: TwoKernelSession) -> KernelPair:
-    """The client has opened a connection to the server: ``client, server, path = duo``."""
+def two_kernels(path_session: TwoKernelSession) -> KernelPair:
+    """The client has opened a connection to the server: ``client, server, path = two_kernels``."""
     return path_session.connect(path_session.listen())
 
 

@@ -29,9 +29,9 @@ from harness import (
 @both_families
 @pytest.mark.parametrize("end", ENDINGS)
 def test_closing_at_the_same_moment_takes_no_retransmission(
-    path_session: TwoKernelSession, duo: KernelPair, end: Ending
+    path_session: TwoKernelSession, two_kernels: KernelPair, end: Ending
 ) -> None:
-    client, server, path = duo
+    client, server, path = two_kernels
     path.hold(FIN, from_="client", seq=1, ack=1).until(ACK, seq=2, ack=2)
     crossing = path.hold(FIN, from_="server")
     client.close()

@@ -29,8 +29,10 @@ JUST_BEGUN_MS = TIME_WAIT_MS - 4 * RTO_MIN.ns // 1_000_000
 @requirement("RFC9293-3.6", "FSM-014", "FSM-017")
 @with_and_without_timestamps
 @both_families
-def test_simultaneous_close_goes_through_closing_on_both_sides(path_session: TwoKernelSession, duo: KernelPair) -> None:
-    client, server, path = duo
+def test_simultaneous_close_goes_through_closing_on_both_sides(
+    path_session: TwoKernelSession, two_kernels: KernelPair
+) -> None:
+    client, server, path = two_kernels
     acks = [path.hold(ACK, from_=side, seq=2, ack=2) for side in ("client", "server")]
     fins = [path.hold(FIN, from_=side) for side in ("client", "server")]
     client.close()
@@ -50,8 +52,10 @@ def test_simultaneous_close_goes_through_closing_on_both_sides(path_session: Two
 
 @requirement("RFC9293-3.6", "RFC9293-E-17", "FSM-019", "FSM-167")
 @both_families
-def test_time_wait_answers_a_retransmitted_fin_and_begins_anew(path_session: TwoKernelSession, duo: KernelPair) -> None:
-    client, server, path = duo
+def test_time_wait_answers_a_retransmitted_fin_and_begins_anew(
+    path_session: TwoKernelSession, two_kernels: KernelPair
+) -> None:
+    client, server, path = two_kernels
     path.drop(ACK, from_="client", seq=2, ack=2, times=3)
     client.close()
     path.expect(FIN, from_="client", seq=1, ack=1)
@@ -75,8 +79,8 @@ def test_time_wait_answers_a_retransmitted_fin_and_begins_anew(path_session: Two
 
 @requirement("RFC9293-3.6", "RFC9293-MUST-59")
 @both_families
-def test_half_closed_connection_still_delivers_data(path_session: TwoKernelSession, duo: KernelPair) -> None:
-    client, server, path = duo
+def test_half_closed_connection_still_delivers_data(path_session: TwoKernelSession, two_kernels: KernelPair) -> None:
+    client, server, path = two_kernels
     client.shutdown(socket.SHUT_WR)
     path.expect(FIN, from_="client", seq=1, ack=1)
     path.expect(ACK, from_="server", seq=1, ack=2)
@@ -94,8 +98,8 @@ def test_half_closed_connection_still_delivers_data(path_session: TwoKernelSessi
 
 @requirement("RFC9293-3.10.5", "RFC9293-U-4")
 @both_families
-def test_close_with_zero_linger_resets_the_other_side(path_session: TwoKernelSession, duo: KernelPair) -> None:
-    client, server, path = duo
+def test_close_with_zero_linger_resets_the_other_side(path_session: TwoKernelSession, two_kernels: KernelPair) -> None:
+    client, server, path = two_kernels
     client.linger(0)
     client.close()
     path.expect_one_of(from_="client", plain=Pattern(RST, seq=1), acknowledging=Pattern(RST, seq=1, ack=1))
@@ -107,8 +111,8 @@ def test_close_with_zero_linger_resets_the_other_side(path_session: TwoKernelSes
 @requirement("RFC9293-3.10.7.4", "FSM-113", "RFC1337-2.1-1")
 @with_and_without_timestamps
 @both_families
-def test_reset_deletes_a_time_wait_socket(path_session: TwoKernelSession, duo: KernelPair) -> None:
-    client, server, path = duo
+def test_reset_deletes_a_time_wait_socket(path_session: TwoKernelSession, two_kernels: KernelPair) -> None:
+    client, server, path = two_kernels
     server.close()
     path.expect(FIN, from_="server", seq=1, ack=1)
     path.expect(ACK, from_="client", seq=1, ack=2)

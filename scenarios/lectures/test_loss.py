@@ -9,8 +9,8 @@ DATA = bytes(100)
 
 @requirement("RFC6298-5-1", "RFC6298-5-4", "RFC9293-MUST-19")
 @both_families
-def test_lost_data_is_sent_again_with_a_doubled_timer(duo: KernelPair) -> None:
-    client, server, path = duo
+def test_lost_data_is_sent_again_with_a_doubled_timer(two_kernels: KernelPair) -> None:
+    client, server, path = two_kernels
     server.set_option("TCP_QUICKACK", 0)  # the receiver delays its ACKs (RFC 9293 3.8.6.3)
     path.drop(ACK, from_="client", seq=1, length=100, times=2)
     client.send(DATA)

@@ -61,8 +61,8 @@ def test_new_connection_over_the_ports_of_one_in_time_wait(path_session: TwoKern
 @requirement("RFC9293-3.4", "RFC9293-3.8")
 @with_and_without_timestamps
 @both_families
-def test_http_exchange_walks_forward_by_the_bytes_sent(duo: KernelPair) -> None:
-    client, server, path = duo
+def test_http_exchange_walks_forward_by_the_bytes_sent(two_kernels: KernelPair) -> None:
+    client, server, path = two_kernels
     request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".ljust(40)
     response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".ljust(100)
 

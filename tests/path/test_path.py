@@ -246,8 +246,8 @@ COMMAND = (
 BAD_SCENARIO = """
 from harness import ACK, FIN
 
-def test_hold_for_ever(duo):
-    client, server, path = duo
+def test_hold_for_ever(two_kernels):
+    client, server, path = two_kernels
     path.hold(FIN, from_="client").until(ACK, seq=99)
     client.close()
     path.expect(FIN, from_="client", seq=1)
