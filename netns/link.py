@@ -33,6 +33,7 @@ PATH_ENDS = ("path0", "path1")
 # Both ends must not have the same index: linkwatch takes a device whose peer has its own index for a physical one
 # and announces its carrier a second late (linkwatch_urgent_event, net/core/link_watch.c).
 _FIRST_INDEX = 1000
+_LOOPBACK = 1  # LOOPBACK_IFINDEX, include/net/flow.h
 
 # What turns segments into other segments, or leaves the checksum for a device to fill in that does not exist.
 _OFFLOADS = ("tx-checksum-", "tx-scatter-gather", "tx-tcp", "tx-generic-segmentation", "rx-gro")
@@ -211,6 +212,7 @@ def _addresses(ipv6: bool, hold_timers: bool) -> Requests:
     index = int.from_bytes(_INDEX, sys.byteorder)
 
     def encode(batch: IPBatch) -> None:
+        batch.link("set", index=_LOOPBACK, state="up")
         batch.link("set", index=index, state="up")
         for version, family in _FAMILIES.items() if ipv6 else [(4, socket.AF_INET)]:
             own, other = (socket.inet_ntop(family, place) for place in _HOSTS[version])

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from typing import NamedTuple, TypeVar
 
+from harness.errors import FinwaitError
+from harness.live.command import Ran, run_to_end
 from harness.live.endpoint import Endpoint
 from harness.probes.observer import Observer
 from harness.probes.sockets import SocketState
 from harness.probes.tracepoints import Tracer
-from harness.program.steps import Program
-from harness.tcp.timing import TimingProfile
+from harness.program.recording import step
+from harness.program.steps import Call, Program
+from harness.tcp.timing import PROGRAM_LIMIT, TimingProfile
 from harness.tcp.verdict import Mismatch, Reply
-from harness.trace.events import Frame, Probed, Timeline, so_far
+from harness.trace.events import Called, Frame, Probed, Timeline, so_far
 from harness.trace.stopwatch import Stopwatch
+from netns.enter import Namespace
 from netns.lab import Lab, PathLab
 
 E = TypeVar("E")
@@ -72,6 +77,7 @@ class BaseSession:
         self.stopwatch = Stopwatch()
         self.endpoints: list[Endpoint] = []
         self.observers: tuple[Observer, ...] = ()
+        self.namespaces: dict[str, Namespace] = {}  # by what is in them, the one under test first
         self._tracer = tracer
         self._stack = ExitStack()
 
@@ -99,6 +105,29 @@ class BaseSession:
     def peer_address(self) -> str:
         """The address of its peers; of two kernels, the client's."""
         return self.lab.plan.peer.address(self.version)
+
+    @step(Call, "ran")
+    def run(self, command: str | Sequence[str], *, input: str = "", where: str = "") -> Ran:
+        """Run a program in a namespace of the lab to its end, such as ``ss`` or ``nft``; it is on the timeline.
+
+        Args:
+            command: the program and its arguments; a text is split as a shell splits words, and no shell runs it.
+            input: its standard input.
+            where: ``kernel`` by default, or ``peer``; of two kernels ``server`` by default, ``client`` or ``path``.
+
+        Raises:
+            Unsupported: the program is not installed.
+            FinwaitError: there is no such namespace, or the program did not end in time.
+        """
+        argv = tuple(shlex.split(command) if isinstance(command, str) else command)
+        chosen = where or next(iter(self.namespaces))
+        if not argv or chosen not in self.namespaces:
+            raise FinwaitError(f"{shlex.join(argv)!r} cannot run in {chosen!r}", hint=" or ".join(self.namespaces))
+        name, at = f"{chosen}$ {shlex.join(argv)}", time.time_ns()
+        ran = run_to_end(argv, self.namespaces[chosen], input, PROGRAM_LIMIT)
+        self.timeline.add(Called(at, time.time_ns(), name, str(ran.status), self.timeline.step(name), 0))
+        self._after_step()
+        return ran
 
     def sockets(self) -> list[SocketState]:
         """The sockets of the kernel under test in this lab, half-open ones too; of two kernels, the server's.

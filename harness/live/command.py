@@ -7,10 +7,12 @@ import select
 import shutil
 import subprocess
 import time
+from dataclasses import dataclass
 from typing import Self
 
 from harness import leash
 from harness.errors import FinwaitError, Unsupported
+from harness.tcp.timing import Span
 from netns.enter import Namespace
 
 _SBIN = "/usr/sbin:/sbin"  # not on an ordinary user's PATH
@@ -35,6 +37,53 @@ def find(command: str) -> str:
     if found is None:
         raise Unsupported(f"{command} is not installed", hint=f"apt-get install {command}")
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What became of a program: its exit status, negative for a signal, and what it said."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+def run_to_end(argv: tuple[str, ...], namespace: Namespace, given: str, limit: Span) -> Ran:
+    """Run a program in a namespace to its end; it ends with this process too.
+
+    Args:
+        argv: the command, by its name or path.
+        namespace: where its sockets are.
+        given: its standard input.
+        limit: how long it may take.
+
+    Raises:
+        Unsupported: it is not installed.
+        FinwaitError: it did not end in time.
+    """
+    whole = (find(argv[0]), *argv[1:])
+    reading, lifeline = os.pipe()
+    try:
+        with namespace.entered():  # inherited by the child, as this thread has it
+            process = subprocess.Popen(
+                leash.command(whole, reading),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=(reading,),
+                start_new_session=True,
+            )
+        with process:
+            try:
+                said = process.communicate(given.encode(), limit.ns / 1e9)
+            except subprocess.TimeoutExpired as error:
+                process.kill()
+                raise FinwaitError(f"{argv[0]} did not end within {limit}") from error
+    finally:
+        os.close(reading)
+        os.close(lifeline)
+    stdout, stderr = (text.decode(errors="replace") for text in said)
+    return Ran(process.returncode, stdout, stderr)
 
 
 class Command:

@@ -81,6 +81,7 @@ class Session(BaseSession):
                 opening.enter_context(self._equipped)
             self._sysctls = SysctlChanges(self.lab.kernel, self.timeline, self._after_step)
             self.wire = self._equipped.wire
+            self.namespaces = {"kernel": self.lab.kernel, "peer": self.lab.peer}
             self.wire.begin()
             self.dispatcher = Dispatcher(self.lab.plan, self.wire, self.timeline, self.profile, self._mutation)
             self.dispatcher.stopwatch = self.stopwatch

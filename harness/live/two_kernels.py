@@ -89,6 +89,7 @@ class TwoKernelSession(BaseSession):
         with ExitStack() as opening, self.stopwatch.part("lab"):
             opening.enter_context(processor.kept())
             opening.enter_context(self.lab)
+            self.namespaces = {"server": self.lab.server, "client": self.lab.client, "path": self.lab.path}
             know_addresses(self)
             if not self._timestamps:
                 with self.lab.client.entered():
