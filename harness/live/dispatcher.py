@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -13,13 +14,45 @@ from harness.program.steps import Wait
 from harness.tcp.mutation import Mutation, Seen
 from harness.tcp.segment import Segment
 from harness.tcp.timing import MARKER_LIMIT, TimingProfile
-from harness.trace.events import Received, Timeline
+from harness.trace.events import Frame, Received, Timeline
 from harness.trace.stopwatch import Stopwatch
-from harness.wire.capture import Wire
 from harness.wire.decode import decode
 from harness.wire.frames import Flow
 from harness.wire.marker import Marker
 from netns.plan import Plan
+
+
+class AnyWire(Protocol):
+    """What a peer needs of a wire; ``harness.wire.capture.Wire`` is the one to a kernel, and says what each does."""
+
+    @property
+    def frames(self) -> Sequence[Frame]:
+        """What was captured, in order."""
+
+    def send(self, frames: Sequence[bytes]) -> None:
+        """Put frames on the wire."""
+
+    def receive(self, wait_ns: int) -> Frame | None:
+        """The next captured frame; None when none came in time."""
+
+    def explain(self, number: int, step: str) -> None:
+        """Say which step of the scenario a frame belongs to."""
+
+    def check(self) -> None:
+        """Make sure that the capture is whole."""
+
+
+class Clock(Protocol):
+    """What a peer waits by: the module ``time``, or one that stands still."""
+
+    def monotonic_ns(self) -> int:
+        """For waits."""
+
+    def time_ns(self) -> int:
+        """That of the stamps."""
+
+    def sleep(self, seconds: float, /) -> None:
+        """Let a time pass."""
 
 
 class FrameReceiver(Protocol):
@@ -41,15 +74,17 @@ class Dispatcher:
         timeline: where events are recorded.
         profile: the tolerances.
         mutation: how answers are mutated before they are judged, or None.
+        clock: what is waited by.
     """
 
     def __init__(
         self,
         plan: Plan,
-        wire: Wire,
+        wire: AnyWire,
         timeline: Timeline,
         profile: TimingProfile,
         mutation: Mutation | None = None,
+        clock: Clock = time,
     ) -> None:
         self.plan = plan
         self.wire = wire
@@ -57,6 +92,7 @@ class Dispatcher:
         self.recording = timeline.recording
         self.profile = profile
         self.mutation = mutation
+        self.clock = clock
         self.stopwatch = Stopwatch()
         self.after_step: Callable[[], None] = lambda: None
         self.looked_at = 0  # ns since the epoch: the probes have seen what happened before

@@ -66,9 +66,10 @@ class Endpoint:
         try:
             result = function()
         except OSError as error:
-            self._record(at, name, errno_name(error), ports)
+            self._record(at, name, errno_name(error), ports if ports[0] else ports_of(self.socket))
             raise CallFailed.of(name, error) from error
-        self._record(at, name, show(result), ports)
+        # connect(2) of a socket that had no port gives it one
+        self._record(at, name, show(result), ports if ports[0] else ports_of(self.socket))
         return result
 
     def _record(self, at: int, name: str, result: str, ports: tuple[int, int]) -> None:

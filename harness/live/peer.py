@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections import deque
+from functools import partial
 from typing import Unpack
 
 import msgspec
@@ -20,8 +19,8 @@ from harness.tcp.segment import ACK, NONE, RST, SYN, Flags, Segment
 from harness.tcp.timing import PROMPT, QUIET, UNSAID, Span, Time, bounds, span_of
 from harness.tcp.verdict import Due, Evidence, Expectation, Mismatch, Reply
 from harness.tcp.window import OfferedWindow
-from harness.trace.arrival import Arrival, Cause
-from harness.trace.events import Called, Received
+from harness.trace.events import Received
+from harness.trace.inbox import Arrival
 from harness.wire.frames import Flow
 
 
@@ -40,13 +39,9 @@ class Peer(Sender):
     ) -> None:
         super().__init__(dispatcher, flow, connection, isn)
         self.offer = OfferedWindow()
-        self.judged = 0  # the number of the last arrival that an expectation took
         self.last_elapsed = 0  # ns, of the last answer
         self.choices: list[str] = []  # what the kernel chose between alternatives, in order
         self.last_reply: Reply | None = None  # the last choice between alternatives, else the last answer
-        self._inbox: deque[Arrival] = deque()
-        self._allowed: list[Pattern] = []
-        self._last_judged = 0
         self._judged_frame: int | None = None
         self._last_ack: int | None = None
         dispatcher.register(flow, self)
@@ -69,7 +64,13 @@ class Peer(Sender):
         for seen_at, seen in self._dispatcher.mutate(at, relative):
             event = Received(seen_at, seen, "", self.connection)
             self._dispatcher.timeline.add(event)
-            self._inbox.append(Arrival(event, frame, seen_at, self._dispatcher.answers))
+            explain = partial(self._explain, event, frame)
+            self.inbox.add(Arrival(seen_at, seen, self._ports, self.connection, self._dispatcher.answers, explain))
+
+    def _explain(self, event: Received, frame: int, step: str) -> None:
+        self._judged_frame = frame
+        self._dispatcher.timeline.replace(event, msgspec.structs.replace(event, step=step))
+        self._dispatcher.wire.explain(frame, step)
 
     # -- expecting
 
@@ -146,16 +147,16 @@ class Peer(Sender):
         step = self._dispatcher.timeline.step("expect at once " + " or ".join(offered))
         with self._dispatcher.stopwatch.part("kernel"):
             self._dispatcher.flush()
-        if (arrival := self._next(expectation)) is None and not silence:
+        if (arrival := self.inbox.next(expectation)) is None and not silence:
             raise expectation.mismatch("nothing, and the kernel has taken in all it was sent")
         if arrival is None:
             self._dispatcher.after_step()
             self.last_reply = Reply(silence, Segment(flags=NONE), 0, expectation, self.recording.judged)
             self.choices.append(silence)
         elif not alternatives:
-            self._settle(arrival, f"{step}: broken")
-            seen = f"> {arrival.event.segment}"
-            raise Mismatch(Evidence(expected=(Due("> nothing", silence),), observed=seen, step=step))
+            self.inbox.take(arrival, f"{step}: broken")
+            expected = (Due("> nothing", silence),)
+            raise Mismatch(Evidence(expected=expected, observed=f"> {arrival.segment}", step=step))
         else:
             self._judge(expectation, arrival, step)
         return self.last_reply.name if self.last_reply else ""
@@ -163,71 +164,31 @@ class Peer(Sender):
     def _await(self, expectation: Expectation) -> Reply:
         step = self._dispatcher.timeline.step("expect " + " or ".join(map(str, expectation.alternatives.values())))
         due = expectation.within or expectation.at_least or PROMPT
-        began = time.monotonic_ns()
-        while (arrival := self._next(expectation)) is None:
+        began = self._dispatcher.clock.monotonic_ns()
+        while (arrival := self.inbox.next(expectation)) is None:
             wait = self._dispatcher.profile.deadline(due)
             with self._dispatcher.stopwatch.part("kernel"):
-                arrived = self._dispatcher.pump(began + wait - time.monotonic_ns())
-            if not arrived and not self._inbox:
+                arrived = self._dispatcher.pump(began + wait - self._dispatcher.clock.monotonic_ns())
+            if not arrived and not self.inbox:
                 self._dispatcher.wire.check()
                 raise expectation.missing(wait)
         return self._judge(expectation, arrival, step)
 
-    def _next(self, expectation: Expectation) -> Arrival | None:
-        """The oldest arrival that counts: what the scenario allowed is passed over unless it is what is expected."""
-        while self._inbox:
-            arrival = self._inbox.popleft()
-            expected = any(pattern.matches(arrival.event.segment) for pattern in expectation.alternatives.values())
-            if expected or not self._is_allowed(arrival.event.segment):
-                return arrival
-        return None
-
     def _judge(self, expectation: Expectation, arrival: Arrival, step: str) -> Reply:
         with self._dispatcher.stopwatch.part("match"):
-            cause = self._cause(arrival.at)
             try:
-                since = arrival.at - cause.start, arrival.at - cause.end
-                name = expectation.judge(arrival.event.segment, *since, self._dispatcher.profile)
-            except Mismatch as mismatch:
-                mismatch.add(step=step, cause_ns=cause.end)
+                reply = self.inbox.judge(expectation, arrival, self._dispatcher.profile, step)
+            except Mismatch:
                 self._dispatcher.wire.check()
-                self._settle(arrival, f"{step}: not as expected")
                 raise
-            self._settle(arrival, f"{step}: {name}" if name else step)
         if arrival.at >= self._dispatcher.looked_at:  # else the look after the send or the call has shown all there is
             self._dispatcher.after_step()
-        reply = Reply(name, arrival.event.segment, max(0, arrival.at - cause.end), expectation, self.recording.judged)
         self.last_elapsed = reply.elapsed_ns
-        if name:
-            self.choices.append(name)
-        if name or self.last_reply is None or not self.last_reply.name:
+        if reply.name:
+            self.choices.append(reply.name)
+        if reply.name or self.last_reply is None or not self.last_reply.name:
             self.last_reply = reply
         return reply
-
-    def _settle(self, arrival: Arrival, step: str) -> None:
-        self._last_judged = max(self._last_judged, arrival.at)
-        self._judged_frame = arrival.frame
-        self.judged = max(self.judged, arrival.number)
-        self._dispatcher.timeline.replace(arrival.event, msgspec.structs.replace(arrival.event, step=step))
-        self._dispatcher.wire.explain(arrival.frame, step)
-
-    def _cause(self, at: int) -> Cause:
-        """The last thing before ``at`` that an answer could be to: a segment sent, a call, or the answer before.
-
-        A call's answer may come while the call still runs, so it has a start and an end. It is made on the connection's
-        own socket, or on the listener that it came from.
-        """
-        causes = [Cause(moment, moment) for moment in (self._last_sent, self._last_judged) if moment <= at]
-        causes += [
-            Cause(call.at, call.end)
-            for call in self._dispatcher.timeline
-            if isinstance(call, Called) and call.at <= at and self._is_about(call)
-        ]
-        return max(causes, default=Cause(at, at))
-
-    def _is_about(self, call: Called) -> bool:
-        own, other = call.ports
-        return own in (0, self.flow.kernel_port) and other in (0, self.flow.peer_port)
 
     @property
     def judged_header(self) -> IpHeader:
@@ -252,24 +213,23 @@ class Peer(Sender):
         """
         for_ = span_of(for_, "for_")
         step = self._dispatcher.timeline.step(f"expect silence for {for_}")
-        end, stamped_end = time.monotonic_ns() + for_.ns, time.time_ns() + for_.ns
+        end, stamped_end = self._dispatcher.clock.monotonic_ns() + for_.ns, self._dispatcher.clock.time_ns() + for_.ns
         if (
             self._dispatcher.profile.virtual
         ):  # free, and select(2) oversleeps by 1/1000 (select_estimate_accuracy, fs/select.c)
-            time.sleep(for_.ns / 1e9)
+            self._dispatcher.clock.sleep(for_.ns / 1e9)
         # what is allowed neither breaks the silence nor ends it
-        while (arrival := self._next(Expectation({}, None))) is None and self._dispatcher.pump(
-            end - time.monotonic_ns()
+        while (arrival := self.inbox.next(Expectation({}, None))) is None and self._dispatcher.pump(
+            end - self._dispatcher.clock.monotonic_ns()
         ):
             pass
         if arrival is not None and arrival.at > stamped_end:
-            self._inbox.appendleft(arrival)
+            self.inbox.put_back(arrival)
         elif arrival is not None:
-            cause = self._cause(arrival.at).end
-            self._settle(arrival, f"{step}: broken")
-            seen = f"> {arrival.event.segment}"
+            cause = self.inbox.cause(arrival).end
+            self.inbox.take(arrival, f"{step}: broken")
             due = (Due(f"> silence for {for_}"),)
-            elapsed = max(0, arrival.at - cause)
+            seen, elapsed = f"> {arrival.segment}", max(0, arrival.at - cause)
             raise Mismatch(Evidence(expected=due, observed=seen, elapsed_ns=elapsed, step=step, cause_ns=cause))
         self._dispatcher.after_step()
 
@@ -278,16 +238,9 @@ class Peer(Sender):
         self, flags: Flags, *, seq: Number | None = None, ack: Number | None = None, **fields: Unpack[PatternFields]
     ) -> None:
         """From now on segments like this one may come and need not be expected; see ``Pattern``."""
-        self._allowed.append(Pattern(flags, seq=seq, ack=ack, **fields))
-
-    def _is_allowed(self, segment: Segment) -> bool:
-        return any(pattern.matches(segment) for pattern in self._allowed)
+        self.inbox.allow(Pattern(flags, seq=seq, ack=ack, **fields))
 
     # -- the end
-
-    def leftover(self) -> list[Arrival]:
-        """What arrived and no expectation mentioned."""
-        return [arrival for arrival in self._inbox if not self._is_allowed(arrival.event.segment)]
 
     def abandon(self) -> None:
         """Make the kernel forget the connection, so that no orphan outlives the lab: a RST where it waits for one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from typing import TypedDict, Unpack
 
@@ -15,6 +14,7 @@ from harness.tcp.relative import FirstNumbers, to_relative, to_wire
 from harness.tcp.segment import ACK, SPACE, SYN, Flags, Segment, before, check_range
 from harness.tcp.timing import MS
 from harness.trace.events import Probed, Sent
+from harness.trace.inbox import Inbox
 from harness.wire import icmp
 from harness.wire.frames import Encoder, Flow
 
@@ -58,14 +58,15 @@ class Sender:
         self._timestamps = False
         self._window = 65535
         self.echo = 0
-        self._clock_began = time.monotonic_ns()  # when the timestamp clock stood at 0
-        self._clock_runs = False
         self._dispatcher = dispatcher
+        self._clock_began = dispatcher.clock.monotonic_ns()  # when the timestamp clock stood at 0
+        self._clock_runs = False
         self.recording = dispatcher.timeline.recording
         self.recording.knows(flow.peer_port, self, "flow.peer_port")
         self._encoder = Encoder(dispatcher.plan, flow)
         self._waiting: deque[str] = deque()
-        self._last_sent = 0
+        self.inbox = Inbox(dispatcher.timeline)  # what is sent is what the answers are counted from
+        self._ports = flow.kernel_port, flow.peer_port
 
     @property
     def port(self) -> int:
@@ -131,7 +132,7 @@ class Sender:
 
     def timestamp(self) -> int:
         """The peer's timestamp clock: milliseconds, on from what its SYN carried (RFC 7323 5.4: 1 ms to 1 s a tick)."""
-        return (time.monotonic_ns() - self._clock_began) // MS % SPACE
+        return (self._dispatcher.clock.monotonic_ns() - self._clock_began) // MS % SPACE
 
     def _usual_options(self) -> tuple[Option, ...]:
         """What a segment carries unless told otherwise: timestamps, once they were negotiated (RFC 7323 3.2)."""
@@ -146,7 +147,7 @@ class Sender:
             if segment.flags & SYN and stamp is not None and stamp.values:
                 value = stamp.values[0]
                 if not self._clock_runs or before(self.timestamp(), value):
-                    self._clock_began, self._clock_runs = time.monotonic_ns() - value * MS, True
+                    self._clock_began, self._clock_runs = self._dispatcher.clock.monotonic_ns() - value * MS, True
 
     @step(Send, "sent")
     def send(self, flags: Flags, *, seq: int = 0, ack: int | None = None, **fields: Unpack[HeaderFields]) -> Segment:
@@ -189,9 +190,10 @@ class Sender:
         about = to_wire(quoting, self.kernel, self.own)
         frame = icmp.error(self._dispatcher.plan, self.flow, kind, about, mtu=mtu, quoted=quoted)
         text = f"{kind}{f' {mtu}' if mtu else ''} about {quoting}"
-        self._last_sent = time.time_ns()
+        at = self._dispatcher.clock.time_ns()
+        self.inbox.reached(self._ports, at)
         self._dispatcher.timeline.step(f"send ICMP {text}")
-        self._dispatcher.timeline.add(Probed(self._last_sent, "sent ICMP", text, connection=self.connection))
+        self._dispatcher.timeline.add(Probed(at, "sent ICMP", text, connection=self.connection))
         self._dispatcher.wire.send([frame])
         self._dispatcher.after_step()
 
@@ -200,4 +202,4 @@ class Sender:
         step = self._waiting.popleft() if self._waiting else ""
         self._dispatcher.wire.explain(frame, step)
         self._dispatcher.timeline.add(Sent(at, to_relative(segment, self.own, self.kernel), step, self.connection))
-        self._last_sent = at
+        self.inbox.reached(self._ports, at)

@@ -276,8 +276,8 @@ class Session(BaseSession):
         step = self.timeline.step("nothing more")
         with self.stopwatch.part("kernel"):
             self.dispatcher.flush()
-        left = [(arrival.event, peer) for peer in self.peers for arrival in peer.leftover()]
-        segments = [event.segment for event, _ in left] + [stray.segment for stray in self.dispatcher.strays]
+        left = [arrival.segment for peer in self.peers for arrival in peer.inbox.leftover()]
+        segments = left + [stray.segment for stray in self.dispatcher.strays]
         if segments:
             seen = "; ".join(f"> {segment}" for segment in segments)
             raise Mismatch(Evidence(expected=(Due("> nothing more", step),), observed=seen, step=step))
@@ -295,7 +295,7 @@ class Session(BaseSession):
             frames=self.wire.frames,
             replies=[peer.last_reply for peer in self.peers if peer.last_reply],
             choices=[name for peer in self.peers for name in peer.choices],
-            judged=max((peer.judged for peer in self.peers), default=0),
+            judged=max((peer.inbox.judged for peer in self.peers), default=0),
             mutated=self.dispatcher.mutated,
             counters=grown,
         )

@@ -274,8 +274,8 @@ class TwoKernelSession(BaseSession):
             frames=self.path.passages.frames,
             replies=[reply] if reply else [],
             choices=[reply.name] if reply and reply.name else [],
-            judged=self.path.inbox.judged,
-            mutated=self.path.inbox.mutated,
+            judged=self.path.judged,
+            mutated=self.path.mutated,
             counters=grown,
         )
 

@@ -29,6 +29,10 @@ class Passage:
     rule: int = 0
     step: str = ""
 
+    def explain(self, step: str) -> None:
+        """Say which step of the scenario it belongs to."""
+        self.step = step
+
 
 class Passages:
     """All of them, in the order of their arrival."""
@@ -61,7 +65,7 @@ class Passages:
                 return
             self._placed += 1
             if passage.tracked is not None:
-                connection, segment = passage.tracked
+                connection, segment, _ = passage.tracked
                 rule = str(rules[passage.rule]) if passage.rule else ""
                 left, step = tuple(passage.left), passage.step
                 event = Forwarded(passage.at, segment, passage.side, left, passage.fate, rule, step, connection)

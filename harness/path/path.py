@@ -8,13 +8,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Self, Unpack
 
-import msgspec
-
 from harness.errors import FinwaitError, Unsupported
 from harness.path import process
-from harness.path.inbox import Inbox, PathArrival
 from harness.path.messages import Came, Left, Told
-from harness.path.passages import Passages
+from harness.path.passages import Passage, Passages
 from harness.path.rules import AnyRule, Side, side_of
 from harness.path.ruling import MatchFields, Ruling, pattern_of, plain_rules
 from harness.program.recording import step
@@ -25,6 +22,7 @@ from harness.tcp.segment import SYN, Flags, Segment
 from harness.tcp.timing import PROMPT, UNSAID, Time, TimingProfile, bounds, span_of
 from harness.tcp.verdict import Due, Evidence, Expectation, Mismatch, Reply
 from harness.trace.events import Timeline
+from harness.trace.inbox import Arrival, Inbox
 from harness.wire.capture import ETH_P_ALL, packet_socket
 from harness.wire.marker import neighbour_request
 from harness.wire.overflow import lost
@@ -62,7 +60,11 @@ class Path(Ruling):
     ) -> None:
         super().__init__(self._state, self._let_go, timeline.recording)
         self.passages = Passages()
-        self.inbox = Inbox(timeline, mutation)
+        self.mutated = False
+        self._received = 0
+        self._mutation = mutation
+        self._inboxes = {side: Inbox(timeline, str(side)) for side in Side}
+        self._rest_allowed = False
         self.after_step: Callable[[], None] = lambda: None
         self.last_reply: Reply | None = None
         self.complaints: list[str] | None = None
@@ -142,20 +144,39 @@ class Path(Ruling):
 
     def _absorb(self, told: Told) -> bool:
         """Take over what the forwarder tells; whether a segment came. A capture that overflowed raises FinwaitError."""
-        before = self.inbox.received
+        before = self._received
         for entry in told.entries:
             if isinstance(entry, Came):
-                self.inbox.came(self.passages.came(entry))
+                self._came(self.passages.came(entry))
                 continue
             passage = self.passages.more(entry)
-            if isinstance(entry, Left):
-                self.inbox.reached(passage, entry.at)
-        if self.inbox.mutated:
-            # patience only tells a late segment from a missing one, and which of the two a mutation makes is known
-            self._profile = msgspec.structs.replace(self._profile, patience_ns=0)
+            if isinstance(entry, Left) and passage.tracked is not None:
+                own, other = passage.tracked.ports
+                self._inboxes[passage.side.other].reached((other, own), entry.at)
         if told.lost:  # only now: what is told later refers to what came
             raise lost(told.lost)
-        return self.inbox.received > before
+        return self._received > before
+
+    def _came(self, passage: Passage) -> None:
+        """A frame came; what holds no segment is passed over."""
+        if passage.tracked is None:
+            return
+        self._received += 1
+        connection, segment, ports = passage.tracked
+        seen = [(passage.at, segment)]
+        if self._mutation and self._mutation.number == self._received:
+            self.mutated = True
+            # patience only tells a late segment from a missing one, and which of the two a mutation makes is known
+            self._profile = self._profile.impatient()
+            seen = self._mutation.apply(self._received, *seen[0])
+        for at, one in seen:
+            arrival = Arrival(at, one, ports, connection, self._received, passage.explain)
+            self._inboxes[passage.side].add(arrival)
+
+    @property
+    def judged(self) -> int:
+        """The number of the last segment that an expectation took, counted over both sides from 1."""
+        return max(inbox.judged for inbox in self._inboxes.values())
 
     def watch(self, wait_ns: int) -> bool:
         """Take what happened, waiting up to ``wait_ns`` for something to; whether anything did."""
@@ -186,7 +207,7 @@ class Path(Ruling):
         """Wait for the next segment from a side, as it comes to the path, and judge it; see ``Peer.expect``.
 
         Whether the path then holds or drops it is another matter. Its time counts from the last thing that could have
-        brought it about: what reached that side, a call there, or the segment before.
+        brought it about, on its own connection: what reached that side, a call there, or the segment before.
 
         Raises:
             Mismatch: another segment, none, or one at the wrong time.
@@ -215,41 +236,30 @@ class Path(Ruling):
     @step(Allow)
     def allow(self, flags: Flags, *, from_: str, **fields: Unpack[MatchFields]) -> None:
         """From now on segments like this one may come from a side and need not be expected; see ``Pattern``."""
-        self.inbox.allow(side_of(from_), pattern_of(flags, fields))
+        self._inboxes[side_of(from_)].allow(pattern_of(flags, fields))
 
     @step(Allow)
     def allow_nothing(self) -> None:
         """From now on every segment has to be expected again."""
-        self.inbox.allow_nothing()
+        self._rest_allowed = False
+        for inbox in self._inboxes.values():
+            inbox.allow_nothing()
 
     @step(Allow)
     def allow_rest(self) -> None:
         """What no expectation mentions may come: the applications decide in how many segments their bytes travel."""
-        self.inbox.rest_allowed = True
+        self._rest_allowed = True
 
     def _await(self, expectation: Expectation, side: Side, connection: int) -> Reply:
         texts = " or ".join(map(str, expectation.alternatives.values()))
         step = self._timeline.step(f"expect {texts} from the {side}")
         wait = self._profile.deadline(expectation.within or expectation.at_least or PROMPT)
         end = time.monotonic_ns() + wait
-        while (arrival := self.inbox.next(expectation, side, connection)) is None:
+        while (arrival := self._inboxes[side].next(expectation, connection)) is None:
             if not self.watch(end - time.monotonic_ns()) and time.monotonic_ns() >= end:
                 raise expectation.missing(wait)
-        return self._judge(expectation, arrival, step)
-
-    def _judge(self, expectation: Expectation, arrival: PathArrival, step: str) -> Reply:
-        cause = self.inbox.cause(arrival)
-        passage = arrival.passage
-        self.inbox.judge(arrival)
-        try:
-            name = expectation.judge(arrival.segment, arrival.at - cause.start, arrival.at - cause.end, self._profile)
-        except Mismatch as mismatch:
-            mismatch.add(step=step, cause_ns=cause.end)
-            passage.step = f"{step}: not as expected"
-            raise
-        passage.step = f"{step}: {name}" if name else step
-        reply = Reply(name, arrival.segment, max(0, arrival.at - cause.end), expectation, self.recording.judged)
-        if name or self.last_reply is None or not self.last_reply.name:
+        reply = self._inboxes[side].judge(expectation, arrival, self._profile, step)
+        if reply.name or self.last_reply is None or not self.last_reply.name:
             self.last_reply = reply
         self.after_step()
         return reply
@@ -268,8 +278,10 @@ class Path(Ruling):
         self.conclude()
         if self.complaints:
             raise BadRules("; ".join(self.complaints))
-        if left := self.inbox.leftover():
-            seen = "; ".join(f"{'<' if one.passage.side is Side.CLIENT else '>'} {one.segment}" for one in left)
+        left = [(one, side) for side, inbox in self._inboxes.items() for one in inbox.leftover()]
+        if left and not self._rest_allowed:
+            in_order = sorted(left, key=lambda pair: pair[0].at)
+            seen = "; ".join(f"{'<' if side is Side.CLIENT else '>'} {one.segment}" for one, side in in_order)
             raise Mismatch(Evidence(expected=(Due("nothing more", step),), observed=seen, step=step))
 
     def conclude(self) -> None:

@@ -83,7 +83,7 @@ class Pump:
         self.log.append(Came(number, at, SIDES[side], data))
         self._held[number] = data, 1 - side
         tracked = self._tracker.read(SIDES[side], data)
-        connection, segment = tracked or (0, None)
+        connection, segment, _ = tracked or (0, None, None)
         self._do(self.engine.feed(Arrived(number, at, SIDES[side], connection, segment, len(data))))
 
     def _do(self, steps: list[Step]) -> None:

@@ -34,10 +34,11 @@ def corrupted(frame: bytes) -> bytes:
 
 
 class Tracked(NamedTuple):
-    """A segment in relative numbers, and its connection's number on the path."""
+    """A segment in relative numbers, its connection's number on the path, and its sender's port and the other's."""
 
     connection: int
     segment: Segment
+    ports: tuple[int, int]
 
 
 @dataclass(slots=True)
@@ -69,12 +70,12 @@ class Tracker:
         if segment.flags & SYN:
             known = self._opened(key, known, side, segment)
         if known is None:
-            return Tracked(0, segment)
+            return Tracked(0, segment, (source, target))
         own = known.first[side]
         stamp = segment.option("TS")
         if own.timestamp is None and stamp is not None and stamp.values:
             own.timestamp = stamp.values[0]
-        return Tracked(known.number, to_relative(segment, own, known.first[side.other]))
+        return Tracked(known.number, to_relative(segment, own, known.first[side.other]), (source, target))
 
     def _opened(self, key: tuple[int, int, int], known: _Known | None, side: Side, segment: Segment) -> _Known:
         # a retransmitted SYN bears the number of the first; another one opens a new connection over the same ports

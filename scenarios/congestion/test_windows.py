@@ -39,7 +39,7 @@ def established(session: Session, listener: Endpoint) -> Connection:
 def assert_no_more(session: Session, peer: Peer) -> None:
     """The kernel has sent nothing else up to now."""
     session.settle()
-    assert peer.leftover() == []
+    assert peer.inbox.leftover() == []
 
 
 def number(segments: int) -> int:

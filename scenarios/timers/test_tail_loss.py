@@ -55,7 +55,7 @@ def open_probed(session: Session, listener: Endpoint, round_trip: Span, options:
 def assert_no_more(session: Session, peer: Peer) -> None:
     """The kernel has sent nothing else up to now."""
     session.settle()
-    assert peer.leftover() == []
+    assert peer.inbox.leftover() == []
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_what_a_session_did_not_take_does_not_reach_the_next(lab_pool: LabPool) 
         _, peer = after.establish(after.listen())
         after.finish()
         assert len(after.wire.frames) == 3 + 2  # the handshake, and the drain's question and answer
-        assert peer.judged == 1
+        assert peer.inbox.judged == 1
     assert after._equipped is session._equipped
 
 

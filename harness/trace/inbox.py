@@ -1,0 +1,151 @@
+"""What came from one sender and no expectation has taken yet, and the one rule for what brought an answer about. Pure.
+
+Who waits for more to come, and on which clock, is another matter.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections import defaultdict
+from collections.abc import Callable
+from typing import NamedTuple
+
+from harness.tcp.pattern import Pattern
+from harness.tcp.segment import Segment
+from harness.tcp.timing import TimingProfile
+from harness.tcp.verdict import Expectation, Mismatch, Reply
+from harness.trace.events import Called, Timeline
+
+Ports = tuple[int, int]
+"""A connection as its sender has it: its own port and that of the other end."""
+
+
+class Arrival(NamedTuple):
+    """A segment as it is judged: it may have been mutated. ``at`` is the kernel's stamp, ns since the epoch.
+
+    ``number`` counts what came on all connections of the lab, from 1 in the order of the wire. ``explain`` puts the
+    step that took it beside what came.
+    """
+
+    at: int
+    segment: Segment
+    ports: Ports
+    connection: int
+    number: int
+    explain: Callable[[str], None]
+
+
+class Cause(NamedTuple):
+    """What an answer's time is counted from: upper bounds from ``end``, lower bounds from ``start``, both in ns."""
+
+    start: int
+    end: int
+
+
+class Inbox:
+    """One sender's segments, in the order of their arrival.
+
+    Args:
+        timeline: where system calls stand.
+        side: ``client`` or ``server`` where both ends are kernels.
+    """
+
+    def __init__(self, timeline: Timeline, side: str = "") -> None:
+        self.judged = 0  # the number of the last arrival that an expectation took
+        self._timeline = timeline
+        self._side = side
+        self._waiting: list[Arrival] = []
+        self._allowed: list[Pattern] = []
+        self._reached: dict[Ports, list[int]] = defaultdict(list)
+        self._answered: dict[Ports, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, arrival: Arrival) -> None:
+        """A segment came."""
+        self._waiting.append(arrival)
+
+    def put_back(self, arrival: Arrival) -> None:
+        """One that ``next`` gave is left for what is expected next."""
+        self._waiting.insert(0, arrival)
+
+    def reached(self, ports: Ports, at: int) -> None:
+        """A segment of this connection, or an ICMP error about it, got to the sender."""
+        insort(self._reached[ports], at)
+
+    def allow(self, pattern: Pattern) -> None:
+        """From now on segments like this one need not be expected."""
+        self._allowed.append(pattern)
+
+    def allow_nothing(self) -> None:
+        """Every segment has to be expected again."""
+        self._allowed.clear()
+
+    def next(self, expectation: Expectation, connection: int = 0) -> Arrival | None:
+        """The oldest that counts, of one connection or, with 0, of any.
+
+        What the scenario allowed is passed over unless it is what is expected.
+        """
+        place = 0
+        while place < len(self._waiting):
+            if connection not in (0, self._waiting[place].connection):
+                place += 1
+                continue
+            arrival = self._waiting.pop(place)
+            expected = any(pattern.matches(arrival.segment) for pattern in expectation.alternatives.values())
+            if expected or not self._is_allowed(arrival):
+                return arrival
+        return None
+
+    def judge(self, expectation: Expectation, arrival: Arrival, profile: TimingProfile, step: str) -> Reply:
+        """Hold an arrival against what is expected, and say in what it came from how that went.
+
+        Raises:
+            Mismatch: it matches no alternative, or came at the wrong time.
+        """
+        cause = self.cause(arrival)
+        since_end = arrival.at - cause.end
+        try:
+            name = expectation.judge(arrival.segment, arrival.at - cause.start, since_end, profile)
+        except Mismatch as mismatch:
+            mismatch.add(step=step, cause_ns=cause.end)
+            self.take(arrival, f"{step}: not as expected")
+            raise
+        self.take(arrival, f"{step}: {name}" if name else step)
+        return Reply(name, arrival.segment, max(0, since_end), expectation, self._timeline.recording.judged)
+
+    def take(self, arrival: Arrival, step: str) -> None:
+        """A step of the scenario's took it, whatever the verdict."""
+        self.judged = max(self.judged, arrival.number)
+        self._answered[arrival.ports] = max(self._answered.get(arrival.ports, 0), arrival.at)
+        arrival.explain(step)
+
+    def cause(self, arrival: Arrival) -> Cause:
+        """The last thing before it that it could be the answer to.
+
+        That is a segment that reached its sender on the same connection, the answer before on it, or a call on the
+        connection's own socket or on the listener that it came from. A socket without a port is none of the two: it was
+        closed. An answer may leave while its call still runs, so a call has a start and an end.
+        """
+        at = arrival.at
+        reached = self._reached[arrival.ports]
+        moments = [*reached[: bisect_right(reached, at)][-1:], self._answered.get(arrival.ports, 0)]
+        causes = [Cause(moment, moment) for moment in moments if 0 < moment <= at]
+        own, other = arrival.ports
+        causes += [
+            Cause(event.at, event.end)
+            for event in self._timeline
+            if isinstance(event, Called)
+            and event.at <= at
+            and event.side == self._side
+            and event.ports in ((own, other), (own, 0))
+        ]
+        return max(causes, default=Cause(at, at))
+
+    def leftover(self) -> list[Arrival]:
+        """What no expectation mentioned."""
+        return [arrival for arrival in self._waiting if not self._is_allowed(arrival)]
+
+    def _is_allowed(self, arrival: Arrival) -> bool:
+        return any(pattern.matches(arrival.segment) for pattern in self._allowed)
