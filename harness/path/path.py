@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Self, Unpack
 
 from harness.errors import FinwaitError, Unsupported
@@ -46,7 +45,7 @@ class Path(Ruling):
         timeline: where it goes.
         profile: the tolerances.
         mutation: how segments are mutated before they are judged, or None.
-        on: the processor to forward on; by default the one that this thread is on.
+        on: the processor to forward on; None for this thread's.
     """
 
     def __init__(
@@ -97,7 +96,7 @@ class Path(Ruling):
 
     def _end(self) -> None:
         # a forwarder that does not answer any more must not serve another lab; it has said so where it mattered
-        with contextlib.suppress(FinwaitError):
+        with suppress(FinwaitError):
             self.conclude()
 
     def _state(self, number: int, rule: AnyRule) -> None:
@@ -123,8 +122,7 @@ class Path(Ruling):
         Raises:
             Unsupported: no netem, and more than one of the three is wanted.
         """
-        side = side_of(from_)
-        late = span_of(delay or 0, "delay")
+        side, late = side_of(from_), span_of(delay or 0, "delay")
         device = PATH_ENDS[list(Side).index(side.other)]
         self._timeline.step(f"path: impair what comes from the {side}")
         try:
@@ -292,8 +290,7 @@ class Path(Ruling):
         if self.forwarder.gone:
             return
         self.settle()
-        told = self.forwarder.end()
-        self._absorb(told)
+        self._absorb(told := self.forwarder.end())
         self.complaints = told.complaints
         process.give_back(self.forwarder)
         self.place()
