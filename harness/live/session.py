@@ -277,8 +277,7 @@ class Session(BaseSession):
         with self.stopwatch.part("kernel"):
             self.dispatcher.flush()
         left = [arrival.segment for peer in self.peers for arrival in peer.inbox.leftover()]
-        segments = left + [stray.segment for stray in self.dispatcher.strays]
-        if segments:
+        if segments := left + [stray.segment for stray in self.dispatcher.strays]:
             seen = "; ".join(f"> {segment}" for segment in segments)
             raise Mismatch(Evidence(expected=(Due("> nothing more", step),), observed=seen, step=step))
 

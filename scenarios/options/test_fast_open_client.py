@@ -12,12 +12,14 @@ ASKED = "opt 34"  # empty: it asks for one
 COOKIE = "opt 34 0102030405060708"
 PLAIN = "mss 1460"
 AN_HOUR = 3600  # seconds
+CLIENT_PORT = 40_000
 AFTER_TWO = 1500  # ms: the first SYN and a second one, and no third
 
 
 def open_with(session: Session, data: bytes) -> Connection:
     """A client that opens a connection and sends in one call; what its SYN carries is still to be seen."""
-    client = session.socket()
+    # a port that the kernel chose is free again after a reset, and may be chosen for the next client
+    client = session.socket(CLIENT_PORT + len(session.peers))
     session.sysctl("net/ipv4/tcp_fastopen", CLIENT)
     # always to the same port, and so on the same path: a cookie and a failure are those of an address and a port
     port = session.peers[0].port if session.peers else None

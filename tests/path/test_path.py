@@ -45,7 +45,8 @@ def test_path_has_two_ends_and_no_address(two_kernels: TwoKernelSession) -> None
     for name, namespace in (("client", lab.client), ("path", lab.path), ("server", lab.server)):
         with netlink(namespace) as route:
             links = {link.get_attr("IFLA_IFNAME") for link in route.get_links()} - {"lo"}
-            found[name] = links, len(list(route.get_addr()))
+            loopback = 1
+            found[name] = links, sum(address["index"] != loopback for address in route.get_addr())
     assert found == {"client": ({CLIENT_END}, 1), "path": (set(PATH_ENDS), 0), "server": ({SERVER_END}, 1)}
 
 
