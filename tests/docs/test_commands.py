@@ -20,6 +20,7 @@ from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import parse
 from harness.run.jobs import backend_of
+from harness.trace.runs import load
 from netns.enter import in_user_namespace
 
 CHECKOUT = Path(__file__).parents[2]
@@ -148,6 +149,7 @@ def test_command_does_what_it_says(
     filled = re.sub(r"reports/runs/\S*\.\.\.\S*", lambda _: next(ends), command) if (ends := iter(runs)) else command
     filled = filled.replace("RUN_A", runs[0]).replace("RUN_B", runs[1]).replace("RUN...", runs[0])
     filled = re.sub(r"\bRUN\b", runs[0], filled)
+    filled = filled.replace("-k NAME", f"-k '{next(iter(load(clone / runs[0]).results))}'")
     ran = typed(filled, clone, user)
     said = ran.stdout + ran.stderr
     assert "Traceback" not in said, said
