@@ -12,6 +12,7 @@ from harness.tcp.pattern import Pattern
 from harness.tcp.segment import ACK, FIN, SYN
 from harness.tcp.timing import TimingProfile
 from harness.tcp.verdict import Mismatch
+from harness.wire.decode import decode
 from netns import privilege, sysctls
 
 PROFILE = TimingProfile(patience_ns=0)
@@ -57,7 +58,8 @@ def test_what_a_session_did_not_take_does_not_reach_the_next(lab_pool: LabPool) 
     with open_session(lab_pool) as after:
         _, peer = after.establish(after.listen())
         after.finish()
-        assert len(after.wire.frames) == 3 + 2  # the handshake, and the drain's question and answer
+        of_tcp = [frame for frame in after.wire.frames if decode(frame.data)]
+        assert len(of_tcp) == 3, "the handshake alone; what the kernel announces by itself may come as well"
         assert peer.inbox.judged == 1
     assert after._equipped is session._equipped
 
