@@ -48,7 +48,8 @@ def python(program: Program, scenario: str) -> str:
 
 def function_name(scenario: str) -> str:
     """What the printed scenario is called: as its original, with its parameters."""
-    return re.sub(r"\W+", "_", scenario.rpartition("::")[2]).strip("_") or "test_program"
+    function, _, parameters = scenario.partition("[")  # which may be an address, with :: in it
+    return re.sub(r"\W+", "_", f"{function.rpartition('::')[2]} {parameters}").strip("_") or "test_program"
 
 
 class _Printer:

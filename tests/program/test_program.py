@@ -17,7 +17,7 @@ import harness
 from harness.errors import FinwaitError, Unsupported
 from harness.program.interpreter import run
 from harness.program.packetdrill import packetdrill
-from harness.program.python import FACE, python
+from harness.program.python import FACE, function_name, python
 from harness.program.recording import Recording, step
 from harness.program.steps import (
     Allow,
@@ -377,3 +377,15 @@ def test_two_kernels_have_no_script() -> None:
 
 def test_references_are_found_in_values() -> None:
     assert list(referred(Ref("server.port"))) == ["server"]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "name"),
+    [
+        ("scenarios/a/test_b.py::test_c", "test_c"),
+        ("scenarios/a/test_b.py::test_c[IPv4-TS]", "test_c_IPv4_TS"),
+        ("scenarios/a/test_b.py::test_c[6-::1]", "test_c_6_1"),
+    ],
+)
+def test_printed_scenario_is_called_as_its_original_whatever_its_parameters_are(scenario: str, name: str) -> None:
+    assert function_name(scenario) == name
