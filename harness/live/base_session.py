@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -58,7 +59,7 @@ def know_addresses(session: BaseSession) -> None:
             session.recording.knows(known, session, f"lab.plan.{end}.{family}")
 
 
-class BaseSession:
+class BaseSession(ABC):
     """One scenario's lab with all that is in it, of either topology; a context manager.
 
     Args:
@@ -145,13 +146,13 @@ class BaseSession:
         """Put something that was seen of a kernel's inside onto the timeline; see ``Probed``."""
         self.timeline.add(Probed(time.time_ns(), source, text, state, connection, side))
 
+    @abstractmethod
     def finish(self) -> None:
         """Nothing may be left that the scenario did not mention.
 
         Raises:
             Mismatch: something was.
         """
-        raise NotImplementedError
 
     # -- what the recorder asks for
 
@@ -169,12 +170,13 @@ class BaseSession:
                 grown.update(observer.growth())
         return self._account(dict(grown))
 
+    @abstractmethod
     def _account(self, grown: dict[str, int]) -> Account:
-        raise NotImplementedError
+        """What ``account`` gives, with what the counters grew by."""
 
+    @abstractmethod
     def program(self, failure: BaseException | None, outcome: str) -> Program:
         """What the scenario did; ``failure`` is what ended it before its own end, and stands for ``outcome``."""
-        raise NotImplementedError
 
     def explain(self, mismatch: Mismatch) -> None:
         """Put into a failure what the kernel knew and what went before."""
