@@ -11,10 +11,11 @@ import pytest
 from harness.errors import FinwaitError
 from harness.kernels.boot.backend import Backend, Job
 from harness.kernels.boot.host import Host
+from tests.kernels.conftest import LimitAt
 
 
-def python(code: str, folder: Path, limit: float = 30.0, **env: str) -> Job:
-    return Job((sys.executable, "-c", code), folder, folder, env, real_limit=limit)
+def python(code: str, folder: Path, **env: str) -> Job:
+    return Job((sys.executable, "-c", code), folder, folder, env, real_limit=30)
 
 
 def test_it_is_a_backend_that_is_always_there() -> None:
@@ -39,10 +40,11 @@ def test_environment_is_minimal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert run.console == ("HOME LANG PATH TERM",)
 
 
-def test_hung_job_is_lost(tmp_path: Path) -> None:
-    run = Host().run(python("print('here', flush=True); input_ = __import__('signal').pause()", tmp_path, limit=1.0))
+def test_hung_job_is_lost(tmp_path: Path, limit_at: LimitAt) -> None:
+    hangs = python("print('here', flush=True); __import__('signal').pause()", tmp_path)
+    run = Host().run(hangs, limit_at("here"))
     assert run.status is None
-    assert run.lost == "hung: not done after 1 s of real time; last line: here"
+    assert run.lost == "hung: not done after 30 s of real time; last line: here"
 
 
 def test_bad_job_is_an_error_before_anything_runs(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from harness.kernels.boot.uml import Uml, memory_folder
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelKind, KernelSpec, parse
 from netns import privilege
+from tests.kernels.conftest import LimitAt
 
 CACHE = Cache.of_user()
 UML = Uml(parse("uml:5.10"), CACHE)
@@ -155,10 +157,11 @@ def test_kernel_without_its_modules_names_what_is_missing(output: Path) -> None:
     assert left(output) == []
 
 
-def test_hang_is_lost_at_the_real_limit(output: Path) -> None:
-    run = UML.run(shell("echo before > file; echo waiting; exec sleep 1000", output, limit=4))
+def test_hang_is_lost_at_the_real_limit(output: Path, limit_at: LimitAt) -> None:
+    hangs = shell("echo before > file; echo waiting; exec sleep 1000", output)
+    run = UML.run(hangs, limit_at("waiting"))
     assert run.status is None
-    assert run.lost == "hung: not done after 4 s of real time; last line: waiting"
+    assert run.lost == "hung: not done after 60 s of real time; last line: waiting"
     assert left(output) == ["file"]
 
 
@@ -187,6 +190,13 @@ def _kernels_of(output: Path) -> list[int]:
         if entry.name.isdecimal() and os.fsencode(output) in words and b"leash.py" not in words:
             found.append(int(entry.name))
     return found
+
+
+def _held(pids: Iterable[int]) -> Iterator[int]:
+    """A descriptor of each process; what the guest ran until just now may be gone."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            yield os.pidfd_open(pid)
 
 
 def _started(pid: int) -> tuple[int, int]:
@@ -229,7 +239,7 @@ def test_killed_harness_leaves_no_kernel_and_no_memory(output: Path, number: int
         assert harness.stdout is not None
         while harness.stdout.readline() != b"now\n":
             assert harness.poll() is None
-        kernels = [os.pidfd_open(pid) for pid in _kernels_of(output) if pid != harness.pid]
+        kernels = list(_held(pid for pid in _kernels_of(output) if pid != harness.pid))
         assert kernels
         harness.send_signal(number)
     for descriptor in kernels:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from harness.kernels.boot.backend import Backend, Job, Run
 from harness.kernels.boot.uml_virtual import START_NS, UPTIME, UmlVirtual
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelKind, KernelSpec, known
+from tests.kernels.conftest import LimitAt
 
 BACKENDS = [UmlVirtual(spec, Cache.of_user()) for spec in known() if spec.kind is KernelKind.UML_VIRTUAL]
 
@@ -36,14 +38,14 @@ def output(tmp_path: Path) -> Path:
     return folder
 
 
-def python(code: str, output: Path, *, real: float = 60.0, virtual: float | None = None) -> Job:
+def python(code: str, output: Path, *, virtual: float | None = None) -> Job:
     env = {"OUT": str(output)}
-    return Job((sys.executable, "-c", code), output, output, env, real_limit=real, virtual_limit=virtual)
+    return Job((sys.executable, "-c", code), output, output, env, real_limit=60, virtual_limit=virtual)
 
 
-def run(kernel: UmlVirtual | None, job: Job) -> Run:
+def run(kernel: UmlVirtual | None, job: Job, console: Callable[[str], None] | None = None) -> Run:
     assert kernel is not None
-    return kernel.run(job)
+    return kernel.run(job, console)
 
 
 @every_version
@@ -159,11 +161,12 @@ def test_wait_for_ever_ends_without_a_limit_of_the_jobs(output: Path) -> None:
 
 
 @needs_one
-def test_spin_that_stops_the_clock_hits_the_real_limit(output: Path) -> None:
-    ended = run(BUILT, python("print('spinning', flush=True)\nwhile True: pass", output, real=6, virtual=1))
+def test_spin_that_stops_the_clock_hits_the_real_limit(output: Path, limit_at: LimitAt) -> None:
+    spins = python("print('spinning', flush=True)\nwhile True: pass", output, virtual=1)
+    ended = run(BUILT, spins, limit_at("spinning"))
     assert (ended.status, ended.lost) == (
         None,
-        "hung: not done after 6 s of real time; last line: spinning",
+        "hung: not done after 60 s of real time; last line: spinning",
     )
 
 
