@@ -5,11 +5,11 @@ Time runs downwards, in ms. Segments stand in packetdrill's notation on the arro
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.tcp.segment import RST
+from harness.tcp.segment import RST, Segment
 from harness.tcp.timing import MS, PROMPT, format_ms
 from harness.trace.events import Called, Event, Forwarded, Probed, Received, Sent
 from reports.columns import (
@@ -81,6 +81,7 @@ def ladder(
     zero: int | None = None,
     width: int = WIDTH,
     kernel: str = "kernel under test",
+    brief: bool = False,
 ) -> Ladder:
     """The sequence diagram of a scenario's timeline.
 
@@ -93,10 +94,12 @@ def ladder(
         zero: ns since the epoch of the moment to call 0.000; the first event's when left out.
         width: columns, 60 or more; less is taken as 60.
         kernel: the heading of the kernel's lane.
+        brief: leave out windows and options.
     """
+    label: Callable[[Segment], str] = (lambda segment: segment.brief) if brief else str
     ordered = sorted(events, key=lambda event: event.at)
     known: dict[tuple[int, str], tuple[str, str]] = {}
-    drawn = [row for event in ordered for row in _rows(event, ordered, known)]
+    drawn = [row for event in ordered for row in _rows(event, ordered, known, label)]
     rows: list[LadderRow] = []
     for row in sorted(drawn, key=lambda row: row.at):
         merged = _with_state(rows[-1], row) if rows else None
@@ -109,18 +112,23 @@ def ladder(
     return Ladder(tuple(rows), start, ("client", "path", "server") if between else ("peer", kernel), width)
 
 
-def _rows(event: Event, everything: list[Event], known: dict[tuple[int, str], tuple[str, str]]) -> list[LadderRow]:
+def _rows(
+    event: Event,
+    everything: list[Event],
+    known: dict[tuple[int, str], tuple[str, str]],
+    label: Callable[[Segment], str],
+) -> list[LadderRow]:
     match event:
         case Sent():
             style = "red" if event.segment.flags & RST else "cyan"
-            arrow = Arrow(PEER, KERNEL, str(event.segment), style=style)
+            arrow = Arrow(PEER, KERNEL, label(event.segment), style=style)
             return [LadderRow(event.at, event.connection, arrow)]
         case Received():
             style = "bold red" if event.segment.flags & RST else "bold green"
-            arrow = Arrow(KERNEL, PEER, str(event.segment), _judged(event), style)
+            arrow = Arrow(KERNEL, PEER, label(event.segment), _judged(event), style)
             return [LadderRow(event.at, event.connection, arrow)]
         case Forwarded():
-            return _passage(event)
+            return _passage(event, label(event.segment))
         case Called():
             return _call(event, everything)
         case Probed() if event.state:
@@ -130,11 +138,11 @@ def _rows(event: Event, everything: list[Event], known: dict[tuple[int, str], tu
             return [LadderRow(event.at, event.connection, side=note, side_style="dim")]
 
 
-def _passage(event: Forwarded) -> list[LadderRow]:
+def _passage(event: Forwarded, label: str) -> list[LadderRow]:
     """A segment between two kernels: one arrow where it went straight on, else one for each half of its way."""
     client = event.side == "client"
     tail, head = (CLIENT, SERVER) if client else (SERVER, CLIENT)
-    label, judged = str(event.segment), _judged(event)
+    judged = _judged(event)
     colour = "red" if event.segment.flags & RST else "cyan" if client else "green"
     fate = "" if event.fate == "forwarded" else event.fate
     remark = ", ".join(filter(None, (fate, judged)))

@@ -145,7 +145,7 @@ def _show(options: argparse.Namespace, console: Console) -> int:
     if options.kind:
         print(show.program_text(run, result, options.kind), end="")
     else:
-        show.print_result(run, result, console)
+        show.print_result(run, result, console, brief=options.brief)
     return 0
 
 

@@ -70,6 +70,7 @@ def _add_readers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     shown.add_argument(
         "-k", dest="name", required=True, metavar="NAME", help="its id, or words that are in no other id"
     )
+    shown.add_argument("--brief", action="store_true", help="leave windows and options out of the ladder")
     shown.add_argument("--as", dest="kind", choices=("python", "pkt"), help="print its program in that language")
 
     coverage = verbs.add_parser("coverage", help="show which RFC requirements were tested, and the result of each")

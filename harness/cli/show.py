@@ -52,13 +52,17 @@ def program_text(run: LoadedRun, result: Result, kind: str) -> str:
     return PRINTERS[kind](run.program(result), result.scenario).rstrip() + "\n"
 
 
-def print_result(run: LoadedRun, result: Result, console: Console) -> None:
-    """Print what a result says: its outcome and reason, what happened as a ladder, and where the evidence is."""
+def print_result(run: LoadedRun, result: Result, console: Console, *, brief: bool = False) -> None:
+    """Print what a result says: its outcome and reason, what happened as a ladder, and where the evidence is.
+
+    Args:
+        brief: no windows and options in the ladder.
+    """
     for line in _head(run, result):
         console.print(line, soft_wrap=True, markup=False)
     if result.timeline:
         console.print()
-        show(console, ladder(run.timeline(result), width=width_of(console), kernel=run.name).lines(width_of(console)))
+        show(console, ladder(run.timeline(result), kernel=run.name, brief=brief).lines(width_of(console)))
     console.print()
     for what, file in (("timeline", result.timeline), ("capture", result.capture)):
         if file:

@@ -24,6 +24,7 @@ from harness.mutation.runner import MutationRunner, read_plan
 from harness.plugin import preconditions
 from harness.plugin.items import SCENARIO, is_scenario, scenario_of
 from harness.plugin.known_deviations import known_of
+from harness.plugin.lacking import remedies
 from harness.plugin.mistakes import mistake
 from harness.plugin.options import pytest_addoption as pytest_addoption  # noqa: PLC0414  (pytest takes it for a hook)
 from harness.plugin.options import share_of
@@ -271,7 +272,10 @@ class Runner:
             shutil.rmtree(self.folder.path)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say how the kernel did, and where the evidence is."""
+        """Say what was lacking, how the kernel did, and where the evidence is."""
+        skipped = terminalreporter.stats.get("skipped", ())
+        for line in remedies(str(report.longrepr[2]) for report in skipped if isinstance(report.longrepr, tuple)):
+            terminalreporter.write_line(f"finwait: {line}")
         if not sum(self.counts.values()):
             return
         said = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items() if count)

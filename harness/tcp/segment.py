@@ -154,11 +154,14 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The first option of that name, or None."""
         return next((option for option in self.options if option.name == name), None)
 
+    @property
+    def brief(self) -> str:
+        """Flags, sequence numbers, length and acknowledgment alone, in packetdrill's notation."""
+        acknowledging = f" ack {self.ack}" if self.flags & ACK else ""
+        return f"{format_flags(self.flags)} {self.seq}:{self.end}({len(self.data)}){acknowledging}"
+
     def __str__(self) -> str:
-        text = f"{format_flags(self.flags)} {self.seq}:{self.end}({len(self.data)})"
-        if self.flags & ACK:
-            text += f" ack {self.ack}"
-        text += f" win {self.window}"
+        text = f"{self.brief} win {self.window}"
         if self.flags & URG or self.urgent:
             text += f" urg {self.urgent}"
         if self.raw_options is not None:

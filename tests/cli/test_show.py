@@ -62,6 +62,15 @@ def test_result_is_shown_with_reason_ladder_and_evidence(run: LoadedRun, capsys:
     assert str(run.path / "captures") in text
 
 
+def test_brief_ladder_has_no_windows_and_no_options(run: LoadedRun, capsys: pytest.CaptureFixture[str]) -> None:
+    whole, brief = (shown(run, capsys, "-k", "acknowledged", *more) for more in ((), ("--brief",)))
+    assert "──── F. 1:1(0) ack 1 ───" in brief
+    assert "win 65535" in whole
+    assert "win " not in brief
+    assert "TS val" in whole
+    assert "TS val" not in brief
+
+
 def test_requirement_stands_with_its_text(run: LoadedRun, capsys: pytest.CaptureFixture[str]) -> None:
     assert "RFC9293-E-17  An in-sequence FIN advances RCV.NXT by one" in shown(run, capsys, "-k", "acknowledged")
 

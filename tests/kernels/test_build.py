@@ -35,7 +35,8 @@ broken:
 """
 VETH = ConfigOption("VETH", why="a link")
 NEEDS = [tool for tool in TOOLS if shutil.which(tool) is None]
-pytestmark = pytest.mark.skipif(bool(NEEDS), reason=f"this machine has no {', '.join(NEEDS)}")
+PACKAGES = " ".join(TOOLS[tool] for tool in NEEDS)
+pytestmark = pytest.mark.skipif(bool(NEEDS), reason=f"no {', '.join(NEEDS)}; try: apt-get install {PACKAGES}")
 
 
 @pytest.fixture

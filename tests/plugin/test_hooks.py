@@ -142,6 +142,15 @@ def test_what_is_unsupported_is_no_failure_and_says_why(run: RunScenarios) -> No
     assert ran.outcomes == {"test_unsupported": "unsupported"}
 
 
+def test_packages_that_skips_name_are_added_up_in_one_line(run: RunScenarios) -> None:
+    ran = run("""
+        @pytest.mark.parametrize("program", ["nosuch-b", "nosuch-a"])
+        def test_program(session, program):
+            session.run(program)
+        """)
+    assert "finwait: 2 skips for want of packages; try: apt-get install nosuch-a nosuch-b\n" in ran.output
+
+
 def test_deviation_shows_the_failure_text_and_no_traceback(run: RunScenarios) -> None:
     ran = run(FOUR, "-k", "deviates")
     assert ran.status == 1

@@ -76,7 +76,7 @@ def content(file: Path) -> bytes:
     if file.suffix != ".zst":
         return raw
     if shutil.which("zstd") is None:
-        raise FinwaitError(f"cannot decompress the module {file}: there is no zstd", hint="install zstd")
+        raise FinwaitError(f"cannot decompress the module {file}: there is no zstd", hint="apt-get install zstd")
     ended = subprocess.run(("zstd", "-dcq", str(file)), capture_output=True, check=False)
     if ended.returncode != 0:
         raise FinwaitError(f"cannot decompress the module {file}", why=ended.stderr.decode(errors="replace").strip())

@@ -118,7 +118,7 @@ class Qemu:
     def _files(self) -> MachineFiles:
         path = self.spec.path
         if shutil.which(QEMU) is None:
-            raise FinwaitError(f"{self.name} needs {QEMU}, which is not here", hint=f"install {QEMU_PACKAGE}")
+            raise FinwaitError(f"{self.name} needs {QEMU}, which is not here", hint=f"apt-get install {QEMU_PACKAGE}")
         files = self._provided() if path is None or _is_package(path) else MachineFiles(path, self.spec.modules)
         image = identify(files.vmlinuz, "x86_64")
         if image.kind is not ImageKind.BZIMAGE:
