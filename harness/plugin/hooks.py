@@ -282,7 +282,9 @@ class Runner:
         if self.lost_to_load:  # what is lost stands last
             part = f" ({self.lost_to_load}: {{}})" if self.lost_to_load < self.counts[Outcome.LOST] else ": {}"
             said += part.format("the machine was too busy")
-        terminalreporter.write_line(f"finwait: {said}; run folder {shown(self.folder.path, self.config.rootpath)}")
+        terminalreporter.write_line(
+            f"finwait: {said}; run folder {shown(self.folder.path, self.config.invocation_params.dir)}"
+        )
 
 
 def shown(path: Path, root: Path) -> Path:

@@ -436,6 +436,11 @@ def test_run_folder_holds_the_record_with_the_labs_sysctls_and_nothing_odd(
     assert {path.name for path in ran.folder.iterdir()} == {"run.json", "results.jsonl", "timelines", "captures"}
 
 
+def test_run_folder_is_told_from_where_the_user_stands(run: RunScenarios, tmp_path: Path) -> None:
+    ran = run(FOUR, "-k", "conforms", f"--rootdir={tmp_path.parent}")
+    assert "; run folder a run/run\n" in ran.output
+
+
 def test_folder_with_a_space_and_one_that_is_not_there_yet(run: RunScenarios, tmp_path: Path) -> None:
     deep = tmp_path / "not there" / "yet é"
     ran = run(FOUR, "-k", "conforms", f"--run-dir={deep}")
