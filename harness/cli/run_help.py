@@ -12,6 +12,9 @@ which scenarios
   -x                    stop at the first deviation
   --collect-only -q     list the scenarios and run none
 
+how long
+  --real-wait SECONDS   also what waits that long for the kernel's timers [3]
+
 what is kept
   --run-dir DIR         where to put the run folder [reports/runs]
   --run-name NAME       its name [the time in UTC]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 import shutil
 import time
@@ -18,7 +19,7 @@ from harness.live.session import Connection, Session
 from harness.live.two_kernels import KernelPair, TwoKernelSession
 from harness.path.path import Path
 from harness.plugin.hooks import RUNNER
-from harness.tcp.timing import REAL_WAIT, Span, TimingProfile, format_ms, to_phase
+from harness.tcp.timing import REAL_WAIT, SECOND, Span, TimingProfile, format_ms, span_of, to_phase
 from harness.trace.folder import file_name
 
 
@@ -64,7 +65,7 @@ def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, h
     scenario = runner.scenario(request.node)
     shared = "shared_lab" in request.fixturenames
     waits = [span for mark in request.node.iter_markers("waits") for span in mark.args]
-    refuse_long_wait(waits, runner.profile)
+    refuse_long_wait(waits, runner.profile, span_of(request.config.option.real_wait, "--real-wait"))
     opened = Session(
         runner.profile,
         version=ip_version,
@@ -82,17 +83,18 @@ def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, h
         yield opened
 
 
-def refuse_long_wait(waits: Iterable[Span], profile: TimingProfile) -> None:
-    """Refuse a scenario that waits for longer than ``REAL_WAIT`` in real time; see ``harness.plugin.markers.waits``.
+def refuse_long_wait(waits: Iterable[Span], profile: TimingProfile, most: Span = REAL_WAIT) -> None:
+    """Refuse a scenario that waits for longer than ``most`` in real time; see ``harness.plugin.markers.waits``.
 
     Raises:
         Unsupported: it does.
     """
     wait = sum(span.ns for span in waits)
-    if wait > REAL_WAIT.ns and not profile.virtual:
+    if wait > most.ns and not profile.virtual:
         raise Unsupported(
-            f"waits {format_ms(wait)} for the kernel's timers, and real time is not spent on more than {REAL_WAIT}",
-            hint="finwait matrix --kernel uml-virtual:7.2, where waiting is free",
+            f"waits {format_ms(wait)} for the kernel's timers, and real time is not spent on more than {most}",
+            hint=f"--real-wait {math.ceil(wait / SECOND.ns)}, "
+            "or finwait matrix --kernel uml-virtual:7.2, where waiting is free",
         )
 
 

@@ -35,7 +35,8 @@ def requirement(*ids: str, fixed_by: str = "") -> pytest.MarkDecorator:
 def waits(*spans: Span) -> pytest.MarkDecorator:
     """Say how long a scenario waits for timers in all.
 
-    In real time one that waits for longer than ``harness.tcp.timing.REAL_WAIT`` is unsupported, with that reason.
+    In real time one that waits for longer than ``--real-wait`` (``harness.tcp.timing.REAL_WAIT`` unless given) is
+    unsupported, with that reason.
     """
     mark: Any = pytest.mark.waits(*spans)
     decorated: pytest.MarkDecorator = mark

@@ -9,6 +9,9 @@ from typing import TypeVar
 
 import pytest
 
+from harness.errors import FinwaitError
+from harness.tcp.timing import REAL_WAIT, SECOND, span_of
+
 _BLOCK = 16  # neighbours share a lab
 
 T = TypeVar("T")
@@ -33,6 +36,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="known deviations of this kernel; strict: what it names must deviate, and nothing else may",
     )
     group.addoption("--timing", choices=("calibrated", "virtual"), default="calibrated", help="the timing profile")
+    group.addoption(
+        "--real-wait",
+        type=_seconds,
+        default=REAL_WAIT.ns / SECOND.ns,
+        metavar="SECONDS",
+        help="run what waits for the kernel's timers that long in real time; what waits for longer is unsupported [3]",
+    )
     group.addoption("--kernel-name", default="host", metavar="NAME", help="what the kernel is called in the reports")
     group.addoption(
         "--mutate-answer",
@@ -42,6 +52,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--mutations", type=Path, metavar="FILE", help="a plan of many mutations; see finwait mutate")
     group.addoption("--part", type=_part, default=(1, 1), metavar="I/N", help="run only part I of N parts [1/1]")
     group.addoption("--mutate-after", type=Path, metavar="RUN", help="the run that tells which answer is the last")
+
+
+def _seconds(text: str) -> float:
+    try:
+        return span_of(float(text), "--real-wait").ns / SECOND.ns
+    except (ValueError, FinwaitError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, such as 60") from None
 
 
 def _part(text: str) -> tuple[int, int]:

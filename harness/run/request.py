@@ -11,9 +11,10 @@ import msgspec
 from harness.kernels.supply.spec import KernelKind, KernelSpec
 from harness.mutation.runner import Plan
 from harness.run.selection import select
+from harness.tcp.timing import REAL_WAIT, SECOND
 
 REAL_LIMIT = 900.0
-"""Seconds of real time that one kernel gets for all its scenarios."""
+"""Seconds of real time that one kernel gets for all its scenarios; more where each may wait longer for timers."""
 
 VIRTUAL_LIMIT = 40 * 86400.0
 """Seconds of a virtual clock that it gets: each scenario waits for the next phase of the timer wheel, some for hours,
@@ -88,4 +89,5 @@ def ask(spec: KernelSpec, given: Sequence[str], checkout: Path) -> Request:
         timing="virtual" if spec.kind is KernelKind.UML_VIRTUAL else "calibrated",
         arguments=selection.arguments,
         outside=tuple(os.path.relpath(path, checkout) for path in selection.outside),
+        real_limit=REAL_LIMIT * max(1.0, selection.real_wait * SECOND.ns / REAL_WAIT.ns),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,10 +25,12 @@ class Selection:
     Args:
         arguments: for pytest.
         outside: files and folders of them that are not part of the checkout.
+        real_wait: seconds that one scenario may wait for timers in real time.
     """
 
     arguments: tuple[str, ...]
     outside: tuple[Path, ...]
+    real_wait: float
 
 
 class _Given(str):
@@ -55,7 +58,8 @@ def select(given: Sequence[str], checkout: Path, *, start: Path | None = None) -
         return os.path.relpath(path, start) if start else str(path)
 
     arguments = [*map(_Given, _with_values(given))]
-    positional = {id(one) for one in _parsed(arguments)["file_or_dir"]}
+    parsed = _parsed(arguments)
+    positional = {id(one) for one in parsed.file_or_dir}
     completed: list[str] = []
     scenarios: list[Path] = []
     read: list[Path] = []
@@ -78,7 +82,7 @@ def select(given: Sequence[str], checkout: Path, *, start: Path | None = None) -
     root = common if common != Path("/") else checkout
     settings = (f"--rootdir={name(root)}", f"--config-file={name(checkout / 'pyproject.toml')}")
     also_read = (path for path in read if not path.is_relative_to(checkout))
-    return Selection((*_PLUGIN, *settings, *completed), (*outside, *also_read))
+    return Selection((*_PLUGIN, *settings, *completed), (*outside, *also_read), parsed.real_wait)
 
 
 def _with_values(given: Sequence[str]) -> Iterator[str]:
@@ -89,13 +93,13 @@ def _with_values(given: Sequence[str]) -> Iterator[str]:
         yield f"{one}={rest.pop(0)}" if one in _FILES and rest else one
 
 
-def _parsed(arguments: list[_Given]) -> dict[str, list[str]]:
+def _parsed(arguments: list[_Given]) -> argparse.Namespace:
     """The arguments as pytest's own parser takes them, with its plugins' options and ours."""
     config = get_config([*_PLUGIN, *arguments])
     try:
         config.pluginmanager.consider_preparse([*_PLUGIN, *arguments], exclude_only=False)
         config.pluginmanager.load_setuptools_entrypoints("pytest11")
-        return vars(config._parser.parse_known_args(arguments))
+        return config._parser.parse_known_args(arguments)
     except pytest.UsageError as error:
         raise FinwaitError(str(error).rpartition("error: ")[2].partition("\n")[0], hint="finwait run --help") from error
     finally:

@@ -91,7 +91,7 @@ CALL_LIMIT = Span(2000 * MS, "CALL_LIMIT", "no blocking call of a scenario waits
 MARKER_LIMIT = Span(5000 * MS, "MARKER_LIMIT", "a kernel that does not answer a neighbour request by then hangs")
 PROGRAM_LIMIT = Span(10_000 * MS, "PROGRAM_LIMIT", "a program that is not ready or done by then never will be")
 
-REAL_WAIT = Span(3000 * MS, "REAL_WAIT", "longer waits have to be free: only in virtual time")
+REAL_WAIT = Span(3000 * MS, "REAL_WAIT", "longer waits have to be free, in virtual time, or asked for: --real-wait")
 
 PHASE_NS = 131_072 * MS
 """A period of all levels of the kernel's timer wheel that reach up to two hours, at 250 and at 1000 ticks a second.

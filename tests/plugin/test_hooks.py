@@ -2,97 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from textwrap import dedent
-from typing import Any
 
 import pytest
 
-CHECKOUT = Path(__file__).parents[2]
-
-HEAD = """
-import os, pytest
-from harness import *
-from harness.errors import Unsupported
-
-"""
-FOUR = """
-def test_conforms(established):
-    server, peer = established
-    server.send(b"x")
-    peer.expect(ACK, seq=1, ack=1, data=b"x")
-
-def test_deviates(established):
-    server, peer = established
-    server.send(b"x")
-    peer.expect(ACK, seq=1, ack=1, data=b"y")
-
-def test_unsupported(session):
-    raise Unsupported("this kernel has no such thing", why="too old", hint="a newer one")
-
-def test_lost(session):
-    raise ZeroDivisionError("a bug in the scenario")
-"""
-
-
-@dataclass
-class Ran:
-    """What came of one pytest, and of its run folder."""
-
-    status: int
-    output: str
-    folder: Path
-
-    @property
-    def results(self) -> dict[str, dict[str, Any]]:
-        lines = (self.folder / "results.jsonl").read_text().splitlines()
-        return {result["scenario"].partition("::")[2]: result for result in map(json.loads, lines)}
-
-    @property
-    def outcomes(self) -> dict[str, str]:
-        return {name: result["outcome"] for name, result in self.results.items()}
-
-    @property
-    def record(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads((self.folder / "run.json").read_text())
-        return content
-
-
-RunScenarios = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> RunScenarios:
-    """Write scenarios, run them with the options given, and give back what came of it."""
-
-    def run_scenarios(text: str, *options: str, name: str = "run") -> Ran:
-        (tmp_path / "test_s.py").write_text(HEAD + dedent(text))
-        (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -ra --strict-markers -p no:cacheprovider\n")
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
-        environment |= {"PYTHONPATH": str(CHECKOUT), "COLUMNS": "200"}
-        if not any(option.startswith("--run-dir") for option in options):
-            options = (*options, f"--run-dir={tmp_path / 'a run'}")
-        ended = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "harness.plugin.hooks", f"--run-name={name}", *options],
-            cwd=tmp_path,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        return Ran(ended.returncode, ended.stdout, tmp_path / "a run" / name)
-
-    return run_scenarios
+from tests.plugin.conftest import FOUR, RunScenarios
 
 
 def test_four_outcomes_in_pytests_words_and_in_the_results(run: RunScenarios) -> None:
@@ -105,7 +19,7 @@ def test_four_outcomes_in_pytests_words_and_in_the_results(run: RunScenarios) ->
         "test_unsupported": "unsupported",
         "test_lost": "lost",
     }
-    assert f"finwait: 1 conforms, 1 deviates, 1 unsupported, 1 lost; run folder {Path('a run/run')}" in ran.output
+    assert "finwait: 1 conforms, 1 deviates, 1 unsupported, 1 lost; run folder a run/run" in ran.output
     assert ran.record["planned"] == [f"test_s.py::{name}" for name in ran.outcomes]
     assert "this kernel has no such thing; too old" in ran.results["test_unsupported"]["message"]
     where, _, what = ran.results["test_lost"]["message"].partition(": ")
@@ -159,25 +73,6 @@ def test_deviation_shows_the_failure_text_and_no_traceback(run: RunScenarios) ->
     assert "\nwhere     test_s.py:" in ran.output
     assert "Traceback" not in ran.output
     assert "harness/" not in ran.output
-
-
-def test_deviation_keeps_its_timeline_and_its_capture_and_the_rest_its_timeline(run: RunScenarios) -> None:
-    ran = run(FOUR, "-k", "deviates or conforms")
-    results = ran.results
-    assert (ran.folder / results["test_deviates"]["capture"]).stat().st_size > 500
-    assert "capture" not in results["test_conforms"] or results["test_conforms"]["capture"] == ""
-    events = json.loads((ran.folder / results["test_conforms"]["timeline"]).read_text())["events"]
-    assert [event["type"] for event in events if event["type"] in ("sent", "received")] == [
-        "sent",
-        "received",
-        "sent",
-        "received",
-    ]
-
-
-def test_captures_of_all_are_kept_on_request(run: RunScenarios) -> None:
-    ran = run(FOUR, "-k", "conforms", "--captures=all")
-    assert (ran.folder / ran.results["test_conforms"]["capture"]).stat().st_size > 500
 
 
 @pytest.mark.parametrize(
@@ -269,37 +164,6 @@ def test_fixture_that_goes_on_from_ours_makes_a_scenario_and_so_does_the_mark(ru
     assert ran.record["planned"] == ["test_s.py::test_others", "test_s.py::test_marked"]
 
 
-def test_the_first_worker_that_opens_a_lab_describes_the_run(run: RunScenarios) -> None:
-    pytest.importorskip("xdist", reason="pytest-xdist is missing")
-    # of two tests each worker gets one, so that gw0 opens no lab
-    ran = run("def test_plain():\n    pass\n\ndef test_it(session):\n    pass\n", "-n2")
-    assert ran.outcomes == {"test_it": "conforms"}
-    assert ran.record["preconditions"]
-    assert ran.record["timing"]["rounds"]
-
-
-@pytest.mark.parametrize(
-    ("options", "line"),
-    [
-        (["--mutate-answer=lose:1"], "'lose:1' is no mutation; "),
-        (["--mutate-answer=drop:last"], "which answer is the last is not known; "),
-        (["--mutate-answer=drop:last", "--mutate-after=nowhere"], "there is no run folder nowhere; "),
-        (["--baseline=nowhere.toml"], "nowhere.toml"),
-        (["--run-dir=/proc/finwait"], "the run folder /proc/finwait/run cannot be made ("),
-        (["--run-dir=test_s.py"], "the run folder test_s.py/run cannot be made (Not a directory); "),
-    ],
-)
-def test_options_that_cannot_be_met_are_one_line_and_leave_no_run_folder(
-    run: RunScenarios, tmp_path: Path, options: list[str], line: str
-) -> None:
-    ran = run(FOUR, *options)
-    assert ran.status == 4  # pytest's own status for a wrong command line
-    (told,) = [text for text in ran.output.splitlines() if line in text]
-    assert told.startswith("ERROR: ")
-    assert "Traceback" not in ran.output
-    assert not (tmp_path / "a run").exists() or not list((tmp_path / "a run").iterdir())
-
-
 KNOWN = """
 @requirement("RFC9293-3.6", fixed_by="0123456789ab")
 def test_known(established):
@@ -343,70 +207,6 @@ def test_what_uses_no_session_is_no_scenario(run: RunScenarios) -> None:
     assert not ran.folder.exists()
 
 
-DEATHS = {"exit": "os._exit(3)", "killed": "os.kill(os.getpid(), 9)"}
-
-
-@pytest.mark.parametrize("death", DEATHS)
-def test_worker_that_dies_takes_only_its_scenario_with_it(run: RunScenarios, death: str) -> None:
-    pytest.importorskip("xdist", reason="pytest-xdist is missing")
-    ran = run(
-        f"{FOUR}\ndef test_dies(established):\n    {DEATHS[death]}\n", "-n2", "-k", "dies or conforms or deviates"
-    )
-    assert ran.status == 1
-    assert {name: outcome for name, outcome in ran.outcomes.items() if name != "test_dies"} == {
-        "test_conforms": "conforms",
-        "test_deviates": "deviates",
-    }
-    from harness.trace.runs import load
-
-    assert load(ran.folder).results["test_s.py::test_dies"].outcome == "lost"
-    assert "test_dies" in ran.output
-
-
-def test_run_that_is_killed_leaves_what_was_recorded(run: RunScenarios) -> None:
-    from harness.trace.runs import load
-
-    ran = run(f"{FOUR}\ndef test_dies(established):\n    {DEATHS['killed']}\ndef test_never(session):\n    pass\n")
-    assert ran.status == -9
-    outcomes = {name.partition("::")[2]: result.outcome for name, result in load(ran.folder).results.items()}
-    assert outcomes["test_conforms"] == "conforms"
-    assert outcomes["test_deviates"] == "deviates"
-    assert outcomes["test_dies"] == outcomes["test_never"] == "lost"
-
-
-REVERSED = """
-def pytest_collection_modifyitems(items):
-    items.reverse()
-"""
-
-
-def test_neither_order_nor_workers_change_a_result(run: RunScenarios, tmp_path: Path) -> None:
-    pytest.importorskip("xdist", reason="pytest-xdist is missing")
-    scenarios = f"""
-@both_families
-@with_and_without_timestamps
-@pytest.mark.parametrize("end", ENDINGS)
-def test_end(established, end):
-    server, peer = established
-    end(server)
-    peer.expect(FIN, seq=1, ack=1)
-{FOUR}"""
-
-    def told(ran: Ran) -> dict[str, tuple[object, ...]]:
-        return {
-            name: (result["outcome"], result.get("received"), result.get("params"), result.get("digest"))
-            for name, result in ran.results.items()
-        }
-
-    plain = told(run(scenarios, name="plain"))
-    assert len(plain) == 6 * 4 + 4
-    assert told(run(scenarios, "-n4", name="many")) == plain
-    (tmp_path / "conftest.py").write_text(REVERSED)
-    backwards = run(scenarios, name="backwards")
-    assert told(backwards) == plain
-    assert list(backwards.results) == list(reversed(plain))
-
-
 def test_mutated_answer_is_noticed_and_said(run: RunScenarios) -> None:
     ordinary = run(FOUR, "-k", "conforms", name="ordinary")
     assert ordinary.results["test_conforms"]["received"] == 2
@@ -422,28 +222,3 @@ def test_mutation_of_an_answer_that_never_comes_changes_nothing(run: RunScenario
     ran = run(FOUR, "-k", "conforms", "--mutate-answer=drop:9")
     assert ran.outcomes == {"test_conforms": "conforms"}
     assert not ran.results["test_conforms"].get("mutated")
-
-
-@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["one process", "two workers"])
-def test_run_folder_holds_the_record_with_the_labs_sysctls_and_nothing_odd(
-    run: RunScenarios, options: tuple[str, ...]
-) -> None:
-    if options:
-        pytest.importorskip("xdist", reason="pytest-xdist is missing")
-    ran = run(FOUR, "-k", "conforms or deviates", *options)
-    assert ran.record["preconditions"]["congestion control"]
-    assert ran.record["planned"] == ["test_s.py::test_conforms", "test_s.py::test_deviates"]
-    assert {path.name for path in ran.folder.iterdir()} == {"run.json", "results.jsonl", "timelines", "captures"}
-
-
-def test_run_folder_is_told_from_where_the_user_stands(run: RunScenarios, tmp_path: Path) -> None:
-    ran = run(FOUR, "-k", "conforms", f"--rootdir={tmp_path.parent}")
-    assert "; run folder a run/run\n" in ran.output
-
-
-def test_folder_with_a_space_and_one_that_is_not_there_yet(run: RunScenarios, tmp_path: Path) -> None:
-    deep = tmp_path / "not there" / "yet é"
-    ran = run(FOUR, "-k", "conforms", f"--run-dir={deep}")
-    assert ran.status == 0
-    assert (deep / "run" / "results.jsonl").exists()
-    shutil.rmtree(deep)

@@ -48,6 +48,11 @@ def test_request_names_no_path_of_this_machine(given: tuple[str, ...], monkeypat
     assert [text for text in every if str(CHECKOUT) in text] == []
 
 
+def test_kernel_whose_scenarios_may_wait_longer_is_called_hung_later() -> None:
+    given = ("scenarios/timers", "--real-wait=60")
+    assert ask(parse("host"), given, CHECKOUT).real_limit == 20 * ask(parse("host"), given[:1], CHECKOUT).real_limit
+
+
 def test_files_outside_of_the_checkout_count_from_it(request_of_a_user: Request, tmp_path: Path) -> None:
     every = texts(msgspec.to_builtins(request_of_a_user))
     assert [text for text in every if Path(text.partition("=")[2] or text).is_absolute()] == []
