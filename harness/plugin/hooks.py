@@ -38,7 +38,8 @@ from harness.trace.records import Result, RunRecord
 from harness.trace.runs import load
 from netns import privilege
 
-pytest_plugins = ["harness.plugin.fixtures"]  # for scenarios in a folder of their own, which have no conftest of ours
+# for scenarios in a folder of their own, which have no conftest of ours
+pytest_plugins = ["harness.plugin.fixtures", "harness.plugin.state_fixtures", "harness.plugin.cells"]
 
 RUNNER = pytest.StashKey["Runner"]()
 _OBJECTIONS = "finwait_objections"
