@@ -63,12 +63,20 @@ def growth(before: Snapshot, after: Snapshot) -> dict[str, int]:
 
 
 def _changed(before: Snapshot, after: Snapshot) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """A group's line of names and its two lines of values, where these differ; the lines stand in pairs."""
+    """A group's line of names and its two lines of values, where these differ."""
     for old, new in zip(before, after, strict=True):
-        earlier, later = old.splitlines(), new.splitlines()
-        for titles, was, now_is in zip(later[::2], earlier[1::2], later[1::2], strict=False):
-            if was != now_is and titles.partition(b":")[0] in _GROUPS:
+        # not by their place: IcmpMsg stands among them from the first ICMP message on (icmpmsg_put, net/ipv4/proc.c)
+        earlier = _values(old)
+        for titles, now_is in _values(new).items():
+            was = earlier.get(titles)
+            if was is not None and was != now_is and titles.partition(b":")[0] in _GROUPS:
                 yield titles, was, now_is
+
+
+def _values(text: bytes) -> dict[bytes, bytes]:
+    """Each line of names with the line of values that follows it."""
+    lines = text.splitlines()
+    return dict(zip(lines[::2], lines[1::2], strict=False))
 
 
 @cache

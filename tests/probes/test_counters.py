@@ -24,6 +24,12 @@ def test_growth_is_named_as_nstat_names_it_and_leaves_out_zeros_levels_and_other
     assert counters.growth(before, after) == {"TcpInSegs": 2}
 
 
+def test_a_group_that_is_new_between_two_reads_moves_no_other() -> None:
+    before, after = (f"Tcp: ActiveOpens PassiveOpens\nTcp: {count} 9\nUdp: NoPorts\nUdp: 0\n" for count in (7, 8))
+    message = "IcmpMsg: InType3\nIcmpMsg: 1\n"
+    assert counters.growth([before.encode()], [(message + after).encode()]) == {"TcpActiveOpens": 1}
+
+
 def test_a_namespace_counts_for_itself(namespace: Namespace) -> None:
     other = Namespace.create()
     try:
