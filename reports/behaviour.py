@@ -22,7 +22,13 @@ which takes its turns with the one that forwards.
 TICK_NS = 4_000_000
 """How much later a timer may expire on one kernel than on another: a tick of a clock with 250 of them a second."""
 
-_FAST_OPEN = "opt 34"
+_TOLD = {"opt 29": 2, "opt 30": 1, "opt 253": 2, "opt 254": 2}
+"""How many of an option's first bytes say what it is, where it is none of the named ones.
+
+The keys' numbers of TCP-AO (RFC 5925 2.2), MPTCP's subtype and version (RFC 8684 3.1), an experiment's number (RFC
+6994 3). The rest hangs on a key, and so does all of a Fast Open cookie (RFC 7413 4.1.2) and of an MD5 digest (RFC 2385
+3.0).
+"""
 
 _COUNTERS = {
     # Tcp (RFC 4022)
@@ -119,9 +125,9 @@ def _bound(ns: int, profile: TimingProfile) -> int:
 def segment_changes(before: Iterable[Event], after: Iterable[Event]) -> list[str]:
     """Where the kernel's segments first part: flags, numbers, options, but no times, windows and time stamps.
 
-    A window follows the memory that the machine gives to sockets, PSH may be set as a sender likes, and a Fast Open
-    cookie hangs on the kernel's key (RFC 7413 4.1.2). What two applications say to each other on a path is left out
-    where the scenario leaves it open.
+    A window follows the memory that the machine gives to sockets, PSH may be set as a sender likes, and the bytes of
+    an option that is none of the named ones hang on a key, see ``_TOLD``. What two applications say to each other on a
+    path is left out where the scenario leaves it open.
     """
     first, second = _by_sender(before), _by_sender(after)
     texts = (_parting(sender, first.get(sender, []), second.get(sender, [])) for sender in sorted(first | second))
@@ -157,8 +163,9 @@ def _essence(segment: Segment) -> str:
 
 
 def _option(option: Option) -> str:
-    if option.name == _FAST_OPEN and option.raw:
-        return f"{_FAST_OPEN} with {len(option.raw)} bytes"
+    if option.raw:
+        told = option.raw[: _TOLD.get(option.name, 0)]
+        return f"{Option(option.name, raw=told)} with {len(option.raw) - len(told)} bytes"
     return option.name if option.name == "TS" else str(option)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from harness.errors import FinwaitError
 from harness.tcp.verdict import Outcome
@@ -136,15 +139,16 @@ def _hindrance(scenario: str, before: Result | None, after: Result | None) -> Un
         if result.outcome not in _JUDGED:
             other = before if result is after else after
             doubt = result is after and result.outcome == Outcome.LOST and other.outcome in _JUDGED
-            reason = f": {_first_line(result.message)}" if result.message else ""
+            reason = f": {_in_any_run(result.message.splitlines()[0])}" if result.message else ""
             return Uncompared(scenario, f"{result.outcome} in the {which} run{reason}", doubt)
     if before.digest and after.digest and before.digest != after.digest:
         return Uncompared(scenario, "the two runs were made by different versions of the scenario", doubt=True)
     return None
 
 
-def _first_line(message: str) -> str:
-    return message.splitlines()[0]
+def _in_any_run(message: str) -> str:
+    """A message without what is another in each run: the folders of a path, and where an object lies in memory."""
+    return re.sub(r"0x[0-9a-f]{6,}", "0x...", re.sub(r"(?<![\w.])(?:/[\w.+@~-]+)+/", ".../", message))
 
 
 def _change(before: LoadedRun, after: LoadedRun, scenario: str) -> tuple[Change, str]:
@@ -204,11 +208,12 @@ def _change_lines(change: Change, names: list[str], width: int) -> list[Line]:
 
 
 def _failure(result: Result) -> list[str]:
-    """The part of a failure's text that the timeline does not show: what was expected and what seen."""
-    text = result.message.splitlines()
-    rest = ("kernel ", "so far ", "where ")
-    end = next((number for number, line in enumerate(text) if line.startswith(rest)), len(text))
-    return text[:end] if result.outcome == Outcome.DEVIATES else []
+    """What the timeline does not show of a failure: what was expected and what seen."""
+    if result.outcome != Outcome.DEVIATES:
+        return []
+    if result.evidence is None:
+        return result.message.splitlines()
+    return str(msgspec.structs.replace(result.evidence, kernel=(), so_far=(), where="")).splitlines()
 
 
 def _before(change: Change) -> list[str]:

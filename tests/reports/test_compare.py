@@ -7,17 +7,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.tcp.options import parse_options
-from harness.tcp.segment import ACK, PSH, SYN, Segment
-from harness.tcp.timing import MS, VIRTUAL, TimingProfile
+from harness.tcp.pattern import Difference
+from harness.tcp.timing import MS, PROMPT
+from harness.tcp.verdict import Due, Evidence
 from harness.trace import runs
-from harness.trace.events import Event, Forwarded, Received
+from harness.trace.events import Event
 from harness.trace.records import Result
-from reports import behaviour
 from reports.compare import Comparison, compare, lines, render
 from reports.lines import plain
 
@@ -32,8 +29,16 @@ BAD = msgspec.structs.replace(
     outcome="deviates",
     answer="challenged",
     counters={"TcpExtTCPChallengeACK": 1, "TcpInSegs": 6, "TcpExtTCPPureAcks": 3},
-    message="expected  > . 2:2(0) ack 2   within 40 ms\nobserved  > . 2:2(0) ack 1   at +0.2 ms   (ack: 1, not 2)\n"
-    "kernel    FIN-WAIT-1 -> FIN-WAIT-2 at +0.1 ms\nso far    > F. 1:1(0) ack 1   +0.0 ms",
+    message="whatever it says",
+    evidence=Evidence(
+        expected=(Due("> . 2:2(0) ack 2"),),
+        within=PROMPT,
+        observed="> . 2:2(0) ack 1",
+        elapsed_ns=200_000,
+        differences=(Difference("ack", "2", "1"),),
+        so_far=("> F. 1:1(0) ack 1   +0.0 ms",),
+        where="test_disorder.py:12",
+    ),
 )
 
 MakeRun = Callable[..., Path]
@@ -116,46 +121,6 @@ def test_another_segment_is_a_change_even_if_nothing_declared_it(make_run: MakeR
     assert found.changed[0].what == ("segment 3 of the kernel's: none, was . 2:2(0) ack 2 <nop,nop,TS>",)
 
 
-def test_windows_times_and_pushes_are_no_other_segment() -> None:
-    def received(**fields: int) -> list[Event]:
-        segment = Segment(flags=fields.pop("flags", ACK), seq=1, ack=1, window=fields.pop("window", 1))
-        return [Received(fields.pop("at", 0), segment)]
-
-    assert behaviour.segment_changes(received(), received(flags=ACK | PSH, window=9, at=7)) == []
-
-
-def test_cookie_of_another_key_is_no_other_segment() -> None:
-    def answered(cookie: str) -> list[Event]:
-        return [Received(0, Segment(flags=SYN | ACK, ack=1, options=parse_options(f"mss 1460,opt 34 {cookie}")))]
-
-    assert behaviour.segment_changes(answered("0102030405060708"), answered("1112131415161718")) == []
-    assert behaviour.segment_changes(answered("0102030405060708"), answered("0102")) != []
-
-
-def test_each_side_of_a_path_is_compared_by_itself() -> None:
-    client, server = (Forwarded(0, Segment(flags=ACK, seq=1, ack=1), side, step="1") for side in ("client", "server"))
-    assert behaviour.segment_changes([client, server], [server]) == [
-        "segment 1 of the client's: none, was . 1:1(0) ack 1"
-    ]
-
-
-def test_what_one_kernel_counts_apart_all_count_together() -> None:
-    together, apart = (
-        msgspec.structs.replace(GOOD, counters={f"TcpExt{name}": 1}) for name in ("PAWSEstab", "PAWSTimewait")
-    )
-    assert behaviour.counter_changes(together, apart) == []
-
-
-def test_what_a_scenario_leaves_to_the_applications_is_no_change() -> None:
-    def on_the_path(*, step: str, length: int) -> list[Event]:
-        said = Segment(flags=ACK, seq=1, ack=1, data=b"x" * length)
-        return [Forwarded(0, said, "client", step=step)]
-
-    assert behaviour.segment_changes(on_the_path(step="", length=3), on_the_path(step="", length=4)) == []
-    judged = on_the_path(step="2: expect", length=3), on_the_path(step="2: expect", length=4)
-    assert behaviour.segment_changes(*judged) != []
-
-
 @pytest.mark.parametrize("keeping", [(), ("first",), ("second",), ("first", "second")])
 def test_runs_without_timelines_say_that_their_segments_were_not_compared(
     make_run: MakeRun, disorder: Disorder, keeping: tuple[str, ...]
@@ -167,11 +132,15 @@ def test_runs_without_timelines_say_that_their_segments_were_not_compared(
 
 
 def test_a_fix_tells_what_it_mended(make_run: MakeRun) -> None:
-    before = msgspec.structs.replace(BAD, message="expected  > nothing\nobserved  > .\nso far  x")
-    told = "".join(plain(lines(_compare(make_run, [before], [GOOD]), 200)))
-    assert "before    expected  > nothing" in told
-    assert "before    observed  > ." in told
+    told = "".join(plain(lines(_compare(make_run, [BAD], [GOOD]), 200)))
+    assert "before    expected  > . 2:2(0) ack 2   within 40 ms (PROMPT)" in told
+    assert "before    observed  > . 2:2(0) ack 1" in told
     assert "so far" not in told
+
+
+def test_a_failure_without_evidence_is_shown_whole(make_run: MakeRun) -> None:
+    found = _compare(make_run, [GOOD], [msgspec.structs.replace(BAD, evidence=None, message="kernel 7\nis not 8")])
+    assert "    kernel 7\n    is not 8" in plain(lines(found, 200))
 
 
 @pytest.mark.parametrize(
@@ -203,6 +172,16 @@ def test_what_cannot_be_compared_says_why(
     text = plain(lines(found, 100))
     assert why in text
     assert FIN in text
+
+
+def test_reasons_that_differ_in_where_things_lie_are_one_reason(make_run: MakeRun) -> None:
+    skipped = [
+        Result(scenario=f"a.py::test_{name}", outcome="unsupported", message=f"/run/{name}/ss: <Lab at 0x7f{name}00>")
+        for name in ("abc1", "def2")
+    ]
+    assert {one.why for one in _compare(make_run, skipped, skipped).uncompared} == {
+        "unsupported in the second run: .../ss: <Lab at 0x...>"
+    }
 
 
 OTHER = Result(scenario="a.py::test_other", outcome="conforms")
@@ -262,42 +241,3 @@ def test_an_output_without_line_drawing_characters_gets_none(make_run: MakeRun, 
     file = io.TextIOWrapper(buffer, encoding="ascii", write_through=True)
     render(_compare(make_run, [GOOD], [after], timelines=kept), Console(file=file))
     assert "|<--- . 2:2(0) ack 1 win 512" in buffer.getvalue().decode("ascii")
-
-
-profiles = st.sampled_from([TimingProfile(), VIRTUAL, TimingProfile(slack_ns=50 * MS)])
-
-
-@given(
-    true=st.integers(0, 10_000 * MS),
-    late=st.tuples(st.floats(0, 1), st.floats(0, 1)),
-    both=st.tuples(profiles, profiles),
-)
-def test_two_slow_machines_never_make_a_change_of_time(
-    true: int, late: tuple[float, float], both: tuple[TimingProfile, TimingProfile]
-) -> None:
-    measured = [true + int(part * one.slack_ns) for part, one in zip(late, both, strict=True)]
-    first, second = (msgspec.structs.replace(GOOD, answer_ns=ns) for ns in measured)
-    assert behaviour.timing_changes(first, both[0], second, both[1]) == []
-
-
-def test_what_was_not_timed_has_no_other_time() -> None:
-    timed, untimed = (msgspec.structs.replace(GOOD, answer_ns=ns) for ns in (10_000 * MS, -1))
-    for pair in ((timed, untimed), (untimed, timed)):
-        assert behaviour.timing_changes(pair[0], TimingProfile(), pair[1], TimingProfile()) == []
-
-
-@pytest.mark.parametrize(
-    ("earlier", "later", "changed"),
-    [
-        (0, behaviour.REPEATABLE_NS, False),
-        (0, behaviour.REPEATABLE_NS + 1, True),  # at once, and by a timer
-        (12 * MS, 12 * MS + behaviour.REPEATABLE_NS + behaviour.TICK_NS, False),  # by the same timer
-        (12 * MS, 12 * MS + behaviour.REPEATABLE_NS + behaviour.TICK_NS + 1, True),
-    ],
-)
-def test_where_time_stands_still_little_is_enough(earlier: int, later: int, changed: bool) -> None:
-    first, second = (msgspec.structs.replace(GOOD, answer_ns=ns) for ns in (earlier, later))
-    found = behaviour.timing_changes(first, VIRTUAL, second, VIRTUAL)
-    assert [text.partition(":")[0] for text in found] == (["answer later"] if changed else [])
-    found = behaviour.timing_changes(second, VIRTUAL, first, VIRTUAL)
-    assert [text.partition(":")[0] for text in found] == (["answer earlier"] if changed else [])
