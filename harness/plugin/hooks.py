@@ -22,18 +22,20 @@ from harness.model import requirements
 from harness.model.requirements import objections
 from harness.mutation.runner import MutationRunner, read_plan
 from harness.plugin import preconditions
+from harness.plugin.ends import pytest_testnodedown as pytest_testnodedown  # noqa: PLC0414  (a hook)
+from harness.plugin.ends import recording, refuse
 from harness.plugin.items import SCENARIO, is_scenario, scenario_of
 from harness.plugin.known_deviations import known_of
 from harness.plugin.lacking import remedies
 from harness.plugin.mistakes import mistake
-from harness.plugin.options import pytest_addoption as pytest_addoption  # noqa: PLC0414  (pytest takes it for a hook)
+from harness.plugin.options import pytest_addoption as pytest_addoption  # noqa: PLC0414  (a hook)
 from harness.plugin.options import share_of
 from harness.plugin.recorder import Scenario, ScenarioRecorder, is_misuse
 from harness.probes.tracepoints import Tracer
 from harness.tcp.mutation import MutationChoice
 from harness.tcp.timing import TimingProfile
 from harness.tcp.verdict import Mismatch, Outcome
-from harness.trace.folder import CHECKOUT, RUN, RunFolder, default_parent, hand_back_caches
+from harness.trace.folder import CHECKOUT, RUN, RunFolder, Unwritable, default_parent, hand_back_caches
 from harness.trace.records import Result, RunRecord
 from harness.trace.runs import load
 from netns import privilege
@@ -42,7 +44,6 @@ from netns import privilege
 pytest_plugins = ["harness.plugin.fixtures", "harness.plugin.state_fixtures", "harness.plugin.cells"]
 
 RUNNER = pytest.StashKey["Runner"]()
-_OBJECTIONS = "finwait_objections"
 _WORDS = {
     Outcome.CONFORMS: ("passed", ".", "CONFORMS"),
     Outcome.DEVIATES: ("failed", "F", "DEVIATES"),
@@ -74,19 +75,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     cited = (
         (item.nodeid, str(one)) for item in items for mark in item.iter_markers("requirement") for one in mark.args
     )
-    found = objections(cited, requirements.load())
-    if found and hasattr(config, "workeroutput"):
-        config.workeroutput[_OBJECTIONS] = found  # xdist takes an error of a worker's for a crash
-        items.clear()
-    elif found:
-        raise pytest.UsageError(*found)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: object, error: object) -> None:  # noqa: ARG001
-    """Refuse in the process that the user started what a worker of xdist cannot run."""
-    if found := getattr(node, "workeroutput", {}).get(_OBJECTIONS):
-        raise pytest.UsageError(*found)
+    refuse(config, items, objections(cited, requirements.load()))
 
 
 class Runner:
@@ -179,7 +168,8 @@ class Runner:
         self._planned = tuple(self.begin(item).id for item in items if is_scenario(item))
         items[:] = share_of(items, self.config.option.part)
         if self._planned and self.worker in ("", "gw0"):
-            self.folder.write_run(self._record(None))
+            with recording(self.config):
+                self.folder.write_run(self._record(None))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Iterator[None]:
@@ -205,8 +195,11 @@ class Runner:
         scenario = item.stash.get(SCENARIO, None)
         error = call.excinfo.value if call.excinfo else None
         result = None
-        if scenario and (error or call.when == "call"):
-            result = self.recorder.ended(scenario, error, call.duration)
+        with recording(self.config):
+            if isinstance(error, Unwritable):
+                raise error
+            if scenario and (error or call.when == "call"):
+                result = self.recorder.ended(scenario, error, call.duration)
         said = isinstance(error, Mismatch | FinwaitError) or is_misuse(error, self.config.rootpath)
         vars(item).pop("repr_failure", None)
         if result and said:
@@ -252,7 +245,8 @@ class Runner:
         if text is None or self.worker:
             return
         result = msgspec.json.decode(text, type=Result)
-        self.folder.append_result(result)
+        with recording(self.config):
+            self.folder.append_result(result)
         self.counts[Outcome(result.outcome)] += 1
         self.misused |= vars(report)["finwait_misuse"]
         self.lost_to_load += vars(report)["finwait_busy"]

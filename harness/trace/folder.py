@@ -23,6 +23,17 @@ RESULTS = "results.jsonl"
 RUN = "run.json"
 
 
+class Unwritable(FinwaitError):
+    """A record cannot be kept, whatever the kernel did; those before it can be read."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"{path} cannot be written ({error.strerror})",
+            why="what was recorded before is whole and can be read",
+            hint="--run-dir with a folder where there is room",
+        )
+
+
 def hand_back(path: Path) -> None:
     """Under sudo, give what was just made to the user who called it."""
     user, group = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
@@ -78,18 +89,30 @@ def make_folder(path: Path) -> Path:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees all of it or none, also after a crash in between."""
+    """Write a file so that a reader sees all of it or none, also after a crash in between.
+
+    Raises:
+        Unwritable: the disk is full, or the folder is gone or read-only; nothing is left of the try.
+    """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    # not by pathlib, which makes three more calls to learn what kind of file it is: a run writes thousands
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        # not by pathlib, which makes three more calls to learn what kind of file it is: a run writes thousands
+        _write(unfinished, os.O_TRUNC, content)
+        hand_back(unfinished)
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise Unwritable(path, error) from error
+
+
+def _write(path: Path, how: int, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | how, 0o644)
     try:
         left = memoryview(content)
-        while left:
+        while left:  # a disk that is nearly full takes a part of it
             left = left[os.write(descriptor, left) :]
     finally:
         os.close(descriptor)
-    hand_back(unfinished)
-    unfinished.replace(path)
 
 
 def file_name(scenario: str) -> str:
@@ -118,12 +141,15 @@ class RunFolder:
         """
         path = make_folder(parent / (name or new_name()))
         for part in ("timelines", "captures"):
-            (path / part).mkdir()
-            hand_back(path / part)
+            make_folder(path / part)
         return cls(path)
 
     def write_run(self, record: RunRecord) -> None:
-        """Write or renew ``run.json``."""
+        """Write or renew ``run.json``.
+
+        Raises:
+            Unwritable: it cannot be; likewise for the other records.
+        """
         write_whole(self.path / RUN, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
 
     def describe_by_lab(self, describe: Callable[[], RunRecord]) -> None:
@@ -149,14 +175,12 @@ class RunFolder:
 
     def append_result(self, result: Result) -> None:
         """Add a line to ``results.jsonl``: one write, so that lines of several processes never mix."""
-        line = msgspec.json.encode(result) + b"\n"
         path = self.path / RESULTS
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            os.write(descriptor, line)
-        finally:
-            os.close(descriptor)
-        hand_back(path)
+            _write(path, os.O_APPEND, msgspec.json.encode(result) + b"\n")
+            hand_back(path)
+        except OSError as error:
+            raise Unwritable(path, error) from error
 
     def write_timeline(self, record: TimelineRecord) -> str:
         """Write a scenario's timeline; its path inside the run folder."""

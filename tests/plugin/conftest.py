@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -71,7 +71,7 @@ RunScenarios = Callable[..., Ran]
 def run(tmp_path: Path) -> RunScenarios:
     """Write scenarios, run them with the options given, and give back what came of it."""
 
-    def run_scenarios(text: str, *options: str, name: str = "run") -> Ran:
+    def run_scenarios(text: str, *options: str, name: str = "run", within: Sequence[str] = ()) -> Ran:
         (tmp_path / "test_s.py").write_text(HEAD + dedent(text))
         (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -ra --strict-markers -p no:cacheprovider\n")
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
@@ -79,7 +79,7 @@ def run(tmp_path: Path) -> RunScenarios:
         if not any(option.startswith("--run-dir") for option in options):
             options = (*options, f"--run-dir={tmp_path / 'a run'}")
         ended = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "harness.plugin.hooks", f"--run-name={name}", *options],
+            [*within, sys.executable, "-m", "pytest", "-p", "harness.plugin.hooks", f"--run-name={name}", *options],
             cwd=tmp_path,
             env=environment,
             stdout=subprocess.PIPE,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from harness.trace.runs import load
 from tests.plugin.conftest import FOUR, Ran, RunScenarios
 
 
@@ -53,15 +55,11 @@ def test_worker_that_dies_takes_only_its_scenario_with_it(run: RunScenarios, dea
         "test_conforms": "conforms",
         "test_deviates": "deviates",
     }
-    from harness.trace.runs import load
-
     assert load(ran.folder).results["test_s.py::test_dies"].outcome == "lost"
     assert "test_dies" in ran.output
 
 
 def test_run_that_is_killed_leaves_what_was_recorded(run: RunScenarios) -> None:
-    from harness.trace.runs import load
-
     ran = run(f"{FOUR}\ndef test_dies(established):\n    {DEATHS['killed']}\ndef test_never(session):\n    pass\n")
     assert ran.status == -9
     outcomes = {name.partition("::")[2]: result.outcome for name, result in load(ran.folder).results.items()}
@@ -126,3 +124,39 @@ def test_folder_with_a_space_and_one_that_is_not_there_yet(run: RunScenarios, tm
     assert ran.status == 0
     assert (deep / "run" / "results.jsonl").exists()
     shutil.rmtree(deep)
+
+
+ROOM_FOR_A_FEW = """
+mount -t tmpfs -o size=200k none "$1" || exit 77
+shift; "$@"; status=$?
+cp -a full copied; exit $status
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-n2",)], ids=["one process", "two workers"])
+def test_full_disk_ends_the_run_with_a_line_and_what_was_recorded_can_be_read(
+    run: RunScenarios, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    if options:
+        pytest.importorskip("xdist", reason="pytest-xdist is missing")
+    (tmp_path / "full").mkdir()
+    unshare = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else [])]
+    ran = run(
+        FOUR.replace("def test_conforms(", "@pytest.mark.parametrize('n', range(60))\ndef test_conforms(n, "),
+        "--run-dir=full",
+        "--captures=all",
+        *options,
+        within=(*unshare, "sh", "-c", ROOM_FOR_A_FEW, "sh", str(tmp_path / "full")),
+    )
+    if ran.status == 77 or "unshare: " in ran.output:
+        pytest.skip("this user may not mount a file system")
+    assert ran.status == 2, ran.output
+    (line,) = [line for line in ran.output.splitlines() if "No space left on device" in line]
+    assert "what was recorded before is whole and can be read; try: --run-dir" in line
+    assert "INTERNALERROR" not in ran.output
+    found = load(tmp_path / "copied" / "run")
+    conforming = [result for result in found.results.values() if result.outcome == "conforms"]
+    assert conforming
+    assert all(found.timeline(result) for result in conforming)
+    assert not list((tmp_path / "copied").rglob(".*"))
+    assert f"{len(conforming)} conforms" in ran.output
