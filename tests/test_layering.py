@@ -49,7 +49,10 @@ ROOMS: Mapping[str, set[str]] = {
 }
 MAY_USE_SCAPY = {"harness.wire.frames", "harness.trace.pcapng"}
 PURE_THIRD_PARTY = {"msgspec"}
-INSIDES = {"lab", "dispatcher", "observer", "observers", "timeline", "wire", "flow", "kernel", "sysctls", "plan"}
+INSIDES = {
+    *("lab", "dispatcher", "observer", "observers", "timeline", "wire", "flow", "kernel", "sysctls", "plan"),
+    *("own", "inbox"),
+}
 """Attributes of what a scenario works with that are the harness's own."""
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "misc", "common"}
 MOST_LINES = 300

@@ -9,14 +9,15 @@ import msgspec
 
 from harness.errors import FinwaitError
 from harness.live.dispatcher import Dispatcher
-from harness.live.sender import INITIAL_SEQUENCE_NUMBER, Sender
+from harness.live.sender import INITIAL_SEQUENCE_NUMBER
+from harness.live.watcher import Watcher
 from harness.program.recording import step
 from harness.program.steps import Allow, Expect
 from harness.tcp.ip import IpHeader, header_of
 from harness.tcp.pattern import Number, Pattern, PatternFields
 from harness.tcp.relative import to_relative
 from harness.tcp.segment import ACK, NONE, RST, SYN, Flags, Segment
-from harness.tcp.timing import PROMPT, QUIET, UNSAID, Span, Time, bounds, span_of
+from harness.tcp.timing import PROMPT, UNSAID, Span, Time, bounds
 from harness.tcp.verdict import Due, Evidence, Expectation, Mismatch, Reply
 from harness.tcp.window import OfferedWindow
 from harness.trace.events import Received
@@ -24,7 +25,7 @@ from harness.trace.inbox import Arrival
 from harness.wire.frames import Flow
 
 
-class Peer(Sender):
+class Peer(Watcher):
     """One connection of the peer's: what it sends, and what is expected of the kernel.
 
     Args:
@@ -38,7 +39,7 @@ class Peer(Sender):
         self, dispatcher: Dispatcher, flow: Flow, connection: int = 1, isn: int = INITIAL_SEQUENCE_NUMBER
     ) -> None:
         super().__init__(dispatcher, flow, connection, isn)
-        self.offer = OfferedWindow()
+        self._offered = OfferedWindow()
         self.last_elapsed = 0  # ns, of the last answer
         self.choices: list[str] = []  # what the kernel chose between alternatives, in order
         self.last_reply: Reply | None = None  # the last choice between alternatives, else the last answer
@@ -60,7 +61,7 @@ class Peer(Sender):
         if segment.flags & ACK:
             self._last_ack = segment.ack
         relative = to_relative(segment, self.kernel, self.own)
-        self.offer.note(relative)
+        self._offered.note(relative)
         for seen_at, seen in self._dispatcher.mutate(at, relative):
             event = Received(seen_at, seen, "", self.connection)
             self._dispatcher.timeline.add(event)
@@ -71,6 +72,10 @@ class Peer(Sender):
         self._judged_frame = frame
         self._dispatcher.timeline.replace(event, msgspec.structs.replace(event, step=step))
         self._dispatcher.wire.explain(frame, step)
+
+    def offered_window(self, number: int) -> int:
+        """How many bytes from the relative sequence number on the kernel lets the peer send; 0 before it offers any."""
+        return self._offered.window(number)
 
     # -- expecting
 
@@ -200,38 +205,6 @@ class Peer(Sender):
         if self._judged_frame is None:
             raise FinwaitError("no segment was judged yet", hint="expect one first")
         return header_of(self._dispatcher.wire.frames[self._judged_frame].data)
-
-    @step(Expect)
-    def expect_silence(self, for_: Time = QUIET) -> None:
-        """Wait ``for_`` this long, a span or seconds; the kernel must not send anything on this connection.
-
-        What it sent after that is left for what comes next, though this process may see it in the same moment.
-
-        Raises:
-            Mismatch: it did.
-            FinwaitError: ``for_`` is no time.
-        """
-        for_ = span_of(for_, "for_")
-        step = self._dispatcher.timeline.step(f"expect silence for {for_}")
-        end, stamped_end = self._dispatcher.clock.monotonic_ns() + for_.ns, self._dispatcher.clock.time_ns() + for_.ns
-        if (
-            self._dispatcher.profile.virtual
-        ):  # free, and select(2) oversleeps by 1/1000 (select_estimate_accuracy, fs/select.c)
-            self._dispatcher.clock.sleep(for_.ns / 1e9)
-        # what is allowed neither breaks the silence nor ends it
-        while (arrival := self.inbox.next(Expectation({}, None))) is None and self._dispatcher.pump(
-            end - self._dispatcher.clock.monotonic_ns()
-        ):
-            pass
-        if arrival is not None and arrival.at > stamped_end:
-            self.inbox.put_back(arrival)
-        elif arrival is not None:
-            cause = self.inbox.cause(arrival).end
-            self.inbox.take(arrival, f"{step}: broken")
-            due = (Due(f"> silence for {for_}"),)
-            seen, elapsed = f"> {arrival.segment}", max(0, arrival.at - cause)
-            raise Mismatch(Evidence(expected=due, observed=seen, elapsed_ns=elapsed, step=step, cause_ns=cause))
-        self._dispatcher.after_step()
 
     @step(Allow)
     def allow(

@@ -79,6 +79,16 @@ class Sender:
         return self._dispatcher.plan.peer.address(self.flow.version), self.port
 
     @property
+    def isn(self) -> int:
+        """Its initial sequence number, 0 to 2**32 - 1; a peer that begins anew is given another."""
+        return self.own.isn or 0
+
+    @isn.setter
+    @step(Assign)
+    def isn(self, value: int) -> None:
+        self.own.isn = check_range("isn", value, 32)
+
+    @property
     def kernel_isn(self) -> int | None:
         """The number on the wire that the kernel began with, 0 to 2**32 - 1; None before its SYN."""
         return self.kernel.isn

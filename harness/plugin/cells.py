@@ -47,7 +47,7 @@ class Cell:
     @property
     def control_block(self) -> ControlBlock:
         """The same for ``harness.live.check``, with the window that the kernel has offered and the lab's quickack."""
-        window = self.peer.offer.window(self.at.rcv_nxt)
+        window = self.peer.offered_window(self.at.rcv_nxt)
         return ControlBlock(self.state, *self.at, rcv_wnd=window, reads=self.ownership != "orphaned", quickack=True)
 
     def expect_gone(self) -> None:

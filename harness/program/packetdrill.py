@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.program.steps import AnyStep, Enter, Expect, Fail, Judge, Leave, Octets, Open, Program, Send, Value
+from harness.program.steps import AnyStep, Enter, Expect, Fail, Judge, Leave, Octets, Open, Program, Send, Value, Wait
 from harness.program.values import decoded
 from harness.tcp.options import format_options
 from harness.tcp.pattern import Between, Pattern
 from harness.tcp.segment import ACK, Flags, Segment, format_flags
-from harness.tcp.timing import PROMPT, QUIET, Span
+from harness.tcp.timing import PROMPT, QUIET, Span, span_of
 
 _DESCRIPTORS = 3  # the first one of a script
 _SHUT = ("SHUT_RD", "SHUT_WR", "SHUT_RDWR")
@@ -54,6 +54,14 @@ class _Script:
             return f"+{_seconds(begin)}~+{_seconds(begin + most - least)}"
         return f"+{_seconds(begin)}"
 
+    def _wait(self, step: AnyStep) -> Span:
+        """Have the next line come as much later as the step waits."""
+        named = [step.named.get(name) for name in ("for_", "span", "within")]
+        given = [_span(_live(value)) for value in (*step.args, *named)]
+        span = next((one for one in given if one), QUIET)
+        self._pause += span.ns
+        return span
+
     def _step(self, step: AnyStep) -> Iterator[str]:
         if isinstance(step, Send | Expect) and step.on.startswith("peer"):
             self._peer = self._peer or step.on
@@ -71,6 +79,8 @@ class _Script:
                 yield from self._send(step)
             case Expect():
                 yield from self._expect(step)
+            case Wait() if step.name == "collect":
+                yield _comment(f"all that comes in {self._wait(step)}", step)
             case Enter() | Leave():
                 yield _comment("calls that fail where they would wait", step)
             case _ if step.on in self._descriptors and step.name in _CALLS:
@@ -148,13 +158,16 @@ class _Script:
                 yield f"{self._at()} < {_inbound(segment)}"
 
     def _expect(self, step: Expect) -> Iterator[str]:
+        if step.name == "expect_count":
+            bounds = [f"{name}={step.named[name]}" for name in ("at_least", "at_most") if name in step.named]
+            yield _comment(f"how many come in {self._wait(step)}: > {_plain(step.args[0])}", step, *bounds)
+            return
         if step.name == "expect_silence":
-            span = _live(next(iter((*step.args, *step.named.values())), None))
-            self._pause += span.ns if isinstance(span, Span) else QUIET.ns
+            self._wait(step)
             yield _comment("silence until the next line; a segment too many shows there, or not at all", step)
             return
-        within, least = (_live(step.named.get(name)) for name in ("within", "at_least"))
-        if isinstance(after := _live(step.named.get("after")), Span):
+        within, least, after = (_span(_live(step.named.get(name))) for name in ("within", "at_least", "after"))
+        if after:
             within = least = after
         alternatives = {name: one for name, value in step.named.items() if isinstance(one := _live(value), Pattern)}
         pattern = alternatives.get(str(step.result)) or _pattern_of(step)
@@ -163,8 +176,7 @@ class _Script:
         if pattern is None:
             yield _comment(step.name, step, str(step.result or ""))
             return
-        low = least.ns if isinstance(least, Span) else 0
-        high = within.ns if isinstance(within, Span) else PROMPT.ns
+        low, high = least.ns if least else 0, within.ns if within else PROMPT.ns
         yield from _unsaid(pattern, step)
         text = _outbound(pattern, step.segment)
         when = "*" if "within" in step.named and within is None else self._at(low, max(high, low + low // 8))
@@ -201,6 +213,13 @@ def _seconds(ns: int) -> str:
 def _live(value: Value) -> object:
     """The value itself; a name stands for itself."""
     return decoded(value, str)
+
+
+def _span(value: object) -> Span | None:
+    """A time that a step was given, in seconds or as a span."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return span_of(value, "")
+    return value if isinstance(value, Span) else None
 
 
 def _plain(value: Value) -> str:

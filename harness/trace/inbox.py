@@ -98,6 +98,16 @@ class Inbox:
                 return arrival
         return None
 
+    def take_until(self, at: int, pattern: Pattern | None = None) -> list[Arrival]:
+        """All that came by then, allowed or not, and fits the pattern where there is one; nobody else gets it."""
+        taken: list[Arrival] = []
+        left: list[Arrival] = []
+        for one in self._waiting:
+            fits = one.at <= at and (pattern is None or pattern.matches(one.segment))
+            (taken if fits else left).append(one)
+        self._waiting = left
+        return taken
+
     def judge(self, expectation: Expectation, arrival: Arrival, profile: TimingProfile, step: str) -> Reply:
         """Hold an arrival against what is expected, and say in what it came from how that went.
 

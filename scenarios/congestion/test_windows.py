@@ -12,7 +12,6 @@ from harness import (
     RTO_MIN,
     Connection,
     Endpoint,
-    Peer,
     Session,
     expect_flight,
     in_shared_lab,
@@ -36,12 +35,6 @@ def established(session: Session, listener: Endpoint) -> Connection:
     return session.establish(listener, options=PLAIN)
 
 
-def assert_no_more(session: Session, peer: Peer) -> None:
-    """The kernel has sent nothing else up to now."""
-    session.settle()
-    assert peer.inbox.leftover() == []
-
-
 def number(segments: int) -> int:
     """The number behind that many full segments."""
     return 1 + segments * IPV4_MSS
@@ -55,7 +48,7 @@ def test_first_flight_is_at_most_three_segments(session: Session, established: C
     server, peer = established
     write_segments(server, 2 * FLIGHT)
     expect_flight(peer, STANDARD_FLIGHT, seq=1)
-    assert_no_more(session, peer)
+    session.finish()
 
 
 @requirement("RFC5681-3.1-3", "RFC5681-3.1-1")
@@ -64,7 +57,7 @@ def test_handshake_does_not_enlarge_the_first_flight(session: Session, establish
     server, peer = established
     write_segments(server, 2 * FLIGHT)
     expect_flight(peer, FLIGHT, seq=1)
-    assert_no_more(session, peer)
+    session.finish()
 
 
 # -- slow start
@@ -78,7 +71,7 @@ def test_slow_start_adds_one_segment_for_each_that_is_acknowledged(session: Sess
     for segments in (1, 2, 3):
         peer.send(ACK, seq=1, ack=number(segments))
         behind = expect_flight(peer, 2, seq=behind)
-    assert_no_more(session, peer)
+    session.finish()
 
 
 @requirement("RFC5681-3.1-5", "RFC9293-MUST-19")
@@ -90,10 +83,10 @@ def test_ack_of_a_part_of_a_segment_adds_less_than_a_segment(session: Session, e
     part = IPV4_MSS // 10
     for acknowledged in range(1 + part, number(1), part):
         peer.send(ACK, seq=1, ack=acknowledged)
-    assert_no_more(session, peer)
+    session.finish()
     peer.send(ACK, seq=1, ack=number(1))
     expect_flight(peer, 2, seq=behind)
-    assert_no_more(session, peer)
+    session.finish()
 
 
 # -- fast retransmit and recovery
@@ -107,7 +100,7 @@ def test_first_two_duplicate_acks_let_a_new_segment_out_each(session: Session, e
     for _ in range(2):
         peer.send(ACK, seq=1, ack=1)
         behind = expect_flight(peer, 1, seq=behind)
-    assert_no_more(session, peer)
+    session.finish()
 
 
 @requirement("RFC5681-3.2-4", "RFC9293-MUST-19")
@@ -117,7 +110,7 @@ def test_third_duplicate_ack_has_the_lost_segment_sent_again(session: Session, e
     expect_flight(peer, FLIGHT, seq=1)
     for _ in range(DUPLICATES - 1):
         peer.send(ACK, seq=1, ack=1)
-    assert_no_more(session, peer)
+    session.finish()
     peer.send(ACK, seq=1, ack=1)
     peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS)
 
@@ -147,7 +140,7 @@ def test_flight_after_recovery_is_half_of_the_one_before(session: Session, estab
     peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS)
     peer.send(ACK, seq=1, ack=behind)  # all that was in flight
     expect_flight(peer, HALF, seq=behind)
-    assert_no_more(session, peer)
+    session.finish()
 
 
 # -- timeouts
@@ -161,10 +154,10 @@ def test_flight_after_a_timeout_is_one_segment_and_then_two(session: Session, es
     write_segments(server, 3 * FLIGHT)
     expect_flight(peer, FLIGHT, seq=1)
     peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, within=session.profile.first_rto())
-    assert_no_more(session, peer)
+    session.finish()
     peer.send(ACK, seq=1, ack=number(1))
     expect_flight(peer, 2, seq=number(1))
-    assert_no_more(session, peer)
+    session.finish()
 
 
 @requirement("RFC5681-3.1-6", "RFC5681-3.1-8")
@@ -185,12 +178,12 @@ def test_flight_after_timeouts_doubles_up_to_half_of_what_was_in_flight(
     for segments in (2, 4):
         peer.send(ACK, seq=1, ack=number(acknowledged))
         expect_flight(peer, segments, seq=number(acknowledged))
-        assert_no_more(session, peer)
+        session.finish()
         acknowledged += segments
     peer.send(ACK, seq=1, ack=number(FLIGHT))  # the rest had arrived
     expect_flight(peer, HALF, seq=number(FLIGHT))
     peer.allow(ACK, seq=number(FLIGHT + HALF), ack=1, length=IPV4_MSS)  # that of congestion avoidance
-    assert_no_more(session, peer)
+    session.finish()
 
 
 @requirement("RFC5681-4.1-1")
@@ -205,4 +198,4 @@ def test_flight_after_an_idle_time_is_no_more_than_the_first(session: Session, e
     peer.expect_silence(for_=RTO_INIT)
     write_segments(server, 2 * FLIGHT)
     expect_flight(peer, FLIGHT, seq=behind)
-    assert_no_more(session, peer)
+    session.finish()

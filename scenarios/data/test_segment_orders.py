@@ -56,7 +56,7 @@ def timestamps() -> bool:
 
 def take(connection: Connection, segments: list[Segment]) -> ControlBlock:
     """Send the segments one after the other and judge each answer."""
-    window = connection.peer.offer.window(1)
+    window = connection.peer.offered_window(1)
     at = ControlBlock("ESTABLISHED", snd_una=1, snd_nxt=1, rcv_nxt=1, rcv_wnd=window, quickack=True)
     for segment in segments:
         at = judge(connection.peer, [at], segment)[0].after

@@ -21,7 +21,7 @@ def test_old_duplicate_syn_is_got_over(session: Session, listener: Endpoint) -> 
     old.expect(SYN, seq=0, ack=1)
     old.send(RST, seq=1)
 
-    old.own.isn = INITIAL_SEQUENCE_NUMBER
+    old.isn = INITIAL_SEQUENCE_NUMBER
     session.establish(listener, old)
 
 
@@ -48,7 +48,7 @@ def test_crashed_end_gets_a_new_connection_after_the_discovery(
     peer.expect(ACK, seq=1, ack=1)
     peer.send(RST, seq=1)
     peer.timestamps = False
-    peer.own.isn = INITIAL_SEQUENCE_NUMBER + 400
+    peer.isn = INITIAL_SEQUENCE_NUMBER + 400
     session.establish(listener, peer)
 
 

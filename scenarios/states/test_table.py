@@ -99,7 +99,7 @@ def control_block(peer: Peer, state: str) -> ControlBlock:
     at = NUMBERS[state]
     if state == "SYN-SENT":
         return ControlBlock(state, at.snd_una, at.snd_nxt, rcv_nxt=1, rcv_wnd=NOMINAL_WINDOW, actively=True)
-    return ControlBlock(state, *at, rcv_wnd=peer.offer.window(at.rcv_nxt), quickack=True)
+    return ControlBlock(state, *at, rcv_wnd=peer.offered_window(at.rcv_nxt), quickack=True)
 
 
 def reach_with_a_zero_window(session: Session, state: str) -> tuple[Peer, ControlBlock]:
@@ -107,7 +107,7 @@ def reach_with_a_zero_window(session: Session, state: str) -> tuple[Peer, Contro
     listener = session.listen()
     listener.set_option("SO_RCVBUF", SMALL_BUFFER)
     server, peer = session.establish(listener)
-    window = peer.offer.window(1)
+    window = peer.offered_window(1)
     after = NUMBERS[state]
     full = 1 + window
     own_fin_first = state in ("FIN-WAIT-1", "FIN-WAIT-2", "CLOSING", "TIME-WAIT")

@@ -147,7 +147,7 @@ def test_of_data_that_overrun_the_window_the_part_inside_is_taken(
     if waiting:
         peer.send(ACK, seq=1, ack=1, data=bytes(waiting))
         peer.expect(ACK, seq=1, ack=number)
-    edge = number + peer.offer.window(number)
+    edge = number + peer.offered_window(number)
     peer.send(ACK, seq=number, ack=1, data=bytes(edge - number + SMALL))
     reply = peer.expect_one_of(
         trimmed=Pattern(ACK, seq=1, ack=edge),

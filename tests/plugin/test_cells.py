@@ -44,7 +44,7 @@ def test_state_may_be_one_of_several(cell: Cell) -> None:
 
 
 def test_standing_has_the_window_that_the_kernel_offered(cell: Cell) -> None:
-    offered = cell.peer.offer.window(1)
+    offered = cell.peer.offered_window(1)
     assert offered > 0
     assert cell.control_block == ControlBlock("ESTABLISHED", 1, 1, 1, rcv_wnd=offered, quickack=True)
 

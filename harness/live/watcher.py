@@ -1,0 +1,116 @@
+"""What the kernel sends a peer over a span of time: nothing, so many segments of a kind, or whatever it is."""
+
+from __future__ import annotations
+
+from harness.errors import FinwaitError
+from harness.live.sender import Sender
+from harness.program.recording import step
+from harness.program.steps import Expect, Wait
+from harness.tcp.pattern import Pattern
+from harness.tcp.segment import Segment
+from harness.tcp.timing import QUIET, Span, Time, span_of
+from harness.tcp.verdict import Due, Evidence, Expectation, Mismatch
+from harness.trace.inbox import Arrival
+
+
+class Watcher(Sender):
+    """A peer that waits for a span of time to be over; see ``Sender``."""
+
+    @step(Expect)
+    def expect_silence(self, for_: Time = QUIET) -> None:
+        """Wait ``for_`` this long, a span or seconds; the kernel must not send anything on this connection.
+
+        What it sent after that is left for what comes next, though this process may see it in the same moment.
+
+        Raises:
+            Mismatch: it did.
+            FinwaitError: ``for_`` is no time.
+        """
+        for_ = span_of(for_, "for_")
+        step = self._dispatcher.timeline.step(f"expect silence for {for_}")
+        end, stamped_end = self._dispatcher.clock.monotonic_ns() + for_.ns, self._dispatcher.clock.time_ns() + for_.ns
+        self._sleep(for_)
+        # what is allowed neither breaks the silence nor ends it
+        while (arrival := self.inbox.next(Expectation({}, None))) is None and self._dispatcher.pump(
+            end - self._dispatcher.clock.monotonic_ns()
+        ):
+            pass
+        if arrival is not None and arrival.at > stamped_end:
+            self.inbox.put_back(arrival)
+        elif arrival is not None:
+            cause = self.inbox.cause(arrival).end
+            self.inbox.take(arrival, f"{step}: broken")
+            due = (Due(f"> silence for {for_}"),)
+            seen, elapsed = f"> {arrival.segment}", max(0, arrival.at - cause)
+            raise Mismatch(Evidence(expected=due, observed=seen, elapsed_ns=elapsed, step=step, cause_ns=cause))
+        self._dispatcher.after_step()
+
+    @step(Wait, "collected")
+    def collect(self, span: Time) -> list[Segment]:
+        """Wait for ``span``, a span or seconds, and take all that the kernel sent on this connection up to its end.
+
+        What came before and was not expected is among it, and so is what the scenario allowed.
+
+        Raises:
+            FinwaitError: ``span`` is no time.
+        """
+        span = span_of(span, "span")
+        step = self._dispatcher.timeline.step(f"collect for {span}")
+        return [arrival.segment for arrival in self._take_for(span, None, step)]
+
+    @step(Expect, "counted")
+    def expect_count(
+        self, pattern: Pattern, *, at_least: int = 0, at_most: int | None = None, within: Time
+    ) -> list[Segment]:
+        """Wait for the whole of ``within``, then count the segments like this one that the kernel sent up to its end.
+
+        What came before and was not expected counts as well. Any other segment is left for what comes next.
+
+        Args:
+            pattern: what is counted.
+            at_least: the lowest number that is right.
+            at_most: the highest; None where any number is.
+            within: how long to wait, in seconds or as a span.
+
+        Returns:
+            What was counted, in the order in which it came.
+
+        Raises:
+            Mismatch: there were too few or too many.
+            FinwaitError: ``within`` is no time, the pattern is none, or the two numbers leave none that is right or
+                none that is wrong.
+        """
+        span = span_of(within, "within")
+        if not isinstance(pattern, Pattern):
+            raise FinwaitError(f"{pattern!r} is no pattern", hint="Pattern(ACK, ack=1)")
+        if not 0 <= at_least <= (at_least if at_most is None else at_most) or (not at_least and at_most is None):
+            raise FinwaitError(
+                f"at_least={at_least}, at_most={at_most} judge nothing", hint="at_most=3, at_least=1, or both"
+            )
+        most = "" if at_most is None else f"at most {at_most}"
+        wanted = " and ".join([f"at least {at_least}"] * bool(at_least) + [most] * bool(most))
+        due = Due(f"> {pattern}   {wanted} in {span}")
+        step = self._dispatcher.timeline.step(f"expect {pattern} {wanted} in {span}")
+        found = [arrival.segment for arrival in self._take_for(span, pattern, step)]
+        if at_least <= len(found) <= (len(found) if at_most is None else at_most):
+            return found
+        self._dispatcher.wire.check()
+        raise Mismatch(Evidence(expected=(due,), observed=f"{len(found)} in {span}", step=step))
+
+    def _take_for(self, span: Span, pattern: Pattern | None, step: str) -> list[Arrival]:
+        """Wait so long, then take what fits, in the order in which it came."""
+        clock = self._dispatcher.clock
+        end, stamped_end = clock.monotonic_ns() + span.ns, clock.time_ns() + span.ns
+        self._sleep(span)
+        while self._dispatcher.pump(end - clock.monotonic_ns()) and self._dispatcher.wire.frames[-1].at <= stamped_end:
+            pass
+        taken = self.inbox.take_until(stamped_end, pattern)
+        for arrival in taken:
+            self.inbox.take(arrival, step)
+        self._dispatcher.after_step()
+        return taken
+
+    def _sleep(self, span: Span) -> None:
+        """Have a time pass where it is free; select(2) oversleeps by 1/1000 (select_estimate_accuracy, fs/select.c)."""
+        if self._dispatcher.profile.virtual:
+            self._dispatcher.clock.sleep(span.ns / 1e9)
