@@ -20,7 +20,7 @@ help:
 	@echo 'make reproduce  what the running kernel does when the ACK of its FIN overtakes the FIN of its peer'
 	@echo 'make test       ruff, mypy, the tests of the harness and all scenarios'
 	@echo 'make nightly    property tests with new examples (it says which SEED=N repeats them), and the long commands of the docs'
-	@echo 'make bench      the figures of speed in the README'
+	@echo 'make bench      the figures of docs/speed.md'
 	@echo 'make soak       all scenarios 20 times on busy processors: none may end otherwise; ARGS="--kernel NAME"'
 	@echo 'make clean      remove .venv and the caches; results in reports/runs stay'
 	@echo 'Each as an ordinary user or with sudo. PYTHON=... picks an interpreter, ARGS=... adds arguments.'

@@ -1,1 +1,1 @@
-"""What the figures of speed in the README come from; nothing here is a test."""
+"""What the figures of docs/speed.md come from; nothing here is a test."""

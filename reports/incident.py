@@ -11,7 +11,7 @@ from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, titles
 from reports.grid import Cell, Grid, Section
 from reports.ladder import Ladder, ladder
-from reports.lines import OUTCOME_STYLES, WIDTH, Line, short_ms
+from reports.lines import OUTCOME_STYLES, Line, short_ms
 from reports.names import in_words
 
 SCENARIO = "scenarios/incident/test_incident.py::test_closing_at_the_same_moment_takes_no_retransmission"
@@ -95,10 +95,10 @@ def _cell(results: Sequence[Result]) -> Cell:
     return short_ms(min(times), max(times)) + note + doubt, OUTCOME_STYLES[worst]
 
 
-def incident_ladder(events: Iterable[Event], *, width: int = WIDTH) -> Ladder:
+def incident_ladder(events: Iterable[Event], *, brief: bool = False) -> Ladder:
     """The closing of a connection between client, path and server, in ms since the client's FIN came to the path.
 
-    The part before the closing is left out, and so is what tracepoints saw.
+    The part before the closing is left out, and so is what tracepoints saw; with ``brief`` windows and options too.
     """
     ordered = sorted(events, key=lambda event: event.at)
     fins = [event for event in ordered if isinstance(event, Forwarded) and event.segment.flags & FIN]
@@ -109,4 +109,4 @@ def incident_ladder(events: Iterable[Event], *, width: int = WIDTH) -> Ladder:
     begin = max(before, default=first - 1)
     shown = [event for event in ordered if event.at > begin and not (isinstance(event, Probed) and not event.state)]
     early = [event for event in shown if isinstance(event, Probed) and event.at < first and "WAIT" not in event.state]
-    return ladder([event for event in shown if event not in early], zero=zero, width=width)
+    return ladder([event for event in shown if event not in early], zero=zero, brief=brief)

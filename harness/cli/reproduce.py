@@ -40,6 +40,16 @@ SELECTION = (*FORGED, *incident.SELECTION)
 incident between two real kernels."""
 
 
+QUESTION = """\
+A server has sent its FIN. On the way, the client's FIN and the client's ACK of the server's FIN change places.
+accepted: the kernel takes the FIN. challenged: it drops the FIN and answers with a challenge ACK (docs/disorder.md).
+"""
+NEXT = """\
+next: judge this kernel      .venv/bin/python -m harness run -n auto
+      write a scenario       docs/scenarios.md
+      the incident in full   docs/incident.md"""
+
+
 def reproduce(specs: Sequence[KernelSpec], checkout: Path, parent: Path, cache: Cache, console: Console) -> Found:
     """Run the selection on each kernel; the run folders lie together in a new folder below ``parent``.
 
@@ -59,20 +69,22 @@ def present(found: Found, console: Console) -> int:
     """
     width = width_of(console)
     if found.runs:
+        console.print(QUESTION)
         show(console, table([_forged(run) for run in found.runs], width=width))
     if chosen := _telling(found.runs, DISORDER):
         run, events = _title(*chosen, console)
         events, zero = _from_the_ending(events)
-        show(console, ladder(events, zero=zero, width=width, kernel=run.name).lines(width))
+        show(console, ladder(events, zero=zero, kernel=run.name, brief=True).lines(width))
     if chosen := _telling(found.runs, incident.SCENARIO):
         console.print()
         show(console, incident.incident_table(found.runs))
         run, events = _title(*chosen, console)
-        show(console, incident.incident_ladder(events, width=width).lines(width))
+        show(console, incident.incident_ladder(events, brief=True).lines(width))
     console.print()
     for run in found.runs:
         show(console, [summary(run)])
     show_failures(found, console)
+    console.print(NEXT)
     return 0 if found.complete else 1
 
 

@@ -28,7 +28,7 @@ NOBODY = 65534
 PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((CHECKOUT / "docs").glob("*.md"))))
 PROGRAMS = r"(?:sudo )?(?:\.venv/bin/python -m (?:harness|pytest)|finwait|make)"
 LINE = re.compile(rf"^    (?:\$ )?({PROGRAMS}(?: .*?)?)(?:  +#.*)?$")
-SHORT = "-k fin_is_acknowledged"
+SHORT = "-k 'fin_is_acknowledged or lost_data'"
 """What all scenarios are cut down to, by pytest's own variable for more arguments: the command line stays as it is."""
 MINUTES = re.compile(r"^make (?!help|clean)|harness mutate|matrix(?!.*scenarios/incident)|kernels build")
 SECONDS = 300

@@ -86,6 +86,8 @@ def test_reproduce_sets_the_dropped_fin_of_5_10_beside_the_running_kernel(tmp_pa
     text = out.file.getvalue()  # type: ignore[attr-defined]
     assert "challenged" in text
     assert "FIN-WAIT-2" in text
+    assert "TS val" not in text
+    assert reproduce.QUESTION in text
 
 
 def test_every_kernel_at_hand_drops_the_fin_or_takes_it_as_it_is_known_to(tmp_path: Path) -> None:
