@@ -86,7 +86,7 @@ class Session(BaseSession):
             self.dispatcher = Dispatcher(self.lab.plan, self.wire, self.timeline, self.profile, self._mutation)
             self.dispatcher.stopwatch = self.stopwatch
             know_addresses(self)
-            self.observer = opening.enter_context(Observer(self._equipped.probes, self.timeline, self._tracer))
+            self.observer = Observer(self._equipped.probes, self.timeline, self._tracer)
             self.observers = (self.observer,)
             self.dispatcher.after_step = self._after_step
             if self._shared:

@@ -99,7 +99,7 @@ class TwoKernelSession(BaseSession):
                 side: SysctlChanges(self._namespace(side), self.timeline, self._after_step, str(side)) for side in Side
             }
             self._observers = {
-                side: opening.enter_context(Observer(probes, self.timeline, self._tracer, str(side)))
+                side: Observer(probes, self.timeline, self._tracer, str(side))
                 for side in Side
                 for probes in [opening.enter_context(Probes(self._namespace(side)))]
             }

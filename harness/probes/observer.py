@@ -12,7 +12,7 @@ import msgspec
 
 from harness.errors import Unsupported
 from harness.probes import counters, sockets
-from harness.probes.counters import Counters, Snapshot
+from harness.probes.counters import Counters
 from harness.probes.sockets import Address, Diag, SocketState
 from harness.probes.tracepoints import Tracer
 from harness.tcp.timing import format_ms
@@ -71,7 +71,7 @@ class Probes:
 
 
 class Observer:
-    """What the probes see of one kernel during one session; a context manager.
+    """What the probes see of one kernel during one session, from the moment that it is made.
 
     What is missing on a machine is named in ``missing``, by probe, and is never an error.
 
@@ -89,12 +89,9 @@ class Observer:
         self._tracer = tracer
         self._side = side
         self._links: dict[int, Link] = {}
-        self._before: Snapshot = ()
-        self._end: Snapshot | None = None
         self._states: dict[int, SocketState | None] = {}
+        self._outlines: dict[int, tuple[object, ...]] = {}
         self._traced_up_to = time.time_ns()
-
-    def __enter__(self) -> Self:
         if self._tracer is None:
             self.missing["tracepoints"] = "no tracepoints: not asked for"
         elif reason := self._tracer.unavailable():
@@ -102,11 +99,7 @@ class Observer:
             self._tracer = None
         else:
             self._tracer.begin()
-        self._before = self._probes.counters.read()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end = self._probes.counters.read()
+        self._before = probes.counters.read()
 
     def watch(self, link: Link) -> None:
         """Look at a connection from now on."""
@@ -114,9 +107,14 @@ class Observer:
 
     def look(self) -> None:
         """Record the states of the connections' sockets where they changed."""
-        if self._probes.diag is not None:
-            for number in self._links:
-                self.find(number)
+        if self._probes.diag is None:
+            return
+        for number, link in self._links.items():
+            body = sockets.ask(self._probes.diag, link.version, link.local, link.remote)
+            outline = sockets.outline(body) if body else ()
+            if outline != self._outlines.get(number):
+                self._outlines[number] = outline
+                self._note(number, sockets.parse(body) if body else None)
 
     def find(self, number: int, *, listening: bool = False) -> SocketState | None:
         """A connection's socket now, or the listener on its port of the kernel; None when there is none.
@@ -129,11 +127,15 @@ class Observer:
         link = self._links[number]
         now = sockets.look(self._probes.diag, link.version, link.local, None if listening else link.remote)
         if not listening:
-            if shown(now) != shown(self._states.get(number)):
-                state = now.state if now else "CLOSED"
-                self._timeline.add(Probed(time.time_ns(), "sock_diag", shown(now), state, number, self._side))
-            self._states[number] = now
+            self._outlines.pop(number, None)
+            self._note(number, now)
         return now
+
+    def _note(self, number: int, now: SocketState | None) -> None:
+        if shown(now) != shown(self._states.get(number)):
+            state = now.state if now else "CLOSED"
+            self._timeline.add(Probed(time.time_ns(), "sock_diag", shown(now), state, number, self._side))
+        self._states[number] = now
 
     def listing(self) -> list[SocketState]:
         """Every TCP socket of the kernel's end, mini-sockets included.
@@ -169,8 +171,8 @@ class Observer:
         self._traced_up_to = now + 1
 
     def growth(self) -> dict[str, int]:
-        """What the kernel's TCP counters grew by since the session began, up to now or up to its end."""
-        return counters.growth(self._before, self._end or self._probes.counters.read())
+        """What the kernel's TCP counters grew by since the session began."""
+        return counters.growth(self._before, self._probes.counters.read())
 
     def summary(self) -> list[str]:
         """Lines on what the kernel knew: how the states went, drops, where the socket is now, telling counters."""

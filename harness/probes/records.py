@@ -97,21 +97,21 @@ def of_connection(all_seen: Iterable[Seen], local: Key, remote: Key, process: in
         process: whose injected segments are meant where a drop names no socket: the kernel receives a segment in the
             context of the process that put it on the veth pair, save under load, when it is left to ksoftirqd.
     """
-    kept = list(all_seen)
+    kept = [(seen, None if seen.event == DROP else ends(seen)) for seen in all_seen]
     claims = _claims(kept, local, remote)
-    for seen in kept:
+    for seen, both in kept:
         if seen.event == DROP:
             pointer = seen.integer("rx_sk")
             if _claimed(claims, pointer, seen.at) if pointer else (seen.process == process and _telling(seen)):
                 yield seen
-        elif (both := ends(seen)) and (both == (local, remote) or _unnamed(seen, both, claims)):
+        elif both and (both == (local, remote) or _unnamed(seen, both, claims)):
             yield seen
 
 
-def _claims(kept: list[Seen], local: Key, remote: Key) -> Claims:
+def _claims(kept: list[tuple[Seen, tuple[Key, Key] | None]], local: Key, remote: Key) -> Claims:
     claims: Claims = {}
-    for seen in kept:
-        if seen.event in _NAMING and (pointer := seen.integer("skaddr")) and (both := ends(seen)) and _whole(both):
+    for seen, both in kept:
+        if seen.event in _NAMING and both and _whole(both) and (pointer := seen.integer("skaddr")):
             claims.setdefault(pointer, []).append((seen.at, both == (local, remote)))
     return claims
 

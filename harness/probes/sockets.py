@@ -31,7 +31,7 @@ _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _EXT_INFO = 1 << 1  # INET_DIAG_INFO - 1
 _INFO, _SHUTDOWN = 2, 8  # attributes
 _EVERY_STATE = 0xFFFFFFFF
-_LISTENERS = 1 << 10
+_LISTEN = 10  # TCP_LISTEN, include/net/tcp_states.h
 _NO_COOKIE = b"\xff" * 8
 
 _HEADER = struct.Struct("=IHHII")
@@ -42,6 +42,8 @@ _MESSAGE = struct.Struct("=BBBB")
 _MESSAGE_REST = struct.Struct("=IIIII")
 _ATTRIBUTE = struct.Struct("=HH")
 _ID_SIZE = _ID.size + _ID_REST.size
+_MESSAGE_END = _MESSAGE.size + _ID_SIZE + _MESSAGE_REST.size
+_INODE = _MESSAGE_END - 4
 
 # idiag_timer, set in inet_sk_diag_fill (net/ipv4/inet_diag.c)
 _TIMERS = ("none", "retransmission", "keepalive", "time-wait", "window probe")
@@ -113,7 +115,7 @@ def open_diag(namespace: Namespace) -> Diag:
     except OSError as error:
         raise _unsupported(error.errno or 0) from error
     # an exact request answers "no such socket" and "no such module" alike; a dump of the listeners is told apart
-    _send(diag, socket.AF_INET, bytes(_ID_SIZE), flags=_NLM_F_DUMP, wanted=_LISTENERS)
+    _send(diag, socket.AF_INET, bytes(_ID_SIZE), flags=_NLM_F_DUMP, wanted=1 << _LISTEN)
     for kind, body in _messages(diag):
         if kind == _NLMSG_ERROR:
             diag.close()
@@ -133,15 +135,29 @@ def look(diag: Diag, version: int, local: Address, remote: Address | None) -> So
     Raises:
         Unsupported: the kernel refuses to look.
     """
-    _send(diag, _FAMILIES[version], _identity(version, local, remote), flags=0)
-    for kind, body in _messages(diag):
-        if kind == _NLMSG_ERROR:
-            _check_refusal(body)
-            return None
-        found = parse(body)
-        # the kernel falls back to the listener that would take the connection
-        return found if (found.state == "LISTEN") == (remote is None) else None
-    return None
+    body = ask(diag, version, local, remote, extensions=_EXT_INFO)
+    return None if body is None else parse(body)
+
+
+def ask(diag: Diag, version: int, local: Address, remote: Address | None, extensions: int = 0) -> bytes | None:
+    """The kernel's own record of a socket, for ``outline`` and ``parse``; see ``look``.
+
+    Args:
+        extensions: what is wanted beside it; without TCP_INFO the kernel need not gather that.
+    """
+    _send(diag, _FAMILIES[version], _identity(version, local, remote), flags=0, extensions=extensions)
+    kind, body = next(_messages(diag))
+    if kind == _NLMSG_ERROR:
+        _check_refusal(body)
+        return None
+    # the kernel falls back to the listener that would take the connection
+    return body if (body[1] == _LISTEN) == (remote is None) else None
+
+
+def outline(body: bytes) -> tuple[object, ...]:
+    """Of a record what ``observer.shown`` tells; all else about a socket changes with every segment."""
+    # a full socket's has one attribute more than a mini-socket's
+    return body[1], len(body), body[_INODE:_MESSAGE_END]
 
 
 def listing(diag: Diag) -> list[SocketState]:
@@ -160,9 +176,11 @@ def listing(diag: Diag) -> list[SocketState]:
     return sorted(found, key=lambda state: (state.local, state.remote))
 
 
-def _send(diag: Diag, family: int, identity: bytes, flags: int, wanted: int = _EVERY_STATE) -> None:
+def _send(
+    diag: Diag, family: int, identity: bytes, flags: int, wanted: int = _EVERY_STATE, extensions: int = _EXT_INFO
+) -> None:
     diag.sequence += 1
-    body = _REQUEST.pack(family, socket.IPPROTO_TCP, _EXT_INFO, wanted) + identity
+    body = _REQUEST.pack(family, socket.IPPROTO_TCP, extensions, wanted) + identity
     header = _HEADER.pack(_HEADER.size + len(body), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST | flags, diag.sequence, 0)
     diag.netlink.send(header + body)
 
@@ -219,7 +237,7 @@ def parse(body: bytes) -> SocketState:
     family, state, timer, retransmits = _MESSAGE.unpack_from(body)
     source_port, target_port, source, target = _ID.unpack_from(body, _MESSAGE.size)
     expires, rqueue, wqueue, _, inode = _MESSAGE_REST.unpack_from(body, _MESSAGE.size + _ID_SIZE)
-    attributes = dict(_attributes(body[_MESSAGE.size + _ID_SIZE + _MESSAGE_REST.size :]))
+    attributes = dict(_attributes(body[_MESSAGE_END:]))
     # every full socket is given this attribute, no mini-socket is (inet_diag_msg_attrs_fill)
     mini = _SHUTDOWN not in attributes
     return SocketState(

@@ -131,11 +131,11 @@ class Pattern:
         found += [Difference(name, str(want), str(seen)) for name, want, seen in numbers if not fits(want, seen)]
         if self.data is not None and self.data != segment.data and len(self.data) == len(segment.data):
             found.append(Difference("data", repr(self.data), repr(segment.data)))
-        return (*found, *self._option_differences(segment))
+        return (*found, *self._option_differences(segment)) if self._present or self._absent else tuple(found)
 
     def _flag_difference(self, segment: Segment) -> tuple[Difference, ...]:
-        relevant = ~Flags.NONE if self.flags & PSH else ~PSH
-        if (self.flags ^ segment.flags) & relevant == 0:
+        different = self.flags ^ segment.flags
+        if different == 0 or (different == PSH and not self.flags & PSH):
             return ()
         return (Difference("flags", format_flags(self.flags), format_flags(segment.flags)),)
 

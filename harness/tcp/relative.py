@@ -9,13 +9,12 @@ and stays a zero. A number that the receiver does not look at stands as it is: a
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
 
 from harness.tcp.options import Option
-from harness.tcp.segment import ACK, RST, Segment, absolute, relative
+from harness.tcp.segment import ACK, RST, SPACE, Segment
 
 
 @dataclass(slots=True)
@@ -35,29 +34,34 @@ class FirstNumbers:
 
 def to_wire(segment: Segment, own: FirstNumbers, other: FirstNumbers) -> Segment:
     """A segment of the side ``own``, as it stands on the wire."""
-    return _shift(segment, absolute, own, other)
+    return _shift(segment, 1, own, other)
 
 
 def to_relative(segment: Segment, own: FirstNumbers, other: FirstNumbers) -> Segment:
     """A captured segment of the side ``own``, in relative numbers."""
-    return _shift(segment, relative, own, other)
+    return _shift(segment, -1, own, other)
 
 
-def _shift(segment: Segment, move: Callable[[int, int | None], int], own: FirstNumbers, other: FirstNumbers) -> Segment:
+def _shift(segment: Segment, sign: int, own: FirstNumbers, other: FirstNumbers) -> Segment:
     acknowledges = segment.flags & ACK
-
-    def option(one: Option) -> Option:
-        if one.name == "sack":
-            return Option("sack", tuple(move(edge, other.isn) for edge in one.values))
-        if one.name == "TS" and one.values:
-            value, echo = one.values
-            return Option("TS", (move(value, own.timestamp), move(echo, other.timestamp) if acknowledges else echo))
-        return one
-
+    by_own, by_other = sign * (own.isn or 0), sign * (other.isn or 0)
     of_none = not own.crafted and segment.seq == 0 and segment.flags & (RST | ACK) == RST | ACK
+    options = segment.options
+    if any(one.name in ("TS", "sack") for one in options):
+        by_stamp, by_echo = sign * (own.timestamp or 0), sign * (other.timestamp or 0) if acknowledges else 0
+        options = tuple([_moved(one, by_other, by_stamp, by_echo) for one in options])
     return msgspec.structs.replace(
         segment,
-        seq=0 if of_none else move(segment.seq, own.isn),
-        ack=move(segment.ack, other.isn) if acknowledges else segment.ack,
-        options=tuple(map(option, segment.options)),
+        seq=0 if of_none else (segment.seq + by_own) % SPACE,
+        ack=(segment.ack + by_other) % SPACE if acknowledges else segment.ack,
+        options=options,
     )
+
+
+def _moved(one: Option, by_edge: int, by_stamp: int, by_echo: int) -> Option:
+    if one.name == "TS" and one.values:
+        value, echo = one.values
+        return Option("TS", ((value + by_stamp) % SPACE, (echo + by_echo) % SPACE))
+    if one.name == "sack":
+        return Option("sack", tuple((edge + by_edge) % SPACE for edge in one.values))
+    return one

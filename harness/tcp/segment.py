@@ -35,6 +35,10 @@ class Flags(enum.IntFlag):
     CWR = 0x80
     AE = 0x100
 
+    # what is left of a comparison is a number: to look its flags up costs as much as the rest of taking a segment in
+    __and__ = __rand__ = int.__and__  # type: ignore[assignment]
+    __xor__ = __rxor__ = int.__xor__  # type: ignore[assignment]
+
 
 NONE, FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = (
     Flags.NONE,
@@ -77,16 +81,6 @@ def before(left: int, right: int) -> bool:
     return distance(left, right) > 0
 
 
-def relative(number: int, origin: int | None) -> int:
-    """``number`` as seen from ``origin``; without an origin the number itself."""
-    return add(number, -(origin or 0))
-
-
-def absolute(number: int, origin: int | None) -> int:
-    """The number on the wire for a relative one; without an origin the number itself."""
-    return add(number, origin or 0)
-
-
 def check_range(name: str, value: int, bits: int) -> int:
     """Give ``value`` back as it will stand in a field of ``bits`` bits.
 
@@ -95,9 +89,9 @@ def check_range(name: str, value: int, bits: int) -> int:
     Raises:
         FinwaitError: the value does not fit.
     """
-    lowest = -(2**31) if bits == 32 else 0
-    if isinstance(value, int) and lowest <= value < 1 << bits:
-        return value % (1 << bits)
+    lowest, size = -(2**31) if bits == 32 else 0, 1 << bits
+    if isinstance(value, int) and lowest <= value < size:
+        return value % size
     raise FinwaitError(
         f"{name}={value!r} does not fit",
         why=f"the field has {bits} bits",
@@ -152,7 +146,10 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def option(self, name: str) -> Option | None:
         """The first option of that name, or None."""
-        return next((option for option in self.options if option.name == name), None)
+        for option in self.options:
+            if option.name == name:
+                return option
+        return None
 
     @property
     def brief(self) -> str:

@@ -149,17 +149,16 @@ class Expectation:
         """
         by_name = {name: pattern.differences(segment) for name, pattern in self.alternatives.items()}
         match = next((name for name, found in by_name.items() if not found), None)
-        observed, elapsed = f"> {segment}", max(0, since_end)
         if match is None:
-            nearest = min(by_name.values(), key=len)
-            raise self.mismatch(observed, elapsed_ns=elapsed, differences=nearest)
-        if self.within and since_end > profile.upper(self.within):
-            late = Difference("time", f"by {format_ms(profile.upper(self.within))}", format_ms(since_end))
-            raise self.mismatch(observed, elapsed_ns=elapsed, differences=(late,))
-        if self.at_least and since_start < self.at_least.ns:
-            early = Difference("time", f"from {format_ms(self.at_least.ns)} on", format_ms(since_start))
-            raise self.mismatch(observed, elapsed_ns=elapsed, differences=(early,))
-        return match
+            differences = min(by_name.values(), key=len)
+        elif self.within and since_end > profile.upper(self.within):
+            latest = format_ms(profile.upper(self.within))
+            differences = (Difference("time", f"by {latest}", format_ms(since_end)),)
+        elif self.at_least and since_start < self.at_least.ns:
+            differences = (Difference("time", f"from {format_ms(self.at_least.ns)} on", format_ms(since_start)),)
+        else:
+            return match
+        raise self.mismatch(f"> {segment}", elapsed_ns=max(0, since_end), differences=differences)
 
     def missing(self, waited_ns: int) -> Mismatch:
         """What to raise when nothing came."""

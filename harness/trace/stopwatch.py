@@ -18,7 +18,10 @@ class Stopwatch:
 
     def part(self, name: str) -> Self:
         """Count the time inside to ``name``: ``with stopwatch.part("match")``."""
-        self._settle()
+        now = self._clock()
+        if self._open:
+            self._spend(self._open[-1], now)
+        self._since = now
         self._open.append(name)
         return self
 
@@ -26,12 +29,9 @@ class Stopwatch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._settle()
-        self._open.pop()
-
-    def _settle(self) -> None:
         now = self._clock()
-        if self._open:
-            part = self._open[-1]
-            self.spent[part] = self.spent.get(part, 0) + now - self._since
+        self._spend(self._open.pop(), now)
         self._since = now
+
+    def _spend(self, part: str, now: int) -> None:
+        self.spent[part] = self.spent.get(part, 0) + now - self._since

@@ -21,13 +21,11 @@ from harness.tcp.segment import (
     WRONG_CHECKSUM,
     Flags,
     Segment,
-    absolute,
     add,
     before,
     check_range,
     distance,
     format_flags,
-    relative,
 )
 
 TOP = 4294967295
@@ -66,18 +64,6 @@ def test_of_two_numbers_only_one_comes_before_the_other(start: int, step: int) -
     later = add(start, step)
     assert before(start, later)
     assert not before(later, start)
-
-
-@given(numbers, numbers)
-def test_relative_and_absolute_undo_each_other(number: int, origin: int) -> None:
-    assert absolute(relative(number, origin), origin) == number
-    assert relative(absolute(number, origin), origin) == number
-    assert relative(origin, origin) == 0
-
-
-@given(numbers)
-def test_without_an_origin_numbers_stay_what_they_are(number: int) -> None:
-    assert relative(number, None) == number == absolute(number, None)
 
 
 @pytest.mark.parametrize(("value", "bits"), [(0, 16), (65535, 16), (-HALF, 32), (TOP, 32), (15, 4)])
