@@ -16,14 +16,14 @@ export PYTHON
 .NOTPARALLEL:
 
 help:
-	@echo 'make setup      .venv with all that the others need; each of them does it first'
-	@echo 'make reproduce  what the running kernel does when the ACK of its FIN overtakes the FIN of its peer'
-	@echo 'make test       ruff, mypy, the tests of the harness and all scenarios'
-	@echo 'make nightly    property tests with new examples (it says which SEED=N repeats them), and the long commands of the docs'
-	@echo 'make bench      the figures of docs/speed.md'
-	@echo 'make soak       all scenarios 20 times on busy processors: none may end otherwise; ARGS="--kernel NAME"'
-	@echo 'make clean      remove .venv and the caches; results in reports/runs stay'
-	@echo 'Each as an ordinary user or with sudo. PYTHON=... picks an interpreter, ARGS=... adds arguments.'
+	@echo 'make setup      make .venv, which every other target needs and makes by itself'
+	@echo 'make reproduce  show the bug that finwait was made for, on this kernel and on 5.10'
+	@echo 'make test       run ruff, mypy, the tests of finwait and all scenarios'
+	@echo 'make nightly    run property tests with new examples (SEED=N repeats them) and the long commands of the docs'
+	@echo 'make bench      measure the figures of docs/speed.md'
+	@echo 'make soak       run all scenarios 20 times on busy processors; every result must be the same'
+	@echo 'make clean      remove .venv and the caches, but not the results in reports/runs'
+	@echo 'Works as an ordinary user and with sudo. PYTHON=... picks an interpreter, ARGS=... adds arguments.'
 
 setup:
 	@$(SETUP) true

@@ -115,7 +115,7 @@ def _lines(source: int, deadline: float, stop: Stop | None) -> Iterator[str | No
     rest = b""
     while ready := waiting.poll(max(0.0, deadline - time.monotonic()) * 1000):
         if stop is not None and any(one == stop.fileno() for one, _ in ready):
-            raise FinwaitError("stopped")
+            raise FinwaitError("interrupted: its result is not known")
         piece = os.read(source, _PIECE)
         if not piece:
             if rest:

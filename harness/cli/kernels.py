@@ -153,8 +153,8 @@ def verify(cache: Cache, console: Console) -> int:
 def print_listing(cache: Cache, console: Console) -> None:
     """The list, a row each."""
     show(console, listing(cache).lines())
-    console.print("finwait kernels fetch NAME or build NAME gets one; a build compiles for minutes", soft_wrap=True)
+    console.print("to get one: finwait kernels fetch NAME, or build NAME, which takes minutes", soft_wrap=True)
     console.print(
-        "your own: PATH or NAME=PATH of a bzImage, User Mode Linux binary or .deb; PATH,modules=DIR",
+        "your own: PATH or NAME=PATH of a bzImage, a User Mode Linux binary or a .deb; PATH,modules=DIR",
         soft_wrap=True,
     )

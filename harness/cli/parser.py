@@ -3,102 +3,174 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from harness import __version__
 
+_START = """\
+start here
+  finwait reproduce               the bug that finwait was made for, in a minute
+  finwait run scenarios/closing   judge the running kernel
+  finwait VERB --help             the options of a verb, with examples
+
+README.md has more, and docs/scenarios.md says how to write scenarios.
+"""
+_PASSED_ON = "Further arguments are scenarios and options of pytest, as for finwait run."
+_Verbs = argparse._SubParsersAction  # the class has no public name
+_LAYOUT = partial(argparse.RawDescriptionHelpFormatter, max_help_position=28)
+
 
 def command_line() -> argparse.ArgumentParser:
     """The parser: ``verb`` is what to do, and ``passes_on`` whether other arguments go to pytest."""
-    parser = argparse.ArgumentParser(prog="finwait", description="Packet-level TCP conformance of Linux kernels")
+    parser = argparse.ArgumentParser(
+        prog="finwait",
+        description="Test how Linux kernels speak TCP, packet by packet.",
+        epilog=_START,
+        formatter_class=_LAYOUT,
+    )
     parser.add_argument("--version", action="version", version=f"finwait {__version__}")
     parser.set_defaults(passes_on=False)
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB [OPTION ...]", title="verbs")
 
-    run = verbs.add_parser("run", help="pytest with finwait's defaults, on the running kernel", add_help=False)
+    # its own help is one screen, see run_help
+    run = verbs.add_parser("run", help="run scenarios on the running kernel", add_help=False)
     run.set_defaults(passes_on=True)
-
-    again = verbs.add_parser("reproduce", help="show how kernels treat a FIN whose acknowledgment overtook it")
-    again.add_argument("--run-dir", type=Path, metavar="DIR", help="where to put the run folders [reports/runs]")
-    again.add_argument(
-        "--kernel",
-        action="append",
-        metavar="NAME",
-        help="a kernel to show instead of host and uml:5.10; may be repeated",
-    )
-    _add_source(again)
-
-    verbs.add_parser("doctor", help="list what this machine offers and how to get what is missing")
-
-    matrix = verbs.add_parser(
-        "matrix", help="run the same scenarios on several kernels; further arguments go to pytest"
-    )
-    matrix.add_argument("--kernel", action="append", required=True, metavar="NAME", help="a kernel; may be repeated")
-    matrix.add_argument("--run-dir", type=Path, metavar="DIR", help="where to put the run folders [reports/runs]")
-    matrix.add_argument(
-        "--at-once", type=int, metavar="N", help="how many kernels to run at once [as many as cores and memory allow]"
-    )
-    _add_source(matrix)
-    matrix.set_defaults(passes_on=True)
-
+    _add_runners(verbs)
     _add_readers(verbs)
-
-    mutate = verbs.add_parser(
-        "mutate", help="mutate the kernel's answers to prove that scenarios can fail; further arguments go to pytest"
-    )
-    mutate.add_argument("--kernel", default="host", metavar="NAME", help="the kernel whose answers are mutated [host]")
-    mutate.add_argument("--run-dir", type=Path, metavar="DIR", help="where to put the run folders [reports/runs]")
-    mutate.add_argument("--sample", type=int, metavar="N", help="try only N mutations, chosen at random [all]")
-    mutate.add_argument("--seed", type=int, default=0, metavar="S", help="seed of that random choice [0]")
-    _add_source(mutate)
-    mutate.set_defaults(passes_on=True)
-
-    baseline = verbs.add_parser("baseline", help="print the deviations of a run as a baseline file for --baseline")
-    baseline.add_argument("run", type=Path, metavar="RUN")
-    _add_kernels(verbs.add_parser("kernels", help="list, fetch, build, remove or verify kernels"))
+    _add_kernels(_verb(verbs, "kernels", "list, fetch, build, remove or verify kernels"))
+    _verb(verbs, "doctor", "list what this machine offers, and how to get what is missing")
     return parser
 
 
-def _add_readers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """The verbs that read run folders and run nothing."""
-    compare = verbs.add_parser("compare", help="show what changed between two runs; status 1 on a regression")
-    compare.add_argument("before", type=Path, metavar="RUN_A")
-    compare.add_argument("after", type=Path, metavar="RUN_B")
+def _verb(
+    verbs: _Verbs[argparse.ArgumentParser], name: str, does: str, more: str = "", *examples: str
+) -> argparse.ArgumentParser:
+    description = f"{does[0].upper()}{does[1:]}." + (f"\n{more}" if more else "")
+    epilog = "\n  ".join(("examples", *examples)) if examples else None
+    return verbs.add_parser(name, help=does, description=description, epilog=epilog, formatter_class=_LAYOUT)
 
-    shown = verbs.add_parser("show", help="show one result of a run: reason, ladder, evidence, or the program it ran")
-    shown.add_argument("run", type=Path, metavar="RUN")
-    shown.add_argument(
-        "-k", dest="name", required=True, metavar="NAME", help="its id, or words that are in no other id"
+
+def _add_runners(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    """The verbs that run scenarios on other kernels than the running one."""
+    matrix = _verb(
+        verbs,
+        "matrix",
+        "run the same scenarios on several kernels",
+        f"{_PASSED_ON}\nA kernel is a name of 'finwait kernels list', or the path of your own.",
+        "finwait matrix --kernel uml:5.10 --kernel host scenarios/closing",
+        "finwait matrix --kernel ./linux -k disorder",
     )
-    shown.add_argument("--brief", action="store_true", help="leave windows and options out of the ladder")
-    shown.add_argument("--as", dest="kind", choices=("python", "pkt"), help="print its program in that language")
+    matrix.add_argument("--kernel", action="append", required=True, metavar="NAME", help="a kernel; may be repeated")
+    _add_run_dir(matrix)
+    matrix.add_argument("--at-once", type=int, metavar="N", help="kernels to run at once [by processors and memory]")
+    _add_source(matrix)
+    matrix.set_defaults(passes_on=True)
 
-    coverage = verbs.add_parser("coverage", help="show which RFC requirements were tested, and the result of each")
-    coverage.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="a run folder per kernel [the latest]")
+    again = _verb(
+        verbs,
+        "reproduce",
+        "show the bug that finwait was made for",
+        "A FIN arrives after the ACK that was sent behind it. Which kernels drop it?",
+    )
+    again.add_argument("--kernel", action="append", metavar="NAME", help="a kernel; may be repeated [host, uml:5.10]")
+    _add_run_dir(again)
+    _add_source(again)
+
+    mutate = _verb(
+        verbs,
+        "mutate",
+        "change the kernel's answers to prove that scenarios can fail",
+        f"{_PASSED_ON}\nA change that no scenario notices is listed, and the exit status is 1.",
+        "finwait mutate --sample 50 scenarios/closing",
+    )
+    mutate.add_argument("--kernel", default="host", metavar="NAME", help="the kernel that answers [host]")
+    mutate.add_argument("--sample", type=int, metavar="N", help="try N changes, chosen at random [all]")
+    mutate.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the random numbers [0]")
+    _add_run_dir(mutate)
+    _add_source(mutate)
+    mutate.set_defaults(passes_on=True)
+
+
+def _add_readers(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    """The verbs that read run folders and run nothing."""
+    shown = _verb(
+        verbs,
+        "show",
+        "show one result of a run: what happened, the verdict and why",
+        "",
+        'finwait show RUN -k "overtaken close IPv4 noTS" --brief',
+        "finwait show RUN -k half_closed --as python > test_again.py",
+    )
+    _add_run(shown, "run")
+    shown.add_argument("-k", dest="name", required=True, metavar="NAME", help="its id, or words that only its id has")
+    shown.add_argument("--brief", action="store_true", help="leave out windows and options of segments")
+    shown.add_argument(
+        "--as", dest="kind", choices=("python", "pkt"), help="print what it did as a scenario or a packetdrill script"
+    )
+
+    compare = _verb(verbs, "compare", "show what changed between two runs", "The exit status is 1 on a regression.")
+    _add_run(compare, "before", "RUN_A")
+    _add_run(compare, "after", "RUN_B")
+
+    coverage = _verb(verbs, "coverage", "show which RFC requirements were tested, and the results")
+    coverage.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders, one per kernel [the latest]")
     coverage.add_argument("--write", action="store_true", help="write docs/coverage.md instead of printing")
+
+    baseline = _verb(
+        verbs,
+        "baseline",
+        "print the deviations of a run as a baseline",
+        "",
+        "finwait baseline RUN > known.toml",
+        "finwait run --baseline known.toml",
+    )
+    _add_run(baseline, "run")
+
+
+def _add_run(parser: argparse.ArgumentParser, name: str, metavar: str = "RUN") -> None:
+    parser.add_argument(
+        name, type=Path, metavar=metavar, help="a run folder, such as reports/runs/20261127T043810-12837"
+    )
+
+
+def _add_run_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--run-dir", type=Path, metavar="DIR", help="where to put the run folders [reports/runs]")
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--mirror", default="", metavar="URL", help="a Debian mirror [the one that apt uses here]")
-    parser.add_argument("--security-mirror", default="", metavar="URL", help="a mirror for the -security suites")
-    parser.add_argument("--keyring", type=Path, metavar="FILE", help="the keys that sign the mirror's indexes")
-    parser.add_argument("--insecure", action="store_true", help="accept packages without checking their signature")
+    group = parser.add_argument_group("where kernels are fetched from")
+    group.add_argument("--mirror", default="", metavar="URL", help="a Debian mirror [that of apt on this machine]")
+    group.add_argument("--security-mirror", default="", metavar="URL", help="a mirror of the -security suites")
+    group.add_argument("--keyring", type=Path, metavar="FILE", help="the keys that sign the mirror's indexes")
+    group.add_argument("--insecure", action="store_true", help="accept packages without checking their signatures")
 
 
 def _add_kernels(kernels: argparse.ArgumentParser) -> None:
-    actions = kernels.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("list", help="list the kernels that are here and those that can be fetched or built")
-    fetch = actions.add_parser("fetch", help="download a kernel's packages, signatures checked")
-    fetch.add_argument("name", metavar="NAME")
+    actions = kernels.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
+    _verb(actions, "list", "list the kernels that are here, and those to fetch or build")
+    fetch = _verb(
+        actions,
+        "fetch",
+        "download a kernel's packages and check their signatures",
+        "",
+        "finwait kernels fetch uml:5.10",
+    )
+    fetch.add_argument("name", metavar="NAME", help="a name of 'finwait kernels list'")
     fetch.add_argument("--renew", action="store_true", help="look for a newer version")
     _add_source(fetch)
-    build = actions.add_parser("build", help="build a kernel with virtual time")
-    build.add_argument("name", nargs="?", default="", metavar="NAME", help="such as uml-virtual:7.2")
-    build.add_argument("--tree", type=Path, metavar="DIR", help="a source tree of your own, which is only read")
-    build.add_argument(
-        "-j", "--jobs", type=int, metavar="N", help="number of compilers to run at once [one per processor]"
+    build = _verb(
+        actions,
+        "build",
+        "build a kernel with virtual time",
+        "",
+        "finwait kernels build uml-virtual:7.2",
+        "finwait kernels build --tree ~/linux",
     )
+    build.add_argument("name", nargs="?", default="", metavar="NAME", help="such as uml-virtual:7.2")
+    build.add_argument("--tree", type=Path, metavar="DIR", help="a source tree of your own; it is not changed")
+    build.add_argument("-j", "--jobs", type=int, metavar="N", help="compilers to run at once [one per processor]")
     _add_source(build)
-    remove = actions.add_parser("remove", help="remove a kernel from the cache")
-    remove.add_argument("name", metavar="NAME")
-    actions.add_parser("verify", help="check every file in the cache against its hash")
+    remove = _verb(actions, "remove", "remove a kernel from the cache")
+    remove.add_argument("name", metavar="NAME", help="a name of 'finwait kernels list'")
+    _verb(actions, "verify", "check every file in the cache against its hash")

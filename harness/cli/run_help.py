@@ -8,21 +8,21 @@ A SCENARIO is a folder, a file or FILE::TEST; without one all scenarios run.
 
 which scenarios
   -k EXPRESSION         those whose names match, such as -k "fin and not data"
-  -n auto               in parallel, one process per processor
+  -n auto               run in parallel, one process per processor
   -x                    stop at the first deviation
   --collect-only -q     list the scenarios and run none
 
 how long
-  --real-wait SECONDS   also what waits that long for the kernel's timers [3]
+  --real-wait SECONDS   also run scenarios that wait this long for timers [3]
 
 what is kept
   --run-dir DIR         where to put the run folder [reports/runs]
-  --run-name NAME       its name [the time in UTC]
+  --run-name NAME       name of the run folder [the time in UTC]
   --captures WHICH      none, deviating or all [deviating]
 
 what counts as a failure
   --baseline FILE       exactly the deviations that FILE names must occur
-  --known-deviations    deviations that are known do not fail
+  --known-deviations    let known deviations pass: a test of finwait itself
 
 Every other option of pytest works as well: finwait run --help-pytest
 
@@ -32,6 +32,6 @@ examples
   finwait run scenarios/closing            one theme
   sudo .venv/bin/python -m harness run     as root, with tracepoints as evidence
 
-exit status: 0 all conform, 1 something deviates, 2 a mistake in the command
-or a scenario, 5 no scenario was selected
+exit status: 0 nothing deviates, 1 a scenario deviates, 2 a mistake in the
+command or in a scenario, 5 no scenario was selected
 """

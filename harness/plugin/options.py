@@ -20,38 +20,51 @@ T = TypeVar("T")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of a run."""
     group = parser.getgroup("finwait", "finwait: TCP conformance")
-    group.addoption("--run-dir", type=Path, metavar="DIR", help="where the run folder is made [reports/runs]")
-    group.addoption("--run-name", metavar="NAME", help="its name [the time in UTC]")
-    group.addoption("--captures", choices=("none", "deviating", "all"), default="deviating", help="which are kept")
+    group.addoption("--run-dir", type=Path, metavar="DIR", help="where to put the run folder [reports/runs]")
+    group.addoption("--run-name", metavar="NAME", help="name of the run folder [the time in UTC]")
+    group.addoption(
+        "--captures",
+        choices=("none", "deviating", "all"),
+        default="deviating",
+        help="which captures to keep [deviating]",
+    )
     group.addoption(
         "--known-deviations",
         action="store_true",
-        help="report deviations that a scenario's fixing commit or scenarios/baselines/ names, and pass: "
-        "to test the harness, not the kernel",
+        help="let deviations pass that scenarios/baselines/ or a scenario's fixed_by names; "
+        "this tests finwait, not the kernel",
     )
     group.addoption(
         "--baseline",
         type=Path,
         metavar="FILE",
-        help="known deviations of this kernel; strict: what it names must deviate, and nothing else may",
+        help="the known deviations of this kernel: exactly these must occur",
     )
-    group.addoption("--timing", choices=("calibrated", "virtual"), default="calibrated", help="the timing profile")
+    group.addoption("--timing", choices=("calibrated", "virtual"), default="calibrated", help="tolerances [calibrated]")
     group.addoption(
         "--real-wait",
         type=_seconds,
         default=REAL_WAIT.ns / SECOND.ns,
         metavar="SECONDS",
-        help="run what waits for the kernel's timers that long in real time; what waits for longer is unsupported [3]",
+        help="run scenarios that wait up to SECONDS for the kernel's timers; those that wait longer are skipped [3]",
     )
-    group.addoption("--kernel-name", default="host", metavar="NAME", help="what the kernel is called in the reports")
+    group.addoption("--kernel-name", default="host", metavar="NAME", help="name of the kernel in reports [host]")
     group.addoption(
         "--mutate-answer",
         metavar="KIND:NUMBER",
-        help="mutate that answer of the kernel in every scenario, to show that it is noticed; NUMBER may be 'last'",
+        help="change one answer of the kernel in every scenario, which must notice; NUMBER may be 'last'",
     )
-    group.addoption("--mutations", type=Path, metavar="FILE", help="a plan of many mutations; see finwait mutate")
-    group.addoption("--part", type=_part, default=(1, 1), metavar="I/N", help="run only part I of N parts [1/1]")
-    group.addoption("--mutate-after", type=Path, metavar="RUN", help="the run that tells which answer is the last")
+    group.addoption("--mutations", type=Path, metavar="FILE", help="a plan of many changes, made by finwait mutate")
+    group.addoption(
+        "--part",
+        type=_part,
+        default=(1, 1),
+        metavar="I/N",
+        help="split the scenarios into N parts and run part I [1/1]",
+    )
+    group.addoption(
+        "--mutate-after", type=Path, metavar="RUN", help="the run folder that says which answer is the last"
+    )
 
 
 def _seconds(text: str) -> float:

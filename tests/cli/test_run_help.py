@@ -1,13 +1,16 @@
-"""``finwait run --help``: one screen, and nothing in it that the command does not take."""
+"""Help fits a terminal, says what each verb does, and names nothing that the command does not take."""
 
 from __future__ import annotations
 
+import argparse
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from harness.cli.main import main
+from harness.cli.parser import command_line
 
 CHECKOUT = Path(__file__).parents[2]
 LINES, COLUMNS = 40, 80
@@ -29,3 +32,25 @@ def test_every_option_in_it_is_one_of_pytests(capsys: pytest.CaptureFixture[str]
     known |= {name for group in parser._groups for option in group.options for name in option.names()}
     assert len(named) > 8
     assert named <= known | {"-n", "-q"}
+
+
+def helps() -> list[str]:
+    """The arguments that ask for each help there is."""
+    parsers = {"": command_line()}
+    for words in ("", "kernels"):
+        (verbs,) = (one for one in parsers[words]._actions if isinstance(one, argparse._SubParsersAction))
+        parsers |= {f"{words} {name}".strip(): parser for name, parser in verbs.choices.items()}
+    return list(parsers)
+
+
+@pytest.mark.parametrize("words", helps())
+def test_help_fits_a_terminal_and_says_what_the_verb_does(
+    words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(COLUMNS))
+    with suppress(SystemExit):  # argparse ends with it
+        main([*words.split(), "--help"])
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= COLUMNS
+    assert len(text.splitlines()) <= LINES
+    assert re.match(r"[A-Z].*\.$", text.partition("\n\n")[2].splitlines()[0])

@@ -113,7 +113,7 @@ def test_another_thread_ends_everything_and_nothing_more_is_begun() -> None:
             Thread(target=stop.now).start()
 
         for script in ("echo $$; sleep 1000", "sleep 1000"):
-            with pytest.raises(FinwaitError, match="stopped"):
+            with pytest.raises(FinwaitError, match="interrupted"):
                 run_to_end(("/bin/sh", "-c", script), limit=30, cwd=Path("/"), env=ENV, console=console, stop=stop)
     assert _ends(seen[0], 0.0)
 
