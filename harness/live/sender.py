@@ -33,6 +33,7 @@ class HeaderFields(TypedDict, total=False):
     data_offset: int
     reserved: int
     raw_options: bytes
+    flow_label: int
 
 
 class Sender:
@@ -125,7 +126,7 @@ class Sender:
                 packetdrill's notation, by default the timestamps where they were negotiated.
 
         Raises:
-            FinwaitError: a number does not fit its field, or an unknown option.
+            FinwaitError: a number does not fit its field, an unknown option, or a flow label with IPv4.
         """
         given = dict(fields)
         options = given.pop("options", None)

@@ -239,6 +239,7 @@ def _fault(segment: Segment) -> str:
         ("reserved bits", bool(segment.reserved)),
         ("raw option bytes", segment.raw_options is not None),
         ("no control bit", not segment.flags),
+        ("a flow label", bool(segment.flow_label)),
     )
     return ", ".join(what for what, wrong in told if wrong)
 
@@ -266,6 +267,8 @@ def _unsaid(pattern: Pattern, step: Expect) -> Iterator[str]:
             yield _comment(f"any {name} of {value}; it was the one below", step)
     if pattern.options or pattern.without:
         yield _comment(f"of its options: <{pattern.options}>, and not <{pattern.without}>", step)
+    if pattern.flow_label is not None:
+        yield _comment(f"flow label {pattern.flow_label}", step)
     if pattern.data:
         yield _comment(f"its data: {pattern.data!r}", step)
 

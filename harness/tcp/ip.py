@@ -13,6 +13,9 @@ from harness.tcp.segment import check_range
 ETHERNET = 14
 """Bytes of the header before that of IP."""
 
+FLOW_LABEL = 0xFFFFF
+"""The bits of the first word of an IPv6 header that hold the flow label (RFC 8200 3)."""
+
 BROADCAST_MAC = "ff:ff:ff:ff:ff:ff"
 
 _V4 = struct.Struct("!BBHHHBBH4s4s")
@@ -127,7 +130,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         if packet[0] >> 4 == 6:
             if self.options:
                 raise FinwaitError("IPv6 has no options in its header", hint="ip_version 4")
-            word = (6 << 28) | (self.traffic_class << 20)
+            label = int.from_bytes(packet[:4], "big") & FLOW_LABEL
+            word = (6 << 28) | (self.traffic_class << 20) | label
             return frame[:ETHERNET] + struct.pack("!I", word) + packet[4:7] + bytes((self.ttl,)) + packet[8:]
         return frame[:ETHERNET] + self._dress_v4(packet)
 

@@ -64,6 +64,7 @@ class PatternFields(TypedDict, total=False):
     length: Number
     options: str
     without: str
+    flow_label: Number
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class Pattern:
         length: bytes of payload, or a range; ``ANY`` for any.
         options: options that must be there, as ``mss 1460,TS``; a name alone stands for any value.
         without: names of options that must not be there.
+        flow_label: of the IPv6 header around it, 0 to 2**20 - 1, or a range; with IPv4 it is 0.
 
     Raises:
         FinwaitError: a number outside its field, an unknown option name, or a length that the data do not have.
@@ -96,6 +98,7 @@ class Pattern:
     length: Number = 0
     options: str = ""
     without: str = ""
+    flow_label: Number | None = None
     _present: tuple[Option, ...] = field(init=False, repr=False, compare=False)
     _absent: tuple[Option, ...] = field(init=False, repr=False, compare=False)
 
@@ -103,7 +106,7 @@ class Pattern:
         put: Callable[[str, object], None] = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
         put("_present", parse_options(self.options))
         put("_absent", parse_options(self.without))
-        for name, bits in (("seq", 32), ("ack", 32), ("window", 16)):
+        for name, bits in (("seq", 32), ("ack", 32), ("window", 16), ("flow_label", 20)):
             value = getattr(self, name)
             if isinstance(value, int):
                 put(name, check_range(name, value, bits))
@@ -127,6 +130,7 @@ class Pattern:
             ("ack", self.ack, segment.ack),
             ("window", self.window, segment.window),
             ("length", self.length, len(segment.data)),
+            ("flow label", self.flow_label, segment.flow_label),
         )
         found += [Difference(name, str(want), str(seen)) for name, want, seen in numbers if not fits(want, seen)]
         if self.data is not None and self.data != segment.data and len(self.data) == len(segment.data):
@@ -164,6 +168,8 @@ class Pattern:
         if self.options or self.without:
             absent = [f"!{option.name}" for option in self._absent]
             parts.append(f"<{','.join([*map(str, self._present), *absent])}>")
+        if self.flow_label is not None:
+            parts.append(f"flow label {self.flow_label}")
         return " ".join(parts)
 
     def _sequence_text(self) -> str:

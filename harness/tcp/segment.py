@@ -120,6 +120,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         data_offset: None for the right one; otherwise 0 to 15 words of 32 bits.
         reserved: the four reserved bits of RFC 9293 3.1 less the one that RFC 9768 took, 0 to 7.
         raw_options: bytes to stand in place of ``options``, up to 40; padded to whole words when data_offset is None.
+        flow_label: of the IPv6 header around it (RFC 6437), 0 to 2**20 - 1; 0 with IPv4, whose header has none. It is
+            not printed: a kernel chooses another for every connection.
     """
 
     flags: int
@@ -133,6 +135,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     data_offset: int | None = None
     reserved: int = 0
     raw_options: bytes | None = None
+    flow_label: int = 0
 
     @property
     def end(self) -> int:

@@ -9,7 +9,7 @@ import socket
 import struct
 from typing import NamedTuple
 
-from harness.tcp.ip import ETHERNET
+from harness.tcp.ip import ETHERNET, FLOW_LABEL
 from harness.tcp.options import decode_options
 from harness.tcp.segment import Segment
 
@@ -27,6 +27,7 @@ class Located(NamedTuple):
     start: int
     end: int
     addresses: bytes
+    flow_label: int = 0
 
 
 class Decoded(NamedTuple):
@@ -46,16 +47,16 @@ def locate(data: bytes) -> Located | None:
         start, end = ETHERNET + 4 * words, ETHERNET + _LENGTH.unpack_from(data, 16)[0]
         found = data[23] == socket.IPPROTO_TCP and words >= 5
         found = found and not _LENGTH.unpack_from(data, 20)[0] & _MORE_OR_OFFSET
-        version, addresses = 4, data[26:34]
+        version, addresses, label = 4, data[26:34], 0
     elif kind == _IPV6 and len(data) >= ETHERNET + 40:
         start = ETHERNET + 40
         end = start + _LENGTH.unpack_from(data, 18)[0]
         found = data[20] == socket.IPPROTO_TCP
-        version, addresses = 6, data[22:54]
+        version, addresses, label = 6, data[22:54], int.from_bytes(data[15:18], "big") & FLOW_LABEL
     else:
         return None
     end = min(end, len(data))
-    return Located(version, start, end, addresses) if found and start + TCP_HEADER.size <= end else None
+    return Located(version, start, end, addresses, label) if found and start + TCP_HEADER.size <= end else None
 
 
 def decode(data: bytes) -> Decoded | None:
@@ -82,6 +83,7 @@ def decode(data: bytes) -> Decoded | None:
         data=raw[header:],
         checksum=None if _sums_up(where.addresses + _PSEUDO.pack(socket.IPPROTO_TCP, len(raw)) + raw) else checksum,
         data_offset=None if header == 4 * offset else offset,
+        flow_label=where.flow_label,
     )
     return Decoded(where.version, source, target, segment)
 

@@ -67,7 +67,7 @@ class Encoder:
         check_range("length of data", len(segment.data), 16)
         header = self._tcp_header(segment) + segment.data
         check_range("length of the segment", len(header) + 20, 16)
-        return self._ethernet + self._network_header(len(header)) + header
+        return self._ethernet + self._network_header(len(header), segment.flow_label) + header
 
     def _tcp_header(self, segment: Segment) -> bytes:
         options = _option_bytes(segment)
@@ -87,9 +87,12 @@ class Encoder:
         right = internet_checksum(self._pseudo + struct.pack("!I", len(bare) + len(segment.data)) + bare + segment.data)
         return TCP_HEADER.pack(*fields, _chosen_checksum(segment.checksum, right), urgent) + options
 
-    def _network_header(self, payload: int) -> bytes:
+    def _network_header(self, payload: int, flow_label: int) -> bytes:
         if self._flow.version == 6:
-            return self._network[:4] + struct.pack("!H", payload) + self._network[6:]
+            word = (6 << 28) | check_range("flow_label", flow_label, 20)
+            return struct.pack("!IH", word, payload) + self._network[6:]
+        if flow_label:
+            raise FinwaitError("IPv4 has no flow label in its header", hint="ip_version 6")
         bare = self._network[:2] + struct.pack("!H", 20 + payload) + self._network[4:10] + b"\0\0" + self._network[12:]
         return bare[:10] + struct.pack("!H", internet_checksum(bare)) + bare[12:]
 

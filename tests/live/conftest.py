@@ -86,24 +86,27 @@ def _neighbour_answer() -> bytes:
 class Bench:
     """A peer that has been answered with a SYN,ACK, and what the kernel says next."""
 
-    def __init__(self, mutation: Mutation | None = None) -> None:
+    def __init__(self, mutation: Mutation | None = None, version: int = 4) -> None:
         self.clock = Clock()
         self.wire = MemoryWire(self.clock)
         self.timeline = Timeline()
         self.hub = Dispatcher(PLAN, self.wire, self.timeline, VIRTUAL, mutation, self.clock)
-        flow = Flow(4, 40_000, 8_080)
+        flow = Flow(version, 40_000, 8_080)
         self.peer = Peer(self.hub, flow)
         swapped = Plan(kernel=PLAN.peer, peer=PLAN.kernel, first_port=PLAN.first_port)
-        self._kernel = Encoder(swapped, Flow(4, flow.kernel_port, flow.peer_port))
+        self._kernel = Encoder(swapped, Flow(version, flow.kernel_port, flow.peer_port))
         self.peer.send(SYN)
         self.say(SYN | ACK, seq=0)
         self.peer.expect(SYN, seq=0, ack=1)
 
-    def say(self, flags: int, *, seq: int = 1, ack: int = 1, data: bytes = b"", after_ms: int = 0) -> None:
+    def say(
+        self, flags: int, *, seq: int = 1, ack: int = 1, data: bytes = b"", after_ms: int = 0, flow_label: int = 0
+    ) -> None:
         """Have a segment of the kernel's come so many ms from now."""
         first = self.peer.own.isn
         assert first is not None
-        segment = Segment(flags=flags, seq=KERNEL_ISN + seq, ack=first + ack, data=data, window=100)
+        seq, ack = KERNEL_ISN + seq, first + ack
+        segment = Segment(flags=flags, seq=seq, ack=ack, data=data, window=100, flow_label=flow_label)
         self.wire.come(self._kernel.encode(segment), at=self.clock.now + after_ms * MS)
 
     def call(self, ports: tuple[int, int], *, lasts_ms: int = 0) -> None:

@@ -10,6 +10,7 @@ from harness.tcp.pattern import ANY, Pattern
 from harness.tcp.segment import ACK, FIN
 from harness.tcp.timing import MS, RTO_MIN, Span
 from harness.tcp.verdict import Mismatch
+from harness.trace.events import Sent
 from tests.live.conftest import Bench
 
 X = b"x"
@@ -127,6 +128,18 @@ def test_segment_that_never_comes_is_waited_for_as_long_as_is_said(bench: Bench)
         "expected  > F. 1:1(0) ack 1   within 40 ms (PROMPT)",
         "observed  nothing in 40 ms",
     ]
+
+
+def test_flow_label_is_sent_and_expected() -> None:
+    bench = Bench(version=6)
+    assert bench.peer.send(ACK, seq=1, ack=1, flow_label=0xABCDE).flow_label == 0xABCDE
+    bench.say(ACK, flow_label=7)
+    bench.say(ACK, flow_label=8)
+    assert bench.peer.expect(ACK, flow_label=7).flow_label == 7
+    with pytest.raises(Mismatch) as raised:
+        bench.peer.expect(ACK, flow_label=7)
+    assert list(map(str, raised.value.evidence.differences)) == ["flow label: 8, not 7"]
+    assert [event.segment.flow_label for event in bench.timeline if isinstance(event, Sent)] == [0, 0xABCDE]
 
 
 # -- what is allowed

@@ -149,6 +149,7 @@ def test_every_field_that_differs_is_named_with_both_values() -> None:
         (Pattern(ACK, seq=Between(1, 2), length=ANY, window=Between(1, 9)), ". 1..2(*) win 1..9"),
         (Pattern(NONE), "- *(0)"),
         (Pattern(ACK | URG, ack=3), ".U *(0) ack 3"),
+        (Pattern(ACK, ack=3, flow_label=5), ". *(0) ack 3 flow label 5"),
     ],
 )
 def test_pattern_prints_as_a_segment_does(pattern: Pattern, text: str) -> None:
@@ -161,6 +162,7 @@ def test_pattern_prints_as_a_segment_does(pattern: Pattern, text: str) -> None:
         ({"seq": 2**32}, "seq=4294967296 does not fit"),
         ({"ack": -(2**31) - 1}, "ack=-2147483649 does not fit"),
         ({"window": 65536}, "window=65536 does not fit"),
+        ({"flow_label": 2**20}, "flow_label=1048576 does not fit"),
         ({"length": -1}, "length=-1 does not fit"),
         ({"options": "tsval"}, "there is no TCP option named 'tsval'"),
         ({"without": "TSS"}, "there is no TCP option named 'TSS'"),

@@ -21,6 +21,7 @@ ENDS = {"src": "198.18.0.1", "dst": "198.18.0.2"}
 FOUR = IP(**ENDS)
 WITH_OPTIONS = IP(**ENDS, options=b"\1\1\1\0")
 SIX = IPv6(src="2001:db8::1", dst="2001:db8::2")
+LABELLED = IPv6(src="2001:db8::1", dst="2001:db8::2", tc=0xB8, fl=0xABCDE)
 OPTIONS = [("MSS", 1460), ("NOP", None), ("WScale", 7), ("SAckOK", b""), ("Timestamp", (1, 2))]
 words = st.integers(0, 2**32 - 1)
 halves = st.integers(0, 2**16 - 1)
@@ -41,7 +42,7 @@ headers = st.fixed_dictionaries(
 
 
 @given(
-    network=st.sampled_from([FOUR, WITH_OPTIONS, SIX]),
+    network=st.sampled_from([FOUR, WITH_OPTIONS, SIX, LABELLED]),
     header=headers,
     data=st.binary(max_size=9),
     trailer=st.binary(max_size=3),
@@ -53,7 +54,8 @@ def test_a_segment_is_read_as_scapy_reads_it(
     decoded, seen = decode(frame + trailer), Ether(frame)[TCP]
     assert decoded is not None
     version, source, target, segment = decoded
-    assert (version, source, target) == (6 if network is SIX else 4, seen.sport, seen.dport)
+    assert (version, source, target) == (network.version, seen.sport, seen.dport)
+    assert segment.flow_label == (0xABCDE if network is LABELLED else 0)
     assert (segment.seq, segment.ack, segment.flags) == (seen.seq, seen.ack, int(seen.flags))
     assert (segment.window, segment.urgent, segment.reserved) == (seen.window, seen.urgptr, seen.reserved)
     assert (segment.data, segment.data_offset) == (bytes(seen.payload), None)

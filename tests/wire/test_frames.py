@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
 from harness.errors import FinwaitError
+from harness.tcp.ip import Envelope
 from harness.tcp.options import Option, parse_options
 from harness.tcp.segment import ACK, FIN, SYN, URG, WRONG_CHECKSUM, Segment
 from harness.wire.decode import decode
@@ -60,6 +62,22 @@ def test_frame_says_all_of_a_segment(segment: Segment, version: int) -> None:
     assert decoded is not None
     assert decoded.segment == segment
     assert decoded[:3] == (version, 1234, 80)
+
+
+@given(segments, st.integers(0, 0xFFFFF))
+def test_flow_label_stands_in_the_header_of_ipv6(segment: Segment, label: int) -> None:
+    labelled = msgspec.structs.replace(segment, flow_label=label)
+    frame = encode(labelled, 6)
+    assert Ether(frame)[IPv6].fl == label
+    assert Envelope(ttl=3).dress(frame)[ETHERNET + 1 : ETHERNET + 4] == label.to_bytes(3, "big")
+    decoded = decode(frame)
+    assert decoded is not None
+    assert decoded.segment == labelled
+
+
+def test_flow_label_with_ipv4_is_told() -> None:
+    with pytest.raises(FinwaitError, match="IPv4 has no flow label in its header; try: ip_version 6"):
+        encode(Segment(flags=0, flow_label=1), 4)
 
 
 @given(segments, versions)
