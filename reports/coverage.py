@@ -1,4 +1,4 @@
-"""What of TCP was tried, and what came of it: each requirement and transition on each kernel."""
+"""Which requirements and transitions of TCP were tested, and the result on each kernel."""
 
 from __future__ import annotations
 

@@ -99,22 +99,22 @@ class BaseSession(ABC):
 
     @property
     def kernel_address(self) -> str:
-        """The address of the kernel under test; of two kernels, the server's."""
+        """The address of the kernel under test; with two kernels, the server's."""
         return self.lab.plan.kernel.address(self.version)
 
     @property
     def peer_address(self) -> str:
-        """The address of its peers; of two kernels, the client's."""
+        """The address of the peers; with two kernels, the client's."""
         return self.lab.plan.peer.address(self.version)
 
     @step(Call, "ran")
     def run(self, command: str | Sequence[str], *, input: str = "", where: str = "") -> Ran:
-        """Run a program in a namespace of the lab to its end, such as ``ss`` or ``nft``; it is on the timeline.
+        """Run a program in a namespace of the lab, such as ``ss`` or ``nft``, and wait for its end.
 
         Args:
-            command: the program and its arguments; a text is split as a shell splits words, and no shell runs it.
-            input: its standard input.
-            where: ``kernel`` by default, or ``peer``; of two kernels ``server`` by default, ``client`` or ``path``.
+            command: the program and its arguments; a text is split as a shell would, but no shell runs it.
+            input: for its standard input.
+            where: ``kernel`` (default) or ``peer``; with two kernels ``server`` (default), ``client`` or ``path``.
 
         Raises:
             Unsupported: the program is not installed.
@@ -131,7 +131,7 @@ class BaseSession(ABC):
         return ran
 
     def sockets(self) -> list[SocketState]:
-        """The sockets of the kernel under test in this lab, half-open ones too; of two kernels, the server's.
+        """The sockets of the kernel under test in this lab, half-open ones too; with two kernels, the server's.
 
         Raises:
             Unsupported: the kernel does not show its sockets.
@@ -139,11 +139,11 @@ class BaseSession(ABC):
         return self.observers[-1].listing()
 
     def events(self, kind: type[E]) -> list[E]:
-        """All of this kind on the timeline up to now, such as ``Received``."""
+        """The events of one kind on the timeline so far, such as ``Received``."""
         return [event for event in self.timeline if isinstance(event, kind)]
 
     def note(self, source: str, text: str, *, state: str = "", connection: int = 1, side: str = "") -> None:
-        """Put something that was seen of a kernel's inside onto the timeline; see ``Probed``."""
+        """Put an observation of the scenario's own onto the timeline; see ``Probed``."""
         self.timeline.add(Probed(time.time_ns(), source, text, state, connection, side))
 
     @abstractmethod
@@ -158,7 +158,7 @@ class BaseSession(ABC):
 
     @property
     def missing(self) -> dict[str, str]:
-        """Probes that this machine has not, with the reason."""
+        """The probes that this machine lacks, with the reason."""
         return dict(self.observers[-1].missing)
 
     def account(self) -> Account:

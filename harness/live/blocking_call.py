@@ -51,14 +51,14 @@ class BlockingCall:
 
     @property
     def waits(self) -> bool:
-        """Whether the call is still not back."""
+        """Whether the call has not returned yet."""
         return self._thread.is_alive()
 
     def end(self) -> object:
-        """Wait until the call is back, note it, and give what it returned; ``error`` then names its errno, if any.
+        """Wait until the call returns, and give its result; ``error`` then names its errno, if any.
 
         Raises:
-            Mismatch: it is not back in time.
+            Mismatch: it does not return in time.
         """
         self._thread.join(2 * DEADLINE_SECONDS)
         if self._thread.is_alive():

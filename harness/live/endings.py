@@ -29,7 +29,7 @@ def shutdown_rdwr(server: Endpoint) -> None:
 
 
 def shutdown_wr_then_close(server: Endpoint) -> None:
-    """Both, one straight after the other: the FIN is sent by the first, the second makes an orphan of the socket."""
+    """shutdown(2) and then close(2): the first sends the FIN, the second leaves the socket an orphan."""
     server.shutdown(socket.SHUT_WR)
     server.close()
 

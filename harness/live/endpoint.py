@@ -29,9 +29,9 @@ SHUT_NAMES = {socket.SHUT_RD: "SHUT_RD", socket.SHUT_WR: "SHUT_WR", socket.SHUT_
 
 
 class Endpoint:
-    """One TCP socket of the kernel under test, as server or as client.
+    """A TCP socket of the kernel under test, server or client.
 
-    Every method is a system call (or two) and raises OSError as the kernel gives it, as a ``CallFailed``.
+    Each method is a system call, or two, and raises the kernel's OSError, as ``CallFailed``.
 
     Args:
         sock: the socket, in the namespace of the kernel under test.
@@ -89,7 +89,7 @@ class Endpoint:
 
     @step(Open, "server")
     def accept(self, connection: int = 1) -> Endpoint:
-        """accept(2): the connected endpoint, numbered as ``connection`` on the timeline."""
+        """accept(2): the accepted socket; ``connection`` is its number on the timeline."""
         accepted = self._call("accept()", self.socket.accept, lambda pair: f"{pair[1][0]} port {pair[1][1]}")[0]
         # kept by the listener too: one that the scenario lets go must not be closed, and send a FIN, before its end
         shared = (self.sysctls, self._timeline, self._after_step)
@@ -98,7 +98,7 @@ class Endpoint:
 
     @step(Call)
     def connect(self, to: Sender | tuple[str, int], *, wait: bool = True) -> None:
-        """connect(2) to a peer, or an address and port; with ``wait=False`` it is back once the SYN is sent."""
+        """connect(2) to a peer or to an address and port; with ``wait=False`` it returns once the SYN is sent."""
         address = to.address if isinstance(to, Sender) else to
         self.socket.settimeout(DEADLINE_SECONDS if wait else 0)
         try:
@@ -117,7 +117,7 @@ class Endpoint:
 
     @step(Call)
     def send_opening(self, data: bytes, to: Sender | tuple[str, int]) -> int:
-        """sendto(2) with MSG_FASTOPEN: how many bytes the SYN took along, 0 where it could take none (EINPROGRESS)."""
+        """sendto(2) with MSG_FASTOPEN: how many bytes the SYN carries; 0 if it could carry none (EINPROGRESS)."""
         address = to.address if isinstance(to, Sender) else to
         call = f"sendto({address[0]} port {address[1]}, {len(data)} bytes, MSG_FASTOPEN)"
         try:
@@ -132,7 +132,7 @@ class Endpoint:
 
     @step(Call)
     def receive_urgent(self) -> bytes:
-        """recv(2) with MSG_OOB: the urgent octet; EINVAL where there is none."""
+        """recv(2) with MSG_OOB: the urgent byte; EINVAL if there is none."""
         show = bytes.__repr__
         return self._call("recv(1, MSG_OOB)", lambda: self.socket.recv(1, socket.MSG_OOB), show)
 
@@ -143,31 +143,31 @@ class Endpoint:
 
     @step(Call)
     def close(self) -> None:
-        """close(2): the socket is an orphan from now on, if it is still there at all."""
+        """close(2): no process owns the socket any more; the kernel goes on with it as an orphan."""
         # the file descriptor is closed by hand: Python's own close() hides the kernel's errno
         self._call("close()", lambda: socket.close(self.socket.detach()))
 
     @step(Call)
     def disconnect(self) -> None:
-        """connect(2) to AF_UNSPEC: Linux's ABORT, which leaves the process a socket that is as good as new."""
+        """connect(2) to AF_UNSPEC: Linux's ABORT; the socket can be used again."""
         self._call("connect(AF_UNSPEC)", lambda: connect_to_nobody(self.socket))
 
     @step(Call)
     def linger(self, seconds: int) -> None:
-        """SO_LINGER: with 0 s close() sends a RST."""
+        """SO_LINGER; with 0 s, ``close()`` sends a RST."""
         self.set_option("SO_LINGER", struct.pack("ii", 1, seconds))
 
     @step(Call)
     def set_option(self, name: socket_options.Name, value: socket_options.Value) -> None:
-        """setsockopt(2) by the option's name in the kernel's headers, such as TCP_LINGER2, or by level and number.
+        """setsockopt(2).
 
         Args:
-            name: of the option.
-            value: a number; seconds for a timeout such as SO_RCVTIMEO; a text such as the congestion control's name;
-                or the bytes of a struct.
+            name: as in the kernel's headers, such as ``TCP_LINGER2``, or level and number.
+            value: a number; seconds for a timeout such as SO_RCVTIMEO; a text such as the name of a congestion
+                control; or the bytes of a struct.
 
         Raises:
-            FinwaitError: no socket option of that name.
+            FinwaitError: no socket option has that name.
         """
         level, number = socket_options.number_of(name)
         taken = socket_options.encoded(name, value)
@@ -179,26 +179,26 @@ class Endpoint:
 
     @step(Call)
     def option(self, name: socket_options.Name) -> int:
-        """getsockopt(2): the option's number; see ``set_option``."""
+        """getsockopt(2) of an option whose value is a number; see ``set_option``."""
         level, number = socket_options.number_of(name)
         called = f"getsockopt({socket_options.name_of(name)})"
         return self._call(called, lambda: self.socket.getsockopt(level, number), str)
 
     @step(Look, "content")
     def option_bytes(self, name: socket_options.Name, size: int = 256) -> bytes:
-        """getsockopt(2): what the kernel gives of at most ``size`` bytes, such as a struct or a text with its NUL."""
+        """getsockopt(2) of any option: at most ``size`` bytes, such as a struct or a text with its NUL."""
         level, number = socket_options.number_of(name)
         called = f"getsockopt({socket_options.name_of(name)}, {size} bytes)"
         return self._call(called, lambda: self.socket.getsockopt(level, number, size), bytes.hex)
 
     @step(Call)
     def error(self) -> int:
-        """SO_ERROR: the pending error's errno, 0 for none; asking takes it away."""
+        """getsockopt(SO_ERROR): the pending errno, 0 for none; reading clears it."""
         return self.option("SO_ERROR")
 
     @step(Call)
     def is_urgent(self) -> bool:
-        """poll(2) for urgent data, which the application has not read yet (POLLPRI)."""
+        """poll(2) for POLLPRI: whether there is urgent data that was not read yet."""
 
         def poll() -> bool:
             return bool(select.select([], [], [self.socket], 0)[2])
@@ -207,7 +207,7 @@ class Endpoint:
 
     @step(Call)
     def raise_error(self) -> None:
-        """SO_ERROR: raise the error that the kernel has to tell of, once; do nothing where it has none."""
+        """getsockopt(SO_ERROR): raise the pending error; do nothing if there is none."""
 
         def ask() -> None:
             number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -218,7 +218,7 @@ class Endpoint:
 
     @step(Call)
     def wait_connected(self) -> None:
-        """Wait until a ``connect(wait=False)`` is through, and raise what became of it."""
+        """Wait until a ``connect(wait=False)`` has ended, and raise its error if it failed."""
         self.socket.settimeout(DEADLINE_SECONDS)
 
         def finish() -> None:
@@ -243,7 +243,7 @@ class Endpoint:
 
     @step(Call)
     def await_error(self, limit: Span) -> str:
-        """poll(2) and SO_ERROR: the name of the error that the kernel has for the process, empty for none in time.
+        """poll(2) and getsockopt(SO_ERROR): the name of the error that the kernel reports; empty if none in time.
 
         Args:
             limit: how long to wait at most.

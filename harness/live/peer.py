@@ -26,7 +26,7 @@ from harness.wire.frames import Flow
 
 
 class Peer(Watcher):
-    """One connection of the peer's: what it sends, and what is expected of the kernel.
+    """The scripted end of one connection: sends segments, and judges what the kernel sends.
 
     Args:
         dispatcher: the lab's wire and what hangs on it.
@@ -94,32 +94,32 @@ class Peer(Watcher):
         """Wait for the kernel's next segment and judge it; see ``Pattern`` for the fields.
 
         Args:
-            flags: exactly these control bits; ACK comes by itself with ``ack``, PSH does not count unless named.
+            flags: exactly these control bits. Passing ``ack`` adds ACK; PSH counts only where it is named.
             seq: relative sequence number or a range; None for any.
             ack: relative acknowledgment number or a range; None for any.
-            within: how long after its cause it may come, in seconds or as a span like the other two; None for any time
-                up to the profile's patience. By default PROMPT, or four times ``at_least`` where that is longer.
-            at_least: how long after its cause it must not come yet.
-            after: both, for what a timer of that length sends.
+            within: upper bound of the time since its cause, in seconds or as a span; None for none. By default PROMPT,
+                or four times ``at_least`` where that is longer.
+            at_least: lower bound.
+            after: the length of the timer that sends the segment; sets both bounds.
             fields: window, data, length, options, without.
 
         Raises:
             Mismatch: another segment, none, or one at the wrong time.
-            FinwaitError: a bound is no time, or ``within`` is over before ``at_least``.
+            FinwaitError: a bound is not a time, or ``within`` is below ``at_least``.
         """
         pattern = Pattern(flags, seq=seq, ack=ack, **fields)
         return self._await(Expectation({"": pattern}, *bounds(within, at_least, after))).segment
 
     @property
     def elapsed(self) -> Span:
-        """How long after its cause the last answer came."""
+        """How long after its cause the last expected segment came."""
         return Span(self.last_elapsed, "MEASURED", "what this kernel took before")
 
     @step(Expect, "reply")
     def expect_one_of(
         self, *, within: Time | None = UNSAID, at_least: Time | None = None, **alternatives: Pattern
     ) -> Reply:
-        """Wait for the kernel's next segment, which must be one of the declared alternatives; the reply says which.
+        """Wait for the kernel's next segment, which must match one of the alternatives; the reply says which.
 
         ``within`` and ``at_least`` are those of ``expect``.
 
@@ -135,14 +135,14 @@ class Peer(Watcher):
 
     @step(Expect)
     def expect_at_once(self, *, silence: str = "", **alternatives: Pattern) -> str:
-        """Judge what the kernel sent by the time that it had taken in all it was sent; no wait is needed to know.
+        """Judge what the kernel has sent once it has processed everything sent to it. Nothing waits for a timer.
 
         Args:
-            silence: the name of the alternative that nothing comes; empty where something has to.
-            alternatives: as of ``expect_one_of``.
+            silence: name of the alternative that the kernel sends nothing; empty if it must send something.
+            alternatives: as for ``expect_one_of``.
 
         Returns:
-            The alternative's name; see ``last_reply`` for the segment, which is an empty one for silence.
+            The name of the alternative; ``last_reply`` has the segment.
 
         Raises:
             Mismatch: none of them.
@@ -197,10 +197,10 @@ class Peer(Watcher):
 
     @property
     def judged_header(self) -> IpHeader:
-        """The IP header of the segment that an expectation took last.
+        """The IP header of the last segment that was expected.
 
         Raises:
-            FinwaitError: none did yet.
+            FinwaitError: no segment was expected yet.
         """
         if self._judged_frame is None:
             raise FinwaitError("no segment was judged yet", hint="expect one first")
@@ -210,7 +210,7 @@ class Peer(Watcher):
     def allow(
         self, flags: Flags, *, seq: Number | None = None, ack: Number | None = None, **fields: Unpack[PatternFields]
     ) -> None:
-        """From now on segments like this one may come and need not be expected; see ``Pattern``."""
+        """From now on, accept segments that match this pattern without an expectation; see ``Pattern``."""
         self.inbox.allow(Pattern(flags, seq=seq, ack=ack, **fields))
 
     # -- the end

@@ -71,12 +71,12 @@ class Sender:
 
     @property
     def port(self) -> int:
-        """Its own port."""
+        """The peer's port."""
         return self.flow.peer_port
 
     @property
     def address(self) -> tuple[str, int]:
-        """Its own address and port, which the kernel under test connects to."""
+        """The peer's address and port."""
         return self._dispatcher.plan.peer.address(self.flow.version), self.port
 
     @property
@@ -91,12 +91,12 @@ class Sender:
 
     @property
     def kernel_isn(self) -> int | None:
-        """The number on the wire that the kernel began with, 0 to 2**32 - 1; None before its SYN."""
+        """The kernel's initial sequence number as on the wire, 0 to 2**32 - 1; None before its SYN."""
         return self.kernel.isn
 
     @property
     def timestamps(self) -> bool:
-        """Whether segments carry timestamps unless told otherwise: once they were negotiated (RFC 7323 3.2)."""
+        """Whether the peer's segments carry timestamps: True once negotiated (RFC 7323 3.2); can be set."""
         return self._timestamps
 
     @timestamps.setter
@@ -106,7 +106,7 @@ class Sender:
 
     @property
     def window(self) -> int:
-        """The window field of segments unless told otherwise, 0 to 65535."""
+        """The window field of the peer's segments, 0 to 65535; can be set."""
         return self._window
 
     @window.setter
@@ -116,17 +116,17 @@ class Sender:
 
     @step(Send, "made")
     def make(self, flags: Flags, *, seq: int = 0, ack: int | None = None, **fields: Unpack[HeaderFields]) -> Segment:
-        """A segment as the peer would send it now, to be sent later: what is overtaken on its way was made earlier.
+        """Build a segment as the peer would send it now, to send it later with ``send_together``.
 
         Args:
-            flags: control bits; ACK comes by itself with ``ack``.
+            flags: control bits. Passing ``ack`` adds ACK.
             seq: relative sequence number, -2**31 to 2**32 - 1.
             ack: relative acknowledgment number, likewise.
-            fields: any other field of ``Segment``. The window is the peer's usual one by default; options are in
-                packetdrill's notation, by default the timestamps where they were negotiated.
+            fields: other fields of ``Segment``. ``window`` defaults to the peer's; ``options`` is text in packetdrill's
+                notation, and defaults to timestamps where they were negotiated.
 
         Raises:
-            FinwaitError: a number does not fit its field, an unknown option, or a flow label with IPv4.
+            FinwaitError: a number does not fit its field, an option is unknown, or IPv4 is given a flow label.
         """
         given = dict(fields)
         options = given.pop("options", None)
@@ -142,7 +142,7 @@ class Sender:
         return made
 
     def timestamp(self) -> int:
-        """The peer's timestamp clock: milliseconds, on from what its SYN carried (RFC 7323 5.4: 1 ms to 1 s a tick)."""
+        """The peer's timestamp clock, in milliseconds from the value in its SYN (RFC 7323 5.4: 1 ms to 1 s a tick)."""
         return (self._dispatcher.clock.monotonic_ns() - self._clock_began) // MS % SPACE
 
     def _usual_options(self) -> tuple[Option, ...]:
@@ -162,7 +162,7 @@ class Sender:
 
     @step(Send, "sent")
     def send(self, flags: Flags, *, seq: int = 0, ack: int | None = None, **fields: Unpack[HeaderFields]) -> Segment:
-        """Make a segment and put it on the wire; see ``make`` for the arguments."""
+        """Build a segment and send it; ``make`` describes the arguments."""
         made = self.make(flags, seq=seq, ack=ack, **fields)
         self.send_together(made)
         return made
@@ -172,7 +172,7 @@ class Sender:
 
     @step(Send)
     def send_together(self, *segments: Segment) -> None:
-        """Put segments on the wire straight one after the other; all are encoded before the first is sent."""
+        """Send segments back to back; all are encoded before the first is sent."""
         self._go_on_from(segments)
         with self._dispatcher.stopwatch.part("craft"):
             frames = [self._encode(segment) for segment in segments]
@@ -184,7 +184,7 @@ class Sender:
 
     @step(Send)
     def send_as(self, envelope: Envelope, *segments: Segment) -> None:
-        """Put segments on the wire in an IP header that is not the usual one; see ``send_together``."""
+        """Send segments back to back in an IP header of the scenario's own."""
         self._go_on_from(segments)
         frames = [
             icmp.enveloped(self._dispatcher.plan, self.flow, envelope, to_wire(segment, self.own, self.kernel))
@@ -197,7 +197,14 @@ class Sender:
 
     @step(Send)
     def send_icmp(self, kind: str, quoting: Segment, *, mtu: int = 0, quoted: int = icmp.WHOLE_HEADER) -> None:
-        """Send an ICMP error about a segment of the kernel's, in relative numbers; see ``harness.wire.icmp.error``."""
+        """Send an ICMP error about a segment of the kernel's.
+
+        Args:
+            kind: such as ``port unreachable``; a wrong one is answered with those there are.
+            quoting: the segment, in relative numbers.
+            mtu: of the next hop, for ``packet too big``.
+            quoted: how many bytes of the segment the error quotes behind the IP header.
+        """
         about = to_wire(quoting, self.kernel, self.own)
         frame = icmp.error(self._dispatcher.plan, self.flow, kind, about, mtu=mtu, quoted=quoted)
         text = f"{kind}{f' {mtu}' if mtu else ''} about {quoting}"

@@ -30,14 +30,14 @@ from netns.lab import Lab
 
 
 class Connection(NamedTuple):
-    """A connection: the socket of the kernel under test, which may be server or client, and the peer's end."""
+    """The two ends of a connection: the socket of the kernel under test, server or client, and the peer."""
 
     endpoint: Endpoint
     peer: Peer
 
 
 class Session(BaseSession):
-    """A lab with one kernel under test, whose peers are crafted; see ``BaseSession``.
+    """A lab with one kernel under test and scripted peers.
 
     Args:
         profile: the tolerances.
@@ -114,10 +114,10 @@ class Session(BaseSession):
 
     @step(Open, "client")
     def socket(self, port: int = 0, connection: int = 1, *, address: str | None = None) -> Endpoint:
-        """A bound TCP socket of the kernel under test; port 0 for any, ``address`` its only one unless given.
+        """Open a TCP socket in the kernel under test, bound to a port (0 for any) and the lab's address or another.
 
         Raises:
-            FinwaitError: the port is in use, or none.
+            FinwaitError: the port is in use, or out of range.
         """
         own = self.kernel_address if address is None else address
         made = open_socket(self.lab.kernel, self.version, own, check_range("port", port, 16))
@@ -126,7 +126,7 @@ class Session(BaseSession):
 
     @step(Open, "client")
     def unbound_socket(self, connection: int = 1) -> Endpoint:
-        """A TCP socket of the kernel under test that is not even bound, with socket(2) itself on the timeline."""
+        """Open a TCP socket in the kernel under test without binding it; socket(2) is on the timeline."""
         at = time.time_ns()
         made = open_unbound(self.lab.kernel, self.version)
         step = self.timeline.step("socket()")
@@ -136,7 +136,7 @@ class Session(BaseSession):
 
     @step(Open, "listener")
     def listen(self, port: int = SERVICE_PORT, backlog: int = 16, *, address: str | None = None) -> Endpoint:
-        """A listening socket of the kernel under test; see ``socket``."""
+        """Open a listening socket in the kernel under test; see ``socket``."""
         listener = self.socket(port, address=address)
         listener.listen(backlog)
         return listener
@@ -145,10 +145,10 @@ class Session(BaseSession):
     def new_peer(
         self, kernel_port: int = SERVICE_PORT, *, port: int | None = None, isn: int = INITIAL_SEQUENCE_NUMBER
     ) -> Peer:
-        """A peer that talks to a port of the kernel under test, from the lab's next free port unless one is given.
+        """Make a peer of a port of the kernel under test, with a free port of its own and this initial sequence number.
 
         Raises:
-            FinwaitError: a connection of this lab uses the two ports, or a port is none.
+            FinwaitError: a connection of this lab uses the two ports, or a port is out of range.
         """
         taken = {peer.flow.peer_port for peer in self.peers}
         own = port if port is not None else next(p for p in iter(self._equipped.take_port, None) if p not in taken)
@@ -162,20 +162,20 @@ class Session(BaseSession):
 
     @property
     def syn_options(self) -> str:
-        """The options of the peer's SYN or SYN,ACK."""
+        """The options of the peer's SYN or SYN,ACK, unless others are given."""
         return SYN_OPTIONS if self.timestamps else SYN_OPTIONS_WITHOUT_TIMESTAMPS
 
     @step(Open, "server", "peer")
     def establish(self, listener: Endpoint, peer: Peer | None = None, *, options: str | None = None) -> Connection:
-        """The peer opens a connection to a listening socket (RFC 9293 3.5, figure 6), which accepts it.
+        """Open a connection from the peer to a listening socket (RFC 9293 3.5, figure 6), and accept it.
 
         Args:
-            listener: who accepts.
-            peer: who opens; a new one by default.
-            options: of its SYN, in packetdrill's notation; ``syn_options`` by default.
+            listener: the listening socket.
+            peer: the peer; a new one by default.
+            options: of the peer's SYN, in packetdrill's notation; ``syn_options`` by default.
 
         Raises:
-            Mismatch: the kernel does not shake hands.
+            Mismatch: the kernel does not complete the handshake.
         """
         peer = peer or self.new_peer(listener.port)
         offered = peer.send(SYN, seq=0, options=self.syn_options if options is None else options)
@@ -186,14 +186,14 @@ class Session(BaseSession):
 
     @step(Open, "client", "peer")
     def connect(self, port: int | None = None, *, options: str | None = None) -> Connection:
-        """The kernel under test opens a connection to the peer. The kernel's end is the first of the two.
+        """Open a connection from the kernel under test to a new peer.
 
         Args:
-            port: the peer's; the next one by default.
+            port: the peer's; the lab's next free one by default.
             options: of the peer's SYN,ACK, in packetdrill's notation; ``syn_options`` by default.
 
         Raises:
-            Mismatch: the kernel does not shake hands.
+            Mismatch: the kernel does not complete the handshake.
         """
         client = self.socket()
         peer = self.new_peer(client.port, port=port)
@@ -215,14 +215,14 @@ class Session(BaseSession):
         at_least: Time = PROMPT,
         within: Time | None = None,
     ) -> None:
-        """Wait until the kernel tells a process of an error, counted from the last segment or call.
+        """Wait until the kernel reports an error on a socket. Times count from the last segment or call.
 
         Args:
-            endpoint: whose process.
+            endpoint: the socket.
             name: of the error, such as ``ETIMEDOUT``.
-            after: not earlier, and not later than the timer wheel and the waking of a process allow.
-            at_least: not earlier.
-            within: not later; by default four times the least.
+            after: the length of the timer that ends with the error; sets both bounds.
+            at_least: lower bound.
+            within: upper bound; by default four times the lower one.
 
         Raises:
             Mismatch: another error, none, or one at the wrong time.
@@ -244,34 +244,34 @@ class Session(BaseSession):
 
     @step(Call)
     def sysctl(self, name: str, value: int | str | None = None) -> str:
-        """A sysctl of the kernel under test; with a value it is set, until the scenario ends.
+        """Read a sysctl of the kernel under test, or set it until the scenario ends.
 
         Args:
             name: such as net/ipv4/tcp_fin_timeout.
-            value: the new one.
+            value: the new value; None to read only.
 
         Returns:
-            What it is now, white space folded.
+            The value, with white space folded.
 
         Raises:
-            Unsupported: this kernel has it not.
-            CallFailed: it forbids to set it (EPERM, EACCES) or refuses the value (EINVAL).
+            Unsupported: this kernel does not have it.
+            CallFailed: the kernel does not allow setting it (EPERM, EACCES) or refuses the value (EINVAL).
         """
         return self._sysctls.value(name, value)
 
     @step(Wait)
     def settle(self) -> None:
-        """Wait until the kernel has taken in all that the peers sent, and take all that it sent up to then."""
+        """Wait until the kernel has processed everything that the peers sent."""
         self.dispatcher.flush()
 
     # -- the end of a scenario
 
     @step(Expect)
     def finish(self) -> None:
-        """Take what the kernel sent up to now; nothing may be left that the scenario did not mention.
+        """Fail if the kernel has sent a segment that the scenario did not mention. Every scenario ends with this.
 
         Raises:
-            Mismatch: something was.
+            Mismatch: it has.
         """
         step = self.timeline.step("nothing more")
         with self.stopwatch.part("kernel"):

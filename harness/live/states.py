@@ -81,11 +81,11 @@ NUMBERS: Mapping[str, Numbers] = {
 def reach(
     session: Session, listener: Endpoint | None, state: str, ownership: str = OWNED, opening: str = PASSIVELY
 ) -> Connection:
-    """Bring a new connection into a state, between a new pair of ports, and make sure by sock_diag that it is there.
+    """Bring a new connection into a state, between new ports, and check with sock_diag that it is there.
 
     Args:
-        session: in whose lab.
-        listener: who accepts the connection; None for a new one. ``unaccepted`` connections have a new one in any case.
+        session: the lab.
+        listener: accepts the connection; None for a new one. An ``unaccepted`` connection always gets a new one.
         state: one of ``STATES``.
         ownership: one of ``WAYS[state]``.
         opening: ``passively`` (the peer connects) or ``actively`` (the kernel under test does), from ESTABLISHED on.
@@ -96,7 +96,7 @@ def reach(
     Raises:
         Mismatch: on the way there the kernel answers with something else than RFC 9293 3.5 and 3.6 say, or
             sock_diag sees the connection in another state.
-        FinwaitError: there is no such way.
+        FinwaitError: there is no such state, or no such ownership in it.
         Unsupported: sock_diag shows nothing on this machine.
     """
     if ownership not in WAYS.get(state, ()) or (opening == ACTIVELY and ownership == UNACCEPTED):
@@ -221,7 +221,7 @@ _STEPS: Mapping[str, tuple[Callable[[Connection, str], None], ...]] = {
 
 
 def expect_state(session: Session, peer: Peer, state: str, ownership: str | None = None) -> None:
-    """Make sure that a connection is in a state; ``ownership`` too where one is given.
+    """Check with sock_diag that a connection is in a state, and with this ownership if one is given.
 
     Raises:
         Mismatch: it is in another.

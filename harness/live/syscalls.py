@@ -16,7 +16,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def errno_of(call: Callable[[], object]) -> str:
-    """Make a system call: the errno that it ends with by its name, or an empty text where it succeeds."""
+    """Make a system call; the name of the error that it fails with, or an empty text if it succeeds."""
     try:
         call()
     except OSError as error:

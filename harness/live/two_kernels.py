@@ -34,7 +34,7 @@ OVER = ("TIME-WAIT", "CLOSED")
 
 
 class KernelPair(NamedTuple):
-    """A connection of two real kernels, and the path that it takes."""
+    """The two ends of a connection between two kernels, and the path between them."""
 
     client: Endpoint
     server: Endpoint
@@ -54,7 +54,7 @@ class Closing(NamedTuple):
 
 
 class TwoKernelSession(BaseSession):
-    """Two kernels with a path between them; see ``BaseSession``.
+    """A lab with two kernels and a path between them.
 
     Args:
         profile: the tolerances.
@@ -115,7 +115,7 @@ class TwoKernelSession(BaseSession):
         return self.lab.client if side is Side.CLIENT else self.lab.server
 
     def address(self, side: Side | str) -> str:
-        """The address of a side's kernel."""
+        """The address of a side: ``client`` or ``server``."""
         plan = self.lab.plan.peer if side == Side.CLIENT else self.lab.plan.kernel
         return plan.address(self.version)
 
@@ -123,7 +123,7 @@ class TwoKernelSession(BaseSession):
 
     @step(Open, "endpoint")
     def socket(self, side: Side | str, port: int = 0, *, connection: int = 1, reuse: bool = True) -> Endpoint:
-        """A bound TCP socket of one of the kernels; port 0 for any.
+        """Open a TCP socket in one of the kernels and bind it; port 0 for any.
 
         Raises:
             FinwaitError: the port is in use.
@@ -137,14 +137,14 @@ class TwoKernelSession(BaseSession):
 
     @step(Open, "listener")
     def listen(self, port: int = SERVICE_PORT, backlog: int = 16) -> Endpoint:
-        """A listening socket of the server's kernel."""
+        """Open a listening socket in the server's kernel."""
         listener = self.socket(Side.SERVER, port)
         listener.listen(backlog)
         return listener
 
     @step(Call)
     def watch(self, client_port: int, server_port: int) -> None:
-        """Let the probes look at a connection from now on."""
+        """Let the probes watch a connection from now on."""
         self._connections += 1
         client, server = (self.address(Side.CLIENT), client_port), (self.address(Side.SERVER), server_port)
         self._observers[Side.CLIENT].watch(Link(self._connections, self.version, client, server))
@@ -152,24 +152,24 @@ class TwoKernelSession(BaseSession):
 
     @step(Open, "client", "server", "path")
     def connect(self, listener: Endpoint, client_port: int = 0) -> KernelPair:
-        """The client opens a connection to a listening socket of the server's, which accepts it.
+        """Open a connection from the client to a listening socket of the server, and accept it.
 
         Args:
-            listener: of the server's.
+            listener: the listening socket.
             client_port: the client's port; the lab's next one by default.
 
         Raises:
-            Mismatch: the kernels do not shake hands.
+            Mismatch: the kernels do not complete the handshake.
         """
         client = self.open(listener.port, client_port)
         return KernelPair(client, listener.accept(client.connection), self.path)
 
     @step(Open, "client")
     def open(self, port: int, client_port: int = 0) -> Endpoint:
-        """The client opens a connection to a port of the server's, whoever listens there; see ``connect``.
+        """Open a connection from the client to a port of the server, without accepting it; see ``connect``.
 
         Raises:
-            Mismatch: the kernels do not shake hands.
+            Mismatch: the kernels do not complete the handshake.
         """
         number = self._connections + 1
         client = self.socket(Side.CLIENT, client_port or self.client_port, connection=number)
@@ -187,14 +187,14 @@ class TwoKernelSession(BaseSession):
 
     @step(Call)
     def sysctl(self, name: str, value: int | str | None = None, *, side: Side | str = Side.SERVER) -> str:
-        """A sysctl of one of the kernels; see ``Session.sysctl``."""
+        """Read or set a sysctl of one of the kernels; see ``Session.sysctl``."""
         return self._sysctls[Side(side)].value(name, value)
 
     # -- how it ends
 
     @step(Look, "found")
     def look(self, side: Side | str, connection: int = 1) -> SocketState | None:
-        """A connection's socket on one side, once both kernels have dealt with all that reached them.
+        """The socket of a connection on one side, after both kernels have processed everything; None if it is gone.
 
         Raises:
             Unsupported: the kernel does not show its sockets.
@@ -204,7 +204,7 @@ class TwoKernelSession(BaseSession):
 
     @step(Look)
     def states(self, connection: int = 1) -> tuple[str, str]:
-        """What the client's and the server's socket of a connection are in; CLOSED for none. See ``look``."""
+        """The states of a connection's two sockets, client first; CLOSED where there is none. See ``look``."""
         found = [self.look(side, connection) for side in Side]
         client, server = (state.state if state else "CLOSED" for state in found)
         return client, server
@@ -215,10 +215,10 @@ class TwoKernelSession(BaseSession):
 
         Args:
             connection: its number.
-            within: how long that is waited for.
+            within: how long to wait.
 
         Raises:
-            Mismatch: they are not, in time.
+            Mismatch: they are not by then.
             Unsupported: the kernel does not show its sockets.
         """
         step = self.timeline.step("expect both sockets gone or in TIME-WAIT")
@@ -254,7 +254,7 @@ class TwoKernelSession(BaseSession):
 
     @step(Expect)
     def finish(self) -> None:
-        """Nothing may be left that the scenario did not mention, and no rule that did not do its work.
+        """Fail if a segment came that the scenario did not mention, or a rule never took effect.
 
         Raises:
             Mismatch: something was.

@@ -18,13 +18,14 @@ class Watcher(Sender):
 
     @step(Expect)
     def expect_silence(self, for_: Time = QUIET) -> None:
-        """Wait ``for_`` this long, a span or seconds; the kernel must not send anything on this connection.
+        """Wait, and fail if the kernel sends anything on this connection in that time.
 
-        What it sent after that is left for what comes next, though this process may see it in the same moment.
+        Args:
+            for_: how long, in seconds or as a span.
 
         Raises:
-            Mismatch: it did.
-            FinwaitError: ``for_`` is no time.
+            Mismatch: it does.
+            FinwaitError: ``for_`` is not a time.
         """
         for_ = span_of(for_, "for_")
         step = self._dispatcher.timeline.step(f"expect silence for {for_}")
@@ -47,12 +48,12 @@ class Watcher(Sender):
 
     @step(Wait, "collected")
     def collect(self, span: Time) -> list[Segment]:
-        """Wait for ``span``, a span or seconds, and take all that the kernel sent on this connection up to its end.
+        """Wait for a time, in seconds or as a span, and return every segment that the kernel has sent by its end.
 
-        What came before and was not expected is among it, and so is what the scenario allowed.
+        That includes segments from before that were not expected, and those that the scenario allowed.
 
         Raises:
-            FinwaitError: ``span`` is no time.
+            FinwaitError: ``span`` is not a time.
         """
         span = span_of(span, "span")
         step = self._dispatcher.timeline.step(f"collect for {span}")
@@ -62,18 +63,18 @@ class Watcher(Sender):
     def expect_count(
         self, pattern: Pattern, *, at_least: int = 0, at_most: int | None = None, within: Time
     ) -> list[Segment]:
-        """Wait for the whole of ``within``, then count the segments like this one that the kernel sent up to its end.
+        """Wait for the whole of ``within``, then count the matching segments that the kernel has sent by then.
 
-        What came before and was not expected counts as well. Any other segment is left for what comes next.
+        Segments from before that were not expected count too. Segments that do not match stay to be expected.
 
         Args:
-            pattern: what is counted.
-            at_least: the lowest number that is right.
-            at_most: the highest; None where any number is.
+            pattern: which segments to count.
+            at_least: the least number that is right.
+            at_most: the greatest number that is right; None for no limit.
             within: how long to wait, in seconds or as a span.
 
         Returns:
-            What was counted, in the order in which it came.
+            The counted segments, in the order in which they came.
 
         Raises:
             Mismatch: there were too few or too many.

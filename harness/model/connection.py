@@ -48,11 +48,11 @@ class Answer:
     """One thing that may be answered, and the connection afterwards.
 
     Args:
-        name: of the choice.
+        name: what ``judge`` calls the answer.
         clause: where the RFC says so: ids to cite, and which step of a section.
         after: the connection afterwards.
         flags: of the segment that is sent; None where none is.
-        seq: its sequence number.
+        seq: the segment's sequence number.
         ack: its acknowledgment number; None where it has none.
     """
 

@@ -34,11 +34,11 @@ _MOST_ROUNDS = 64
 
 
 class BadRules(FinwaitError):
-    """A rule of the path did not do what the scenario stated it for, so that nothing is known of the kernels."""
+    """A rule of the path never took effect, so that the scenario did not test what it meant to."""
 
 
 class Path(Ruling):
-    """Forwards between the two kernels of a lab; a context manager.
+    """The path between two kernels: forwards segments by the scenario's rules, and judges those that pass.
 
     Args:
         lab: an entered one.
@@ -109,18 +109,18 @@ class Path(Ruling):
 
     @step(PathRule)
     def impair(self, *, from_: str, delay: Time | None = None, loss: float = 0.0, bytes_per_second: int = 0) -> None:
-        """Make the way from a side late, lossy or slow: by the kernel's netem.
+        """Delay, lose or slow down everything that a side sends, with the kernel's netem.
 
-        Where the kernel has no netem, a rule of the path's own does one of the three.
+        Without netem, the path itself can do one of the three.
 
         Args:
-            from_: the side.
-            delay: how long every frame waits.
-            loss: chance of a frame to be dropped, 0 to 1.
+            from_: ``client`` or ``server``.
+            delay: of every frame.
+            loss: probability that a frame is dropped, 0 to 1.
             bytes_per_second: 0 for no limit.
 
         Raises:
-            Unsupported: no netem, and more than one of the three is wanted.
+            Unsupported: there is no netem, and more than one of the three is given.
         """
         side, late = side_of(from_), span_of(delay or 0, "delay")
         device = PATH_ENDS[list(Side).index(side.other)]
@@ -135,7 +135,7 @@ class Path(Ruling):
                 self.add(rule)
 
     def send(self, side: Side, frame: bytes) -> None:
-        """Put a frame of the path's own on the wire to a side."""
+        """Send a frame to a side, as if it came from the other."""
         self._senders[side].send(frame)
 
     # -- what happened
@@ -184,7 +184,7 @@ class Path(Ruling):
 
     @step(Wait)
     def settle(self) -> None:
-        """Wait until both kernels have dealt with all that reached them, and have nothing to say to it any more."""
+        """Wait until both kernels have processed everything and answer nothing more."""
         for _ in range(_MOST_ROUNDS):
             if not self._absorb(self.forwarder.settle()):
                 return
@@ -202,10 +202,10 @@ class Path(Ruling):
         connection: int = 0,
         **fields: Unpack[MatchFields],
     ) -> Segment:
-        """Wait for the next segment from a side, as it comes to the path, and judge it; see ``Peer.expect``.
+        """Wait for the next segment that a side sends, and judge it as it reaches the path; see ``Peer.expect``.
 
-        Whether the path then holds or drops it is another matter. Its time counts from the last thing that could have
-        brought it about, on its own connection: what reached that side, a call there, or the segment before.
+        Its time counts from what could have caused it on its connection: the last segment that reached that side, a
+        call there, or the segment before. Rules may still hold or drop it.
 
         Raises:
             Mismatch: another segment, none, or one at the wrong time.
@@ -217,7 +217,7 @@ class Path(Ruling):
     def expect_one_of(
         self, *, from_: str, within: Time | None = UNSAID, connection: int = 0, **alternatives: Pattern
     ) -> Reply:
-        """Wait for the next segment from a side, which must be one of those declared; the reply says which.
+        """Wait for the next segment that a side sends, which must match one of the alternatives.
 
         Raises:
             Mismatch: none of them, none at all, or too late.
@@ -226,26 +226,26 @@ class Path(Ruling):
 
     @step(Expect)
     def expect_handshake(self, connection: int = 0, within: Time = PROMPT) -> None:
-        """The client opens a connection, ``within`` some time: three segments (RFC 9293 3.5, figure 6)."""
+        """Expect the three segments of a handshake that the client opens (RFC 9293 3.5, figure 6)."""
         self.expect(SYN, from_="client", seq=0, connection=connection, within=within)
         self.expect(SYN, from_="server", seq=0, ack=1, connection=connection)
         self.expect(Flags.ACK, from_="client", seq=1, ack=1, connection=connection)
 
     @step(Allow)
     def allow(self, flags: Flags, *, from_: str, **fields: Unpack[MatchFields]) -> None:
-        """From now on segments like this one may come from a side and need not be expected; see ``Pattern``."""
+        """From now on, accept matching segments from a side without an expectation; see ``Pattern``."""
         self._inboxes[side_of(from_)].allow(pattern_of(flags, fields))
 
     @step(Allow)
     def allow_nothing(self) -> None:
-        """From now on every segment has to be expected again."""
+        """Undo ``allow`` and ``allow_rest``: every segment has to be expected again."""
         self._rest_allowed = False
         for inbox in self._inboxes.values():
             inbox.allow_nothing()
 
     @step(Allow)
     def allow_rest(self) -> None:
-        """What no expectation mentions may come: the applications decide in how many segments their bytes travel."""
+        """Accept every segment that no expectation mentions, as where applications decide how data are split."""
         self._rest_allowed = True
 
     def _await(self, expectation: Expectation, side: Side, connection: int) -> Reply:
@@ -266,7 +266,7 @@ class Path(Ruling):
 
     @step(Expect)
     def finish(self) -> None:
-        """Nothing more may come that no expectation mentioned, and every rule must have done its work.
+        """Fail if a segment came that no expectation mentioned, or a rule never took effect.
 
         Raises:
             Mismatch: something came.

@@ -50,7 +50,7 @@ class MatchFields(TypedDict, total=False):
 
 
 class Holding:
-    """A rule that holds: told until when by ``until``, ``until_arrival`` or, at the moment itself, ``release``."""
+    """Segments that the path holds; ``until``, ``until_arrival`` or ``release`` say when they go on."""
 
     def __init__(
         self, number: int, rule: Hold, state: State, release: Callable[[int], None], recording: Recording

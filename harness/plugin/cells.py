@@ -18,13 +18,13 @@ from harness.tcp.segment import ACK, RST
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A connection that was brought into a state, and what a scenario asks of it.
+    """A connection in a certain state, and what a scenario asks of it.
 
     Args:
-        endpoint: the kernel's end; in LISTEN and of what was not accepted, the listener.
+        endpoint: the kernel's end; the listener in LISTEN and before the connection is accepted.
         peer: the peer's end.
-        state: where it is.
-        at: its numbers there.
+        state: its state.
+        at: its sequence numbers.
     """
 
     session: Session
@@ -35,26 +35,26 @@ class Cell:
     at: Numbers
 
     def expect_same_state(self) -> None:
-        """Make sure by sock_diag that the state is still the same; what was sent before is taken in by then."""
+        """Check with sock_diag that the state has not changed, after the kernel has processed everything sent."""
         self.session.settle()
         expect_state(self.session, self.peer, self.state, self.ownership)
 
     def expect_state(self, *states: str) -> None:
-        """Make sure by sock_diag that the connection is in another state now, in one of these."""
+        """Check with sock_diag that the connection is now in one of these states."""
         now = state_of(self.session, self.peer)
         expect_state(self.session, self.peer, now if now in states else states[0])
 
     @property
     def control_block(self) -> ControlBlock:
-        """The same for ``harness.live.check``, with the window that the kernel has offered and the lab's quickack."""
+        """What ``judge`` takes: state, numbers and the window that the kernel has offered."""
         window = self.peer.offered_window(self.at.rcv_nxt)
         return ControlBlock(self.state, *self.at, rcv_wnd=window, reads=self.ownership != "orphaned", quickack=True)
 
     def expect_gone(self) -> None:
-        """Nobody knows the connection any more, so its next segment is answered with a RST (RFC 9293 3.10.7.1).
+        """Check that the connection is gone: the kernel answers its next segment with a RST (RFC 9293 3.10.7.1).
 
         Raises:
-            Mismatch: it is known, or sock_diag still sees it.
+            Mismatch: the kernel answers otherwise, or sock_diag still shows it.
         """
         self.peer.send(ACK, seq=self.at.rcv_nxt, ack=self.at.snd_nxt)
         self.peer.expect(RST, seq=self.at.snd_nxt)
@@ -64,12 +64,12 @@ class Cell:
 def in_states(
     ids: Mapping[str, str | tuple[str, ...]], *, ownership: Iterable[str] = (), ways: Mapping[str, Iterable[str]] = WAYS
 ) -> pytest.MarkDecorator:
-    """Run a scenario that asks for ``cell`` in each of these states, in every way in which they can be held.
+    """Run a scenario, which asks for ``cell``, in each of these states and with each ownership that they have.
 
     Args:
-        ids: of the transition, or transitions, that each state stands for, by state.
-        ownership: in these ways only.
-        ways: of each state, where not all of ``harness.live.states.WAYS`` are meant.
+        ids: by state, the id or ids of the transitions that the scenario checks there.
+        ownership: only these, such as ``orphaned``; all by default.
+        ways: by state, the ownerships to run with; ``WAYS`` by default.
     """
     cells = [
         pytest.param(state, way, id=f"{state}-{way}", marks=requirement(*([one] if isinstance(one, str) else one)))

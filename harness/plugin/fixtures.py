@@ -25,19 +25,19 @@ from harness.trace.folder import file_name
 
 @pytest.fixture
 def ip_version() -> int:
-    """IP version of the scenario, 4; a scenario parametrizes it with [4, 6] to have both."""
+    """The IP version, 4 unless parametrized; ``@both_families`` runs the scenario over both."""
     return 4
 
 
 @pytest.fixture
 def timestamps() -> bool:
-    """Whether the peer offers TCP timestamps; a scenario parametrizes it to have both."""
+    """Whether the peer offers TCP timestamps; ``@with_and_without_timestamps`` runs the scenario both ways."""
     return True
 
 
 @pytest.fixture
 def hold_timers() -> bool:
-    """Whether the retransmission and delayed ACK timers are kept out; scenarios about them say False."""
+    """Whether the lab keeps retransmission and delayed ACK timers from expiring; scenarios about them say False."""
     return True
 
 
@@ -50,17 +50,16 @@ def lab_pool() -> Iterator[LabPool]:
 
 @pytest.fixture
 def shared_lab(lab_pool: LabPool) -> LabPool:
-    """Asked for, ``session`` has a lab that other scenarios have before and after it, so that it costs next to nothing.
+    """Lets ``session`` reuse a lab of earlier scenarios, which saves the time to build one; see ``@in_shared_lab``.
 
-    For the many small cells of a table; each has ports of its own, and leaves nothing behind. The mark
-    ``harness.in_shared_lab`` asks for it.
+    For the many small cells of a table. Each scenario uses ports of its own, and leaves nothing behind.
     """
     return lab_pool
 
 
 @pytest.fixture
 def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, hold_timers: bool) -> Iterator[Session]:
-    """A lab of the scenario's own, with nothing opened in it yet; shared where ``shared_lab`` is asked for."""
+    """A lab of the scenario's own, with no sockets yet; with ``shared_lab``, one that earlier scenarios used."""
     runner = request.config.stash[RUNNER]
     scenario = runner.scenario(request.node)
     shared = "shared_lab" in request.fixturenames
@@ -106,19 +105,19 @@ def listener(session: Session) -> Endpoint:
 
 @pytest.fixture
 def established(session: Session, listener: Endpoint) -> Connection:
-    """The peer has opened a connection to a server: ``server, peer = established``."""
+    """A connection that the peer opened and the kernel accepted: ``server, peer = established``."""
     return session.establish(listener)
 
 
 @pytest.fixture
 def connected(session: Session) -> Connection:
-    """A client of the kernel under test has opened a connection to the peer: ``client, peer = connected``."""
+    """A connection that the kernel under test opened to the peer: ``client, peer = connected``."""
     return session.connect()
 
 
 @pytest.fixture
 def hold_path_timers() -> bool:
-    """Whether both kernels' timers are kept out where two are joined by a path; its scenarios are mostly about them."""
+    """The same as ``hold_timers`` for two kernels with a path, where most scenarios are about timers: False."""
     return False
 
 
@@ -126,7 +125,7 @@ def hold_path_timers() -> bool:
 def path_session(
     request: pytest.FixtureRequest, ip_version: int, timestamps: bool, hold_path_timers: bool
 ) -> Iterator[TwoKernelSession]:
-    """Two kernels with a path between them, and nothing opened in them yet."""
+    """Two kernels with a path between them, with no sockets yet."""
     runner = request.config.stash[RUNNER]
     scenario = runner.scenario(request.node)
     opened = TwoKernelSession(
@@ -150,19 +149,19 @@ def path(path_session: TwoKernelSession) -> Path:
 
 @pytest.fixture
 def two_kernels(path_session: TwoKernelSession) -> KernelPair:
-    """The client has opened a connection to the server: ``client, server, path = two_kernels``."""
+    """A connection between two kernels: ``client, server, path = two_kernels``."""
     return path_session.connect(path_session.listen())
 
 
 @pytest.fixture
 def lingering_close() -> str:
-    """nginx's directive of that name: on, always or off; a scenario parametrizes it."""
+    """nginx's directive of that name: ``on`` unless parametrized with ``always`` or ``off``."""
     return "on"
 
 
 @pytest.fixture
 def scratch(request: pytest.FixtureRequest) -> Iterator[pathlib.Path]:
-    """A folder for a scenario's own files; inside the run folder, so that a killed run leaves nothing elsewhere."""
+    """A folder for the scenario's own files, removed at its end; it lies in the run folder."""
     folder = request.config.stash[RUNNER].folder.path / f".{file_name(request.node.nodeid)}"
     folder.mkdir()
     yield folder
@@ -171,7 +170,7 @@ def scratch(request: pytest.FixtureRequest) -> Iterator[pathlib.Path]:
 
 @pytest.fixture
 def nginx(path_session: TwoKernelSession, scratch: pathlib.Path, lingering_close: str) -> Iterator[Nginx]:
-    """The distribution's nginx as the server of a lab with a path, without keepalive."""
+    """nginx, as this machine has it, as the server of ``path_session``; HTTP keepalive is off."""
     path_session.recording.gap("nginx as the server, and curl as the client")
     settings = {"lingering_close": lingering_close, "keepalive_timeout": "0"}
     address = path_session.address("server")
@@ -181,7 +180,7 @@ def nginx(path_session: TwoKernelSession, scratch: pathlib.Path, lingering_close
 
 @pytest.fixture
 def curl(path_session: TwoKernelSession) -> Curl:
-    """curl as the client of a lab with a path, about to ask the server there; the probes look at its connection."""
+    """curl as the client of ``path_session``; probes watch its connection."""
     port = path_session.client_port
     path_session.watch(port, SERVICE_PORT)
     host = path_session.address("server")

@@ -11,15 +11,15 @@ from harness.tcp.timing import Span
 
 
 def requirement(*ids: str, fixed_by: str = "") -> pytest.MarkDecorator:
-    """Tie a scenario to what it checks.
+    """Name the clauses that a scenario checks.
 
     Args:
         ids: such as ``RFC9293-3.10.7.4`` (a section) or ``RFC9293-E-17`` (a numbered requirement).
-        fixed_by: the kernel commit that mends the deviation, where one is known; with ``--known-deviations`` a
-            deviation of such a scenario is reported and passes.
+        fixed_by: the kernel commit that removes the deviation, where one is known; with ``--known-deviations`` a
+            deviation of the scenario is reported and passes.
 
     Raises:
-        FinwaitError: an id is no text, as where the parentheses are missing.
+        FinwaitError: an id is not a text, for example because the parentheses are missing.
     """
     if wrong := next((one for one in ids if not isinstance(one, str)), None):
         raise FinwaitError(
@@ -33,7 +33,7 @@ def requirement(*ids: str, fixed_by: str = "") -> pytest.MarkDecorator:
 
 
 def waits(*spans: Span) -> pytest.MarkDecorator:
-    """Say how long a scenario waits for timers in all.
+    """Say how long a scenario waits for the kernel's timers, in sum.
 
     In real time one that waits for longer than ``--real-wait`` (``harness.tcp.timing.REAL_WAIT`` unless given) is
     unsupported, with that reason.
@@ -44,16 +44,16 @@ def waits(*spans: Span) -> pytest.MarkDecorator:
 
 
 both_families = pytest.mark.parametrize("ip_version", [4, 6], ids=["IPv4", "IPv6"])
-"""Run over IPv4 and over IPv6."""
+"""Run twice: over IPv4 and over IPv6."""
 
 with_and_without_timestamps = pytest.mark.parametrize("timestamps", [True, False], ids=["TS", "noTS"])
-"""Run with TCP timestamps and without."""
+"""Run twice: with TCP timestamps and without."""
 
 in_shared_lab = pytest.mark.usefixtures("shared_lab")
-"""Run in a lab that the worker's other scenarios have before and after: for cells that must cost next to nothing."""
+"""Reuse a lab of earlier scenarios, which saves the time to build one: for the many small cells of a table."""
 
 owned_and_orphaned = pytest.mark.parametrize("ownership", ["owned", "orphaned"])
-"""Run with the socket owned by its process, and orphaned by close(2); see ``harness.live.states``."""
+"""Run twice: with the socket owned by its process, and orphaned by close(2)."""
 
 both_sides = pytest.mark.parametrize("opening", ["passively", "actively"])
-"""Run with the kernel under test as server and as client; see ``harness.live.states``."""
+"""Run twice: with the kernel under test as server and as client."""

@@ -15,77 +15,77 @@ from harness.live.states import OWNED, PASSIVELY, UNACCEPTED, reach
 
 @pytest.fixture
 def ownership() -> str:
-    """How the socket is held: owned, orphaned, or unaccepted where there is such a form."""
+    """Who holds the socket: ``owned`` by its process, ``orphaned`` by close(2), or ``unaccepted``; see ``WAYS``."""
     return OWNED
 
 
 @pytest.fixture
 def opening() -> str:
-    """Who opened the connection: ``passively`` is the peer, ``actively`` the kernel under test."""
+    """Who opened the connection: the peer (``passively``) or the kernel under test (``actively``)."""
     return PASSIVELY
 
 
 @pytest.fixture
 def closed(session: Session, ownership: str) -> Connection:
-    """A port without a listener: bound by a socket, or, orphaned, by none any more."""
+    """A port that nobody listens on; ``owned``, a socket is bound to it."""
     return reach(session, None, "CLOSED", ownership)
 
 
 @pytest.fixture
 def listen(session: Session) -> Connection:
-    """A listener, and a peer that has sent nothing yet."""
+    """A listening socket, and a peer that has sent nothing yet."""
     return reach(session, None, "LISTEN")
 
 
 @pytest.fixture
 def syn_sent(session: Session) -> Connection:
-    """A client of the kernel's has sent its SYN: ``client, peer = syn_sent``."""
+    """The kernel under test has sent its SYN: ``client, peer = syn_sent``."""
     return reach(session, None, "SYN-SENT")
 
 
 @pytest.fixture
 def syn_received(session: Session) -> Connection:
-    """The peer's SYN was answered: ``listener, peer = syn_received``; the state is that of a request mini-socket."""
+    """The kernel has answered the peer's SYN: ``listener, peer = syn_received``; it holds a request mini-socket."""
     return reach(session, None, "SYN-RECEIVED", UNACCEPTED)
 
 
 @pytest.fixture
 def syn_received_actively(session: Session) -> Connection:
-    """The peer's SYN crossed the kernel's: ``client, peer = syn_received_actively``."""
+    """The peer's SYN crossed the kernel's SYN: ``client, peer = syn_received_actively``."""
     return reach(session, None, "SYN-RECEIVED", OWNED)
 
 
 @pytest.fixture
 def fin_wait_1(session: Session, ownership: str, opening: str) -> Connection:
-    """The kernel has sent its FIN, number 1."""
+    """The kernel has sent its FIN, which has sequence number 1."""
     return reach(session, None, "FIN-WAIT-1", ownership, opening)
 
 
 @pytest.fixture
 def fin_wait_2(session: Session, ownership: str, opening: str) -> Connection:
-    """The kernel's FIN is acknowledged. Orphaned, the kernel keeps a mini-socket."""
+    """The kernel's FIN is acknowledged; ``orphaned``, a mini-socket is left."""
     return reach(session, None, "FIN-WAIT-2", ownership, opening)
 
 
 @pytest.fixture
 def close_wait(session: Session, ownership: str, opening: str) -> Connection:
-    """The peer's FIN was taken, and the kernel may still send; there is no orphaned form."""
+    """The kernel has acknowledged the peer's FIN and may still send; there is no orphaned form."""
     return reach(session, None, "CLOSE-WAIT", ownership, opening)
 
 
 @pytest.fixture
 def closing(session: Session, ownership: str, opening: str) -> Connection:
-    """Both FINs crossed, and the kernel's is not acknowledged yet."""
+    """The two FINs crossed, and the kernel's is not acknowledged yet."""
     return reach(session, None, "CLOSING", ownership, opening)
 
 
 @pytest.fixture
 def last_ack(session: Session, ownership: str, opening: str) -> Connection:
-    """The kernel's FIN came second, and is not acknowledged yet."""
+    """The kernel has sent its FIN after the peer's, and it is not acknowledged yet."""
     return reach(session, None, "LAST-ACK", ownership, opening)
 
 
 @pytest.fixture
 def time_wait(session: Session, ownership: str, opening: str) -> Connection:
-    """Both FINs are acknowledged, and the kernel ended first."""
+    """Both FINs are acknowledged, and the kernel sent its own first."""
     return reach(session, None, "TIME-WAIT", ownership, opening)

@@ -88,7 +88,7 @@ def plan_of(run: LoadedRun, *, sample: int | None = None, seed: int = 0) -> Plan
     Args:
         run: an ordinary one.
         sample: so many of them, chosen at random; None for all.
-        seed: of the choice.
+        seed: of the random sample.
     """
     every = [
         (scenario, text)

@@ -69,9 +69,9 @@ class PatternFields(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A segment as far as the scenario cares: a field left out may be anything, except flags and length.
+    """What a scenario expects of a segment: a field that is left out may have any value, except flags and length.
 
-    The flags are exactly these; a given ``ack`` adds ACK. PSH counts only where the pattern names it, since a sender
+    The flags are exact; passing ``ack`` adds ACK. PSH counts only where the pattern names it, since a sender
     may set it as it likes (RFC 9293 3.9.1, MAY-15 to MAY-17). The length is 0 unless ``data`` or ``length`` is given.
 
     Args:
@@ -81,12 +81,12 @@ class Pattern:
         window: the window field as on the wire, 0 to 65535, or a range.
         data: the payload, byte by byte.
         length: bytes of payload, or a range; ``ANY`` for any.
-        options: options that must be there, as ``mss 1460,TS``; a name alone stands for any value.
+        options: options that must be there, such as ``mss 1460,TS``; a name alone stands for any value.
         without: names of options that must not be there.
         flow_label: of the IPv6 header around it, 0 to 2**20 - 1, or a range; with IPv4 it is 0.
 
     Raises:
-        FinwaitError: a number outside its field, an unknown option name, or a length that the data do not have.
+        FinwaitError: a number does not fit its field, an option is unknown, or length and data disagree.
     """
 
     flags: Flags

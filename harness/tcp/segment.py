@@ -118,7 +118,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         urgent: the urgent pointer, 0 to 65535.
         checksum: None for the right one, ``WRONG_CHECKSUM`` for a wrong one; a number is put into the field as it is.
         data_offset: None for the right one; otherwise 0 to 15 words of 32 bits.
-        reserved: the four reserved bits of RFC 9293 3.1 less the one that RFC 9768 took, 0 to 7.
+        reserved: the reserved bits of RFC 9293 3.1, except the one that RFC 9768 uses, 0 to 7.
         raw_options: bytes to stand in place of ``options``, up to 40; padded to whole words when data_offset is None.
         flow_label: of the IPv6 header around it (RFC 6437), 0 to 2**20 - 1; 0 with IPv4, whose header has none. It is
             not printed: a kernel chooses another for every connection.

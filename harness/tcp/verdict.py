@@ -93,7 +93,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mismatch(AssertionError):
-    """The kernel did something else than the scenario expects; ``evidence`` says what."""
+    """The kernel did something that the scenario does not expect; ``evidence`` says what."""
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
@@ -179,7 +179,7 @@ class Reply:
     note: Callable[[Reply, str], None] | None = field(default=None, compare=False, repr=False)
 
     def is_(self, name: str) -> bool:
-        """Whether it was this one.
+        """Whether the kernel chose this alternative.
 
         Raises:
             FinwaitError: none of that name was declared.
@@ -188,7 +188,7 @@ class Reply:
         return self.name == name
 
     def require(self, name: str) -> None:
-        """Judge: conform only if it was this one.
+        """Fail unless the kernel chose this alternative.
 
         Raises:
             Mismatch: it was another.
