@@ -118,7 +118,8 @@ class BaseSession(ABC):
 
         Raises:
             Unsupported: the program is not installed.
-            FinwaitError: there is no such namespace, or the program did not end in time.
+            Mismatch: the program did not end in time.
+            FinwaitError: there is no such namespace.
         """
         argv = tuple(shlex.split(command) if isinstance(command, str) else command)
         chosen = where or next(iter(self.namespaces))

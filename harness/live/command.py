@@ -8,11 +8,13 @@ import shutil
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from harness import leash
 from harness.errors import FinwaitError, Unsupported
-from harness.tcp.timing import Span
+from harness.tcp.timing import SECOND, Span
+from harness.tcp.verdict import Due, Evidence, Mismatch
 from netns.enter import Namespace
 
 _SBIN = "/usr/sbin:/sbin"  # not on an ordinary user's PATH
@@ -39,6 +41,12 @@ def find(command: str) -> str:
     return found
 
 
+def _endless(program: str, limit: Span) -> Mismatch:
+    """What a program rests on that never ends: a call of the kernel's that does not return."""
+    name = Path(program).name
+    return Mismatch(Evidence(expected=(Due(f"  {name} ends within {limit}"),), observed="  it still runs", step=name))
+
+
 @dataclass(frozen=True, slots=True)
 class Ran:
     """What became of a program: its exit status, negative for a signal, and what it said."""
@@ -59,7 +67,7 @@ def run_to_end(argv: tuple[str, ...], namespace: Namespace, given: str, limit: S
 
     Raises:
         Unsupported: it is not installed.
-        FinwaitError: it did not end in time.
+        Mismatch: it did not end in time.
     """
     whole = (find(argv[0]), *argv[1:])
     reading, lifeline = os.pipe()
@@ -78,7 +86,7 @@ def run_to_end(argv: tuple[str, ...], namespace: Namespace, given: str, limit: S
                 said = process.communicate(given.encode(), limit.ns / 1e9)
             except subprocess.TimeoutExpired as error:
                 process.kill()
-                raise FinwaitError(f"{argv[0]} did not end within {limit}") from error
+                raise _endless(argv[0], limit) from error
     finally:
         os.close(reading)
         os.close(lifeline)
@@ -127,7 +135,7 @@ class Command:
         self._process.stderr.close()
         self._process.wait()
 
-    def wait_for(self, word: str, seconds: float) -> None:
+    def wait_for(self, word: str, limit: Span) -> None:
         """Wait for a line with a word in it.
 
         Raises:
@@ -135,26 +143,27 @@ class Command:
         """
         assert self._process.stderr is not None  # noqa: S101
         descriptor = self._process.stderr.fileno()
-        end, text = time.monotonic() + seconds, ""
+        end, text = time.monotonic() + limit.ns / SECOND.ns, ""
         while word not in text:
             left = end - time.monotonic()
             piece = os.read(descriptor, 65536) if select.select([descriptor], [], [], max(0.0, left))[0] else b""
             if not piece:
+                self.said += text.splitlines()
                 last = text.strip().splitlines()[-1:] or ["it said nothing"]
-                raise FinwaitError(f"{self._argv[0]} was not ready within {seconds:.0f} s", why=last[0])
+                raise FinwaitError(f"{self._argv[0]} was not ready within {limit}", why=last[0])
             text += piece.decode(errors="replace")
         self.said += text.splitlines()
 
-    def wait(self, seconds: float) -> int:
+    def wait(self, limit: Span) -> int:
         """Wait until it ends; its exit status.
 
         Raises:
-            FinwaitError: it did not, in time.
+            Mismatch: it did not, in time.
         """
         ended = os.pidfd_open(self._process.pid)
         try:
-            if not select.select([ended], [], [], seconds)[0]:
-                raise FinwaitError(f"{self._argv[0]} did not end within {seconds:.0f} s")
+            if not select.select([ended], [], [], limit.ns / SECOND.ns)[0]:
+                raise _endless(self._argv[0], limit)
         finally:
             os.close(ended)
         return self._process.wait()

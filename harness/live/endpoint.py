@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 from harness.live.sender import Sender
-from harness.live.syscalls import CallFailed, connect_to_nobody, errno_name, ports_of
+from harness.live.syscalls import CallFailed, KernelSocket, connect_to_nobody, errno_name, ports_of
 from harness.live.sysctl_changes import SysctlChanges
 from harness.program.recording import step
 from harness.program.steps import Call, Enter, Look, Open
@@ -34,7 +34,7 @@ class Endpoint:
     Each method is a system call, or two, and raises the kernel's OSError, as ``CallFailed``.
 
     Args:
-        sock: the socket, in the namespace of the kernel under test.
+        sock: the socket, in the namespace of the kernel under test; it is the endpoint's from now on.
         sysctls: those of that namespace.
         timeline: where calls are recorded.
         after_step: called after each call, so that probes can look.
@@ -51,7 +51,7 @@ class Endpoint:
         connection: int = 1,
         side: str = "",
     ) -> None:
-        self.socket = sock
+        self.socket = KernelSocket(sock.family, sock.type, sock.proto, sock.detach())
         self.socket.settimeout(DEADLINE_SECONDS)
         self.connection = connection
         self.side = side

@@ -17,13 +17,15 @@ from typing import Self
 from harness.errors import FinwaitError, Unsupported
 from harness.live.command import Command, find, installed
 from harness.tcp.timing import PROGRAM_LIMIT, SECOND
+from harness.tcp.verdict import Due, Evidence, Mismatch
 from netns.enter import Namespace
 
-READY_SECONDS = PROGRAM_LIMIT.ns / SECOND.ns
 NGINX_HOST = "server"
 """What a request calls its server: with the address, every lab's would have a length of its own."""
 
 _READY = "event method"  # what nginx notes once it listens
+_REFUSED = re.compile(r"\b(socket|setsockopt|bind|listen|accept4?)\(\).* failed \(\d+: ")
+"""What nginx notes of a call that the kernel under test refused, and ends."""
 _STRACE = ("-e", "trace=accept4,shutdown,close", "-e", "signal=none")
 
 _CONFIGURATION = """\
@@ -63,7 +65,8 @@ class Nginx:
 
     Raises:
         Unsupported: it is not installed.
-        FinwaitError: it does not start.
+        Mismatch: the kernel refuses it a socket to listen on.
+        FinwaitError: it does not start for another reason.
     """
 
     def __init__(
@@ -101,7 +104,12 @@ class Nginx:
             finally:
                 for each in descriptors:
                     os.close(each)
-            program.wait_for(_READY, READY_SECONDS)
+            try:
+                program.wait_for(_READY, PROGRAM_LIMIT)
+            except FinwaitError as error:
+                if refused := next(filter(_REFUSED.search, program.said), ""):
+                    raise _differs("listens", refused) from error
+                raise
             self._stack = opening.pop_all()
         return self
 
@@ -113,19 +121,25 @@ class Nginx:
 
         Raises:
             Unsupported: there is no strace.
-            FinwaitError: it did not end it.
+            Mismatch: it did not end it.
         """
         if not self.traced:
             raise Unsupported("strace is not installed", hint="apt-get install strace")
-        end, text, found = time.monotonic() + READY_SECONDS, "".join(self._lines), ""
+        end, text, found = time.monotonic() + PROGRAM_LIMIT.ns / SECOND.ns, "".join(self._lines), ""
         while not (found := _ending(text)):
             left = end - time.monotonic()
             piece = os.read(self._trace, 65536) if select.select([self._trace], [], [], max(0.0, left))[0] else b""
             if not piece:
-                raise FinwaitError("nginx did not end its connection", why=f"strace saw: {text.strip() or 'nothing'}")
+                raise _differs(
+                    f"ends its connection within {PROGRAM_LIMIT}", f"strace saw: {text.strip() or 'nothing'}"
+                )
             self._lines.append(piece.decode(errors="replace"))
             text = "".join(self._lines)
         return found
+
+
+def _differs(does: str, seen: str, program: str = "nginx") -> Mismatch:
+    return Mismatch(Evidence(expected=(Due(f"  {program} {does}"),), observed=f"  {seen}", step=program))
 
 
 def _ending(trace: str) -> str:
@@ -161,10 +175,10 @@ class Curl:
         """POST while the block runs, and be done without an error at its end.
 
         Raises:
-            FinwaitError: it is not.
+            Mismatch: it is not.
         """
         with Command((*self._command, "--data", body), self._namespace) as curl:
             yield
-            status = curl.wait(READY_SECONDS)
+            status = curl.wait(PROGRAM_LIMIT)
         if status:
-            raise FinwaitError(f"curl ended with status {status}", why="; ".join(curl.said))
+            raise _differs("ends with status 0", f"status {status}: {'; '.join(curl.said)}", "curl")

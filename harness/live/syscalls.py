@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import socket
 import struct
@@ -40,6 +41,8 @@ class CallFailed(Mismatch):
     @classmethod
     def of(cls, call: str, error: OSError) -> CallFailed:
         """The failure of a call, by its name on the timeline."""
+        if isinstance(error, CallFailed) and isinstance(error.__cause__, OSError):
+            error = error.__cause__  # of one that the call is made of
         kind: type[CallFailed] = type(type(error).__name__, (cls, type(error)), {})
         return kind(call, error)
 
@@ -47,6 +50,31 @@ class CallFailed(Mismatch):
         seen = f"  {errno_name(error)}   ({error.strerror or error})"
         super().__init__(Evidence(expected=(Due(f"  {call} succeeds"),), observed=seen, step=call))
         self.errno, self.strerror = error.errno, error.strerror
+
+
+def _telling(name: str) -> Callable[..., object]:
+    plain = getattr(socket.socket, name)
+
+    @functools.wraps(plain)
+    def called(self: KernelSocket, *args: object, **named: object) -> object:
+        try:
+            return plain(self, *args, **named)
+        except OSError as error:
+            raise CallFailed.of(f"{name}()", error) from error
+
+    return called
+
+
+class KernelSocket(socket.socket):
+    """A socket of the kernel under test, whose calls fail with ``CallFailed``, whoever makes them."""
+
+    for _name in (
+        *("accept", "bind", "connect", "getpeername", "getsockname", "getsockopt", "listen", "recv", "recv_into"),
+        *("recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "send", "sendall", "sendfile", "sendmsg", "sendto"),
+        *("setsockopt", "shutdown"),
+    ):
+        locals()[_name] = _telling(_name)
+    del _name
 
 
 def ports_of(sock: socket.socket) -> tuple[int, int]:

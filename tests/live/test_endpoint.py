@@ -260,3 +260,23 @@ def test_error_that_a_scenario_does_not_expect_deviates_and_is_still_the_kernels
     evidence = raised.value.evidence
     assert (raised.value.errno, evidence.expected) == (errno.ECONNRESET, (Due("  recv(65536) succeeds"),))
     assert evidence.observed == "  ECONNRESET   (Connection reset by peer)"
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_error_of_a_call_on_the_socket_itself_deviates_whoever_makes_it(
+    conversation: Connection, wrapped: bool
+) -> None:
+    server, peer = conversation
+    peer.send(RST, seq=1)
+    read = server.socket.makefile("rb").read if wrapped else server.socket.recv
+    with pytest.raises(Mismatch, match=r"ECONNRESET   \(Connection reset by peer\)") as raised:
+        read(9)
+    assert isinstance(raised.value, ConnectionResetError)
+
+
+def test_call_on_the_socket_itself_that_does_not_return_deviates(opened: Session) -> None:
+    server, _ = opened.establish(opened.listen())
+    server.socket.settimeout(0.01)
+    with pytest.raises(Mismatch, match=r"recv\(\) succeeds\nobserved    EAGAIN") as raised:
+        server.socket.recv(9)
+    assert isinstance(raised.value, TimeoutError)

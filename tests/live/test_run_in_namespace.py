@@ -11,6 +11,7 @@ from harness.live import base_session
 from harness.live.session import Session
 from harness.live.two_kernels import TwoKernelSession
 from harness.tcp.timing import MS, Span, TimingProfile
+from harness.tcp.verdict import Mismatch
 from harness.trace.events import Called
 
 SHOW_DEVICES = [sys.executable, "-c", "import socket; print(*(name for _, name in socket.if_nameindex()))"]
@@ -64,5 +65,5 @@ def test_namespace_that_is_not_there_is_told(opened: Session) -> None:
 
 def test_program_that_does_not_end_is_ended(opened: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base_session, "PROGRAM_LIMIT", Span(50 * MS, "SOON"))
-    with pytest.raises(FinwaitError, match=r"did not end within 50 ms \(SOON\)"):
+    with pytest.raises(Mismatch, match=r"ends within 50 ms \(SOON\)\nobserved    it still runs"):
         opened.run([sys.executable, "-c", "import time; time.sleep(60)"])
