@@ -73,8 +73,8 @@ def _ending(run: LoadedRun, result: Result) -> str:
     if result.scenario.startswith(SCENARIO):
         return in_words(result.params.get("end", "?"))
     asked = "with a body" if result.params.get("body", "body") not in ("", "None") else "without a body"
-    seen = [event.text for event in run.timeline(result) if isinstance(event, Probed) and event.source == "nginx"]
-    called = f": {seen[0].rpartition(' ')[2]}" if seen else ""
+    seen = [event.details for event in run.timeline(result) if isinstance(event, Probed) and event.source == "nginx"]
+    called = f": {seen[0].get('call', '?')}" if seen else ""
     return f"lingering_close {result.params.get('lingering_close', '?')}, request {asked}{called}"
 
 
@@ -105,7 +105,7 @@ def incident_ladder(events: Iterable[Event], *, brief: bool = False) -> Ladder:
     first = min((event.at for event in fins), default=0)
     zero = next((event.at for event in fins if event.side == "client"), first)
     before = [event.at for event in ordered if isinstance(event, Forwarded) and event.at < first]
-    before += [event.end for event in ordered if isinstance(event, Called) and event.call.startswith(_OPENING)]
+    before += [event.end for event in ordered if isinstance(event, Called) and event.name in _OPENING]
     begin = max(before, default=first - 1)
     shown = [event for event in ordered if event.at > begin and not (isinstance(event, Probed) and not event.state)]
     early = [event for event in shown if isinstance(event, Probed) and event.at < first and "WAIT" not in event.state]

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.tcp.kernel_view import HOLDERS
 from harness.tcp.segment import RST, Segment
 from harness.tcp.timing import MS, PROMPT, format_ms
-from harness.trace.events import Called, Event, Forwarded, Probed, Received, Sent
+from harness.trace.events import Called, Event, Forwarded, Probed, Received, Sent, seen_text
 from reports.columns import (
     NARROWEST,
     Arrow,
@@ -134,7 +135,7 @@ def _rows(
         case Probed() if event.state:
             return _state(event, known)
         case Probed():
-            note = _of(event.side) + (f"{event.source}: {event.text}" if event.source else event.text)
+            note = _of(event.side) + (f"{event.source}: " if event.source else "") + seen_text(event)
             return [LadderRow(event.at, event.connection, side=note, side_style="dim")]
 
 
@@ -160,9 +161,7 @@ def _of(side: str) -> str:
 
 def _state(event: Probed, known: dict[tuple[int, str], tuple[str, str]]) -> list[LadderRow]:
     """What is new in a look at the socket: its state, and what the probe says beside it."""
-    # "FIN-WAIT-1 -> FIN-WAIT-2" and "FIN-WAIT-2, orphan" repeat the state, which has its column.
-    _, _, detail = event.text.partition(event.state)
-    detail = detail.lstrip(" ,:") if event.state in event.text else event.text
+    detail = HOLDERS.get(event.holder, event.what)
     key = event.connection, event.side
     before, detail_before = known.get(key, ("", ""))
     known[key] = event.state, detail or detail_before
@@ -175,23 +174,20 @@ def _state(event: Probed, known: dict[tuple[int, str], tuple[str, str]]) -> list
 
 
 def _call(event: Called, everything: list[Event]) -> list[LadderRow]:
-    call = _of(event.side) + (f"{event.call}()" if event.call.isidentifier() else event.call)
+    call, gave = _of(event.side) + event.call, event.error or event.result
     blocked = event.end - event.at >= MS
     if blocked and any(event.at < other.at < event.end for other in everything):
         return [
             LadderRow(event.at, event.connection, side=f"{call} ...", side_style="bold"),
-            LadderRow(event.end, event.connection, side=f"... {call} = {event.result}", side_style="bold"),
+            LadderRow(event.end, event.connection, side=f"... {call} = {gave}", side_style="bold"),
         ]
     took = f"  ({format_ms(event.end - event.at)})" if blocked else ""
-    return [LadderRow(event.at, event.connection, side=f"{call} = {event.result}{took}", side_style="bold")]
+    return [LadderRow(event.at, event.connection, side=f"{call} = {gave}{took}", side_style="bold")]
 
 
 def _judged(event: Received | Forwarded) -> str:
-    """What became of a segment: the end of ``3: expect this: accepted``."""
-    if not event.connection:
-        return event.step  # why it belongs to none
-    parts = event.step.split(": ")
-    return parts[-1] if len(parts) > 2 else ""
+    """What became of a segment; or why it belongs to no connection."""
+    return event.judged if event.connection else event.step
 
 
 def _length(ns: int) -> str:

@@ -37,8 +37,8 @@ def _steps(events: Sequence[Event], wanted: Callable[[Received], bool]) -> list[
 
 def _end(events: Sequence[Event], since: int) -> str:
     """When a process was told that it is over."""
-    told = [event for event in events if isinstance(event, Called) and event.result == "ETIMEDOUT"]
-    return f"; {told[-1].result} after {seconds(told[-1].end - since)} s" if told else ""
+    told = [event for event in events if isinstance(event, Called) and "ETIMEDOUT" in (event.error, event.result)]
+    return f"; ETIMEDOUT after {seconds(told[-1].end - since)} s" if told else ""
 
 
 def repeated(flags: int) -> Measure:
@@ -68,7 +68,7 @@ def shortened(steps: Sequence[int]) -> str:
 
 def probed(events: Sequence[Event]) -> str:
     """How a closed window is probed once there is something to send, and when that is given up."""
-    since = max(event.at for event in events if isinstance(event, Called) and event.call.startswith("send("))
+    since = max(event.at for event in events if isinstance(event, Called) and event.name == "send")
     at = [since, *(event.at for event in events if isinstance(event, Received) and event.at > since)]
     return f"{shortened([later - earlier for earlier, later in pairwise(at)])} s" + _end(events, since)
 

@@ -115,7 +115,7 @@ def _telling(runs: Sequence[LoadedRun], test: str) -> tuple[LoadedRun, str] | No
 def _from_the_ending(events: Sequence[Event]) -> tuple[list[Event], int]:
     """The part of a timeline that the ending begins, without the handshake before it."""
     handshake_over = max(
-        (event.at for event in events if isinstance(event, Called) and "accept" in event.call), default=0
+        (event.at for event in events if isinstance(event, Called) and event.name == "accept"), default=0
     )
     rest = [event for event in events if event.at > handshake_over]
     begin = next((event.at for event in rest if isinstance(event, Called | Sent)), handshake_over)

@@ -20,7 +20,7 @@ from harness.program.recording import step
 from harness.program.steps import Call, Program
 from harness.tcp.timing import PROGRAM_LIMIT, TimingProfile
 from harness.tcp.verdict import Mismatch, Reply
-from harness.trace.events import Called, Frame, Probed, Timeline, so_far
+from harness.trace.events import Called, Frame, Probed, Timeline, call_text, so_far
 from harness.trace.stopwatch import Stopwatch
 from netns.enter import Namespace
 from netns.lab import Lab, PathLab
@@ -125,9 +125,10 @@ class BaseSession(ABC):
         chosen = where or next(iter(self.namespaces))
         if not argv or chosen not in self.namespaces:
             raise FinwaitError(f"{shlex.join(argv)!r} cannot run in {chosen!r}", hint=" or ".join(self.namespaces))
-        name, at = f"{chosen}$ {shlex.join(argv)}", time.time_ns()
+        at, arguments = time.time_ns(), (chosen, *argv)
         ran = run_to_end(argv, self.namespaces[chosen], input, PROGRAM_LIMIT)
-        self.timeline.add(Called(at, time.time_ns(), name, str(ran.status), self.timeline.step(name), 0))
+        step = self.timeline.step(call_text("run", arguments))
+        self.timeline.add(Called(at, time.time_ns(), "run", arguments, ran.status, step=step, connection=0))
         self._after_step()
         return ran
 
@@ -143,9 +144,12 @@ class BaseSession(ABC):
         """The events of one kind on the timeline so far, such as ``Received``."""
         return [event for event in self.timeline if isinstance(event, kind)]
 
-    def note(self, source: str, text: str, *, state: str = "", connection: int = 1, side: str = "") -> None:
+    def note(
+        self, source: str, what: str = "", *, state: str = "", connection: int = 1, side: str = "", **details: int | str
+    ) -> None:
         """Put an observation of the scenario's own onto the timeline; see ``Probed``."""
-        self.timeline.add(Probed(time.time_ns(), source, text, state, connection, side))
+        seen = Probed(time.time_ns(), source, what, state, details=details, connection=connection, side=side)
+        self.timeline.add(seen)
 
     @abstractmethod
     def finish(self) -> None:
@@ -181,5 +185,5 @@ class BaseSession(ABC):
 
     def explain(self, mismatch: Mismatch) -> None:
         """Put into a failure what the kernel knew and what went before."""
-        known = tuple(line for observer in self.observers for line in observer.summary())
-        mismatch.add(kernel=known, so_far=tuple(so_far(self.timeline)))
+        views = tuple(observer.view() for observer in self.observers)
+        mismatch.add(kernel=views, so_far=tuple(so_far(self.timeline)))

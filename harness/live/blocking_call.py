@@ -10,7 +10,7 @@ from harness.live.endpoint import DEADLINE_SECONDS, Endpoint
 from harness.live.session import Session
 from harness.live.syscalls import errno_of, ports_of
 from harness.tcp.verdict import Due, Evidence, Mismatch
-from harness.trace.events import Called
+from harness.trace.events import Called, call_text
 
 
 class BlockingCall:
@@ -22,18 +22,27 @@ class BlockingCall:
     Args:
         session: whose timeline it is put on.
         endpoint: whose call it is.
-        name: what the timeline calls it.
+        name: of the call, as the timeline has it.
+        arguments: the same.
         call: the call, on ``endpoint.socket``; bytes and numbers that it returns are kept.
     """
 
-    def __init__(self, session: Session, endpoint: Endpoint, name: str, call: Callable[[], object]) -> None:
-        session.recording.gap(f"{name} on a thread of its own")
+    def __init__(
+        self,
+        session: Session,
+        endpoint: Endpoint,
+        name: str,
+        arguments: tuple[int | str, ...],
+        call: Callable[[], object],
+    ) -> None:
+        session.recording.gap(f"{name}() on a thread of its own")
         self.error = ""
         self.result: object = None
         self.began = self.ended = 0
         self._session = session
         self._endpoint = endpoint
         self._name = name
+        self._arguments = arguments
         self._call = call
         self._begun = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -60,18 +69,19 @@ class BlockingCall:
         Raises:
             Mismatch: it does not return in time.
         """
+        call = call_text(self._name, self._arguments)
         self._thread.join(2 * DEADLINE_SECONDS)
         if self._thread.is_alive():
             seen = f"  it is not back after {2 * DEADLINE_SECONDS:.0f} s"
-            raise Mismatch(Evidence(expected=(Due(f"  {self._name} returns"),), observed=seen, step=self._name))
-        step = self._session.timeline.step(self._name)
-        shown = self.error or (f"{len(self.result)} bytes" if isinstance(self.result, bytes) else str(self.result))
+            raise Mismatch(Evidence(expected=(Due(f"  {call} returns"),), observed=seen, step=call))
         event = Called(
             self.began,
             self.ended,
             self._name,
-            shown,
-            step,
+            self._arguments,
+            len(self.result) if isinstance(self.result, bytes) else str(self.result),
+            self.error,
+            self._session.timeline.step(call),
             self._endpoint.connection,
             ports=ports_of(self._endpoint.socket),
         )

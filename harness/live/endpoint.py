@@ -18,7 +18,7 @@ from harness.program.recording import step
 from harness.program.steps import Call, Enter, Look, Open
 from harness.tcp import socket_options
 from harness.tcp.timing import CALL_LIMIT, MS, SECOND, Span
-from harness.trace.events import Called, Timeline
+from harness.trace.events import Called, Timeline, call_text
 
 T = TypeVar("T")
 
@@ -61,36 +61,45 @@ class Endpoint:
         self.recording = timeline.recording
         self._after_step = after_step
 
-    def _call(self, name: str, function: Callable[[], T], show: Callable[[T], str] = lambda _: "0") -> T:
+    def _call(
+        self,
+        name: str,
+        arguments: tuple[int | str, ...],
+        function: Callable[[], T],
+        show: Callable[[T], int | str] = lambda _: 0,
+    ) -> T:
         ports, at = ports_of(self.socket), time.time_ns()
         try:
             result = function()
         except OSError as error:
-            self._record(at, name, errno_name(error), ports if ports[0] else ports_of(self.socket))
-            raise CallFailed.of(name, error) from error
-        # connect(2) of a socket that had no port gives it one
-        self._record(at, name, show(result), ports if ports[0] else ports_of(self.socket))
+            self._record(at, (name, arguments), 0, errno_name(error), ports)
+            raise CallFailed.of(call_text(name, arguments), error) from error
+        self._record(at, (name, arguments), show(result), "", ports)
         return result
 
-    def _record(self, at: int, name: str, result: str, ports: tuple[int, int]) -> None:
-        step = self._timeline.step(name)
-        self._timeline.add(Called(at, time.time_ns(), name, result, step, self.connection, self.side, ports))
+    def _record(
+        self, at: int, call: tuple[str, tuple[int | str, ...]], result: int | str, error: str, ports: tuple[int, int]
+    ) -> None:
+        end, step = time.time_ns(), self._timeline.step(call_text(*call))
+        # connect(2) of a socket that had no port gives it one
+        known = ports if ports[0] else ports_of(self.socket)
+        self._timeline.add(Called(at, end, *call, result, error, step, self.connection, self.side, known))
         self._after_step()
 
     @step(Call)
     def bind(self, host: str, port: int) -> None:
         """bind(2)."""
-        self._call(f"bind({host} port {port})", lambda: self.socket.bind((host, port)))
+        self._call("bind", (host, port), lambda: self.socket.bind((host, port)))
 
     @step(Call)
     def listen(self, backlog: int = 16) -> None:
         """listen(2)."""
-        self._call(f"listen({backlog})", lambda: self.socket.listen(backlog))
+        self._call("listen", (backlog,), lambda: self.socket.listen(backlog))
 
     @step(Open, "server")
     def accept(self, connection: int = 1) -> Endpoint:
         """accept(2): the accepted socket; ``connection`` is its number on the timeline."""
-        accepted = self._call("accept()", self.socket.accept, lambda pair: f"{pair[1][0]} port {pair[1][1]}")[0]
+        accepted = self._call("accept", (), self.socket.accept, lambda pair: f"{pair[1][0]} port {pair[1][1]}")[0]
         # kept by the listener too: one that the scenario lets go must not be closed, and send a FIN, before its end
         shared = (self.sysctls, self._timeline, self._after_step)
         self.accepted.append(Endpoint(accepted, *shared, connection, self.side))
@@ -102,7 +111,7 @@ class Endpoint:
         address = to.address if isinstance(to, Sender) else to
         self.socket.settimeout(DEADLINE_SECONDS if wait else 0)
         try:
-            self._call(f"connect({address[0]} port {address[1]})", lambda: self.socket.connect(address))
+            self._call("connect", address, lambda: self.socket.connect(address))
         except BlockingIOError:
             if wait:
                 raise
@@ -112,45 +121,45 @@ class Endpoint:
     @step(Call)
     def send(self, data: bytes, flags: int = 0) -> int:
         """send(2), with flags such as ``socket.MSG_OOB``: how many bytes the kernel took."""
-        named = f", {socket.MsgFlag(flags).name}" if flags else ""
-        return self._call(f"send({len(data)} bytes{named})", lambda: self.socket.send(data, flags), str)
+        named = (str(socket.MsgFlag(flags).name),) if flags else ()
+        return self._call("send", (len(data), *named), lambda: self.socket.send(data, flags), int)
 
     @step(Call)
     def send_opening(self, data: bytes, to: Sender | tuple[str, int]) -> int:
         """sendto(2) with MSG_FASTOPEN: how many bytes the SYN carries; 0 if it could carry none (EINPROGRESS)."""
         address = to.address if isinstance(to, Sender) else to
-        call = f"sendto({address[0]} port {address[1]}, {len(data)} bytes, MSG_FASTOPEN)"
+        arguments = (len(data), "MSG_FASTOPEN", *address)
         try:
-            return self._call(call, lambda: self.socket.sendto(data, socket.MSG_FASTOPEN, address), str)
+            return self._call("sendto", arguments, lambda: self.socket.sendto(data, socket.MSG_FASTOPEN, address), int)
         except BlockingIOError:
             return 0
 
     @step(Call)
     def receive(self, size: int = 65536) -> bytes:
         """recv(2): at most ``size`` bytes; empty at the end of the stream."""
-        return self._call(f"recv({size})", lambda: self.socket.recv(size), lambda data: f"{len(data)} bytes")
+        return self._call("recv", (size,), lambda: self.socket.recv(size), len)
 
     @step(Call)
     def receive_urgent(self) -> bytes:
         """recv(2) with MSG_OOB: the urgent byte; EINVAL if there is none."""
         show = bytes.__repr__
-        return self._call("recv(1, MSG_OOB)", lambda: self.socket.recv(1, socket.MSG_OOB), show)
+        return self._call("recv", (1, "MSG_OOB"), lambda: self.socket.recv(1, socket.MSG_OOB), show)
 
     @step(Call)
     def shutdown(self, how: int) -> None:
         """shutdown(2) with SHUT_RD, SHUT_WR or SHUT_RDWR: the socket stays owned by its process."""
-        self._call(f"shutdown({SHUT_NAMES[how]})", lambda: self.socket.shutdown(how))
+        self._call("shutdown", (SHUT_NAMES[how],), lambda: self.socket.shutdown(how))
 
     @step(Call)
     def close(self) -> None:
         """close(2): no process owns the socket any more; the kernel goes on with it as an orphan."""
         # the file descriptor is closed by hand: Python's own close() hides the kernel's errno
-        self._call("close()", lambda: socket.close(self.socket.detach()))
+        self._call("close", (), lambda: socket.close(self.socket.detach()))
 
     @step(Call)
     def disconnect(self) -> None:
         """connect(2) to AF_UNSPEC: Linux's ABORT; the socket can be used again."""
-        self._call("connect(AF_UNSPEC)", lambda: connect_to_nobody(self.socket))
+        self._call("connect", ("AF_UNSPEC",), lambda: connect_to_nobody(self.socket))
 
     @step(Call)
     def linger(self, seconds: int) -> None:
@@ -171,9 +180,10 @@ class Endpoint:
         """
         level, number = socket_options.number_of(name)
         taken = socket_options.encoded(name, value)
-        shown = value.hex() if isinstance(value, bytes) else value
+        shown = value.hex() if isinstance(value, bytes) else value if isinstance(value, int) else str(value)
         self._call(
-            f"setsockopt({socket_options.name_of(name)}, {shown})",
+            "setsockopt",
+            (socket_options.name_of(name), shown),
             lambda: self.socket.setsockopt(level, number, taken),
         )
 
@@ -181,15 +191,15 @@ class Endpoint:
     def option(self, name: socket_options.Name) -> int:
         """getsockopt(2) of an option whose value is a number; see ``set_option``."""
         level, number = socket_options.number_of(name)
-        called = f"getsockopt({socket_options.name_of(name)})"
-        return self._call(called, lambda: self.socket.getsockopt(level, number), str)
+        called = (socket_options.name_of(name),)
+        return self._call("getsockopt", called, lambda: self.socket.getsockopt(level, number), int)
 
     @step(Look, "content")
     def option_bytes(self, name: socket_options.Name, size: int = 256) -> bytes:
         """getsockopt(2) of any option: at most ``size`` bytes, such as a struct or a text with its NUL."""
         level, number = socket_options.number_of(name)
-        called = f"getsockopt({socket_options.name_of(name)}, {size} bytes)"
-        return self._call(called, lambda: self.socket.getsockopt(level, number, size), bytes.hex)
+        called = (socket_options.name_of(name), size)
+        return self._call("getsockopt", called, lambda: self.socket.getsockopt(level, number, size), bytes.hex)
 
     @step(Call)
     def error(self) -> int:
@@ -203,7 +213,7 @@ class Endpoint:
         def poll() -> bool:
             return bool(select.select([], [], [self.socket], 0)[2])
 
-        return self._call("poll(POLLPRI)", poll, str)
+        return self._call("poll", ("POLLPRI",), poll, int)
 
     @step(Call)
     def raise_error(self) -> None:
@@ -214,7 +224,7 @@ class Endpoint:
             if number:
                 raise OSError(number, errno.errorcode.get(number, str(number)))
 
-        self._call("getsockopt(SO_ERROR)", ask)
+        self._call("getsockopt", ("SO_ERROR",), ask)
 
     @step(Call)
     def wait_connected(self) -> None:
@@ -228,7 +238,7 @@ class Endpoint:
             if number:
                 raise OSError(number, errno.errorcode.get(number, str(number)))
 
-        self._call("poll() for connect", finish)
+        self._call("poll", ("POLLOUT",), finish)
 
     @step(Enter)
     @contextmanager
@@ -256,7 +266,7 @@ class Endpoint:
             number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             return errno.errorcode.get(number, str(number)) if number else ""
 
-        return self._call("poll() for an error", wait, lambda name: name or "none in time")
+        return self._call("poll", ("POLLERR",), wait, lambda name: name or 0)
 
     def let_go(self) -> None:
         """Close it and what it accepted, at the end of a scenario; not on the timeline."""

@@ -68,10 +68,10 @@ class Peer(Watcher):
             explain = partial(self._explain, event, frame)
             self.inbox.add(Arrival(seen_at, seen, self._ports, self.connection, self._dispatcher.answers, explain))
 
-    def _explain(self, event: Received, frame: int, step: str) -> None:
+    def _explain(self, event: Received, frame: int, step: str, judged: str) -> None:
         self._judged_frame = frame
-        self._dispatcher.timeline.replace(event, msgspec.structs.replace(event, step=step))
-        self._dispatcher.wire.explain(frame, step)
+        self._dispatcher.timeline.replace(event, msgspec.structs.replace(event, step=step, judged=judged))
+        self._dispatcher.wire.explain(frame, f"{step}: {judged}" if judged else step)
 
     def offered_window(self, number: int) -> int:
         """How many bytes from the relative sequence number on the kernel lets the peer send; 0 before it offers any."""
@@ -159,7 +159,7 @@ class Peer(Watcher):
             self.last_reply = Reply(silence, Segment(flags=NONE), 0, expectation, self.recording.judged)
             self.choices.append(silence)
         elif not alternatives:
-            self.inbox.take(arrival, f"{step}: broken")
+            self.inbox.take(arrival, step, "broken")
             expected = (Due("> nothing", silence),)
             raise Mismatch(Evidence(expected=expected, observed=f"> {arrival.segment}", step=step))
         else:

@@ -207,11 +207,11 @@ class Sender:
         """
         about = to_wire(quoting, self.kernel, self.own)
         frame = icmp.error(self._dispatcher.plan, self.flow, kind, about, mtu=mtu, quoted=quoted)
-        text = f"{kind}{f' {mtu}' if mtu else ''} about {quoting}"
+        details: dict[str, int | str] = {"kind": kind} | ({"mtu": mtu} if mtu else {}) | {"about": str(quoting)}
         at = self._dispatcher.clock.time_ns()
         self.inbox.reached(self._ports, at)
-        self._dispatcher.timeline.step(f"send ICMP {text}")
-        self._dispatcher.timeline.add(Probed(at, "sent ICMP", text, connection=self.connection))
+        self._dispatcher.timeline.step(f"send ICMP {kind} about {quoting}")
+        self._dispatcher.timeline.add(Probed(at, "ICMP", "sent", details=details, connection=self.connection))
         self._dispatcher.wire.send([frame])
         self._dispatcher.after_step()
 

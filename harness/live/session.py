@@ -130,7 +130,7 @@ class Session(BaseSession):
         at = time.time_ns()
         made = open_unbound(self.lab.kernel, self.version)
         step = self.timeline.step("socket()")
-        self.timeline.add(Called(at, time.time_ns(), "socket()", "0", step, connection))
+        self.timeline.add(Called(at, time.time_ns(), "socket", step=step, connection=connection))
         self.endpoints.append(Endpoint(made, self._sysctls, self.timeline, self._after_step, connection))
         return self.endpoints[-1]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from harness.errors import Unsupported
 from harness.live.syscalls import CallFailed, errno_name
-from harness.trace.events import Called, Timeline
+from harness.trace.events import Called, Timeline, call_text
 from netns import sysctls
 from netns.enter import Namespace
 
@@ -56,20 +56,22 @@ class SysctlChanges:
             Unsupported: this kernel has it not.
             CallFailed: it forbids it here (EPERM, EACCES) or refuses the value (EINVAL).
         """
-        call, at = f"sysctl {name.rpartition('/')[2]}={value}", time.time_ns()
+        at, arguments = time.time_ns(), (name, value)
         try:
             with self._namespace.entered():
                 before = sysctls.write(name, str(value))
         except OSError as error:
-            self._record(at, call, errno_name(error))
+            self._record(at, arguments, errno_name(error))
             if isinstance(error, FileNotFoundError):
                 raise Unsupported(f"this kernel has no sysctl {name}") from error
-            raise CallFailed.of(call, error) from error
+            raise CallFailed.of(call_text("sysctl", arguments), error) from error
         self._before.append((name, before or ""))
-        self._record(at, call, "0")
+        self._record(at, arguments)
 
-    def _record(self, at: int, call: str, result: str) -> None:
-        self._timeline.add(Called(at, time.time_ns(), call, result, self._timeline.step(call), side=self._side))
+    def _record(self, at: int, arguments: tuple[str, int | str], error: str = "") -> None:
+        step = self._timeline.step(call_text("sysctl", arguments))
+        called = Called(at, time.time_ns(), "sysctl", arguments, error=error, step=step, side=self._side)
+        self._timeline.add(called)
         self._after_step()
 
     def undo(self) -> None:

@@ -291,5 +291,4 @@ class TwoKernelSession(BaseSession):
         """What the rules of the path wait for, too."""
         self.path.conclude()
         super().explain(mismatch)
-        complaints = (f"path: {complaint}" for complaint in self.path.complaints or ())
-        mismatch.add(kernel=(*mismatch.evidence.kernel, *complaints))
+        mismatch.add(notes=tuple(f"path: {complaint}" for complaint in self.path.complaints or ()))

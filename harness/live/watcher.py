@@ -40,7 +40,7 @@ class Watcher(Sender):
             self.inbox.put_back(arrival)
         elif arrival is not None:
             cause = self.inbox.cause(arrival).end
-            self.inbox.take(arrival, f"{step}: broken")
+            self.inbox.take(arrival, step, "broken")
             due = (Due(f"> silence for {for_}"),)
             seen, elapsed = f"> {arrival.segment}", max(0, arrival.at - cause)
             raise Mismatch(Evidence(expected=due, observed=seen, elapsed_ns=elapsed, step=step, cause_ns=cause))

@@ -28,10 +28,11 @@ class Passage:
     fate: str = "forwarded"
     rule: int = 0
     step: str = ""
+    judged: str = ""
 
-    def explain(self, step: str) -> None:
-        """Say which step of the scenario it belongs to."""
-        self.step = step
+    def explain(self, step: str, judged: str) -> None:
+        """Say which step of the scenario it belongs to, and how it was judged."""
+        self.step, self.judged = step, judged
 
 
 class Passages:
@@ -67,8 +68,8 @@ class Passages:
             if passage.tracked is not None:
                 connection, segment, _ = passage.tracked
                 rule = str(rules[passage.rule]) if passage.rule else ""
-                left, step = tuple(passage.left), passage.step
-                event = Forwarded(passage.at, segment, passage.side, left, passage.fate, rule, step, connection)
+                left, explained = tuple(passage.left), (passage.step, connection, passage.judged)
+                event = Forwarded(passage.at, segment, passage.side, left, passage.fate, rule, *explained)
                 timeline.add(event)
 
     @property

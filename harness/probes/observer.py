@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,16 +10,13 @@ from typing import NamedTuple, Self
 import msgspec
 
 from harness.errors import Unsupported
-from harness.probes import counters, sockets
+from harness.probes import counters, records, sockets
 from harness.probes.counters import Counters
 from harness.probes.sockets import Address, Diag, SocketState
 from harness.probes.tracepoints import Tracer
-from harness.tcp.timing import format_ms
+from harness.tcp.kernel_view import KernelView, Moment, SocketView, socket_text
 from harness.trace.events import Probed, Timeline
 from netns.enter import Namespace
-
-# Every connection has these, so they tell nothing about one.
-COMMON = ("InSegs", "OutSegs", "Opens", "Octets", "Pkts", "InReceives", "InDelivers", "OutRequests", "OutTransmits")
 
 
 class Link(NamedTuple):
@@ -132,9 +128,10 @@ class Observer:
         return now
 
     def _note(self, number: int, now: SocketState | None) -> None:
-        if shown(now) != shown(self._states.get(number)):
-            state = now.state if now else "CLOSED"
-            self._timeline.add(Probed(time.time_ns(), "sock_diag", shown(now), state, number, self._side))
+        if seen(now) != seen(self._states.get(number)):
+            state, holder = seen(now)
+            event = Probed(time.time_ns(), "sock_diag", state=state, holder=holder, connection=number, side=self._side)
+            self._timeline.add(event)
         self._states[number] = now
 
     def listing(self) -> list[SocketState]:
@@ -155,7 +152,7 @@ class Observer:
         if self._probes.diag is None:
             return self.missing["sock_diag"]
         left = ((number, found) for number in self._links if (found := self.find(number)) is not None)
-        return next((f"connection {number} is left: {shown(found)}" for number, found in left), "")
+        return next((f"connection {number} is left: {socket_text(*seen(found))}" for number, found in left), "")
 
     def collect(self) -> None:
         """Put what the tracepoints saw since the last time onto the timeline."""
@@ -163,10 +160,10 @@ class Observer:
             return
         now = time.time_ns()
         for link in self._links.values():
-            seen = self._tracer.collect(
+            traced = self._tracer.collect(
                 link.local, link.remote, self._traced_up_to, now, origin=link.isn(), connection=link.number
             )
-            for event in seen:
+            for event in traced:
                 self._timeline.add(msgspec.structs.replace(event, side=self._side) if self._side else event)
         self._traced_up_to = now + 1
 
@@ -174,38 +171,34 @@ class Observer:
         """What the kernel's TCP counters grew by since the session began."""
         return counters.growth(self._before, self._probes.counters.read())
 
-    def summary(self) -> list[str]:
-        """Lines on what the kernel knew: how the states went, drops, where the socket is now, telling counters."""
+    def view(self) -> KernelView:
+        """What the kernel knew: how the states went, drops, the sockets as they are now, counters."""
+        self.look()
         self.collect()
-        probed = [event for event in self._timeline if isinstance(event, Probed) and event.side == self._side]
-        lines = []
-        for connection, state in self._states.items():
-            of_this = [event for event in probed if event.connection == connection]
-            lines += state_changes(of_this)
-            lines += [
-                f"{event.text} at +{format_ms(event.at - of_this[0].at)}" for event in of_this if "drop" in event.text
-            ]
-            lines.append(f"now {shown(state)}")
-        telling = [
-            f"{name} +{count}" for name, count in self.growth().items() if not any(word in name for word in COMMON)
+        views = tuple(self._view_of(number, state) for number, state in self._states.items())
+        return KernelView(self._side, views, self.growth())
+
+    def _view_of(self, number: int, now: SocketState | None) -> SocketView:
+        told = [
+            event
+            for event in self._timeline
+            if isinstance(event, Probed) and (event.side, event.connection) == (self._side, number)
         ]
-        told = [*lines, "; ".join(telling) or "no counter tells anything"]
-        return [f"{self._side}: {line}" for line in told] if self._side else told
+        stated = [event for event in told if event.state]
+        return SocketView(
+            number,
+            tuple(Moment(event.at - stated[0].at, event.state) for event in stated),
+            tuple(
+                Moment(event.at - told[0].at, str(event.details.get("reason", "")))
+                for event in told
+                if event.what == records.DROPPED
+            ),
+            *seen(now),
+        )
 
 
-def state_changes(probed: list[Probed]) -> list[str]:
-    """How the states went, one line a change."""
-    stated = [event for event in probed if event.state]
-    return [
-        f"{old.state} -> {new.state} by +{format_ms(new.at - stated[0].at)}"
-        for old, new in itertools.pairwise(stated)
-        if old.state != new.state
-    ]
-
-
-def shown(state: SocketState | None) -> str:
-    """A socket in a few words."""
-    if state is None:
-        return "no socket"
-    holder = "mini-socket" if state.mini else "owned by its process" if state.owned else "held by no process"
-    return f"{state.state}, {holder}"
+def seen(socket: SocketState | None) -> tuple[str, str]:
+    """A socket's state and its holder, as ``Probed`` has them."""
+    if socket is None:
+        return "CLOSED", ""
+    return socket.state, "mini" if socket.mini else "process" if socket.owned else "nobody"

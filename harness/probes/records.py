@@ -12,8 +12,11 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from harness.probes import states
 from harness.probes.tracefs import Format
+from harness.trace.events import Probed
 
 SET_STATE = "sock/inet_sock_set_state"
 DROP = "skb/kfree_skb"
@@ -29,6 +32,15 @@ _NAMING = frozenset((SET_STATE, ARRIVAL, RETRANSMIT, RECEIVE_RESET))
 # The peer's namespace has no address and drops every reply; the reasons it gives for that are not among these.
 _TELLING = ("TCP_", "SOCKET_", "NO_SOCKET", "PKT_TOO_SMALL", "IP_CSUM", "PROTO_MEM", "NETFILTER_DROP")
 _V4_MAPPED = bytes(10) + b"\xff\xff"
+DROPPED = "dropped"
+_WORDS = {
+    DROP: DROPPED,
+    ARRIVAL: "arrives",
+    RETRANSMIT: "retransmits",
+    RETRANSMIT_SYNACK: "retransmits its SYN,ACK",
+    SEND_RESET: "sends a reset",
+    RECEIVE_RESET: "takes a reset",
+}
 _SOCKADDR = 28  # sizeof(struct sockaddr_in6), which newer records hold for either family
 _SEQUENCE = 1 << 32
 
@@ -139,31 +151,30 @@ def _telling(seen: Seen) -> bool:
     return seen.format.symbol(seen.record, "reason").startswith(_TELLING)
 
 
-def told(seen: Seen, origin: int | None) -> tuple[str, str]:
-    """What a record says, in words, and the state it leaves the connection in where it says so.
+def told(seen: Seen, origin: int | None, connection: int) -> Probed:
+    """What a record says.
 
     Args:
         seen: the record.
         origin: the kernel's initial sequence number; sequence numbers are then told relative to it.
+        connection: the number that the event is to bear.
     """
+    event = Probed(seen.at, "tracepoint", _WORDS.get(seen.event, ""), connection=connection)
     if seen.event == SET_STATE:
-        return _transition(seen)
-    reason = seen.format.symbol(seen.record, "reason")
-    una, nxt = ((seen.integer(name) - (origin or 0)) % _SEQUENCE for name in ("snd_una", "snd_nxt"))
-    words = {
-        DROP: f"dropped: {reason}",
-        ARRIVAL: f"arrives: snd_una {una} snd_nxt {nxt}",
-        RETRANSMIT: f"retransmits in {states.state_name(seen.integer('state'))}",
-        RETRANSMIT_SYNACK: "retransmits its SYN,ACK",
-        SEND_RESET: f"sends a reset: {reason}" if reason else "sends a reset",
-        RECEIVE_RESET: "takes a reset",
-    }
-    return words[seen.event], ""
+        return _transition(seen, event)
+    details: dict[str, int | str] = {}
+    if reason := seen.format.symbol(seen.record, "reason"):
+        details["reason"] = reason
+    if seen.event == ARRIVAL:
+        details |= {name: (seen.integer(name) - (origin or 0)) % _SEQUENCE for name in ("snd_una", "snd_nxt")}
+    if seen.event == RETRANSMIT:
+        details["in"] = states.state_name(seen.integer("state"))
+    return msgspec.structs.replace(event, details=details)
 
 
-def _transition(seen: Seen) -> tuple[str, str]:
+def _transition(seen: Seen, event: Probed) -> Probed:
     old, new = (states.state_name(seen.integer(name)) for name in ("oldstate", "newstate"))
     if new == "CLOSED" and old in ("FIN-WAIT-2", "CLOSING"):
         # tcp_time_wait ends the full socket; what its mini-socket does is not traced
-        return f"{old} -> CLOSED, or a mini-socket instead", ""
-    return f"{old} -> {new}", new
+        return msgspec.structs.replace(event, was=old, what="CLOSED, or a mini-socket instead")
+    return msgspec.structs.replace(event, was=old, state=new)

@@ -115,14 +115,14 @@ class Tracer:
         """
         self._drain()
         found = [
-            Probed(seen.at, "tracepoint", *records.told(seen, origin), connection)
+            records.told(seen, origin, connection)
             for seen in records.of_connection(self._seen(), records.key(local), records.key(remote), os.getpid())
             if since_ns <= seen.at <= until_ns
         ]
         overrun = next((sample for sample in self._samples if sample.overrun), None)
         if overrun and overrun.at + self._offset <= until_ns:
             text = "more happened on this machine than was recorded: from here on events may be missing"
-            found.append(Probed(max(since_ns, overrun.at + self._offset), "tracepoint", text, "", connection))
+            found.append(Probed(max(since_ns, overrun.at + self._offset), "tracepoint", text, connection=connection))
         return sorted(found, key=lambda event: event.at)
 
     def _seen(self) -> list[Seen]:

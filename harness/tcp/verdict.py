@@ -13,6 +13,7 @@ from typing import TypedDict, Unpack
 import msgspec
 
 from harness.errors import FinwaitError
+from harness.tcp.kernel_view import KernelView
 from harness.tcp.pattern import Difference, Pattern
 from harness.tcp.segment import Segment
 from harness.tcp.timing import Span, TimingProfile, format_ms
@@ -47,7 +48,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         differences: the fields that differ from the nearest alternative.
         step: of the scenario, as on the timeline; empty where none is known.
         cause_ns: when what the time counts from was over, ns since the epoch; 0 where there is none.
-        kernel: what the kernel knew, a line each.
+        kernel: what each kernel knew.
+        notes: what else explains it, a line each: the rules of a path that matched nothing.
         so_far: what went before, a line each.
         where: file and line of the scenario's step; empty where none is known.
     """
@@ -61,7 +63,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     differences: tuple[Difference, ...] = ()
     step: str = ""
     cause_ns: int = 0
-    kernel: tuple[str, ...] = ()
+    kernel: tuple[KernelView, ...] = ()
+    notes: tuple[str, ...] = ()
     so_far: tuple[str, ...] = ()
     where: str = ""
 
@@ -69,7 +72,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         sections = (
             ("expected", self._expected()),
             ("observed", (self._observed(),)),
-            ("kernel", self.kernel),
+            ("kernel", (*(line for view in self.kernel for line in view.lines()), *self.notes)),
             ("so far", self.so_far),
             ("where", (self.where,) if self.where else ()),
         )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
 
 import msgspec
 
 from harness.program.recording import Recording
+from harness.tcp.kernel_view import socket_text
 from harness.tcp.segment import Segment
 from harness.tcp.timing import format_ms
 
@@ -23,41 +24,78 @@ class Sent(msgspec.Struct, frozen=True, tag="sent"):
 
 
 class Received(msgspec.Struct, frozen=True, tag="received"):
-    """The kernel under test put a segment on the wire. ``verdict`` is the alternative that it matched."""
+    """The kernel under test put a segment on the wire.
+
+    ``judged`` is the alternative that it matched, or why it matched none; empty where there was but one.
+    """
 
     at: int
     segment: Segment
     step: str = ""
     connection: int = 1
+    judged: str = ""
 
 
 class Called(msgspec.Struct, frozen=True, tag="called"):
-    """A system call of the endpoint; ``at`` when it was entered, ``end`` when it was back.
+    """A system call of the endpoint, a sysctl that was set, or a program that was run.
 
-    ``side`` is ``client`` or ``server`` where both ends are kernels. ``ports`` are the socket's own and that of its
-    other end; 0 where it has none.
+    Args:
+        at: when it was entered.
+        end: when it was back.
+        name: of the call: ``send``, ``sysctl``, ``run``.
+        arguments: without the socket; data by their length, constants by name.
+        result: what it gave: a number, such as the length of data, or a text.
+        error: the errno's name where it failed.
+        step: the scenario's step that it is.
+        connection: the socket's number.
+        side: ``client`` or ``server`` where both ends are kernels.
+        ports: the socket's own and that of its other end; 0 where it has none.
     """
 
     at: int
     end: int
-    call: str
-    result: str
+    name: str
+    arguments: tuple[int | str, ...] = ()
+    result: int | str = 0
+    error: str = ""
     step: str = ""
     connection: int = 1
     side: str = ""
     ports: tuple[int, int] = (0, 0)
 
+    @property
+    def call(self) -> str:
+        """The call as C has it, without the socket."""
+        return call_text(self.name, self.arguments)
+
+
+def call_text(name: str, arguments: Iterable[int | str]) -> str:
+    """A call as C has it."""
+    return f"{name}({', '.join(map(str, arguments))})"
+
 
 class Probed(msgspec.Struct, frozen=True, tag="probed"):
     """What a probe saw of the kernel's inside: explains a verdict, never makes one.
 
-    ``side`` is ``client`` or ``server`` where both ends are kernels.
+    Args:
+        at: when.
+        source: the probe, or the program that told.
+        what: happened, in a few words; empty where the socket's state is all.
+        state: the socket's from now on, where it is told; CLOSED where there is none.
+        was: its state before, where that is told.
+        holder: who has the socket, where that is told, see ``harness.tcp.kernel_view.HOLDERS``.
+        details: what belongs to it by name, such as a drop's reason.
+        connection: the socket's number.
+        side: ``client`` or ``server`` where both ends are kernels.
     """
 
     at: int
     source: str
-    text: str
+    what: str = ""
     state: str = ""
+    was: str = ""
+    holder: str = ""
+    details: dict[str, int | str] = {}
     connection: int = 1
     side: str = ""
 
@@ -74,6 +112,7 @@ class Forwarded(msgspec.Struct, frozen=True, tag="forwarded"):
         rule: what the scenario said that brought this about; empty where nothing did.
         step: the scenario's step that it belongs to.
         connection: its number on the path.
+        judged: see ``Received``.
     """
 
     at: int
@@ -84,6 +123,7 @@ class Forwarded(msgspec.Struct, frozen=True, tag="forwarded"):
     rule: str = ""
     step: str = ""
     connection: int = 1
+    judged: str = ""
 
 
 Event = Sent | Received | Called | Probed | Forwarded
@@ -135,9 +175,18 @@ def describe(event: Event) -> str:
             fate = "" if event.fate == "forwarded" else f"   {event.fate}"
             return f"{'<' if event.side == 'client' else '>'} {event.segment}{fate}"
         case Called():
-            return f"  {_of(event.side)}{event.call} = {event.result}"
+            return f"  {_of(event.side)}{event.call} = {event.error or event.result}"
         case Probed():
-            return f"  {_of(event.side)}{event.source}: {event.text}"
+            return f"  {_of(event.side)}{event.source}: {seen_text(event)}"
+
+
+def seen_text(event: Probed) -> str:
+    """What a probe saw, in a few words."""
+    if event.source == "sock_diag":
+        return socket_text(event.state, event.holder)
+    went = " -> ".join(filter(None, (event.was, event.state or event.what)))
+    told = " ".join(f"{name} {value}" if isinstance(value, int) else value for name, value in event.details.items())
+    return ": ".join(filter(None, (went, told)))
 
 
 def _of(side: str) -> str:

@@ -24,7 +24,7 @@ class Arrival(NamedTuple):
     """A segment as it is judged: it may have been mutated. ``at`` is the kernel's stamp, ns since the epoch.
 
     ``number`` counts what came on all connections of the lab, from 1 in the order of the wire. ``explain`` puts the
-    step that took it beside what came.
+    step that took it beside what came, and how it was judged.
     """
 
     at: int
@@ -32,7 +32,7 @@ class Arrival(NamedTuple):
     ports: Ports
     connection: int
     number: int
-    explain: Callable[[str], None]
+    explain: Callable[[str, str], None]
 
 
 class Cause(NamedTuple):
@@ -120,16 +120,16 @@ class Inbox:
             name = expectation.judge(arrival.segment, arrival.at - cause.start, since_end, profile)
         except Mismatch as mismatch:
             mismatch.add(step=step, cause_ns=cause.end)
-            self.take(arrival, f"{step}: not as expected")
+            self.take(arrival, step, "not as expected")
             raise
-        self.take(arrival, f"{step}: {name}" if name else step)
+        self.take(arrival, step, name)
         return Reply(name, arrival.segment, max(0, since_end), expectation, self._timeline.recording.judged)
 
-    def take(self, arrival: Arrival, step: str) -> None:
+    def take(self, arrival: Arrival, step: str, judged: str = "") -> None:
         """A step of the scenario's took it, whatever the verdict."""
         self.judged = max(self.judged, arrival.number)
         self._answered[arrival.ports] = max(self._answered.get(arrival.ports, 0), arrival.at)
-        arrival.explain(step)
+        arrival.explain(step, judged)
 
     def cause(self, arrival: Arrival) -> Cause:
         """The last thing before it that it could be the answer to.

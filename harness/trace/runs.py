@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -95,7 +95,7 @@ class LoadedRun:
                 f"the timeline {result.timeline!r} lies outside of its run folder {self.path}",
                 why="the run folder was altered",
             )
-        return _decode(path, TimelineRecord)
+        return _decode(path, TimelineRecord, format1.timeline)
 
 
 def load(path: Path) -> LoadedRun:
@@ -168,13 +168,15 @@ def _no_run(path: Path) -> FinwaitError:
     )
 
 
-def _decode(path: Path, kind: type[Record]) -> Record:
+def _decode(path: Path, kind: type[Record], old: Callable[[bytes], Record] | None = None) -> Record:
     try:
         content = path.read_bytes()
     except OSError as error:
         raise FinwaitError(f"{path} cannot be read ({error.strerror})") from error
     try:
         version = msgspec.json.decode(content, type=_Version).format
+        if version == 1 and old:
+            return old(content)
         if version in (1, FORMAT):
             return msgspec.json.decode(content, type=kind)
     except msgspec.DecodeError as error:

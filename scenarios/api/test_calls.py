@@ -237,7 +237,7 @@ def status_of(cell: Cell) -> str:
 @requirement("RFC9293-3.10.2", "FSM-039")
 def test_send_in_syn_sent_goes_out_once_established(syn_sent: Connection, session: Session) -> None:
     client, peer = syn_sent
-    sender = BlockingCall(session, client, "send(4 bytes)", lambda: client.socket.send(b"data"))
+    sender = BlockingCall(session, client, "send", (4,), lambda: client.socket.send(b"data"))
     session.settle()
     peer.send(SYN, seq=0, ack=1)
     peer.expect(ACK, seq=1, ack=1)
@@ -248,7 +248,7 @@ def test_send_in_syn_sent_goes_out_once_established(syn_sent: Connection, sessio
 @requirement("RFC9293-3.10.2", "FSM-040")
 def test_send_in_syn_received_goes_out_once_established(syn_received_actively: Connection, session: Session) -> None:
     client, peer = syn_received_actively
-    sender = BlockingCall(session, client, "send(4 bytes)", lambda: client.socket.send(b"data"))
+    sender = BlockingCall(session, client, "send", (4,), lambda: client.socket.send(b"data"))
     session.settle()
     peer.send(ACK, seq=1, ack=1)
     peer.expect(ACK, seq=1, ack=1, data=b"data")
@@ -258,7 +258,7 @@ def test_send_in_syn_received_goes_out_once_established(syn_received_actively: C
 @requirement("RFC9293-3.10.3")
 def test_receive_in_syn_sent_waits_for_data(syn_sent: Connection, session: Session) -> None:
     client, peer = syn_sent
-    reader = BlockingCall(session, client, "recv(9)", lambda: client.socket.recv(9))
+    reader = BlockingCall(session, client, "recv", (9,), lambda: client.socket.recv(9))
     session.settle()
     assert reader.waits
     peer.send(SYN, seq=0, ack=1)

@@ -11,7 +11,7 @@ from harness import ACK, FIN, SERVICE_PORT, SYN, Peer, Session, both_families, e
 def shows(session: Session, peer: Peer, state: str) -> None:
     """The state must be this one, and the ladder shows it."""
     expect_state(session, peer, state)
-    session.note("sock_diag", state, state=state, connection=peer.connection)
+    session.note("sock_diag", state=state, connection=peer.connection)
 
 
 @requirement("RFC9293-3.3.2", "FSM-001", "FSM-004", "FSM-009", "FSM-041", "FSM-156", "FSM-013", "FSM-018", "FSM-019")

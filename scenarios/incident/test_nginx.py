@@ -53,7 +53,7 @@ def ending_by_its_socket(path_session: TwoKernelSession) -> str:
     socket = path_session.look("server")
     assert socket is not None
     called = "shutdown(SHUT_WR)" if socket.owned else "close"
-    path_session.note("nginx", f"ended with {called}", side="server")
+    path_session.note("nginx", "ended", side="server", call=called)
     return called
 
 

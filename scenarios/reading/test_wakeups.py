@@ -209,7 +209,7 @@ def last_sent_at(session: Session) -> int:
 
 
 def reading(session: Session, server: Endpoint) -> BlockingCall:
-    return BlockingCall(session, server, "recv(65536)", lambda: server.socket.recv(65536))
+    return BlockingCall(session, server, "recv", (65536,), lambda: server.socket.recv(65536))
 
 
 @requirement("RFC9293-3.10.3")

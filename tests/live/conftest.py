@@ -113,7 +113,7 @@ class Bench:
         """Have a process make a call now."""
         at = self.clock.time_ns()
         self.clock.now += lasts_ms * MS
-        self.timeline.add(Called(at, self.clock.time_ns(), "send(1 bytes)", "1", ports=ports))
+        self.timeline.add(Called(at, self.clock.time_ns(), "send", (1,), 1, ports=ports))
 
 
 @pytest.fixture

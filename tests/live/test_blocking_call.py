@@ -31,7 +31,7 @@ def connection(lab: Session) -> Connection:
 
 
 def reading(lab: Session, connection: Connection) -> BlockingCall:
-    return BlockingCall(lab, connection.endpoint, "recv(9)", lambda: connection.endpoint.socket.recv(9))
+    return BlockingCall(lab, connection.endpoint, "recv", (9,), lambda: connection.endpoint.socket.recv(9))
 
 
 def test_call_is_back_with_what_it_waited_for(lab: Session, connection: Connection) -> None:
@@ -55,7 +55,7 @@ def test_call_stands_on_the_timeline_with_its_result(lab: Session, connection: C
     connection.peer.send(FIN, seq=1, ack=1)
     reader.end()
     call = [event for event in lab.timeline if isinstance(event, Called)][-1]
-    assert (call.call, call.result, call.connection) == ("recv(9)", "0 bytes", connection.endpoint.connection)
+    assert (call.call, call.result, call.connection) == ("recv(9)", 0, connection.endpoint.connection)
 
 
 def test_call_that_never_ends_is_told(lab: Session, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,5 +99,5 @@ def test_walk_from_an_unbound_socket_stands_on_the_timeline(lab: Session) -> Non
     server.bind(lab.lab.plan.kernel.address(4), 0)
     server.listen(1)
     calls = [event.call for event in lab.timeline if isinstance(event, Called)][-3:]
-    assert calls == ["socket()", f"bind({lab.lab.plan.kernel.address(4)} port 0)", "listen(1)"]
+    assert calls == ["socket()", f"bind({lab.lab.plan.kernel.address(4)}, 0)", "listen(1)"]
     assert server.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)

@@ -46,7 +46,7 @@ def test_pending_error_is_asked_for_once(conversation: Connection, opened: Sessi
     opened.dispatcher.flush()
     assert server.error() == errno.ECONNRESET
     assert server.error() == 0
-    assert [event.result for event in opened.timeline if isinstance(event, Called)][-3:] == ["0", "104", "0"]
+    assert [event.result for event in opened.timeline if isinstance(event, Called)][-3:] == [0, 104, 0]
 
 
 def test_buffer_that_is_too_small_is_the_machines_and_not_the_kernels_fault(
@@ -75,4 +75,4 @@ def test_flags_of_a_send_stand_on_the_timeline(conversation: Connection, opened:
     server, peer = conversation
     server.send(b"!", socket.MSG_OOB)
     peer.expect(ACK | URG, data=b"!")
-    assert any(event.call == "send(1 bytes, MSG_OOB)" for event in opened.timeline if isinstance(event, Called))
+    assert any(event.call == "send(1, MSG_OOB)" for event in opened.timeline if isinstance(event, Called))

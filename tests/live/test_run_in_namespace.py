@@ -45,8 +45,8 @@ def test_status_input_and_errors_come_back_and_stand_on_the_timeline(opened: Ses
     ran = opened.run([sys.executable, "-c", code], input="abc")
     assert (ran.status, ran.stdout, ran.stderr) == (3, "ABC\n", "no\n")
     last = opened.events(Called)[-1]
-    assert last.call.startswith("kernel$ ")
-    assert last.result == "3"
+    assert (last.name, last.arguments[0]) == ("run", "kernel")
+    assert last.result == 3
 
 
 def test_text_is_split_as_a_shell_does_and_run_by_none(opened: Session) -> None:

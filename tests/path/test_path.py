@@ -55,7 +55,7 @@ def test_sysctl_is_that_of_the_side(two_kernels: TwoKernelSession) -> None:
     assert two_kernels.sysctl("net/ipv4/tcp_fin_timeout", side="client") == "17"
     assert two_kernels.sysctl("net/ipv4/tcp_fin_timeout") == "60"
     *_, call = [event for event in two_kernels.timeline if isinstance(event, Called)]
-    assert (call.side, call.call) == ("client", "sysctl tcp_fin_timeout=17")
+    assert (call.side, call.name, call.arguments) == ("client", "sysctl", ("net/ipv4/tcp_fin_timeout", 17))
 
 
 def test_every_segment_is_on_the_timeline_with_both_stamps(two_kernels: TwoKernelSession, joined: KernelPair) -> None:
@@ -178,7 +178,7 @@ def test_complaints_stand_in_the_text_of_a_failure(two_kernels: TwoKernelSession
     with pytest.raises(Mismatch) as caught:
         joined.path.expect(FIN, from_="server", within=SHORT)
     two_kernels.explain(caught.value)
-    assert any("rule 1, drop F. *(0) from the server: nothing matched" in line for line in caught.value.evidence.kernel)
+    assert any("rule 1, drop F. *(0) from the server: nothing matched" in line for line in caught.value.evidence.notes)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from harness.probes import records
 from harness.probes.records import Seen, key
 from harness.probes.tracefs import Field, Format, parse_format
+from harness.trace.events import Probed, seen_text
 from tests.probes.test_tracefs import DROP_OF_6_18
 
 LOCAL, REMOTE, OTHER = ("198.18.0.2", 80), ("198.18.0.1", 1024), ("198.18.9.9", 1024)
@@ -88,11 +89,14 @@ def test_a_drop_without_a_socket_is_ours_when_our_own_injection_caused_it() -> N
     ],
 )
 def test_states_are_told_in_the_words_of_the_rfc(old: int, new: int, text: str, after: str) -> None:
-    assert records.told(state(1, 0xA, old, new), None) == (text, after)
+    told = records.told(state(1, 0xA, old, new), None, 1)
+    assert (seen_text(told), told.state) == (text, after)
 
 
 def test_a_drop_tells_its_reason() -> None:
-    assert records.told(drop(1, 0xA), None) == ("dropped: TCP_OLD_ACK", "")
+    told = Probed(1, "tracepoint", "dropped", details={"reason": "TCP_OLD_ACK"}, connection=2)
+    assert records.told(drop(1, 0xA), None, 2) == told
+    assert seen_text(told) == "dropped: TCP_OLD_ACK"
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**31))
@@ -100,7 +104,8 @@ def test_sequence_numbers_are_relative_to_the_origin_beyond_the_wrap(origin: int
     una, nxt = origin + 1, origin + 1 + sent
     record = bytes(56) + struct.pack("=II", nxt % 2**32, una % 2**32)
     seen = Seen(1, records.ARRIVAL, 1, record, PROBE)
-    assert records.told(seen, origin) == (f"arrives: snd_una 1 snd_nxt {1 + sent}", "")
+    told = records.told(seen, origin, 1)
+    assert (told.what, told.details) == ("arrives", {"snd_una": 1, "snd_nxt": 1 + sent})
 
 
 @given(st.ip_addresses(), st.integers(0, 2**16 - 1))

@@ -16,6 +16,7 @@ import pytest
 from harness.probes import perf, records
 from harness.probes.tracefs import Tracefs
 from harness.probes.tracepoints import Tracer
+from harness.trace.events import seen_text
 from netns import privilege
 from netns.enter import Namespace
 from netns.lab import Lab
@@ -48,10 +49,10 @@ def test_the_states_of_a_passive_close(tracer: Tracer, pair: Pair) -> None:
     pair.acknowledge()
     pair.server.close()
     found = tracer.collect(pair.server_name, pair.client_name, since, time.time_ns())
-    assert [event.text for event in found if event.state] == [
-        "ESTABLISHED -> CLOSE-WAIT",
-        "CLOSE-WAIT -> LAST-ACK",
-        "LAST-ACK -> CLOSED",
+    assert [(event.was, event.state) for event in found if event.state] == [
+        ("ESTABLISHED", "CLOSE-WAIT"),
+        ("CLOSE-WAIT", "LAST-ACK"),
+        ("LAST-ACK", "CLOSED"),
     ]
     other = tracer.collect(pair.client_name, pair.server_name, since, time.time_ns(), connection=2)
     assert [event.state for event in other] == ["FIN-WAIT-1", "FIN-WAIT-2", ""]
@@ -73,13 +74,13 @@ def test_an_arriving_segment_shows_the_sequence_numbers(tracer: Tracer, pair: Pa
     assert pair.client.recv(100) == b"seven b"
     pair.client.sendall(b"x")
     found = tracer.collect(pair.server_name, pair.client_name, 0, time.time_ns())
-    arrivals = [event.text.split() for event in found if event.text.startswith("arrives")]
-    spans = [(int(words[2]), int(words[4])) for words in arrivals]
+    arrivals = [event.details for event in found if event.what == "arrives"]
+    spans = [(int(details["snd_una"]), int(details["snd_nxt"])) for details in arrivals]
     # the segment that acknowledges is seen before its acknowledgment counts
     una = next(una for una, nxt in spans if (nxt - una) % 2**32 == 7)
     assert spans[-1] == ((una + 7) % 2**32,) * 2
     again = tracer.collect(pair.server_name, pair.client_name, 0, time.time_ns(), origin=una - 1)
-    assert any(event.text == "arrives: snd_una 1 snd_nxt 8" for event in again)
+    assert any(event.details == {"snd_una": 1, "snd_nxt": 8} for event in again)
 
 
 def test_what_is_outside_the_time_asked_for_is_left_out(tracer: Tracer, pair: Pair) -> None:
@@ -98,9 +99,9 @@ def test_a_drop_and_a_reset_have_their_reason(tracer: Tracer, pair: Pair) -> Non
     pair.client.close()
     pair.server.sendall(b"nobody reads this")
     found = tracer.collect(pair.client_name, pair.server_name, since, time.time_ns())
-    assert any(event.text.startswith("sends a reset") for event in found)
+    assert any(event.what == "sends a reset" for event in found)
     peer = tracer.collect(pair.server_name, pair.client_name, since, time.time_ns())
-    assert any(event.text == "takes a reset" for event in peer)
+    assert any(event.what == "takes a reset" for event in peer)
 
 
 def test_a_segment_for_which_there_is_no_socket(tracer: Tracer) -> None:
@@ -118,7 +119,8 @@ def test_a_segment_for_which_there_is_no_socket(tracer: Tracer) -> None:
             while wire.recv(100)[23] != socket.IPPROTO_TCP:
                 pass
         texts = [
-            event.text for event in tracer.collect((plan.kernel.ipv4, 9), (plan.peer.ipv4, 1024), since, time.time_ns())
+            seen_text(event)
+            for event in tracer.collect((plan.kernel.ipv4, 9), (plan.peer.ipv4, 1024), since, time.time_ns())
         ]
     # and nothing of what the peer's namespace does with the reset that it gets
     assert [text for text in texts if text.startswith("dropped")] == ["dropped: NO_SOCKET"]
@@ -149,7 +151,7 @@ def test_an_overrun_is_named(namespace: Namespace, monkeypatch: pytest.MonkeyPat
                 listener = socket.create_server(("127.0.0.1", 0))
                 listener.close()
         found = small.collect(("127.0.0.1", 1), ("127.0.0.1", 2), 0, time.time_ns())
-        assert [event.text for event in found] == [
+        assert [event.what for event in found] == [
             "more happened on this machine than was recorded: from here on events may be missing"
         ]
         small.begin()

@@ -42,25 +42,25 @@ def _disorder(
     on: dict[str, Any] = {"connection": connection}
     yield Sent(start - 900 * US, _segment(SYN, 0, options=first), "1: send S 0:0(0)", **on)
     yield Received(start - 860 * US, _segment(SYN | ACK, 0, 1, first), "2: expect S. 0:0(0) ack 1", **on)
-    yield Probed(start - 858 * US, "sock_diag", "SYN-RECEIVED", "SYN-RECEIVED", **on)
+    yield Probed(start - 858 * US, "sock_diag", state="SYN-RECEIVED", **on)
     yield Sent(start - 600 * US, _segment(ACK, 1, 1, options), "3: send . 1:1(0) ack 1", **on)
-    yield Probed(start - 590 * US, "inet_sock_set_state", "SYN-RECEIVED -> ESTABLISHED", "ESTABLISHED", **on)
-    yield Called(start - 400 * US, start - 380 * US, "accept()", "4", "4: accept()", **on)
-    yield Called(start, start + 60 * US, "shutdown(SHUT_WR)", "0", "5: shutdown(SHUT_WR)", **on)
-    yield Probed(start + 10 * US, "inet_sock_set_state", "ESTABLISHED -> FIN-WAIT-1", "FIN-WAIT-1", **on)
+    yield Probed(start - 590 * US, "tracepoint", was="SYN-RECEIVED", state="ESTABLISHED", **on)
+    yield Called(start - 400 * US, start - 380 * US, "accept", (), 4, step="4: accept()", **on)
+    yield Called(start, start + 60 * US, "shutdown", ("SHUT_WR",), step="5: shutdown(SHUT_WR)", **on)
+    yield Probed(start + 10 * US, "tracepoint", was="ESTABLISHED", state="FIN-WAIT-1", **on)
     yield Received(start + 21 * US, _segment(FIN | ACK, 1, 1, options), "6: expect F. 1:1(0) ack 1", **on)
     yield Sent(start + 131 * US, _segment(ACK, 2, 2, options), "7: send . 2:2(0) ack 2", **on)
-    yield Probed(start + 133 * US, "inet_sock_set_state", "FIN-WAIT-1 -> FIN-WAIT-2", "FIN-WAIT-2", **on)
+    yield Probed(start + 133 * US, "tracepoint", was="FIN-WAIT-1", state="FIN-WAIT-2", **on)
     yield Sent(start + 137 * US, _segment(FIN | ACK, 1, 1, options), "8: send F. 1:1(0) ack 1", **on)
     step = "9: expect . 2:2(0) ack 2 or . 2:2(0) ack 1"
     if not accepted:
-        yield Probed(start + 139 * US, "kfree_skb", "dropped, TCP_OLD_ACK", **on)
-        yield Received(start + 142 * US, _segment(ACK, 2, 1, options), f"{step}: challenged", **on)
+        yield Probed(start + 139 * US, "kfree_skb", "dropped", details={"reason": "TCP_OLD_ACK"}, **on)
+        yield Received(start + 142 * US, _segment(ACK, 2, 1, options), step, judged="challenged", **on)
         yield Probed(start + 150 * US, "counters", "TCPChallengeACK +1", **on)
         yield Sent(start + 200_300 * US, _segment(FIN | ACK, 1, 2, options), "10: send F. 1:1(0) ack 2", **on)
         start, step = start + 200_200 * US, "11: expect . 2:2(0) ack 2"
-    yield Received(start + 140 * US, _segment(ACK, 2, 2, options), step + ": accepted" * accepted, **on)
-    yield Probed(start + 145 * US, "sock_diag", "TIME-WAIT", "TIME-WAIT", **on)
+    yield Received(start + 140 * US, _segment(ACK, 2, 2, options), step, judged="accepted" * accepted, **on)
+    yield Probed(start + 145 * US, "sock_diag", state="TIME-WAIT", **on)
 
 
 @pytest.fixture

@@ -20,31 +20,30 @@ MakeRun = Callable[..., Path]
 
 
 def _passage(
-    side: str, at: int, flags: Flags, seq: int, ack: int, *left: int, fate: str = "forwarded", step: str = ""
+    side: str, at: int, flags: Flags, seq: int, ack: int, *left: int, fate: str = "forwarded", judged: str = ""
 ) -> Forwarded:
     segment = Segment(flags=flags, seq=seq, ack=ack, window=502)
-    return Forwarded(ZERO + at * US, segment, side, tuple(ZERO + one * US for one in left), fate, "", step)
+    return Forwarded(ZERO + at * US, segment, side, tuple(ZERO + one * US for one in left), fate, judged=judged)
 
 
 def _incident(answer: int) -> list[Event]:
-    step = f"9: expect . 2:2(0) ack 2 or . 2:2(0) ack 1 from the server: {'accepted' if answer == 2 else 'challenged'}"
     events: list[Event] = [
-        Called(ZERO - 900 * US, ZERO - 800 * US, "accept()", "4", side="server"),
-        Probed(ZERO - 700 * US, "sock_diag", "ESTABLISHED", "ESTABLISHED", side="client"),
-        Called(ZERO - 10 * US, ZERO, "close()", "0", side="client"),
+        Called(ZERO - 900 * US, ZERO - 800 * US, "accept", (), 4, side="server"),
+        Probed(ZERO - 700 * US, "sock_diag", state="ESTABLISHED", side="client"),
+        Called(ZERO - 10 * US, ZERO, "close", side="client"),
         _passage("client", 0, FIN | ACK, 1, 1, 500, fate="held"),
         Probed(ZERO + 5 * US, "tracepoint", "of no interest here", side="server"),
-        Called(ZERO + 100 * US, ZERO + 200 * US, "shutdown(SHUT_RDWR)", "0", side="server"),
+        Called(ZERO + 100 * US, ZERO + 200 * US, "shutdown", ("SHUT_RDWR",), side="server"),
         _passage("server", 150, FIN | ACK, 1, 1, 160),
         _passage("client", 300, ACK, 2, 2, 310),
-        _passage("server", 520, ACK, 2, answer, 530, step=step),
+        _passage("server", 520, ACK, 2, answer, 530, judged="accepted" if answer == 2 else "challenged"),
     ]
     if answer == 1:
         events += [
             _passage("client", 204_000, FIN | ACK, 1, 2, 204_010),
             _passage("server", 204_020, ACK, 2, 2, 204_030),
         ]
-    return [*events, Probed(ZERO + 204_050 * US, "sock_diag", "TIME-WAIT", "TIME-WAIT", side="client")]
+    return [*events, Probed(ZERO + 204_050 * US, "sock_diag", state="TIME-WAIT", side="client")]
 
 
 def test_ladder_has_a_lane_for_the_path() -> None:
@@ -70,7 +69,7 @@ def _result(scenario: str, answer: str, ms: float, again: int = 0, **params: str
 
 def test_table_has_endings_and_kernels(make_run: MakeRun) -> None:
     nginx = f"{NGINX}test_nginx[GET-on]"
-    called = [Probed(ZERO, "nginx", "ended with close", side="server")]
+    called = [Probed(ZERO, "nginx", "ended", details={"call": "close"}, side="server")]
     old = make_run(
         _result(f"{SCENARIO}[close-IPv4]", "accepted", 0.5, end="close"),
         _result(f"{SCENARIO}[shutdown_wr-IPv4]", "challenged", 207, 1, end="shutdown_wr"),

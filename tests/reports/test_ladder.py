@@ -47,31 +47,39 @@ RESET = Segment(flags=RST, seq=1, window=0)
 
 
 def test_a_state_stands_beside_its_cause_only_while_it_is_new() -> None:
-    soon, late = Probed(ZERO + MS, "p", "", "CLOSED"), Probed(ZERO + MS + 1, "p", "", "CLOSED")
+    soon, late = Probed(ZERO + MS, "p", state="CLOSED"), Probed(ZERO + MS + 1, "p", state="CLOSED")
     assert len(_lines(Sent(ZERO, SEGMENT, "1: send"), soon)) == 1
     assert len(_lines(Sent(ZERO, SEGMENT, "1: send"), late)) == 2
     assert len(_lines(Sent(ZERO, SEGMENT, "1: send", 2), soon)) == 2  # another connection's
 
 
 def test_what_a_probe_says_beyond_the_state_is_a_note() -> None:
-    assert "orphaned" in _lines(Probed(ZERO, "sock_diag", "FIN-WAIT-2, orphaned", "FIN-WAIT-2"))[0]
-    assert "sock_diag" not in _lines(Probed(ZERO, "sock_diag", "FIN-WAIT-1 -> FIN-WAIT-2", "FIN-WAIT-2"))[0]
-    assert _lines(Probed(ZERO, "kfree_skb", "TCP_OLD_ACK"))[0].endswith("│ kfree_skb: TCP_OLD_ACK")
+    assert "held by no process" in _lines(Probed(ZERO, "sock_diag", state="FIN-WAIT-2", holder="nobody"))[0]
+    assert "sock_diag" not in _lines(Probed(ZERO, "sock_diag", was="FIN-WAIT-1", state="FIN-WAIT-2"))[0]
+    dropped = Probed(ZERO, "tracepoint", "dropped", details={"reason": "TCP_OLD_ACK"})
+    assert _lines(dropped)[0].endswith("│ tracepoint: dropped: TCP_OLD_ACK")
 
 
 def test_a_look_that_shows_nothing_new_is_not_drawn() -> None:
-    looks = [Probed(ZERO + number * MS, "sock_diag", "ESTABLISHED, orphan", "ESTABLISHED") for number in range(3)]
-    drawn = _lines(*looks, Probed(ZERO + 5 * MS, "sock_diag", "ESTABLISHED, owned", "ESTABLISHED"))
-    assert [line.rpartition("│")[2].split() for line in drawn] == [["ESTABLISHED", "orphan"], ["owned"]]
+    looks = [Probed(ZERO + number * MS, "sock_diag", state="ESTABLISHED", holder="mini") for number in range(3)]
+    drawn = _lines(*looks, Probed(ZERO + 5 * MS, "sock_diag", state="ESTABLISHED", holder="process"))
+    assert [line.rpartition("│")[2].split() for line in drawn] == [
+        ["ESTABLISHED", "mini-socket"],
+        ["owned", "by", "its", "process"],
+    ]
 
 
 def test_a_call_is_shown_as_one() -> None:
-    for call, shown in [("close", "close() = 0"), ("recv(9)", "recv(9) = 0"), ("sysctl a=1", "sysctl a=1 = 0")]:
-        assert _lines(Called(ZERO, ZERO, call, "0"))[0].endswith(f"│ {shown}")
+    for call, shown in [
+        (Called(ZERO, ZERO, "close"), "close() = 0"),
+        (Called(ZERO, ZERO, "send", (9, "MSG_OOB"), 1), "send(9, MSG_OOB) = 1"),
+        (Called(ZERO, ZERO, "close", error="EBADF"), "close() = EBADF"),
+    ]:
+        assert _lines(call)[0].endswith(f"│ {shown}")
 
 
 def test_a_call_that_blocked_has_two_lines_only_when_something_came_between() -> None:
-    call = Called(ZERO, ZERO + 20 * MS, "recv(9)", "0")
+    call = Called(ZERO, ZERO + 20 * MS, "recv", (9,))
     assert [line.rpartition("│")[2].strip() for line in _lines(call)] == ["recv(9) = 0  (20 ms)"]
     drawn = _lines(call, Sent(ZERO + MS, SEGMENT, "1: send"))
     assert [line.rpartition("│")[2].strip() for line in drawn] == ["recv(9) ...", "", "... recv(9) = 0"]
@@ -133,12 +141,15 @@ segments = st.builds(
 words = st.text("abc _-=(),", max_size=60)
 times = st.integers(ZERO, ZERO + 10**13)
 connections = st.integers(0, 12)
+arguments = st.tuples(words, st.integers())
 events = st.lists(
     st.one_of(
         st.builds(Sent, times, segments, words, connections),
         st.builds(Received, times, segments, words, connections),
-        st.builds(lambda at, took, *rest: Called(at, at + took, *rest), times, times, words, words, words, connections),
-        st.builds(Probed, times, words, words, words, connections),
+        st.builds(
+            lambda at, took, *rest: Called(at, at + took, *rest), times, times, words, arguments, words, words, words
+        ),
+        st.builds(Probed, times, words, words, words, words, words, st.just({}), connections),
     ),
     max_size=8,
 )

@@ -23,7 +23,7 @@ def received(seconds: float, flags: int, *, seq: int = 0, data: bytes = b"") -> 
 
 
 def told(began: float, over: float) -> Called:
-    return Called(at(began), at(over), "poll() for an error", "ETIMEDOUT")
+    return Called(at(began), at(over), "poll", ("POLLERR",), "ETIMEDOUT")
 
 
 def test_repetitions_are_spaced_and_the_end_counts_from_the_first() -> None:
@@ -51,7 +51,7 @@ def test_probes_count_from_the_call_that_finds_the_window_closed() -> None:
     events: list[Event] = [
         received(0, ACK, seq=1, data=b"taken"),
         Sent(at(0.5), Segment(flags=ACK, seq=1, ack=6, window=0), "close"),
-        Called(at(1), at(1.01), "send(7 bytes)", "7"),
+        Called(at(1), at(1.01), "send", (7,), 7),
         received(1.2, ACK, seq=5),
         received(1.6, ACK, seq=5),
         told(1, 4),
@@ -62,8 +62,8 @@ def test_probes_count_from_the_call_that_finds_the_window_closed() -> None:
 def test_socket_went_in_the_second_before_it_was_missed() -> None:
     events: list[Event] = [
         Sent(at(0), Segment(flags=ACK, seq=1, ack=2), "acknowledge"),
-        Probed(at(0.1), "sock_diag", "FIN-WAIT-2", "FIN-WAIT-2"),
-        Probed(at(61), "sock_diag", "no socket", "CLOSED"),
+        Probed(at(0.1), "sock_diag", state="FIN-WAIT-2"),
+        Probed(at(61), "sock_diag", state="CLOSED"),
         Sent(at(70), Segment(flags=FIN, seq=1, ack=2), "try"),
     ]
     assert timers.gone(events) == "60 to 61 s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness.tcp.kernel_view import KernelView, Moment, SocketView
 from harness.tcp.pattern import Difference, Pattern
 from harness.tcp.segment import ACK, RST, Segment
 from harness.tcp.timing import MS, PROMPT, RTO_MIN, TimingProfile
@@ -42,14 +43,31 @@ def test_failure_says_expected_observed_kernel_and_what_went_before() -> None:
         )
     )
     mismatch.add(
-        kernel=("FIN-WAIT-1 -> FIN-WAIT-2 at +0.1 ms", "TCPChallengeACK +1"),
+        kernel=(
+            KernelView(
+                sockets=(
+                    SocketView(
+                        1,
+                        (Moment(0, "FIN-WAIT-1"), Moment(100_000, "FIN-WAIT-2")),
+                        (Moment(120_000, "TCP_OLD_ACK"),),
+                        "FIN-WAIT-2",
+                        "nobody",
+                    ),
+                ),
+                counters={"TcpInSegs": 5, "TcpExtTCPChallengeACK": 1},
+            ),
+        ),
+        notes=("path: rule 1 matched nothing",),
         so_far=("> F. 1:1(0) ack 1  +0 ms", "< .  2:2(0) ack 2  +0.1 ms"),
     )
     assert str(mismatch) == (
         "expected  > . 2:2(0) ack 2   within 40 ms (PROMPT)\n"
         "observed  > . 2:2(0) ack 1   at +0.2 ms   (ack: 1, not 2; window: 6, not 5)\n"
-        "kernel    FIN-WAIT-1 -> FIN-WAIT-2 at +0.1 ms\n"
-        "          TCPChallengeACK +1\n"
+        "kernel    FIN-WAIT-1 -> FIN-WAIT-2 by +0.1 ms\n"
+        "          dropped: TCP_OLD_ACK at +0.1 ms\n"
+        "          now FIN-WAIT-2, held by no process\n"
+        "          TcpExtTCPChallengeACK +1\n"
+        "          path: rule 1 matched nothing\n"
         "so far    > F. 1:1(0) ack 1  +0 ms\n"
         "          < .  2:2(0) ack 2  +0.1 ms"
     )
@@ -103,3 +121,12 @@ def test_mismatch_fails_a_test_and_is_no_error() -> None:
 
 def test_there_are_four_outcomes() -> None:
     assert {str(outcome) for outcome in Outcome} == {"conforms", "deviates", "unsupported", "lost"}
+
+
+def test_sockets_are_told_apart_where_there_are_several_and_kernels_where_there_are_two() -> None:
+    view = KernelView("server", (SocketView(1), SocketView(2, state="ESTABLISHED", holder="process")))
+    assert view.lines() == [
+        "server: #1 now no socket",
+        "server: #2 now ESTABLISHED, owned by its process",
+        "server: no counter tells anything",
+    ]

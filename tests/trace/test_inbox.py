@@ -23,7 +23,7 @@ def inbox(*calls: Called, side: str = "") -> Inbox:
 
 
 def call(ports: Ports, at: int = 10 * MS, side: str = "") -> Called:
-    return Called(at, at + 5, "send(1 bytes)", "1", ports=ports, side=side)
+    return Called(at, at + 5, "send", (1,), 1, ports=ports, side=side)
 
 
 def arrival(
@@ -35,7 +35,10 @@ def arrival(
     number: int = 1,
     steps: list[str] | None = None,
 ) -> Arrival:
-    explain = (lambda _: None) if steps is None else steps.append
+    def explain(step: str, judged: str) -> None:
+        if steps is not None:
+            steps.append(f"{step}: {judged}" if judged else step)
+
     return Arrival(at, Segment(flags=flags), ports, connection, number, explain)
 
 

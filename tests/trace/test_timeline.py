@@ -16,8 +16,8 @@ SEGMENT = Segment(flags=FIN | ACK, seq=1, ack=1, window=257, options=parse_optio
 EVENTS: list[Event] = [
     Sent(1, SEGMENT, "1: send", 2),
     Received(2, Segment(flags=ACK, data=b"\0\xff", raw_options=b"\x02", checksum=7, data_offset=6, reserved=1)),
-    Called(3, 4, "close()", "EBADF", "2: close()"),
-    Probed(5, "sock_diag", "TIME-WAIT", "TIME-WAIT"),
+    Called(3, 4, "close", error="EBADF", step="2: close()"),
+    Probed(5, "sock_diag", state="TIME-WAIT", details={"left_ms": 60_000}),
 ]
 
 
@@ -52,7 +52,7 @@ def test_events_of_one_moment_keep_their_order() -> None:
     timeline = Timeline()
     for text in "abc":
         timeline.add(Probed(1, "probe", text))
-    assert [event.text for event in timeline if isinstance(event, Probed)] == ["a", "b", "c"]
+    assert [event.what for event in timeline if isinstance(event, Probed)] == ["a", "b", "c"]
 
 
 def test_of_two_equal_events_the_one_that_is_meant_is_replaced() -> None:
