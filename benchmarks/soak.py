@@ -24,7 +24,8 @@ from rich.console import Console
 from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelSpec, parse
-from harness.run.matrix import run_on
+from harness.run.matrix import run_with
+from harness.run.workers import Workers
 from harness.trace.runs import LoadedRun, load
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -44,10 +45,16 @@ def main() -> int:
     endings: Endings = defaultdict(lambda: defaultdict(int))
     try:
         specs = [parse(name) for name in options.kernel or ()]
-        with tempfile.TemporaryDirectory() as scratch, contextlib.nullcontext() if specs else busy():
+        with (
+            tempfile.TemporaryDirectory() as scratch,
+            Workers(Path(scratch), CHECKOUT, Cache.of_user(), Console(file=io.StringIO())) as workers,
+            contextlib.nullcontext() if specs else busy(),
+        ):
             for number in range(options.rounds):
                 folder = Path(scratch) / f"round-{number}"
-                for run in guests(folder, specs, options) if specs else [beside_others(folder, options)]:
+                more = number + 1 < options.rounds
+                runs = guests(workers, folder, specs, options, more=more) if specs else [beside_others(folder, options)]
+                for run in runs:
                     note(run, endings)
                 shutil.rmtree(folder)
                 print(f"round {number + 1} of {options.rounds}: {len(endings)} scenarios", flush=True)
@@ -74,14 +81,16 @@ def note(run: LoadedRun, endings: Endings) -> None:
         endings[run.name, scenario][ending] += 1
 
 
-def guests(folder: Path, specs: Sequence[KernelSpec], options: argparse.Namespace) -> tuple[LoadedRun, ...]:
-    """One round on other kernels.
+def guests(
+    workers: Workers, folder: Path, specs: Sequence[KernelSpec], options: argparse.Namespace, *, more: bool
+) -> tuple[LoadedRun, ...]:
+    """One round on other kernels, which stay up where there will be more.
 
     Raises:
         FinwaitError: a kernel did not get to its end.
     """
-    quiet = Console(file=io.StringIO())
-    found = run_on(specs, CHECKOUT, folder, options.scenarios, Cache.of_user(), quiet, split=True)
+    folder.mkdir()
+    found = run_with(workers, specs, folder, options.scenarios, split=True, more=more)
     if found.failures:
         raise FinwaitError("; ".join(found.failures))
     return found.runs

@@ -1,8 +1,8 @@
 """Run a command so that nothing of it outlives the harness, even when that is killed with SIGKILL.
 
 Run as a script, between the harness and the command: ``python -I -S leash.py FD COMMAND...``. FD is the
-reading end of a pipe that only the harness writes to; the kernel closes it when the harness ends, however
-it ends.
+reading end of a pipe that only the harness writes to: HOLD stops the command where it is, GO_ON lets it go on. The
+kernel closes the pipe when the harness ends, however it ends.
 """
 
 # Without pathlib, which alone takes a quarter of this script's start-up time (6 ms of 24).
@@ -22,6 +22,7 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
 CANNOT_START = 127
+HOLD, GO_ON = b"h", b"g"
 
 
 def command(argv: tuple[str, ...], lifeline: int) -> tuple[str, ...]:
@@ -73,6 +74,19 @@ def _end_all() -> None:
             return
 
 
+def _wait(lifeline: int, child: int, ended: int) -> None:
+    """Until the command has ended or the harness is gone; meanwhile do what the harness says."""
+    waiting = select.poll()
+    waiting.register(lifeline, select.POLLIN)
+    waiting.register(ended, select.POLLIN)
+    while ended not in [descriptor for descriptor, _ in waiting.poll()]:
+        said = os.read(lifeline, 1)
+        if not said:
+            return
+        # the command alone: what it traces, as a User Mode Linux its processes, would tell it of a stop of its own
+        os.kill(child, signal.SIGSTOP if said == HOLD else signal.SIGCONT)
+
+
 def main(lifeline: int, argv: list[str]) -> int:
     """Run argv; return its exit status, or 128 + N when signal N ended it."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a kernel that panics as a process would dump its core
@@ -83,10 +97,7 @@ def main(lifeline: int, argv: list[str]) -> int:
         os.close(lifeline)
         _become(argv, leash)
     ended = os.pidfd_open(child)
-    waiting = select.poll()
-    waiting.register(lifeline, select.POLLIN)
-    waiting.register(ended, select.POLLIN)
-    waiting.poll()
+    _wait(lifeline, child, ended)
     status = 128 + signal.SIGKILL
     pid, raw = os.waitpid(child, os.WNOHANG)
     if pid == child:

@@ -12,9 +12,10 @@ from rich.console import Console
 from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelKind, KernelSpec
-from harness.run.jobs import Task, folder_name, room, run_all
+from harness.run.jobs import Task, folder_name
 from harness.run.parts import join
 from harness.run.request import KernelReply, Request, ask
+from harness.run.workers import Workers
 from harness.tcp.verdict import Outcome
 from harness.trace.folder import make_folder
 from harness.trace.runs import LoadedRun, load
@@ -71,9 +72,35 @@ def run_on(
         FinwaitError: the folder cannot be made, or pytest does not take the arguments.
     """
     output = make_folder(folder).absolute()
-    boots = max(1, (at_once or room()) // max(1, len(specs))) if split else 1
-    tasks = [task for spec in specs for task in _tasks(spec, output, ask(spec, arguments, checkout), boots)]
-    replies = run_all(tasks, checkout, cache, console, at_once=at_once)
+    with Workers(output, checkout, cache, console, at_once=at_once) as workers:
+        return run_with(workers, specs, output, arguments, split=split)
+
+
+def run_with(
+    workers: Workers,
+    specs: Sequence[KernelSpec],
+    output: Path,
+    arguments: Sequence[str],
+    *,
+    split: bool = False,
+    more: bool = False,
+) -> Found:
+    """The same with kernels that may be up already.
+
+    Args:
+        workers: who are asked.
+        specs: the kernels, in the order of the results.
+        output: a folder below the workers', for the run folders.
+        arguments: for pytest; none for all scenarios.
+        split: see ``run_on``.
+        more: whether the kernels will be asked again.
+
+    Raises:
+        FinwaitError: pytest does not take the arguments.
+    """
+    boots = max(1, workers.at_once // max(1, len(specs))) if split else 1
+    tasks = [task for spec in specs for task in _tasks(spec, output, ask(spec, arguments, workers.checkout), boots)]
+    replies = workers.ask(tasks, more=more)
     strict = any(argument.startswith("--baseline") for argument in arguments)
     found = Found(output)
     for spec in specs:
@@ -100,12 +127,12 @@ def _place(folder: Path) -> Path:
 def _with_kernel(found: Found, spec: KernelSpec, folder: Path, ended: Sequence[KernelReply], *, strict: bool) -> Found:
     if len(ended) > 1:
         join(_place(folder), folder)
-    lost = dict.fromkeys(f"{spec.name}: {reply.lost}" for reply in ended if reply.lost)
+    lost = dict.fromkeys(f"{spec.title}: {reply.lost}" for reply in ended if reply.lost)
     runs = list(found.runs)
     try:
         runs.append(load(folder))
     except FinwaitError as error:
-        lost = lost or {f"{spec.name}: {ended[0].said or error}": None}
+        lost = lost or {f"{spec.title}: {ended[0].said or error}": None}
     # a deviation alone is a result and no failure; against a baseline pytest's own status says whether it holds
-    unlike = (spec.name,) if strict and any(reply.status not in (0, None) for reply in ended) else ()
+    unlike = (spec.title,) if strict and any(reply.status not in (0, None) for reply in ended) else ()
     return Found(found.folder, tuple(runs), (*found.failures, *lost), (*found.unlike, *unlike))

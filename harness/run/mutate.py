@@ -15,8 +15,9 @@ from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelSpec
 from harness.mutation.runner import MUTATED, Plan
-from harness.run.jobs import Task, room, run_all
-from harness.run.request import REAL_LIMIT, VIRTUAL_LIMIT, ask
+from harness.run.jobs import Task
+from harness.run.request import REAL_LIMIT, VIRTUAL_LIMIT, Request, ask
+from harness.run.workers import Workers
 from harness.tcp.mutation import KINDS, OF_NO_ACCOUNT
 from harness.tcp.segment import SYN
 from harness.tcp.timing import PHASE_NS
@@ -33,7 +34,9 @@ _SHOWN = 50
 
 _MUTATIONS_EACH = 10_000  # pytest keeps a report of each until its end, and a guest has 256 MB
 _SECONDS_A_MUTATION = 0.5  # of real time, where all goes well a tenth of it
-_SECONDS_EACH = 0.8 * VIRTUAL_LIMIT
+_SHARE = 0.8
+_SECONDS_EACH = _SHARE * VIRTUAL_LIMIT
+_LEAST_VIRTUAL_LIMIT = 86400.0
 _PHASE_SECONDS = PHASE_NS / 1e9  # what a scenario of a timer waits at most before it begins
 
 
@@ -155,13 +158,18 @@ def parts_of(plan: Plan, before: Mapping[str, Result], workers: int) -> list[Pla
     count, seconds = 0, 0.0
     for scenario, several in plan.items():
         for text in several:
-            takes = before[scenario].seconds + _PHASE_SECONDS * (before[scenario].seconds >= 1)
+            takes = _takes(before[scenario])
             if count == most or (count and seconds + takes > _SECONDS_EACH):
                 parts.append({})
                 count, seconds = 0, 0.0
             parts[-1][scenario] = (*parts[-1].get(scenario, ()), text)
             count, seconds = count + 1, seconds + takes
     return list(filter(None, parts))
+
+
+def _takes(ordinary: Result) -> float:
+    """Seconds that a mutated scenario needs at most where it goes as the ordinary one."""
+    return ordinary.seconds + _PHASE_SECONDS * (ordinary.seconds >= 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,28 +201,33 @@ class Mutator:
             FinwaitError: a run left nothing behind.
         """
         folder = make_folder(parent / new_name("mutate")).absolute()
-        (ordinary,) = self._run([Task(self.spec, folder / "ordinary", ask(self.spec, arguments, self.checkout))])
-        plan = plan_of(ordinary, sample=sample, seed=seed)
-        mutated = self._run(
-            [
-                self._altered(folder, number, part, arguments)
-                for number, part in enumerate(parts_of(plan, ordinary.results, room()))
-            ]
-        )
+        with Workers(folder, self.checkout, self.cache, self.console) as workers:
+            asked = Task(self.spec, folder / "ordinary", ask(self.spec, arguments, self.checkout))
+            (ordinary,) = self._run(workers, [asked], more=True)
+            plan = plan_of(ordinary, sample=sample, seed=seed)
+            parts = parts_of(plan, ordinary.results, workers.at_once)
+            mutated = self._run(
+                workers,
+                [
+                    Task(self.spec, folder / f"mutated-{number}", self._request(part, ordinary.results, arguments))
+                    for number, part in enumerate(parts)
+                ],
+            )
         results = {name: one for run in mutated for name, one in run.results.items()}
         return replace(judge(plan, ordinary.results, results), left_out=left_out(ordinary))
 
-    def _altered(self, folder: Path, number: int, part: Plan, arguments: Sequence[str]) -> Task:
-        request = msgspec.structs.replace(
+    def _request(self, part: Plan, before: Mapping[str, Result], arguments: Sequence[str]) -> Request:
+        takes = sum(_takes(before[scenario]) * len(several) for scenario, several in part.items())
+        return msgspec.structs.replace(
             ask(self.spec, ("--captures=none", *arguments), self.checkout),
             plan=part,
             real_limit=REAL_LIMIT + _SECONDS_A_MUTATION * sum(map(len, part.values())),
+            virtual_limit=min(VIRTUAL_LIMIT, _LEAST_VIRTUAL_LIMIT + takes / _SHARE),
         )
-        return Task(self.spec, folder / f"mutated-{number}", request)
 
-    def _run(self, tasks: Sequence[Task]) -> list[LoadedRun]:
+    def _run(self, workers: Workers, tasks: Sequence[Task], *, more: bool = False) -> list[LoadedRun]:
         runs = []
-        for task, reply in zip(tasks, run_all(tasks, self.checkout, self.cache, self.console), strict=True):
+        for task, reply in zip(tasks, workers.ask(tasks, more=more), strict=True):
             try:
                 runs.append(load(task.folder))
             except FinwaitError as error:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from harness.trace.folder import RESULTS, RUN, RunFolder, write_whole
+from harness.trace.folder import CONSOLE, RESULTS, RUN, RunFolder, write_whole
 from harness.trace.records import RunRecord
 
-_CONSOLE = "console.txt"
 _KINDS = ("timelines", "captures")
 
 
@@ -30,7 +29,7 @@ def join(place: Path, folder: Path) -> None:
         joined = RunFolder.create(folder.parent, name=folder.name)
         for file in (file for part in parts for kind in _KINDS for file in (part / kind).glob("*")):
             file.rename(folder / file.parent.name / file.name)
-        for name in (RESULTS, _CONSOLE):
+        for name in (RESULTS, CONSOLE):
             if pieces := [(part / name).read_bytes() for part in parts if (part / name).is_file()]:
                 # a part that died in mid-write left a line without its end
                 write_whole(folder / name, b"".join(one if one.endswith(b"\n") else one + b"\n" for one in pieces))

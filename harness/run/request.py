@@ -28,7 +28,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """A pytest for a kernel; it names no path of this machine.
 
     Args:
-        kernel: its name as the user wrote it.
+        kernel: what it is called.
         timing: the timing profile, as the option of that name takes it.
         arguments: for pytest; paths count from the checkout.
         outside: files and folders of them that are not part of the checkout, likewise.
@@ -56,14 +56,12 @@ class KernelReply(msgspec.Struct, frozen=True, kw_only=True):
         lost: why it did not finish, or was not begun; else empty.
         console: its last lines.
         seconds: of real time.
-        folder: the run folder; empty when pytest never got to make it.
     """
 
     status: int | None = None
     lost: str = ""
     console: tuple[str, ...] = ()
     seconds: float = 0.0
-    folder: str = ""
 
     @property
     def said(self) -> str:
@@ -85,7 +83,7 @@ def ask(spec: KernelSpec, given: Sequence[str], checkout: Path) -> Request:
     """
     selection = select(given, checkout, start=checkout)
     return Request(
-        kernel=spec.name,
+        kernel=spec.title,
         timing="virtual" if spec.kind is KernelKind.UML_VIRTUAL else "calibrated",
         arguments=selection.arguments,
         outside=tuple(os.path.relpath(path, checkout) for path in selection.outside),

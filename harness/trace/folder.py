@@ -21,6 +21,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 RESULTS = "results.jsonl"
 RUN = "run.json"
+CONSOLE = "console.txt"
 
 
 class Unwritable(FinwaitError):

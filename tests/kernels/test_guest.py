@@ -80,24 +80,18 @@ def test_what_a_kernel_lacks_is_named() -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_answer_that_was_never_written(tmp_path: Path) -> None:
-    assert guest.read_answer(tmp_path) == GuestReply()
-    (tmp_path / "booted").touch()
-    (tmp_path / "answer.json.part").write_text('{"sta')
-    assert guest.read_answer(tmp_path) == GuestReply(booted=True)
+def test_order_holds_the_job() -> None:
+    job = replace(JOB, argv=("/bin/sh", "-c", "é \" '"), env={"A": "b c", "HOME": "/else"}, virtual_limit=7.0)
+    order = guest.make_order(job, home="/home", last=True)
+    assert (order["argv"], order["virtual_limit"], order["last"]) == (job.argv, 7.0, True)
+    assert order["env"]["A"] == "b c"  # type: ignore[index]
+    assert order["env"]["HOME"] == "/else"  # type: ignore[index]
 
 
-def test_order_holds_the_job_and_a_new_seed_each_time(tmp_path: Path) -> None:
-    job = replace(JOB, argv=("/bin/sh", "-c", "é \" '"), env={"A": "b c", "HOME": "/else"})
-    seeds = set()
-    for _ in range(2):
-        guest.write_order(tmp_path, job, (Path("/m/veth.ko"),))
-        order = json.loads((tmp_path / "order.json").read_text())
-        seeds.add(order["seed"])
-    assert tuple(order["argv"]) == job.argv
-    assert order["modules"] == ["/m/veth.ko"]
-    assert (order["env"]["A"], order["env"]["HOME"]) == ("b c", "/else")
-    assert len(seeds) == 2
+def test_each_boot_has_a_new_seed_unless_one_is_given() -> None:
+    boots = [json.loads(guest.make_boot(JOB, ("/m/veth.ko",), seed=seed)) for seed in ("", "", "00", "00")]
+    assert boots[0]["modules"] == ["/m/veth.ko"]
+    assert len({boot["seed"] for boot in boots}) == 3
 
 
 def test_control_folder_goes_even_when_the_run_raises(tmp_path: Path) -> None:

@@ -7,13 +7,14 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
 from harness.errors import FinwaitError
-from harness.process import KEPT_LINES, Ended, Stop, run_to_end
+from harness.process import KEPT_LINES, Ended, Leashed, Stop, run_to_end
 from tests.kernels.conftest import LimitAt
 
 ENV = {"PATH": os.defpath}
@@ -152,3 +153,25 @@ def test_leash_that_is_killed_takes_the_command_along() -> None:
     )
     assert ended.status == 128 + signal.SIGKILL
     assert _ends(seen[0])
+
+
+def test_held_process_stands_still_until_it_goes_on() -> None:
+    script = "trap 'echo went on' CONT; echo $$; while :; do :; done"
+    with Leashed(("/bin/sh", "-c", script), cwd=Path("/"), env=ENV) as process:
+        lines = process.lines(time.monotonic() + 30)
+        pid = int(str(next(lines)))
+        process.hold()
+        while Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "T":  # nothing tells that it stopped
+            os.sched_yield()
+        process.go_on()
+        assert next(lines) == "went on"
+        process.hold()
+    assert _ends(pid, 0.0)
+
+
+def test_lines_that_nobody_asked_for_yet_are_kept() -> None:
+    with Leashed(("/bin/sh", "-c", "printf 'a\\nb\\nc'"), cwd=Path("/"), env=ENV) as process:
+        assert next(process.lines(time.monotonic() + 30)) == "a"
+        assert list(process.lines(time.monotonic() + 30)) == ["b", "c"]
+        process.go_on()  # it has ended, and its lines said so
+        assert process.end() == 0

@@ -7,7 +7,7 @@ import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
-from harness.kernels.boot.processor import one_of_its_own
+from harness.kernels.boot.processor import kept_on, one_of_its_own
 from harness.kernels.supply.cache import Cache
 
 
@@ -18,24 +18,23 @@ def test_each_guest_has_a_processor_that_no_other_has(tmp_path: Path) -> None:
         given = []
         for _ in allowed:
             given.append(guests.enter_context(one_of_its_own(cache)))
-            assert os.sched_getaffinity(0) == {given[-1]}
-            os.sched_setaffinity(0, allowed)  # another guest is started from another thread, which is free yet
         assert set(given) == allowed
         assert guests.enter_context(one_of_its_own(cache)) is None
-        assert os.sched_getaffinity(0) == allowed
     with one_of_its_own(cache) as again:
         assert again in allowed
-    assert os.sched_getaffinity(0) == allowed
 
 
 def test_what_is_started_there_stays_there(tmp_path: Path) -> None:
-    with one_of_its_own(Cache(tmp_path)):
-        assert subprocess.check_output(["nproc"], text=True) == "1\n"
+    allowed = os.sched_getaffinity(0)
+    with one_of_its_own(Cache(tmp_path)) as own:
+        with kept_on(own):
+            assert subprocess.check_output(["nproc"], text=True) == "1\n"
+        assert os.sched_getaffinity(0) == allowed
 
 
 def test_cache_that_cannot_be_written_costs_the_processor_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     allowed = os.sched_getaffinity(0)
-    with one_of_its_own(Cache(tmp_path / "file" / "cache")) as own:
+    with one_of_its_own(Cache(tmp_path / "file" / "cache")) as own, kept_on(own):
         assert own is None
         assert os.sched_getaffinity(0) == allowed

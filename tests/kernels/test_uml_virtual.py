@@ -12,7 +12,7 @@ import pytest
 
 from harness.errors import FinwaitError
 from harness.kernels.boot.backend import Backend, Job, Run
-from harness.kernels.boot.uml_virtual import START_NS, UPTIME, UmlVirtual
+from harness.kernels.boot.uml_virtual import START_NS, UmlVirtual
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelKind, KernelSpec, known
 from tests.kernels.conftest import LimitAt
@@ -73,7 +73,7 @@ def test_clock_starts_at_the_same_second_with_ten_behind_it(kernel: UmlVirtual, 
     code = "import json, time; print(json.dumps([time.clock_gettime(time.CLOCK_BOOTTIME), time.time()]))"
     ended = run(kernel, python(code, output))
     boot, now = next(json.loads(line) for line in ended.console if re.fullmatch(r"\[\d+\.\d+, \d+\.\d+\]", line))
-    assert UPTIME <= boot < UPTIME + 0.5
+    assert UmlVirtual.UPTIME <= boot < UmlVirtual.UPTIME + 0.5
     assert now == pytest.approx(START_NS / 1e9 + boot, abs=0.5)
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from harness.kernels.supply.spec import parse
+from harness.kernels.supply.spec import KernelKind, KernelSpec, parse
 from harness.run.request import KernelReply, Request, ask
 
 CHECKOUT = Path(__file__).parents[2]
 
 REPLIES = (
     KernelReply(lost="kernel panic: no"),
-    KernelReply(status=1, console=("a", "b"), seconds=2.5, folder="runs/host"),
+    KernelReply(status=1, console=("a", "b"), seconds=2.5),
 )
 
 
@@ -67,3 +68,9 @@ def test_request_and_reply_say_the_same_after_a_journey(request_of_a_user: Reque
         assert pickle.loads(pickle.dumps(one)) == one
         assert msgspec.msgpack.decode(msgspec.msgpack.encode(one), type=type(one)) == one
         assert msgspec.json.decode(msgspec.json.encode(one), type=type(one)) == one
+
+
+def test_a_kernel_of_the_users_is_named_without_its_path(tmp_path: Path) -> None:
+    spec = KernelSpec(f"{tmp_path}/vmlinuz", KernelKind.DEBIAN, path=tmp_path / "vmlinuz")
+    assert ask(spec, (), CHECKOUT).kernel == "vmlinuz"
+    assert ask(replace(spec, name="mine"), (), CHECKOUT).kernel == "mine"

@@ -1,4 +1,4 @@
-"""The host's side of a guest: the order that its first process reads, its answer, and why there is none."""
+"""The host's side of a guest: what it is asked, its answer, and why there is none."""
 
 from __future__ import annotations
 
@@ -6,17 +6,24 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import FinwaitError, Unsupported
-from harness.kernels.boot import guest_init
 from harness.kernels.boot.backend import Job, Run
 from harness.process import Ended
 
 PANIC = "Kernel panic - not syncing: "
+START = "start.py"
+_START = """\
+import sys
+sys.path.insert(0, __file__.rpartition("/")[0])
+sys.dont_write_bytecode = True
+from harness.kernels.boot import {0}
+{0}.begin()
+"""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -55,26 +62,50 @@ def control_folder(job: Job) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def write_order(control: Path, job: Job, modules: tuple[Path, ...], **more: object) -> None:
-    """What the guest's first process is to do."""
-    order = make_order(job, [str(module) for module in modules], **more)
-    (control / "order.json").write_text(json.dumps(order), encoding="utf-8")
+def guest_side(first: str) -> dict[str, bytes]:
+    """What a guest has of ours, by path: its first process imports nothing else, not even the harness's own packages.
 
-
-def make_order(job: Job, modules: list[str], **more: object) -> dict[str, object]:
-    """The order itself; ``more`` is for the guest's first process and replaces what is here.
-
-    It knows ``uptime``, the seconds the kernel is up before the job starts, ``virtual_limit``, ``seed`` and
-    ``env``.
+    Args:
+        first: the module below harness.kernels.boot whose ``begin`` the guest's first process is.
     """
+    here = Path(__file__).parent
+    names = ("guest_init.py", "guest_jobs.py", "qemu_init.py", "stream.py")
+    packages = ("harness", "harness/kernels", "harness/kernels/boot")
+    return {
+        START: _START.format(first).encode(),
+        **{f"{package}/__init__.py": b"" for package in packages},
+        **{f"{packages[-1]}/{name}": (here / name).read_bytes() for name in names},
+    }
+
+
+def write_files(job: Job) -> None:
+    """Put the job's files where it finds them, on the host."""
+    for name, text in job.files.items():
+        (job.output / name).write_text(text, encoding="utf-8")
+
+
+def make_boot(job: Job, modules: Iterable[str], *, uptime: float = 0.0, seed: str = "") -> bytes:
+    """What the guest's first process prepares.
+
+    Args:
+        job: the first one.
+        modules: paths in the guest, in the order of loading.
+        uptime: seconds the kernel is up before the first job starts.
+        seed: of its randomness, hexadecimal; a new one where none is given.
+    """
+    boot = {"output": str(job.output), "modules": list(modules), "uptime": uptime, "seed": seed or os.urandom(64).hex()}
+    return json.dumps(boot).encode()
+
+
+def make_order(job: Job, *, home: str, last: bool) -> dict[str, object]:
+    """What the guest's first process is to run."""
     return {
         "argv": job.argv,
         "cwd": str(job.cwd),
-        "env": environment(job, guest_init.HOME),
+        "env": environment(job, home),
         "output": str(job.output),
-        "modules": modules,
-        "seed": os.urandom(64).hex(),
-        **more,
+        "virtual_limit": job.virtual_limit,
+        "last": last,
     }
 
 
@@ -86,16 +117,8 @@ class GuestReply:
     missing: tuple[str, ...] = ()
     failed: str = ""
     overdue: float = 0.0
+    uptime: float = 0.0
     booted: bool = False
-
-
-def read_answer(control: Path) -> GuestReply:
-    """The guest's answer, which is whole or not there."""
-    booted = (control / guest_init.BOOTED).exists()
-    try:
-        return parse_answer((control / guest_init.ANSWER).read_bytes(), booted=booted)
-    except FileNotFoundError:
-        return GuestReply(booted=booted)
 
 
 def parse_answer(text: bytes, *, booted: bool) -> GuestReply:
@@ -106,6 +129,7 @@ def parse_answer(text: bytes, *, booted: bool) -> GuestReply:
         missing=tuple(told.get("missing", ())),
         failed=told.get("failed", ""),
         overdue=told.get("overdue", 0.0),
+        uptime=told.get("uptime", 0.0),
         booted=booted,
     )
 
@@ -128,7 +152,7 @@ def judge(name: str, job: Job, ended: Ended, answer: GuestReply) -> Run:
 
 def _why_lost(job: Job, ended: Ended, answer: GuestReply) -> str | None:
     if answer.status is not None and ended.status == 0:
-        return None  # answered and powered off: what looks like a panic was only printed by the command
+        return None  # answered, and went on or powered off: what looks like a panic was only printed by the command
     panics = [line.partition(PANIC)[2].strip() for line in ended.lines if PANIC in line]
     if panics:
         return "kernel panic: " + panics[0]

@@ -1,12 +1,12 @@
-"""The first process of a guest kernel: prepare the tree and modules, run the job, power off.
+"""The first process of a guest kernel: prepare the tree and modules, run one job after the other, power off.
 
-Run by a guest's kernel with the host's Python as ``python -I -S guest_init.py CONTROL``: only the standard
-library, no import of the harness. CONTROL is a folder on the host with the order (``order.json``); the
-answer goes there too.
+Started by a guest's kernel with the host's Python, of which it takes the standard library alone; of ours there are only
+the files that ``guest.guest_side`` names. Its argument is a folder on the host with what to prepare (``boot.json``) and
+the orders as they come; the answers go there too.
 """
 
 # Without pathlib, which alone takes a quarter of this script's start-up time (6 ms of 24).
-# ruff: noqa: PTH102, PTH103, PTH105, PTH110, PTH115, PTH116, PTH123, PTH208, PTH211
+# ruff: noqa: PTH102, PTH103, PTH105, PTH110, PTH115, PTH123, PTH208, PTH211
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import fcntl
 import json
 import os
 import select
-import signal
 import socket
 import stat
 import struct
 import sys
 import time
-from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
+
+from harness.kernels.boot import guest_jobs
 
 # From include/uapi/linux: mount.h, reboot.h, sockios.h, if.h, random.h, rtnetlink.h, if_link.h, sched.h.
 MS_BIND = 4096
@@ -33,10 +33,12 @@ RTM_NEWLINK, NLM_F_REQUEST, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL = 16, 1, 4, 0x40
 IFLA_IFNAME, IFLA_LINKINFO, IFLA_INFO_KIND = 3, 18, 1
 CLONE_NEWNET = 0x40000000
 
-ANSWER = "answer.json"
+BOOT = "boot.json"
+ORDER = "order-{}.json"
+ANSWER = "answer-{}.json"
 BOOTED = "booted"
+FAILED = "failed"
 HOME = "/tmp/home"  # noqa: S108  the guest's own tmpfs, not the host's /tmp
-_MANY = 4096
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -164,70 +166,6 @@ def missing() -> list[str]:
     return lacking
 
 
-def run(order: dict[str, Any], notices: int | None = None, on_notice: Callable[[], object] = int) -> dict[str, Any]:
-    """Run the job and reap what it leaves, as the first process must; what to answer.
-
-    ``on_notice`` is called whenever the descriptor ``notices`` can be read. Where the order has a
-    ``virtual_limit``, that many seconds of this kernel's own clock end the wait: a clock that skips idle time
-    would run on for ever.
-    """
-    child_ended, wake = os.pipe2(os.O_NONBLOCK)
-    signal.set_wakeup_fd(wake)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    limit = order.get("virtual_limit")
-    wait_for_uptime(order.get("uptime", 0.0))
-    deadline = time.monotonic() + limit if limit else None
-    child = start(order)
-    watched = [child_ended] if notices is None else [child_ended, notices]
-    while True:
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        ready = select.select(watched, [], [], left)[0]
-        if not ready:
-            return {"overdue": limit}
-        if notices in ready:
-            on_notice()
-        if child_ended in ready:
-            os.read(child_ended, _MANY)
-            status = dict(reaped()).get(child)
-            if status is not None:
-                return {"status": status}
-
-
-def start(order: dict[str, Any]) -> int:
-    """Start the job; its process.
-
-    Raises:
-        OSError: the folder or the command is not to be seen in here, as what is below the host's /run.
-    """
-    os.chdir(order["cwd"])
-    os.stat(order["argv"][0])
-    child = os.fork()
-    if child == 0:
-        try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            os.setsid()
-            os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
-            os.execve(order["argv"][0], order["argv"], order["env"])
-        except OSError as error:
-            print(f"cannot start {order['argv'][0]}: {error.strerror}", flush=True)  # noqa: T201
-            os._exit(127)
-    return child
-
-
-def reaped() -> Iterator[tuple[int, int]]:
-    """Each child that has ended: its process and status, 128 + N for signal N."""
-    while True:
-        try:
-            pid, raw = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
-        code = os.waitstatus_to_exitcode(raw)
-        yield pid, code if code >= 0 else 128 - code
-
-
 def wait_for_uptime(seconds: float) -> None:
     """Wait until the kernel has been up that long.
 
@@ -256,26 +194,46 @@ def power_off() -> NoReturn:
     os._exit(1)
 
 
+def wait_for_order(path: str) -> dict[str, Any]:
+    """The next order, as soon as it is there.
+
+    The host holds the whole kernel while it has none. Until that takes hold this looks without a pause: a virtual clock
+    stands still while code runs, and a sleep would let it run away.
+    """
+    while not os.path.exists(path):
+        pass
+    with open(path, encoding="utf-8") as file:
+        order: dict[str, Any] = json.load(file)
+        return order
+
+
 def main(control: str) -> None:
-    """Do what the order in ``control`` says."""
-    with open(f"{control}/order.json", encoding="utf-8") as file:
-        order = json.load(file)
-    mount_output(order["output"])  # first, so that the answer can be written whatever comes next
-    make_tree_usable(order["output"])
-    load(order["modules"])
-    seed_random(bytes.fromhex(order["seed"]))
+    """Do what is asked in ``control``, until it is said to be the last."""
+    with open(f"{control}/{BOOT}", encoding="utf-8") as file:
+        boot = json.load(file)
+    mount_output(boot["output"])  # first, so that an answer can be written whatever comes next
+    make_tree_usable(boot["output"])
+    load(boot["modules"])
+    seed_random(bytes.fromhex(boot["seed"]))
     loopback_up()
     write_whole(f"{control}/{BOOTED}", os.uname().release)
     lacking = missing()
-    answer = {"missing": lacking} if lacking else run(order)
-    write_whole(f"{control}/{ANSWER}", json.dumps(answer))
+    wait_for_uptime(boot["uptime"])
+    number, order = 0, {"last": False}
+    while not order["last"]:
+        if number:
+            print(f"{guest_jobs.DONE}{number}", flush=True)  # noqa: T201
+        number += 1
+        order = wait_for_order(f"{control}/{ORDER.format(number)}")
+        write_whole(f"{control}/{ANSWER.format(number)}", json.dumps(guest_jobs.answer_of(order, lacking)))
 
 
-if __name__ == "__main__":
+def begin() -> NoReturn:
+    """What the kernel starts; the control folder is its argument."""
     # Any other exception ends this process, and with it the kernel: a panic, with the traceback above it.
     try:
         main(sys.argv[1])
     except OSError as error:
         print(f"guest init: {error}", flush=True)  # noqa: T201
-        write_whole(f"{sys.argv[1]}/{ANSWER}", json.dumps({"failed": str(error)}))
+        write_whole(f"{sys.argv[1]}/{FAILED}", str(error))
     power_off()

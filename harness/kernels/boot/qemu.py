@@ -6,28 +6,29 @@ not reach the guest's timers. Its tree is a RAM disk of our own, and its files c
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import BinaryIO
 
 from harness.errors import FinwaitError
-from harness.kernels.boot import guest, guest_init, initramfs, modules, qemu_init, stream
-from harness.kernels.boot.backend import Job, Run
+from harness.kernels.boot import guest, initramfs, modules, qemu_init
+from harness.kernels.boot.backend import Job, Worker
+from harness.kernels.boot.guest_worker import GuestBackend, GuestWorker
 from harness.kernels.boot.receiver import Malformed, Receiver
-from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.images import ImageKind, identify
 from harness.kernels.supply.provide import provided
-from harness.kernels.supply.spec import KernelSpec
-from harness.process import run_to_end
+from harness.process import Leashed
 
 QEMU, QEMU_PACKAGE = "qemu-system-x86_64", "qemu-system-x86"
-MEMORY_MB = 1024
 UPTIME = 10.0
 # The second line saves about 3 s of a boot in emulation and touches nothing of the network stack.
 _APPEND = (
@@ -57,63 +58,38 @@ class MachineFiles:
     modules: Path | None
 
 
-class Qemu:
-    """One kernel in software emulation; KVM has no clock that counts instructions, so it is not used.
+class Qemu(GuestBackend):
+    """One kernel in software emulation; KVM has no clock that counts instructions, so it is not used."""
 
-    Args:
-        spec: which kernel: a name whose packages were fetched, or a path to a bzImage, with its modules.
-        cache: where the packages are, and where the archive of the Python environment is kept.
-        memory: the machine's memory in MB.
-    """
+    MEMORY_MB = 1024
 
-    def __init__(self, spec: KernelSpec, cache: Cache, *, memory: int = MEMORY_MB) -> None:
-        self.name = spec.name
-        self.spec = spec
-        self.cache = cache
-        self.memory = memory
-
-    def available(self) -> str | None:
-        """None when a job can be run; otherwise what is missing."""
-        try:
-            self._files()
-        except FinwaitError as error:
-            return str(error)
-        return None
-
-    def run(self, job: Job, console: Callable[[str], None] | None = None) -> Run:
-        """Boot, run the job as the guest's root, end.
+    @contextmanager
+    def boot(self, job: Job) -> Iterator[Worker]:
+        """Boot; a job is the guest's root.
 
         The guest sees this Python environment, ``job.cwd``, ``job.reads`` and nothing else of the host. It
-        starts with an empty ``job.output``; what it writes there comes over file by file.
+        starts with an empty ``job.output``; what is written there comes over file by file.
 
         Raises:
             FinwaitError: no QEMU, no bzImage for x86-64, or the job cannot be run.
-            Unsupported: the kernel has no veth, no IPv6 or no network namespaces.
         """
         guest.check(job)
         files = self._files()
-        returned = _Returned(Receiver(job.output))
-
-        def line(text: str) -> None:
-            returned.take()
-            if console is not None:
-                console(text)
-
+        orders, theirs = socket.socketpair()
+        returned = os.memfd_create("returned", 0)
         try:
-            with self._ram_disk(job, files) as disk:
-                ended = run_to_end(
-                    self._argv(files, disk, returned.file),
-                    limit=job.real_limit,
-                    stop=job.stop,
+            with orders, theirs, self._ram_disk(job, files) as disk:
+                process = Leashed(
+                    self._argv(files, disk, returned, theirs.fileno()),
                     cwd=job.output,
                     env={"PATH": os.environ.get("PATH", os.defpath), "HOME": "/nonexistent", "LC_ALL": "C"},
-                    console=line,
-                    pass_fds=(disk, returned.file),
+                    pass_fds=(disk, returned, theirs.fileno()),
                 )
+                with process:
+                    channel = _Ports(Receiver(job.output), returned, orders)
+                    yield GuestWorker(self.name, job, process, channel)
         finally:
-            returned.take()
-            os.close(returned.file)
-        return guest.judge(self.name, job, ended, returned.answer())
+            os.close(returned)
 
     def _files(self) -> MachineFiles:
         path = self.spec.path
@@ -160,15 +136,17 @@ class Qemu:
         finally:
             os.close(disk)
 
-    def _argv(self, files: MachineFiles, disk: int, returned: int) -> tuple[str, ...]:
+    def _argv(self, files: MachineFiles, disk: int, returned: int, orders: int) -> tuple[str, ...]:
         libraries = sorted({str(path.parent) for path in initramfs.shared_libraries([Path(sys.executable)])})
-        append = f'{_APPEND} "LD_LIBRARY_PATH={":".join(libraries)}" -- -IS {_INIT}'
+        append = f'{_APPEND} "LD_LIBRARY_PATH={":".join(libraries)}" -- -IS {_OURS}/{guest.START}'
         return (
             QEMU,
             *_MACHINE,
             *("-m", f"{self.memory}M"),
             *("-chardev", f"file,id=returned,path=/proc/self/fd/{returned}"),
-            *("-device", f"virtserialport,chardev=returned,name={qemu_init.PORT}"),
+            *("-device", f"virtserialport,chardev=returned,nr={qemu_init.RETURNED}"),
+            *("-chardev", f"socket,id=orders,fd={orders}"),
+            *("-device", f"virtserialport,chardev=orders,nr={qemu_init.ORDERS}"),
             *("-kernel", str(files.vmlinuz), "-initrd", f"/proc/self/fd/{disk}", "-append", append),
         )
 
@@ -200,11 +178,11 @@ def _write_modules(folder: Path | None, out: BinaryIO) -> list[str]:
     return loading
 
 
-_INIT = "/finwait/init.py"
+_OURS = "/finwait"
 
 
 def _job_archive(job: Job, loading: list[str]) -> initramfs.Archive:
-    """What only this job needs: the checkout, its further files, our guest side and the order."""
+    """What only this job needs: the checkout, its further files, our guest side and what it prepares."""
     archive = initramfs.Archive()
     if Path(job.argv[0]).resolve() != Path(sys.executable).resolve():  # which is in the shared root
         for path in (Path(job.argv[0]), *initramfs.shared_libraries([Path(job.argv[0])])):
@@ -212,57 +190,57 @@ def _job_archive(job: Job, loading: list[str]) -> initramfs.Archive:
     for path in (job.cwd, *job.reads):
         archive.add(path, initramfs.without(job.output, *job.unneeded))
     archive.link("/finwait/python", os.path.realpath(sys.executable))
-    for source in (guest_init.__file__, qemu_init.__file__, stream.__file__):
-        archive.put(f"/finwait/harness/kernels/boot/{Path(source or '').name}", Path(source or "").read_bytes())
-    for package in ("harness", "harness/kernels", "harness/kernels/boot"):
-        archive.put(f"/finwait/{package}/__init__.py", b"")
-    archive.put(_INIT, _START)
-    order = guest.make_order(
-        job,
-        loading,
-        env=guest.environment(job, "/tmp"),  # noqa: S108  the guest's own
-        uptime=UPTIME,
-        virtual_limit=job.virtual_limit,
-    )
-    archive.put(qemu_init.ORDER, json.dumps(order).encode())
+    for name, content in guest.guest_side("qemu_init").items():
+        archive.put(f"{_OURS}/{name}", content)
+    archive.put(qemu_init.BOOT, guest.make_boot(job, loading, uptime=UPTIME))
     return archive
 
 
-_START = b"""\
-import sys
-sys.path.insert(0, "/finwait")
-sys.dont_write_bytecode = True
-from harness.kernels.boot import qemu_init
-qemu_init.begin()
-"""
-
-
 @dataclass(slots=True)
-class _Returned:
-    """What the guest sent so far: a file without a name, which the machine writes and which is read here.
+class _Ports:
+    """A channel of two virtio ports.
 
-    Not a pipe: a full one would keep the guest from going on, and its clock runs on meanwhile.
+    What the guest sends the machine writes into a file without a name. Not a pipe: a full one would keep the guest from
+    going on, and its clock runs on meanwhile.
+
+    Args:
+        receiver: takes it apart.
+        returned: that file.
+        orders: the host's end of the other port.
     """
 
     receiver: Receiver
-    file: int = field(default_factory=lambda: os.memfd_create("returned", 0))
-    refused: str = ""
+    returned: int
+    orders: socket.socket
+    _refused: str = ""
     _taken: int = 0
+
+    def ask(self, number: int, job: Job, *, last: bool) -> None:  # noqa: ARG002
+        """Send the order, a line of JSON; the job's files go along."""
+        self.receiver.answer = None
+        order = guest.make_order(job, home="/tmp", last=last)  # noqa: S108  the guest's own
+        line = json.dumps({**order, "files": dict(job.files)}).encode() + b"\n"
+        # a long order waits for the guest to take it, which may never be
+        Thread(target=self._send, args=(line,), daemon=True).start()
+
+    def _send(self, line: bytes) -> None:
+        with contextlib.suppress(OSError):  # the machine has ended, which its lines tell
+            self.orders.sendall(line)
 
     def take(self) -> None:
         """Take in what is new."""
-        while not self.refused and (data := os.pread(self.file, _PIECE, self._taken)):
+        while not self._refused and (data := os.pread(self.returned, _PIECE, self._taken)):
             self._taken += len(data)
             try:
                 self.receiver.feed(data)
             except (Malformed, OSError) as error:
-                self.refused = str(error)
+                self._refused = str(error)
 
-    def answer(self) -> guest.GuestReply:
+    def answer(self, number: int) -> guest.GuestReply:  # noqa: ARG002
         """The guest's answer; none counts once it sent what no guest of ours sends."""
         booted = self.receiver.booted is not None
-        if self.refused:
-            return guest.GuestReply(failed=f"its files could not be taken: {self.refused}", booted=booted)
+        if self._refused:
+            return guest.GuestReply(failed=f"its files could not be taken: {self._refused}", booted=booted)
         if self.receiver.answer is None:
             return guest.GuestReply(booted=booted)
         return guest.parse_answer(self.receiver.answer, booted=booted)

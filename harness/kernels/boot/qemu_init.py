@@ -1,12 +1,13 @@
-"""The first process of an emulated guest: run the job, and hand its files to the host as they are closed.
+"""The first process of an emulated guest: run job after job, and hand their files to the host as they are closed.
 
-Run from the initramfs with the host's Python and the standard library; of ours there are only this file,
-guest_init and stream. It runs at a real-time priority on the one processor, so that after a close(2) in the
-job the file is on its way to the host before the job runs on: what was closed before a panic is not lost.
+Started from the initramfs with the host's Python, of which it takes the standard library alone; of ours there are only
+the files that ``guest.guest_side`` names. It runs at a real-time priority, so that after a close(2)
+in the job the file is on its way to the host before the job runs on: what was closed before a panic is not lost.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -15,12 +16,13 @@ import stat
 import struct
 import time
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from harness.kernels.boot import guest_init, stream
+from harness.kernels.boot import guest_init, guest_jobs, stream
 
-ORDER = "/finwait/order.json"
-PORT = "finwait"
+BOOT = "/finwait/boot.json"
+RETURNED, ORDERS = 1, 2
+"""The numbers of the ports: to the host, and from it."""
 # include/uapi/linux/inotify.h
 IN_CLOSE_WRITE, IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE = 0x8, 0x40, 0x80, 0x100, 0x200
 IN_ISDIR, IN_Q_OVERFLOW, IN_NONBLOCK = 0x40000000, 0x4000, os.O_NONBLOCK
@@ -28,6 +30,7 @@ WATCHED = IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE
 _EVENT = struct.Struct("iIII")
 RB_AUTOBOOT = 0x1234567
 PORT_APPEARS_WITHIN = 30.0
+_LOOKS_EVERY_SECONDS = 0.0001
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -139,19 +142,43 @@ def make_tree_usable() -> None:
         guest_init.mount(kind, folder, kind)
 
 
-def open_port() -> int:
-    """Open the port to the host; it appears some time after its driver."""
+def open_port(number: int, mode: int) -> int:
+    """Open one of the ports to the host; it appears some time after its driver."""
     notices = Notices()
     notices.watch("/dev")
     deadline = time.monotonic() + PORT_APPEARS_WITHIN
     while True:
         for name in os.listdir("/dev"):  # noqa: PTH208
-            if name.startswith("vport"):
-                return os.open(f"/dev/{name}", os.O_WRONLY)
+            if name.startswith("vport") and name.endswith(f"p{number}"):
+                os.close(notices.fd)
+                return os.open(f"/dev/{name}", mode)
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([notices.fd], [], [], left)[0]:
             raise OSError(19, "no virtio port: the kernel lacks CONFIG_VIRTIO_PCI or CONFIG_VIRTIO_CONSOLE")
         list(notices.read())
+
+
+def wait_for_order(port: int) -> dict[str, Any]:
+    """The next order, a line of JSON, as soon as it is there.
+
+    The host holds the whole machine while it has none; until that takes hold the clock runs on by little, since what
+    hands over the bytes has to get the processor in between.
+    """
+    text = b""
+    while not text.endswith(b"\n"):
+        with contextlib.suppress(BlockingIOError):
+            text += os.read(port, 1 << 20)  # nothing until the host is known to be there
+        time.sleep(_LOOKS_EVERY_SECONDS)
+    order: dict[str, Any] = json.loads(text)
+    return order
+
+
+def write_files(order: dict[str, Any]) -> None:
+    """Make the job's output folder, and in it the files that the job finds there."""
+    os.makedirs(order["output"], exist_ok=True)  # noqa: PTH103
+    for name, text in order["files"].items():
+        with open(f"{order['output']}/{name}", "w", encoding="utf-8") as file:  # noqa: PTH123
+            file.write(text)
 
 
 def reset() -> NoReturn:
@@ -161,28 +188,35 @@ def reset() -> NoReturn:
 
 
 def main() -> None:
-    """Do what the order says; what goes wrong is printed, so that it is among the console lines."""
-    with open(ORDER, encoding="utf-8") as file:  # noqa: PTH123
-        order = json.load(file)
+    """Do what is asked, until it is said to be the last; what goes wrong is printed, among the console lines."""
+    with open(BOOT, encoding="utf-8") as file:  # noqa: PTH123
+        boot = json.load(file)
     make_tree_usable()
-    guest_init.load(order["modules"])
-    os.makedirs(order["output"], exist_ok=True)  # noqa: PTH103
-    mirror = Mirror(order["output"], open_port())
+    guest_init.load(boot["modules"])
+    os.makedirs(boot["output"], exist_ok=True)  # noqa: PTH103
+    mirror = Mirror(boot["output"], open_port(RETURNED, os.O_WRONLY))
+    orders = open_port(ORDERS, os.O_RDONLY | os.O_NONBLOCK)
     guest_init.loopback_up()
     mirror.send(stream.BOOTED, content=os.uname().release.encode())
     lacking = guest_init.missing()
     with open("/proc/sys/kernel/sched_rt_runtime_us", "w", encoding="ascii") as share:  # noqa: PTH123
         share.write("-1")  # or the job gets a share of each second, also in the middle of a file
     os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-    answer: dict[str, object] = {"missing": lacking}
-    if not lacking:
+    guest_init.wait_for_uptime(boot["uptime"])
+    number, order = 0, {"last": False}
+    while not order["last"]:
+        if number:
+            print(f"{guest_jobs.DONE}{number}", flush=True)  # noqa: T201
+        number += 1
+        order = wait_for_order(orders)
         try:
-            answer = guest_init.run(order, mirror.notices.fd, mirror.follow)
+            write_files(order)
+            answer = guest_jobs.answer_of(order, lacking, mirror.notices.fd, mirror.follow)
         except OSError as error:
             answer = {"failed": str(error)}
-    mirror.follow()
-    mirror.everything()
-    mirror.send(stream.ANSWER, content=json.dumps(answer).encode())
+        mirror.follow()
+        mirror.everything()
+        mirror.send(stream.ANSWER, content=json.dumps(answer).encode())
 
 
 def begin() -> NoReturn:

@@ -2,32 +2,59 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import FinwaitError
 from harness.kernels.boot import guest, guest_init, processor
-from harness.kernels.boot.backend import Job, Run
+from harness.kernels.boot.backend import Job, Worker
+from harness.kernels.boot.guest_worker import GuestBackend, GuestWorker
 from harness.kernels.boot.modules import load_order
-from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.images import ImageKind, identify
 from harness.kernels.supply.provide import provided
-from harness.kernels.supply.spec import KernelSpec
-from harness.process import run_to_end
-
-MEMORY_MB = 256
-
+from harness.process import Leashed
 
 # Debian's binaries time their RAID code for 0.7 to 1.4 s at every boot, for a file system that is not used
 # here.
 _NO_BENCHMARK = "initcall_blacklist=raid6_select_algo,raid6_init"
 _HOST_LOADER = b"/lib64/ld-linux-x86-64.so.2\0"
 _LOADER = "ld.so"
+_OURS = "ours"
 _MEMORY_PLACES = (Path("/dev/shm"), Path("/tmp"), Path("/var/tmp"))  # noqa: S108
 _OWN = ("/dev", "/proc", "/sys")
+
+
+@dataclass(frozen=True, slots=True)
+class _ControlFolder:
+    """A channel of files in a folder of the host's, which the guest sees as well."""
+
+    folder: Path
+    virtual_limit: float | None
+
+    def ask(self, number: int, job: Job, *, last: bool) -> None:
+        """Write the order."""
+        guest.write_files(job)
+        limited = replace(job, virtual_limit=job.virtual_limit or self.virtual_limit)
+        order = json.dumps(guest.make_order(limited, home=guest_init.HOME, last=last))
+        guest_init.write_whole(str(self.folder / guest_init.ORDER.format(number)), order)
+
+    def answer(self, number: int) -> guest.GuestReply:
+        """The guest's answer, which is whole or not there."""
+        booted = (self.folder / guest_init.BOOTED).exists()
+        with contextlib.suppress(FileNotFoundError):
+            return guest.parse_answer((self.folder / guest_init.ANSWER.format(number)).read_bytes(), booted=booted)
+        with contextlib.suppress(FileNotFoundError):
+            return guest.GuestReply(failed=(self.folder / guest_init.FAILED).read_text(), booted=booted)
+        return guest.GuestReply(booted=booted)
+
+    def take(self) -> None:
+        """The files are here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,63 +66,40 @@ class UmlFiles:
     libc: Path | None = None
 
 
-class Uml:
-    """User Mode Linux, prebuilt or the user's own; nothing is needed of the machine, no root and no KVM.
+class Uml(GuestBackend):
+    """User Mode Linux, prebuilt or the user's own; nothing is needed of the machine, no root and no KVM."""
 
-    Args:
-        spec: which kernel.
-        cache: where its package was fetched to.
-        memory: the guest's memory in MB; it decides the default sizes of TCP's buffers (tcp_init in
-        net/ipv4/tcp.c).
-    """
+    UPTIME = 0.0
+    SEED = ""
+    VIRTUAL_LIMIT: float | None = None
 
-    def __init__(self, spec: KernelSpec, cache: Cache, *, memory: int = MEMORY_MB) -> None:
-        self.name = spec.name
-        self.spec = spec
-        self.cache = cache
-        self.memory = memory
-
-    def available(self) -> str | None:
-        """None when the binary is here; otherwise what is missing."""
-        try:
-            self._files()
-        except FinwaitError as error:
-            return str(error)
-        return None
-
-    def run(self, job: Job, console: Callable[[str], None] | None = None) -> Run:
-        """Boot, run the job as the guest's root with the rights of this user on the host, end.
+    @contextmanager
+    def boot(self, job: Job) -> Iterator[Worker]:
+        """Boot; a job is the guest's root with the rights of this user on the host.
 
         The host's tree is read-only below /, job.output is writable, and /tmp, /run and HOME are in memory.
 
         Raises:
-            FinwaitError: the kernel was not fetched, the job cannot be run, or there is no room for the
-            memory. Unsupported: the kernel has no veth, no IPv6 or no network namespaces.
+            FinwaitError: the kernel was not fetched, the job cannot be run, or there is no room for the memory.
         """
         guest.check(job)
         _check_visible(job)
         files = self._files()
-        with guest.control_folder(job) as control, processor.one_of_its_own(self.cache):
+        with guest.control_folder(job) as control, processor.one_of_its_own(self.cache) as own:
             memory = memory_folder(self.memory, (*_MEMORY_PLACES, control))
-            loading = load_order(files.modules) if files.modules else ()
-            guest.write_order(control, job, loading, **self._order(job))
+            loading = map(str, load_order(files.modules) if files.modules else ())
+            (control / guest_init.BOOT).write_bytes(guest.make_boot(job, loading, uptime=self.UPTIME, seed=self.SEED))
+            for path, content in guest.guest_side("guest_init").items():
+                (control / _OURS / path).parent.mkdir(parents=True, exist_ok=True)
+                (control / _OURS / path).write_bytes(content)
             if files.libc:
                 (control / _LOADER).symlink_to(files.libc / "ld-linux-x86-64.so.2")
-            ended = run_to_end(
-                self._argv(files, control),
-                limit=job.real_limit,
-                stop=job.stop,
-                cwd=control,
-                # HOME is where it keeps its pid file; the system's own settings must not reach it.
-                env={"HOME": str(control), "PATH": os.defpath, "TMPDIR": str(memory)},
-                console=console,
-            )
-            answer = guest.read_answer(control)
-        return guest.judge(self.name, job, ended, answer)
-
-    def _order(self, job: Job) -> dict[str, object]:
-        """What the guest's first process is told beyond the job itself."""
-        return {"virtual_limit": job.virtual_limit}
+            # HOME is where it keeps its pid file; the system's own settings must not reach it.
+            env = {"HOME": str(control), "PATH": os.defpath, "TMPDIR": str(memory)}
+            with processor.kept_on(own):
+                process = Leashed(self._argv(files, control), cwd=control, env=env)
+            with process:
+                yield GuestWorker(self.name, job, process, _ControlFolder(control, self.VIRTUAL_LIMIT))
 
     def _files(self) -> UmlFiles:
         if self.spec.path is not None and identify(self.spec.path).kind is ImageKind.UML:
@@ -129,7 +133,7 @@ class Uml:
             "--",
             "-I",
             "-S",
-            _quoted(guest_init.__file__),
+            _quoted(str(control / _OURS / guest.START)),
             _quoted(str(control)),
         )
 

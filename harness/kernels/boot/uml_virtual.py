@@ -10,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.errors import FinwaitError
-from harness.kernels.boot.backend import Job
 from harness.kernels.boot.uml import Uml, UmlFiles
 from harness.kernels.supply import build
 from harness.kernels.supply.cache import Cache
@@ -18,28 +17,19 @@ from harness.kernels.supply.images import VIRTUAL_TIME, holds
 from harness.kernels.supply.provide import provided
 from harness.kernels.supply.spec import KernelSpec
 
-UPTIME = 10.0
 # 2020-01-01 00:00:00 UTC. A fixed start and a fixed seed leave nothing to differ between two runs but what
 # the kernel takes from the host by itself (os_getrandom in arch/um, from 5.19 on: initial sequence numbers
 # and cookies).
 START_NS = 1_577_836_800 * 10**9
-SEED = bytes(range(64)).hex()
-# A job that waits without a timeout would let the clock run away; this ends it where the job says nothing
-# else.
-VIRTUAL_LIMIT = 86400.0
 
 
 class UmlVirtual(Uml):
-    """A User Mode Linux built with time travel, from ``build``; nothing else is needed of the machine.
+    """A User Mode Linux built with time travel, from ``build``; nothing else is needed of the machine."""
 
-    Args:
-        spec: which kernel; its path is the binary, or it is a name whose source was fetched and built.
-        cache: where the build is.
-        memory: the guest's memory in MB.
-    """
-
-    def _order(self, job: Job) -> dict[str, object]:
-        return {"uptime": UPTIME, "seed": SEED, "virtual_limit": job.virtual_limit or VIRTUAL_LIMIT}
+    UPTIME = 10.0
+    SEED = bytes(range(64)).hex()
+    # A job that waits without a timeout would let the clock run away; this ends it where the job says nothing else.
+    VIRTUAL_LIMIT = 86400.0
 
     def _files(self) -> UmlFiles:
         if self.spec.path is not None:

@@ -50,6 +50,11 @@ class KernelSpec:
     modules: Path | None = None
     megabytes: int = 0
 
+    @property
+    def title(self) -> str:
+        """What to call it in tables, folders and records: no path."""
+        return self.path.name if self.path and "/" in self.name else self.name
+
 
 # Which suites have a series. 6.19 to 7.1 are left out: their modules are gone from the archive.
 _UML_SUITES = {"5.10": ("bullseye",), "6.1": ("bookworm",), "6.12": ("trixie",), "7.2": ("sid", "forky")}
