@@ -15,7 +15,8 @@ from harness.errors import FinwaitError
 from harness.live.calibration import calibrate
 from harness.path.path import Path
 from harness.trace.events import Timeline
-from netns import link, sysctls
+from netns import conditions, link, sysctls
+from netns.conditions import Kind, Settings
 from netns.enter import Namespace
 from netns.lab import PathLab
 from netns.plan import Plan, plan
@@ -101,17 +102,20 @@ def _direct() -> Iterator[tuple[Namespace, Namespace, Plan]]:
     """Two kernels joined by a veth pair and nothing else."""
     with ExitStack() as stack:
         client, server = Namespace.create(), Namespace.create()
+        rows = conditions.in_effect(Settings.HELD, one_kernel=False)
+        pinned = conditions.values(rows, Kind.SYSCTL)
         for namespace in (client, server):
             stack.callback(namespace.close)
             with namespace.entered():
-                sysctls.pin()
+                sysctls.pin(pinned)
         addresses = plan(0)
+        metrics = conditions.values(rows, Kind.ROUTE)
         near = link.End(client, link.CLIENT_END, addresses.peer.mac)
         far = link.End(server, link.SERVER_END, addresses.kernel.mac)
         here, there = (stack.enter_context(Rtnetlink(namespace)) for namespace in (client, server))
         link.connect(near, far, here, 1500)
-        link.address_end(here, near.name, addresses.peer, addresses.kernel, ipv6=False, hold_timers=False)
-        link.address_end(there, far.name, addresses.kernel, addresses.peer, ipv6=False, hold_timers=False)
+        link.address_end(here, near.name, addresses.peer, addresses.kernel, ipv6=False, metrics=metrics)
+        link.address_end(there, far.name, addresses.kernel, addresses.peer, ipv6=False, metrics=metrics)
         here.await_up(near.name)
         there.await_up(far.name)
         yield client, server, addresses

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Self
 
-from netns import link, sysctls
+from netns import conditions, link, sysctls
+from netns.conditions import Kind, Settings
 from netns.enter import Namespace
 from netns.errors import FinwaitError
 from netns.plan import HostPlan, Plan, plan
@@ -24,12 +25,12 @@ _numbers = itertools.count()
 
 
 class _Namespaces:
-    """What labs have in common: their namespaces, and how they are made.
+    """What labs have in common: their namespaces, and how they are made; ``conditions`` says what they pin.
 
     Nothing has a name on the machine: when the process is gone, so is the lab, whatever ended it.
     """
 
-    def __init__(self, *, hold_timers: bool, ipv6: bool, mtu: int) -> None:
+    def __init__(self, settings: Settings, *, one_kernel: bool, ipv6: bool, mtu: int) -> None:
         if not MTU_LEAST <= mtu <= MTU_MOST:
             raise FinwaitError(
                 f"a lab cannot have an MTU of {mtu}",
@@ -38,7 +39,7 @@ class _Namespaces:
             )
         self.plan: Plan = plan(next(_numbers))
         self.not_pinned: dict[str, str] = {}
-        self._hold_timers = hold_timers
+        self.conditions = conditions.in_effect(settings, one_kernel=one_kernel)
         self._ipv6 = ipv6 and link.has_ipv6()
         self._mtu = mtu
         self._stack = ExitStack()
@@ -64,9 +65,7 @@ class _Namespaces:
 
     def _pin(self, namespace: Namespace) -> None:
         with namespace.entered():
-            self.not_pinned |= sysctls.pin()
-            if self._hold_timers:
-                self.not_pinned |= sysctls.pin(sysctls.SHORT_AFTERLIFE)
+            self.not_pinned |= sysctls.pin(conditions.values(self.conditions, Kind.SYSCTL))
 
     def _join(
         self,
@@ -81,7 +80,8 @@ class _Namespaces:
     ) -> None:
         """Make a pair and wait for it, given rtnetlink of both namespaces and the addresses that the far end sees."""
         link.connect(near, far, here, self._mtu, number=number)
-        link.address_end(there, far.name, own, other, ipv6=self._ipv6, hold_timers=self._hold_timers)
+        metrics = conditions.values(self.conditions, Kind.ROUTE)
+        link.address_end(there, far.name, own, other, ipv6=self._ipv6, metrics=metrics)
         here.await_up(near.name)
         there.await_up(far.name)
         if self._ipv6:
@@ -98,7 +98,7 @@ class Lab(_Namespaces):
     machine: when the process is gone, so is the lab, whatever ended it.
 
     Args:
-        hold_timers: keep the kernel's retransmission and delayed ACK timers out (see ``netns.link``).
+        settings: which conditions it pins.
         ipv6: give the kernel under test an IPv6 address beside its IPv4 address, where it has IPv6 at all.
         mtu: of both ends, in bytes, 1280 to 65535.
 
@@ -106,8 +106,8 @@ class Lab(_Namespaces):
         FinwaitError: the machine does not let itself be given namespaces or a veth pair, or ``mtu`` is out of range.
     """
 
-    def __init__(self, *, hold_timers: bool = True, ipv6: bool = True, mtu: int = 1500) -> None:
-        super().__init__(hold_timers=hold_timers, ipv6=ipv6, mtu=mtu)
+    def __init__(self, settings: Settings = Settings.HELD, *, ipv6: bool = True, mtu: int = 1500) -> None:
+        super().__init__(settings, one_kernel=True, ipv6=ipv6, mtu=mtu)
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
@@ -130,7 +130,7 @@ class PathLab(_Namespaces):
     on one link. The path's namespace has no address; its two ends belong to ``harness.path``.
 
     Args:
-        hold_timers: keep both kernels' retransmission and delayed ACK timers out (see ``netns.link``).
+        settings: which conditions both kernels have.
         ipv6: give both an IPv6 address beside their IPv4 address, where the kernel has IPv6 at all.
         mtu: of all ends, in bytes, 1280 to 65535.
 
@@ -138,8 +138,8 @@ class PathLab(_Namespaces):
         FinwaitError: the machine does not let itself be given namespaces or a veth pair, or ``mtu`` is out of range.
     """
 
-    def __init__(self, *, hold_timers: bool = False, ipv6: bool = True, mtu: int = 1500) -> None:
-        super().__init__(hold_timers=hold_timers, ipv6=ipv6, mtu=mtu)
+    def __init__(self, settings: Settings = Settings.HELD, *, ipv6: bool = True, mtu: int = 1500) -> None:
+        super().__init__(settings, one_kernel=False, ipv6=ipv6, mtu=mtu)
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:

@@ -8,7 +8,7 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +17,7 @@ from pyroute2 import IPBatch, IPRoute
 from pyroute2.ethtool.ioctl import EthtoolFeaturesList, IoctlEthtool
 from pyroute2.netlink.exceptions import NetlinkError
 
+from netns.conditions import TABLE, Kind
 from netns.enter import Namespace
 from netns.errors import FinwaitError, Unsupported
 from netns.plan import HostPlan
@@ -35,13 +36,12 @@ PATH_ENDS = ("path0", "path1")
 _FIRST_INDEX = 1000
 _LOOPBACK = 1  # LOOPBACK_IFINDEX, include/net/flow.h
 
-# What turns segments into other segments, or leaves the checksum for a device to fill in that does not exist.
-_OFFLOADS = ("tx-checksum-", "tx-scatter-gather", "tx-tcp", "tx-generic-segmentation", "rx-gro")
+_OFFLOADS = tuple(row.name for row in TABLE if row.kind is Kind.OFFLOAD)
 _NUD_PERMANENT = 0x80
 _IFA_F_NODAD = 0x02
 _IFA_F_NOPREFIXROUTE = 0x200
 _SCOPE_LINK = 253
-_LOCK_RTO_MIN = 1 << 13  # RTAX_RTO_MIN: unlocked, the metric does nothing
+_LOCKS = {"rto_min": 1 << 13}  # RTAX_RTO_MIN: unlocked, the metric does nothing
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 0x1
 
@@ -54,14 +54,6 @@ _HOSTS = {
     4: (b"\xfa\xfb\xfc\x01", b"\xfa\xfb\xfc\x02"),
     6: (b"\xfa\xfb\xfc\xfd" * 3 + b"\0\0\0\x01", b"\xfa\xfb\xfc\xfd" * 3 + b"\0\0\0\x02"),
 }
-
-RTO_MIN_MS = 10_000
-"""What the route holds the retransmission timer off for, so that it stays out of scenarios about other things.
-
-Not more: the kernel waits in FIN-WAIT-2 for at least 3.5 times the timer (tcp_fin_time, include/net/tcp.h), and above
-60 s it keeps the full socket there instead of a mini-socket. With 30 s, close() on 5.10 drops the FIN as shutdown()
-does.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +174,9 @@ def _without_offloads(name: str) -> EthtoolFeaturesList:
     return features
 
 
-def address_end(route: Rtnetlink, name: str, own: HostPlan, other: HostPlan, *, ipv6: bool, hold_timers: bool) -> None:
+def address_end(
+    route: Rtnetlink, name: str, own: HostPlan, other: HostPlan, *, ipv6: bool, metrics: Mapping[str, str]
+) -> None:
     """Bring an end up; give it its addresses, a route to the other side, and for good that side's link-layer address.
 
     Args:
@@ -191,8 +185,7 @@ def address_end(route: Rtnetlink, name: str, own: HostPlan, other: HostPlan, *, 
         own: its addresses.
         other: those of the other side.
         ipv6: whether to give it the IPv6 ones too.
-        hold_timers: lock ``rto_min`` on the route and acknowledge at once, so that neither the retransmission timer
-            nor the delayed ACK shows up in scenarios that are not about them.
+        metrics: of the route, as ``netns.conditions`` has them.
     """
     with route.namespace.entered():
         index = socket.if_nametoindex(name)
@@ -200,15 +193,13 @@ def address_end(route: Rtnetlink, name: str, own: HostPlan, other: HostPlan, *, 
     for version in (4, 6):
         hosts = zip(_HOSTS[version], (own, other), strict=True)
         places |= {place: socket.inet_pton(_FAMILIES[version], host.address(version)) for place, host in hosts}
-    route.ask(_addresses(ipv6, hold_timers), places)
+    route.ask(_addresses(ipv6, tuple(metrics.items())), places)
 
 
 @cache
-def _addresses(ipv6: bool, hold_timers: bool) -> Requests:
+def _addresses(ipv6: bool, pinned: tuple[tuple[str, str], ...]) -> Requests:
     """The requests for an end, with places for its index, the other side's link-layer address and all IP addresses."""
-    metrics: dict[str, int | str] = {"cc_algo": "reno"}
-    if hold_timers:
-        metrics |= {"lock": _LOCK_RTO_MIN, "rto_min": RTO_MIN_MS, "quickack": 1}
+    metrics = _metrics(dict(pinned))
     index = int.from_bytes(_INDEX, sys.byteorder)
 
     def encode(batch: IPBatch) -> None:
@@ -219,12 +210,23 @@ def _addresses(ipv6: bool, hold_timers: bool) -> Requests:
             bits = 8 * len(_HOSTS[version][0])
             flags = {} if version == 4 else {"flags": _IFA_F_NODAD | _IFA_F_NOPREFIXROUTE}
             batch.addr("add", index=index, address=own, prefixlen=bits, **flags)
-            extra = {"prefsrc": own, "scope": _SCOPE_LINK} if version == 4 else {}
-            batch.route("add", family=family, dst=f"{other}/{bits}", oif=index, metrics=metrics, **extra)
+            extra: dict[str, object] = {"prefsrc": own, "scope": _SCOPE_LINK} if version == 4 else {}
+            extra |= {"metrics": metrics} if metrics else {}
+            batch.route("add", family=family, dst=f"{other}/{bits}", oif=index, **extra)
             lladdr = _MACS[1].hex(":")
             batch.neigh("add", family=family, dst=other, lladdr=lladdr, ifindex=index, state=_NUD_PERMANENT)
 
     return Requests(encode, _INDEX, _MACS[1], *_HOSTS[4], *_HOSTS[6])
+
+
+def _metrics(pinned: Mapping[str, str]) -> dict[str, int | str]:
+    """Metrics of a route as pyroute2 takes them; one that ``lock`` stands behind is locked (ip-route(8))."""
+    metrics: dict[str, int | str] = {}
+    for title, value in pinned.items():
+        name, _, lock = title.partition(" ")
+        metrics[name] = int(value) if value.isdecimal() else value
+        metrics |= {"lock": _LOCKS[name]} if lock else {}
+    return metrics
 
 
 def _mac(text: str) -> bytes:

@@ -15,6 +15,10 @@ which scenarios
 how long
   --real-wait SECONDS   also run scenarios that wait this long for timers [3]
 
+with what settings
+  --defaults            the kernel's own, with its timers and rate limits, and
+                        not those that labs pin: docs/conditions.md
+
 what is kept
   --run-dir DIR         where to put the run folder [reports/runs]
   --run-name NAME       name of the run folder [the time in UTC]

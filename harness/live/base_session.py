@@ -22,6 +22,7 @@ from harness.tcp.timing import PROGRAM_LIMIT, TimingProfile
 from harness.tcp.verdict import Mismatch, Reply
 from harness.trace.events import Called, Frame, Probed, Timeline, call_text, so_far
 from harness.trace.stopwatch import Stopwatch
+from netns.conditions import Settings
 from netns.enter import Namespace
 from netns.lab import Lab, PathLab
 
@@ -182,6 +183,10 @@ class BaseSession(ABC):
     @abstractmethod
     def program(self, failure: BaseException | None, outcome: str) -> Program:
         """What the scenario did; ``failure`` is what ended it before its own end, and stands for ``outcome``."""
+
+    def _settings_of_program(self, timestamps: bool, settings: Settings) -> dict[str, bool | int]:
+        given = {"ip_version": self.version, "timestamps": timestamps, "hold_timers": settings is not Settings.FREE}
+        return {name: value for name, value in given.items() if value is False or value == 6}
 
     def explain(self, mismatch: Mismatch) -> None:
         """Put into a failure what the kernel knew and what went before."""

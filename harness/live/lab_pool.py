@@ -7,6 +7,7 @@ from typing import Self
 
 from harness.probes.observer import Probes
 from harness.wire.capture import Wire
+from netns.conditions import Settings
 from netns.lab import Lab
 
 _PORTS = 60_000
@@ -17,14 +18,15 @@ class EquippedLab:
     """A lab, its wire and its probes; a context manager.
 
     Args:
-        hold_timers: keep the kernel's retransmission and delayed ACK timers out.
+        settings: which conditions it pins.
         ipv6: whether IPv6 will be used beside IPv4.
 
     ``unusable`` says why no other session may have it; empty where one may.
     """
 
-    def __init__(self, *, hold_timers: bool = True, ipv6: bool = True) -> None:
-        self.lab = Lab(hold_timers=hold_timers, ipv6=ipv6)
+    def __init__(self, settings: Settings = Settings.HELD, *, ipv6: bool = True) -> None:
+        self.settings = settings
+        self.lab = Lab(settings, ipv6=ipv6)
         self.unusable = ""
         self._peers = 0
         self._stack = ExitStack()
@@ -57,7 +59,7 @@ class LabPool:
     """
 
     def __init__(self) -> None:
-        self._open: dict[bool, EquippedLab] = {}
+        self._open: dict[Settings, EquippedLab] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -68,13 +70,13 @@ class LabPool:
                 closing.push(lab)
         self._open.clear()
 
-    def get(self, *, hold_timers: bool = True) -> EquippedLab:
+    def get(self, settings: Settings = Settings.HELD) -> EquippedLab:
         """A lab with nothing on it."""
-        lab = self._open.get(hold_timers)
+        lab = self._open.get(settings)
         if lab is not None and lab.unusable:
-            del self._open[hold_timers]
+            del self._open[settings]
             lab.__exit__()
             lab = None
         if lab is None:
-            lab = self._open[hold_timers] = EquippedLab(hold_timers=hold_timers).__enter__()
+            lab = self._open[settings] = EquippedLab(settings).__enter__()
         return lab

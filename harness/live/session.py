@@ -26,6 +26,7 @@ from harness.tcp.verdict import Due, Evidence, Mismatch
 from harness.trace.events import Called, Probed
 from harness.wire.frames import Flow
 from netns import processor
+from netns.conditions import Settings
 from netns.lab import Lab
 
 
@@ -43,10 +44,10 @@ class Session(BaseSession):
         profile: the tolerances.
         version: IP version, 4 or 6.
         timestamps: whether the peer offers TCP timestamps.
-        hold_timers: keep the kernel's retransmission and delayed ACK timers out of the scenario.
+        settings: which conditions the lab pins.
         mutation: how answers are mutated before they are judged, or None.
         tracer: listens to the kernel's tracepoints for the whole process, or None.
-        shared: an open lab that other sessions have before and after this one, with its own ``hold_timers``; None for
+        shared: an open lab that other sessions have before and after this one, with its own ``settings``; None for
             one of the session's own. What the session opens in it is gone when the session ends.
     """
 
@@ -58,16 +59,15 @@ class Session(BaseSession):
         *,
         version: int = 4,
         timestamps: bool = True,
-        hold_timers: bool = True,
+        settings: Settings = Settings.HELD,
         mutation: Mutation | None = None,
         tracer: Tracer | None = None,
         shared: EquippedLab | None = None,
     ) -> None:
         super().__init__(profile, version, tracer)
         self.timestamps = timestamps
-        self.hold_timers = hold_timers
         self.peers: list[Peer] = []
-        self._equipped = shared or EquippedLab(hold_timers=hold_timers, ipv6=version == 6)
+        self._equipped = shared or EquippedLab(settings, ipv6=version == 6)
         self.lab = self._equipped.lab
         self._shared = shared is not None
         self._mutation = mutation
@@ -283,8 +283,7 @@ class Session(BaseSession):
 
     def program(self, failure: BaseException | None, outcome: str) -> Program:
         """See ``BaseSession.program``."""
-        settings: dict[str, bool | int] = {"ip_version": self.version} if self.version != 4 else {}
-        settings |= {name: False for name in ("timestamps", "hold_timers") if not getattr(self, name)}
+        settings = self._settings_of_program(self.timestamps, self._equipped.settings)
         setting = Program(settings=settings, shared=self._shared)
         things = {"session": self, "session.dispatcher": self.dispatcher}
         return self.recording.program(things, setting, failure, outcome)

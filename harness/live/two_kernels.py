@@ -26,6 +26,7 @@ from harness.tcp.verdict import Due, Evidence, Mismatch
 from harness.wire.decode import decode
 from harness.wire.frames import Encoder, Flow
 from netns import processor, sysctls
+from netns.conditions import Settings
 from netns.enter import Namespace
 from netns.lab import PathLab
 from netns.plan import Plan
@@ -60,7 +61,7 @@ class TwoKernelSession(BaseSession):
         profile: the tolerances.
         version: IP version, 4 or 6.
         timestamps: whether the client offers TCP timestamps.
-        hold_timers: keep both kernels' retransmission and delayed ACK timers out of the scenario.
+        settings: which conditions the lab pins.
         mutation: how segments are mutated before they are judged, or None.
         tracer: listens to the kernel's tracepoints for the whole process, or None.
     """
@@ -73,14 +74,14 @@ class TwoKernelSession(BaseSession):
         *,
         version: int = 4,
         timestamps: bool = True,
-        hold_timers: bool = False,
+        settings: Settings = Settings.HELD,
         mutation: Mutation | None = None,
         tracer: Tracer | None = None,
     ) -> None:
         super().__init__(profile, version, tracer)
-        self.lab = PathLab(hold_timers=hold_timers, ipv6=version == 6)
+        self.lab = PathLab(settings, ipv6=version == 6)
         self._timestamps = timestamps
-        self._hold_timers = hold_timers
+        self._settings = settings
         self._mutation = mutation
         self._connections = 0
         self._closing: Closing | None = None
@@ -281,9 +282,7 @@ class TwoKernelSession(BaseSession):
 
     def program(self, failure: BaseException | None, outcome: str) -> Program:
         """See ``BaseSession.program``."""
-        settings: dict[str, bool | int] = {"ip_version": self.version} if self.version != 4 else {}
-        settings |= {"timestamps": False} if not self._timestamps else {}
-        settings |= {"hold_path_timers": True} if self._hold_timers else {}
+        settings = self._settings_of_program(self._timestamps, self._settings)
         setting = Program(topology="path_session", settings=settings)
         return self.recording.program({"path_session": self, "path": self.path}, setting, failure, outcome)
 

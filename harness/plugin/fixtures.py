@@ -21,6 +21,7 @@ from harness.path.path import Path
 from harness.plugin.hooks import RUNNER
 from harness.tcp.timing import REAL_WAIT, SECOND, Span, TimingProfile, format_ms, span_of, to_phase
 from harness.trace.folder import file_name
+from netns.conditions import Settings
 
 
 @pytest.fixture
@@ -36,9 +37,16 @@ def timestamps() -> bool:
 
 
 @pytest.fixture
-def hold_timers() -> bool:
-    """Whether the lab keeps retransmission and delayed ACK timers from expiring; scenarios about them say False."""
-    return True
+def hold_timers(request: pytest.FixtureRequest) -> bool:
+    """Whether the lab keeps the kernel's timers from expiring: not where a scenario ``waits`` (docs/conditions.md)."""
+    return request.node.get_closest_marker("waits") is None
+
+
+@pytest.fixture
+def lab_settings(request: pytest.FixtureRequest, hold_timers: bool) -> Settings:
+    """Which of the conditions in docs/conditions.md the lab sets."""
+    settings: Settings = request.config.stash[RUNNER].settings
+    return Settings.FREE if settings is Settings.HELD and not hold_timers else settings
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +66,9 @@ def shared_lab(lab_pool: LabPool) -> LabPool:
 
 
 @pytest.fixture
-def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, hold_timers: bool) -> Iterator[Session]:
+def session(
+    request: pytest.FixtureRequest, ip_version: int, timestamps: bool, lab_settings: Settings
+) -> Iterator[Session]:
     """A lab of the scenario's own, with no sockets yet; with ``shared_lab``, one that earlier scenarios used."""
     runner = request.config.stash[RUNNER]
     scenario = runner.scenario(request.node)
@@ -69,10 +79,10 @@ def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, h
         runner.profile,
         version=ip_version,
         timestamps=timestamps,
-        hold_timers=hold_timers,
+        settings=lab_settings,
         mutation=runner.mutations.of(scenario.id),
         tracer=runner.tracer,
-        shared=request.getfixturevalue("lab_pool").get(hold_timers=hold_timers) if shared else None,
+        shared=request.getfixturevalue("lab_pool").get(lab_settings) if shared else None,
     )
     with opened:
         runner.recorder.opened(scenario, opened)
@@ -116,14 +126,8 @@ def connected(session: Session) -> Connection:
 
 
 @pytest.fixture
-def hold_path_timers() -> bool:
-    """The same as ``hold_timers`` for two kernels with a path, where most scenarios are about timers: False."""
-    return False
-
-
-@pytest.fixture
 def path_session(
-    request: pytest.FixtureRequest, ip_version: int, timestamps: bool, hold_path_timers: bool
+    request: pytest.FixtureRequest, ip_version: int, timestamps: bool, lab_settings: Settings
 ) -> Iterator[TwoKernelSession]:
     """Two kernels with a path between them, with no sockets yet."""
     runner = request.config.stash[RUNNER]
@@ -132,7 +136,7 @@ def path_session(
         runner.profile,
         version=ip_version,
         timestamps=timestamps,
-        hold_timers=hold_path_timers,
+        settings=lab_settings,
         mutation=runner.mutations.of(scenario.id),
         tracer=runner.tracer,
     )

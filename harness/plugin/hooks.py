@@ -39,6 +39,7 @@ from harness.trace.folder import CHECKOUT, RUN, RunFolder, Unwritable, default_p
 from harness.trace.records import Result, RunRecord
 from harness.trace.runs import load
 from netns import privilege
+from netns.conditions import Settings
 
 # for scenarios in a folder of their own, which have no conftest of ours
 pytest_plugins = ["harness.plugin.fixtures", "harness.plugin.state_fixtures", "harness.plugin.cells"]
@@ -91,6 +92,7 @@ class Runner:
         self._planned: tuple[str, ...] = ()
         self._described = False
         option = config.option
+        self.settings = Settings.DEFAULTS if option.defaults else Settings.HELD
         after = load(option.mutate_after).results if option.mutate_after else {}
         last = {name: result.received for name, result in after.items()}
         self.mutations: MutationChoice | MutationRunner = MutationChoice(option.mutate_answer, last)
@@ -134,6 +136,7 @@ class Runner:
             versions=preconditions.versions(),
             preconditions=preconditions.gather(session) if session else {},
             missing=session.missing if session else {},
+            conditions=preconditions.pinned(session, self.settings) if session else {},
             timing=self.profile if session else TimingProfile(),
             planned=self._planned,
             arguments=tuple(map(str, self.config.invocation_params.args)),

@@ -33,7 +33,7 @@ def requirement(*ids: str, fixed_by: str = "") -> pytest.MarkDecorator:
 
 
 def waits(*spans: Span) -> pytest.MarkDecorator:
-    """Say how long a scenario waits for the kernel's timers, in sum.
+    """Say how long a scenario waits for the kernel's timers, in sum; its lab holds none of them (docs/conditions.md).
 
     In real time one that waits for longer than ``--real-wait`` (``harness.tcp.timing.REAL_WAIT`` unless given) is
     unsupported, with that reason.

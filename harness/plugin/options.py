@@ -40,6 +40,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="the known deviations of this kernel: exactly these must occur",
     )
+    group.addoption(
+        "--defaults",
+        action="store_true",
+        help="run with the kernel's own settings instead of those that labs set (docs/conditions.md)",
+    )
     group.addoption("--timing", choices=("calibrated", "virtual"), default="calibrated", help="tolerances [calibrated]")
     group.addoption(
         "--real-wait",

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from harness import __version__
 from harness.live.base_session import BaseSession
+from harness.trace.records import Pinned
 from netns import sysctls
+from netns.conditions import TABLE, Kind, Settings, in_effect, values
 
 _LIBRARIES = ("scapy", "pytest", "pyroute2", "netaddr", "msgspec")
 
@@ -45,13 +47,22 @@ def clock_tick() -> str:
 def gather(session: BaseSession) -> dict[str, str]:
     """What scenarios may depend on, as it is inside a lab: pinned sysctls, congestion control, tick, queue."""
     with session.lab.kernel.entered():
-        found = {name: sysctls.read(name) or "absent" for name in sysctls.PINNED}
+        found = {name: sysctls.read(name) or "absent" for name in values(TABLE, Kind.SYSCTL)}
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             control = probe.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
     found["congestion control"] = control.rstrip(b"\0").decode()
     found["HZ"] = clock_tick()
     found["rights"] = "root" if os.getuid() == 0 else "user namespace"
     return found
+
+
+def pinned(session: BaseSession, settings: Settings) -> dict[str, Pinned]:
+    """What labs with one kernel have otherwise than a kernel as it is released, by name."""
+    return {
+        row.title: Pinned(" ".join(row.value.split()), row.default)
+        for row in in_effect(settings)
+        if row.differs and row.name not in session.lab.not_pinned
+    }
 
 
 def now() -> str:

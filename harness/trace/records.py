@@ -69,10 +69,17 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     capture: str = ""
 
 
+class Pinned(msgspec.Struct, frozen=True):
+    """What a lab sets that a kernel as it is released has otherwise; both as ``netns.conditions`` writes them."""
+
+    value: str
+    default: str
+
+
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """``run.json``: on what the run was made, and which scenarios it was to run.
 
-    A planned scenario without a result is ``lost``.
+    A planned scenario without a result is ``lost``. ``conditions`` are those of a scenario that waits for no timer.
     """
 
     format: int = FORMAT
@@ -84,6 +91,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     preconditions: dict[str, str]
     missing: dict[str, str]
+    conditions: dict[str, Pinned] = {}
     timing: TimingProfile
     planned: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from harness import (
     ACK,
     FIN,
@@ -28,9 +26,8 @@ from harness import (
     in_states,
     reach,
     requirement,
+    waits,
 )
-
-pytestmark = in_shared_lab
 
 USER_TIMEOUT_MS = 500
 SHORT = Span(1000 * MS, "SHORT", "the shortest time that TCP_LINGER2, tcp_fin_timeout and keepalive take, in seconds")
@@ -39,11 +36,7 @@ SENDS_FIRST = ("ESTABLISHED", "CLOSE-WAIT")
 WITH_SYN = ("SYN-SENT", "SYN-RECEIVED")
 FURTHER_ON, BEHIND_IT = 100_000, 100_001  # the peer's numbers of another connection
 
-
-@pytest.fixture
-def hold_timers() -> bool:
-    """Not held."""
-    return False
+pytestmark = [in_shared_lab, waits(2 * PAST_IT)]
 
 
 def outstanding(cell: Cell) -> Pattern:

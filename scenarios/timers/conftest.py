@@ -1,4 +1,4 @@
-"""Scenarios about the kernel's timers: nothing keeps them out here."""
+"""Scenarios about the kernel's timers, which ``waits`` leaves to the kernel."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from harness import Session, Span
 
 
 @pytest.fixture
-def hold_timers() -> bool:
-    """Not held."""
-    return False
+def no_tail_loss_probe(session: Session) -> None:
+    """The probe would come in place of the first retransmission, and the timer start again (RFC 8985 7.2, 7.3)."""
+    session.sysctl("net/ipv4/tcp_early_retrans", 0)
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ def test_acknowledgment_of_a_single_segment_is_delayed(established: Connection) 
 
 
 @requirement("RFC9293-SHLD-18", "RFC9293-MUST-58")
+@waits(DELACK_LIMIT)
 def test_acknowledgment_rides_on_the_answer(established: Connection) -> None:
     server, peer = wait_with_acks(established)
     peer.send(ACK, seq=1, ack=1, data=b"ask")
@@ -40,6 +41,7 @@ def test_acknowledgment_rides_on_the_answer(established: Connection) -> None:
 
 
 @requirement("RFC9293-SHLD-19", "RFC5681-4.2-1")
+@waits(DELACK_LIMIT)
 def test_second_full_segment_is_acknowledged_at_once(established: Connection) -> None:
     _, peer = wait_with_acks(established)
     first = peer.make(ACK, seq=1, ack=1, data=FULL)
@@ -50,6 +52,7 @@ def test_second_full_segment_is_acknowledged_at_once(established: Connection) ->
 
 
 @requirement("RFC9293-SHLD-19", "RFC5681-4.2-1")
+@waits(DELACK_LIMIT)
 def test_second_full_segment_is_acknowledged_as_soon_as_it_is_read(established: Connection) -> None:
     server, peer = wait_with_acks(established)
     peer.allow(ACK, seq=1, ack=1449)

@@ -6,6 +6,8 @@ tcp_mtu_probing=1 smaller segments are tried then, as the path may have become n
 
 from __future__ import annotations
 
+import pytest
+
 from harness import (
     ACK,
     IPV4_MSS,
@@ -20,6 +22,8 @@ from harness import (
     requirement,
     waits,
 )
+
+pytestmark = pytest.mark.usefixtures("no_tail_loss_probe")
 
 FULL = IPV4_MSS - TIMESTAMPS_LENGTH
 R1 = 3  # retransmissions, at least (RFC 9293 3.8.3, SHLD-10)

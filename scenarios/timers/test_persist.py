@@ -20,6 +20,8 @@ from harness import (
     waits,
 )
 
+pytestmark = pytest.mark.usefixtures("no_tail_loss_probe")
+
 MORE_THAN_R2 = 20  # more than tcp_retries2, after which a segment that nobody answers is given up
 
 

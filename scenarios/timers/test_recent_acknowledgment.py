@@ -26,6 +26,8 @@ from harness import (
     write_segments,
 )
 
+pytestmark = pytest.mark.usefixtures("no_tail_loss_probe")
+
 WITH_SACK = "mss 1460,nop,nop,sackOK"
 PLAIN = "mss 1460"
 

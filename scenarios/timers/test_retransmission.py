@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import socket
 
+import pytest
+
 from harness import (
     ACK,
     DATA_R2,
@@ -29,6 +31,8 @@ from harness import (
     requirement,
     waits,
 )
+
+pytestmark = pytest.mark.usefixtures("no_tail_loss_probe")
 
 RTO_AFTER_LOST_SYN = Span(3 * RTO_INIT.ns, "RTO_AFTER_LOST_SYN", "RFC 6298 5.7: three seconds")
 RETRIES2 = 15  # tcp_retries2, pinned to its default

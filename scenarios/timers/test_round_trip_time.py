@@ -6,6 +6,8 @@ figures lie where neither a least timer of 200 ms nor one of a second (2.4) deci
 
 from __future__ import annotations
 
+import pytest
+
 from harness import (
     ACK,
     MS,
@@ -21,6 +23,8 @@ from harness import (
     waits,
     with_and_without_timestamps,
 )
+
+pytestmark = pytest.mark.usefixtures("no_tail_loss_probe")
 
 PLAIN = "mss 1460"
 

@@ -14,6 +14,7 @@ from harness.tcp.timing import TimingProfile
 from harness.tcp.verdict import Mismatch
 from harness.wire.decode import decode
 from netns import privilege, sysctls
+from netns.conditions import Settings
 
 PROFILE = TimingProfile(patience_ns=0)
 FIN_TIMEOUT = "net/ipv4/tcp_fin_timeout"
@@ -44,8 +45,8 @@ def test_sessions_have_one_lab_and_ports_of_their_own(lab_pool: LabPool) -> None
 
 
 def test_held_timers_and_free_ones_have_labs_of_their_own(lab_pool: LabPool) -> None:
-    assert lab_pool.get(hold_timers=True) is not lab_pool.get(hold_timers=False)
-    assert lab_pool.get(hold_timers=False) is lab_pool.get(hold_timers=False)
+    assert lab_pool.get(Settings.HELD) is not lab_pool.get(Settings.FREE)
+    assert lab_pool.get(Settings.FREE) is lab_pool.get(Settings.FREE)
 
 
 def test_what_a_session_did_not_take_does_not_reach_the_next(lab_pool: LabPool) -> None:

@@ -17,6 +17,7 @@ from pyroute2.ethtool.ioctl import IoctlEthtool
 from pyroute2.netlink.exceptions import NetlinkError
 
 from netns import link, sysctls
+from netns.conditions import RTO_MIN_MS, TABLE, Kind, Scope, Settings
 from netns.enter import Namespace
 from netns.errors import FinwaitError, Unsupported
 from netns.lab import Closer, Lab
@@ -104,18 +105,33 @@ def test_the_kernels_side_has_its_addresses_and_nothing_to_announce(lab: Lab) ->
 
 
 def test_the_route_holds_the_timers_off_and_pins_the_congestion_control(lab: Lab) -> None:
-    assert _metrics(lab) == {4: (link.RTO_MIN_MS, True, "reno"), 6: (link.RTO_MIN_MS, True, "reno")}
+    assert _metrics(lab) == {4: (RTO_MIN_MS, True, "reno"), 6: (RTO_MIN_MS, True, "reno")}
 
 
 def test_timers_are_the_kernels_own_where_a_scenario_is_about_them() -> None:
-    with Lab(hold_timers=False) as lab, lab.kernel.entered():
+    with Lab(Settings.FREE) as lab, lab.kernel.entered():
         assert _metrics(lab) == {4: (None, False, "reno"), 6: (None, False, "reno")}
         assert sysctls.read("net/ipv4/tcp_orphan_retries") == "0"
+        assert sysctls.read("net/ipv4/tcp_early_retrans") == "3", "the tail loss probe is a timer too"
 
 
-def _metrics(lab: Lab) -> dict[int, tuple[int | None, bool, str]]:
+def test_with_the_kernels_own_settings_only_what_a_lab_needs_is_pinned() -> None:
+    fresh = Namespace.create()
+    with Lab(Settings.DEFAULTS) as lab:
+        seen = {}
+        for name, namespace in (("lab", lab.kernel), ("own", fresh)):
+            with namespace.entered():
+                seen[name] = {row.name: sysctls.read(row.name) for row in TABLE if row.kind is Kind.SYSCTL}
+        assert _metrics(lab) == {4: (None, False, None), 6: (None, False, None)}
+    fresh.close()
+    changed = {name for name, value in seen["lab"].items() if value != seen["own"][name]}
+    assert changed <= {row.name for row in TABLE if row.scope is Scope.EVERY_LAB}
+    assert "net/ipv6/conf/default/accept_dad" in changed
+
+
+def _metrics(lab: Lab) -> dict[int, tuple[int | None, bool, str | None]]:
     """By IP version the route's least timeout in ms, whether that is locked, and its congestion control."""
-    found = {}
+    found: dict[int, tuple[int | None, bool, str | None]] = {}
     for version, family in ((4, socket.AF_INET), (6, socket.AF_INET6)):
         with netlink(lab.kernel) as route:
             routes = [
@@ -124,6 +140,9 @@ def _metrics(lab: Lab) -> dict[int, tuple[int | None, bool, str]]:
                 if message.get_attr("RTA_DST") == lab.plan.peer.address(version)
             ]
         (metrics,) = routes
+        if metrics is None:
+            found[version] = None, False, None
+            continue
         locked = bool((metrics.get_attr("RTAX_LOCK") or 0) >> 13 & 1)
         found[version] = metrics.get_attr("RTAX_RTO_MIN"), locked, metrics.get_attr("RTAX_CC_ALGO")
     return found

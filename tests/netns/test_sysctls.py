@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from netns import sysctls
+from netns import conditions, sysctls
 from netns.enter import Namespace
 
+PINNED = conditions.values(conditions.in_effect(conditions.Settings.HELD), conditions.Kind.SYSCTL)
 FIN_TIMEOUT = "net/ipv4/tcp_fin_timeout"
 
 
@@ -21,9 +22,9 @@ def namespace() -> Iterator[Namespace]:
 
 def test_everything_is_pinned_to_what_stands_in_the_table(namespace: Namespace) -> None:
     with namespace.entered():
-        left = sysctls.pin()
-        seen = {name: sysctls.read(name) for name in sysctls.PINNED if name not in left}
-    assert seen == {name: " ".join(value.split()) for name, value in sysctls.PINNED.items() if name not in left}
+        left = sysctls.pin(PINNED)
+        seen = {name: sysctls.read(name) for name in PINNED if name not in left}
+    assert seen == {name: " ".join(value.split()) for name, value in PINNED.items() if name not in left}
     assert set(left.values()) <= {"this kernel has it not"}
 
 
