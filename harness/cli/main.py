@@ -181,10 +181,13 @@ def _mutate(options: argparse.Namespace, console: Console) -> int:
 
 def _baseline(options: argparse.Namespace, _: Console) -> int:
     from harness.plugin import baseline
+    from harness.plugin.baseline_draft import draft
     from harness.trace.runs import load
 
     run = load(options.run)
-    print(baseline.write(run.results.values(), kernel=run.record.kernel), end="")
+    files = sorted((CHECKOUT / "scenarios" / "baselines").glob("*.toml"))
+    known = baseline.Baseline(tuple(entry for file in files for entry in baseline.load(file).entries))
+    print(draft(run.results.values(), kernel=run.record.kernel, known=known), end="")
     return 0
 
 

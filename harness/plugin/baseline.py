@@ -1,4 +1,4 @@
-"""The known deviations of a kernel: load a list of them, hold a run's outcomes against it, write a first draft. Pure.
+"""The known deviations of a kernel: load a list of them, and hold a run's outcomes against it. Pure.
 
 A baseline is strict. It names what deviates and why; a deviation that it does not name fails, and so does a named one
 that conforms, answers otherwise or does not exist any more: a list of excuses that nobody prunes excuses everything.
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import json
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -236,35 +235,3 @@ def _violation(result: Result, entries: Sequence[Known]) -> Violation | None:
         return None
     known = " or ".join(entry.answer for entry in entries)
     return Violation(result.scenario, f"answers {result.answer or 'nothing declared'}, and is known for {known}", line)
-
-
-def write(results: Iterable[Result], *, kernel: str) -> str:
-    """A baseline of what deviates, as TOML. The reasons are left empty: ``load`` refuses it until a person gave them.
-
-    Args:
-        results: of the run.
-        kernel: what the run was made on; it stands in the heading.
-    """
-    deviating = [result for result in results if result.outcome == Outcome.DEVIATES]
-    parts = [
-        f"# Known deviations of {_comment(kernel)}. Each needs a reason; * and ? in a scenario stand for any text."
-    ]
-    for result in deviating:
-        lines = ["[[known]]", f"scenario = {_quoted(result.scenario)}"]
-        if result.answer:
-            lines.append(f"answer = {_quoted(result.answer)}")
-        if result.fixed_by:
-            lines.append(f"# the scenario names the commit that mends it: {_comment(result.fixed_by)}")
-        parts.append("\n".join([*lines, 'reason = ""']))
-    if not deviating:
-        parts.append("# Nothing deviated.")
-    return "\n\n".join(parts) + "\n"
-
-
-def _quoted(text: str) -> str:
-    """A TOML string: JSON's escapes are TOML's too, and DEL is the one that JSON leaves as it is."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _comment(text: str) -> str:
-    return re.sub(r"[\x00-\x1f\x7f]+", " ", text)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -112,48 +111,6 @@ def test_what_was_lost_is_never_a_success(known: str) -> None:
 @pytest.mark.parametrize("known", ["", _known(CLOSE)])
 def test_what_a_machine_cannot_run_says_nothing_of_the_kernel(known: str) -> None:
     assert _held(known, [Result(scenario=CLOSE, outcome="unsupported")]) == []
-
-
-def test_a_draft_holds_once_somebody_gave_the_reasons(tmp_path: Path) -> None:
-    path = tmp_path / "a b.toml"
-    path.write_text(baseline.write([OK, BAD], kernel="5.10.46"))
-    with pytest.raises(FinwaitError, match=r"a b\.toml:7: .*shutdown_wr-IPv4\] has no reason; .*; try: reason = "):
-        baseline.load(path)
-    path.write_text(path.read_text().replace('reason = ""', 'reason = "5.10 has no fix"'))
-    loaded = baseline.load(path)
-    assert loaded.entries == (baseline.Known(WR, "5.10 has no fix", "challenged", line=3),)
-    assert baseline.hold(loaded, [OK, BAD]) == []
-    assert "# Known deviations of 5.10.46." in path.read_text()
-    assert "795a7dfbc3d9" in path.read_text()
-
-
-def test_a_draft_of_a_run_without_deviations_says_so() -> None:
-    text = baseline.write([OK], kernel="6.18")
-    assert "Nothing deviated" in text
-    assert baseline.hold(baseline.parse(text), [OK]) == []
-
-
-ids = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
-results = st.lists(
-    st.builds(
-        Result,
-        scenario=ids,
-        outcome=st.sampled_from(["conforms", "deviates", "unsupported"]),
-        answer=ids,
-        fixed_by=st.text(st.characters(codec="utf-8"), max_size=5),
-    ),
-    unique_by=lambda result: result.scenario,
-    max_size=5,
-)
-
-
-@given(results=results, kernel=st.text(st.characters(codec="utf-8"), max_size=20))
-def test_a_draft_of_any_run_holds_for_that_run(results: list[Result], kernel: str) -> None:
-    draft = baseline.write(results, kernel=kernel)
-    entries = tomllib.loads(draft).get("known", [])
-    assert [entry["scenario"] for entry in entries] == [one.scenario for one in results if one.outcome == "deviates"]
-    filled = "\n".join('reason = "r"' if line == 'reason = ""' else line for line in draft.split("\n"))
-    assert baseline.hold(baseline.parse(filled), results) == []
 
 
 @pytest.mark.parametrize(
