@@ -12,10 +12,12 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from harness.probes.tracefs import Tracefs
 from netns.trial import Trial, try_in_child
 
 TRACEPOINTS = (
@@ -71,6 +73,7 @@ class Machine:
     user: int = os.geteuid()
     tick_seconds: Callable[[], float] = lambda: time.clock_getres(_CLOCK_MONOTONIC_COARSE)
     environment: Callable[[str], str | None] = os.environ.get
+    unmounted_tracefs: Callable[[], Tracefs] = Tracefs
 
     def read(self, path: str) -> str | None:
         """A file's text; None where it is not there or may not be read."""
@@ -115,30 +118,39 @@ def kernel(machine: Machine) -> Finding:
 
 
 def tracefs(machine: Machine) -> Finding:
-    """Whether the tracepoints that explain a verdict can be read."""
+    """Whether the tracepoints that explain a verdict can be read; root needs no mount for it."""
     purpose = "state changes and drop reasons in reports"
-    mount = machine.as_root("mount -t tracefs tracefs /sys/kernel/tracing")
     for folder in ("sys/kernel/tracing", "sys/kernel/debug/tracing"):
-        path = machine.root / folder
         try:
-            names = os.listdir(path)  # noqa: PTH208  (iterdir refuses later, outside of this try)
+            names = os.listdir(machine.root / folder)  # noqa: PTH208  (iterdir refuses later, outside of this try)
         except PermissionError:
             return Finding(
                 "tracefs", State.LIMITED, f"/{folder} is for root only", purpose, "sudo, with the same command"
             )
         except OSError:
             continue
-        if "events" not in names:
-            continue
-        absent = [name for name in TRACEPOINTS if not machine.has(f"{folder}/events/{name}")]
-        if absent:
-            return Finding("tracefs", State.LIMITED, f"without {', '.join(absent)}", purpose, "a newer kernel has them")
-        if not os.access(path / "instances", os.W_OK):
-            return Finding("tracefs", State.LIMITED, "no instance may be made", purpose, "sudo, with the same command")
-        return Finding("tracefs", State.OK, f"/{folder} with {len(TRACEPOINTS)} tracepoints", purpose)
-    if "tracefs" in (machine.read("proc/filesystems") or ""):
-        return Finding("tracefs", State.LIMITED, "not mounted", purpose, mount)
-    return Finding("tracefs", State.MISSING, "this kernel has none", purpose, "a kernel with CONFIG_FTRACE")
+        if "events" in names:
+            there = {name for name in TRACEPOINTS if machine.has(f"{folder}/events/{name}")}
+            return _tracepoints(f"/{folder}", there, purpose)
+    if "tracefs" not in (machine.read("proc/filesystems") or ""):
+        return Finding("tracefs", State.MISSING, "this kernel has none", purpose, "a kernel with CONFIG_FTRACE")
+    if machine.user != 0:
+        return Finding("tracefs", State.LIMITED, "is for root only", purpose, "sudo, with the same command")
+    try:
+        unmounted = machine.unmounted_tracefs()
+    except OSError as error:
+        remedy = "mount -t tracefs tracefs /sys/kernel/tracing"
+        return Finding("tracefs", State.LIMITED, f"not mounted ({error.strerror})", purpose, remedy)
+    with closing(unmounted):
+        there = {name for name in TRACEPOINTS if unmounted.format(name)}
+    return _tracepoints("not mounted anywhere, read all the same", there, purpose)
+
+
+def _tracepoints(where: str, there: set[str], purpose: str) -> Finding:
+    absent = [name for name in TRACEPOINTS if name not in there]
+    if absent:
+        return Finding("tracefs", State.LIMITED, f"without {', '.join(absent)}", purpose, "a newer kernel has them")
+    return Finding("tracefs", State.OK, f"{where}, with {len(TRACEPOINTS)} tracepoints", purpose)
 
 
 def kvm(machine: Machine) -> Finding:

@@ -40,7 +40,7 @@ ROOMS: Mapping[str, set[str]] = {
     "harness.run": GROUND | {"harness", "harness.kernels", "harness.mutation", "harness.process"},
     "reports": GROUND,
     "harness.doctor": {"harness.machine", "netns"},
-    "harness.machine": {"netns"},
+    "harness.machine": {"harness.probes.tracefs", "netns"},
     "harness.cli": GROUND
     | {"harness", "harness.doctor", "harness.kernels", "harness.plugin", "harness.process", "harness.run", "reports"},
     "harness.__main__": {"harness.cli"},
