@@ -14,6 +14,7 @@ from rich.console import Console
 from harness.cli import run_help
 from harness.cli.parser import command_line
 from harness.errors import FinwaitError
+from harness.trace.owner import hand_back_caches_at_the_end
 
 if TYPE_CHECKING:
     from harness.kernels.supply.apt import Source
@@ -25,6 +26,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status: 0 as the verb says, 2 for what the user or the machine got wrong."""
+    hand_back_caches_at_the_end(CHECKOUT)
     parser = command_line()
     options, rest = parser.parse_known_args(arguments)
     if rest and not options.passes_on:

@@ -35,7 +35,7 @@ from harness.probes.tracepoints import Tracer
 from harness.tcp.mutation import MutationChoice
 from harness.tcp.timing import TimingProfile
 from harness.tcp.verdict import Mismatch, Outcome
-from harness.trace.folder import CHECKOUT, RUN, RunFolder, Unwritable, default_parent, hand_back_caches
+from harness.trace.folder import RUN, RunFolder, Unwritable, default_parent
 from harness.trace.records import Result, RunRecord
 from harness.trace.runs import load
 from netns import privilege
@@ -258,8 +258,6 @@ class Runner:
         """Status 2 when something other than the kernel was at fault; no empty run folder."""
         if self._tracer is not None:
             self._tracer.__exit__(None, None, None)
-        imported = [getattr(module, "__file__", None) for module in [*sys.modules.values()]]
-        hand_back_caches(CHECKOUT, [Path(one) for one in imported if one])
         if self.worker:
             return
         if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self._planned:

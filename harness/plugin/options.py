@@ -11,6 +11,8 @@ import pytest
 
 from harness.errors import FinwaitError
 from harness.tcp.timing import REAL_WAIT, SECOND, span_of
+from harness.trace.folder import CHECKOUT
+from harness.trace.owner import hand_back_caches_at_the_end
 
 _BLOCK = 16  # neighbours share a lab
 
@@ -19,6 +21,7 @@ T = TypeVar("T")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of a run."""
+    hand_back_caches_at_the_end(CHECKOUT)  # here, since there are some also of a command line that pytest refuses
     group = parser.getgroup("finwait", "finwait: TCP conformance")
     group.addoption("--run-dir", type=Path, metavar="DIR", help="where to put the run folder [reports/runs]")
     group.addoption("--run-name", metavar="NAME", help="name of the run folder [the time in UTC]")

@@ -90,7 +90,6 @@ def pytest_job(task: Task, checkout: Path, stop: Stop) -> Job:
     )
     # the checkout may not be this user's, or not writable in a guest
     env = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(checkout)}
-    env |= {name: os.environ[name] for name in ("SUDO_UID", "SUDO_GID") if name in os.environ}
     return Job(
         argv,
         checkout,

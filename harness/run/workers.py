@@ -23,6 +23,7 @@ from harness.run.jobs import Task, backend_of, pytest_job, room
 from harness.run.progress import Display, Watch
 from harness.run.request import KernelReply
 from harness.trace.folder import CONSOLE, RESULTS
+from harness.trace.owner import hand_back_tree
 
 _Seen = tuple[KernelSpec, tuple[str, ...]]
 """What two requests must have in common to be asked of the same kernel: which, and what it sees of the host."""
@@ -79,6 +80,7 @@ class Workers:
         for place in self._places:
             place.leave()
         self._stop.__exit__(kind, error, at)
+        hand_back_tree(self._folder)  # under sudo, what a guest leaves on this machine is root's, and it cannot tell
 
     @property
     def at_once(self) -> int:

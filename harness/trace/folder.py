@@ -7,14 +7,14 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from harness.errors import FinwaitError
+from harness.trace.owner import hand_back
 from harness.trace.records import Result, RunRecord, TimelineRecord
-from netns.enter import in_user_namespace
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 """The folder that the harness lies in."""
@@ -33,34 +33,6 @@ class Unwritable(FinwaitError):
             why="what was recorded before is whole and can be read",
             hint="--run-dir with a folder where there is room",
         )
-
-
-def hand_back(path: Path) -> None:
-    """Under sudo, give what was just made to the user who called it."""
-    user, group = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
-    if os.geteuid() == 0 and user and group and not in_user_namespace():
-        os.chown(path, int(user), int(group), follow_symlinks=False)
-
-
-def hand_back_caches(checkout: Path, modules: Iterable[Path]) -> None:
-    """The same for what Python and pytest keep in a checkout of the caller's of what this process imported.
-
-    Args:
-        checkout: nothing outside of it is touched.
-        modules: the files that were imported, wherever they lie.
-    """
-    user = os.environ.get("SUDO_UID")
-    if not user or str(checkout.stat().st_uid) != user:
-        return
-    ours = {path for path in modules if path.is_relative_to(checkout)}
-    kept = [checkout / ".pytest_cache", *(checkout / ".pytest_cache").rglob("*")]
-    for folder in {path.parent / "__pycache__" for path in ours}:
-        stems = {path.stem for path in ours if path.parent == folder.parent}
-        kept += [folder, *(file for file in folder.glob("*.pyc") if file.name.partition(".")[0] in stems)]
-    for path in kept:
-        # resolved, a link leads to where nothing is to be touched; another process may renew a file
-        if path.exists() and path.resolve().is_relative_to(checkout) and path.lstat().st_uid == 0:
-            hand_back(path)
 
 
 def new_name(prefix: str = "") -> str:

@@ -14,9 +14,8 @@ import pytest
 
 from harness.errors import FinwaitError
 from harness.tcp.timing import TimingProfile
-from harness.trace.folder import RunFolder, file_name, hand_back_caches, write_whole
+from harness.trace.folder import RunFolder, file_name, write_whole
 from harness.trace.records import Result, RunRecord, TimelineRecord
-from netns.enter import in_user_namespace
 
 CHECKOUT = Path(__file__).parents[2]
 RECORD = RunRecord(
@@ -165,35 +164,3 @@ def test_under_sudo_everything_belongs_to_the_caller(tmp_path: Path, monkeypatch
     names = {path.with_name(path.name.removeprefix(".").removesuffix(f".{os.getpid()}")) for path in given}
     assert names == everything
     assert set(given.values()) == {(1234, 1235)}
-
-
-def test_only_the_caches_of_what_this_run_imported_in_the_checkout_are_handed_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if os.geteuid() != 0 or in_user_namespace():
-        pytest.skip("only root hands back")
-    caller = 12345
-    checkout, elsewhere = tmp_path / "checkout", tmp_path / "elsewhere"
-    for name in ("checkout/__pycache__/a.cpython-311.pyc", "checkout/__pycache__/b.cpython-311.pyc"):
-        _touch(tmp_path / name)
-    _touch(elsewhere / "__pycache__" / "c.cpython-311.pyc")
-    (checkout / "linked").mkdir()
-    (checkout / "linked" / "__pycache__").symlink_to(elsewhere / "__pycache__")
-    os.chown(checkout, caller, caller)
-    monkeypatch.setenv("SUDO_UID", str(caller))
-    monkeypatch.setenv("SUDO_GID", str(caller))
-    hand_back_caches(checkout, [checkout / "a.py", checkout / "linked" / "c.py", elsewhere / "c.py"])
-    handed = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.lstat().st_uid == caller}
-    assert handed == {"checkout", "checkout/__pycache__", "checkout/__pycache__/a.cpython-311.pyc"}
-
-
-def test_nothing_is_handed_back_in_a_checkout_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _touch(tmp_path / "__pycache__" / "a.cpython-311.pyc")
-    monkeypatch.setenv("SUDO_UID", "12345")
-    monkeypatch.setattr(os, "chown", lambda *_, **__: pytest.fail("touched"))
-    hand_back_caches(tmp_path, [tmp_path / "a.py"])
-
-
-def _touch(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
