@@ -168,7 +168,7 @@ class Dispatcher:
             if taken is None:
                 raise FinwaitError(
                     "the kernel under test did not answer a neighbour request within 5 s",
-                    why="it hangs, or the machine does not get to it",
+                    why="it hangs, or the machine is too busy",
                     hint="finwait doctor",
                 )
         self.wire.check()

@@ -128,9 +128,7 @@ class Peer(Watcher):
             FinwaitError: none was declared; for a bound see ``expect``.
         """
         if not alternatives:
-            raise FinwaitError(
-                "no alternative is declared", hint="expect_one_of(name=Pattern(...)), or expect_silence()"
-            )
+            raise FinwaitError("no alternative is given", hint="expect_one_of(name=Pattern(...)), or expect_silence()")
         return self._await(Expectation(alternatives, *bounds(within, at_least)))
 
     @step(Expect)
@@ -203,7 +201,7 @@ class Peer(Watcher):
             FinwaitError: no segment was expected yet.
         """
         if self._judged_frame is None:
-            raise FinwaitError("no segment was judged yet", hint="expect one first")
+            raise FinwaitError("no segment was expected yet", hint="expect one first")
         return header_of(self._dispatcher.wire.frames[self._judged_frame].data)
 
     @step(Allow)

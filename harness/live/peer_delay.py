@@ -32,7 +32,7 @@ def wait_from_afar(peer: Peer, span: Span) -> None:
     if took - span.ns > span.ns // _TOLERATED:
         raise TooBusy(
             f"the peer answered after {format_ms(took)}, and a path of {span} is what the scenario is about",
-            why="something else kept this machine's processors busy",
+            why="other programs kept this machine's processors busy",
             hint="finwait matrix --kernel uml-virtual:7.2, where the peer is never late",
         )
 

@@ -83,7 +83,7 @@ class Watcher(Sender):
         """
         span = span_of(within, "within")
         if not isinstance(pattern, Pattern):
-            raise FinwaitError(f"{pattern!r} is no pattern", hint="Pattern(ACK, ack=1)")
+            raise FinwaitError(f"{pattern!r} is not a pattern", hint="Pattern(ACK, ack=1)")
         if not 0 <= at_least <= (at_least if at_most is None else at_most) or (not at_least and at_most is None):
             raise FinwaitError(
                 f"at_least={at_least}, at_most={at_most} judge nothing", hint="at_most=3, at_least=1, or both"

@@ -29,7 +29,7 @@ def read_plan(path: Path) -> Plan:
         plan = msgspec.json.decode(path.read_bytes(), type=dict[str, tuple[str, ...]])
     except (OSError, msgspec.DecodeError) as error:
         raise FinwaitError(
-            f"{path} is no plan of mutations ({error})", hint="finwait mutate, which makes one"
+            f"{path} is not a plan of mutations ({error})", hint="finwait mutate, which makes one"
         ) from error
     for text in {text for several in plan.values() for text in several}:
         Mutation.parse(text)

@@ -92,7 +92,7 @@ class Forwarder:
         if not self._readable(PATIENCE_SECONDS):
             raise FinwaitError(
                 f"the path did not answer within {PATIENCE_SECONDS:.0f} s",
-                why="one of the kernels hangs, or the machine does not get to it",
+                why="one of the kernels hangs, or the machine is too busy",
                 hint="finwait doctor",
             )
         try:

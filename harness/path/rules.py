@@ -32,7 +32,7 @@ def side_of(name: str) -> Side:
     """
     if name in set(Side):
         return Side(name)
-    raise FinwaitError(f"from_={name!r} is no side of a path", hint='"client" or "server"')
+    raise FinwaitError(f"from_={name!r} is not a side of the path", hint='"client" or "server"')
 
 
 class Match(msgspec.Struct, frozen=True):

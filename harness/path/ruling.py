@@ -194,7 +194,7 @@ class Ruling:
             FinwaitError: a chance or a depth that cannot be.
         """
         if depth < 1:
-            raise FinwaitError(f"depth={depth} reorders nothing", hint="1 or more")
+            raise FinwaitError(f"depth={depth} would reorder nothing", hint="1 or more")
         match, wait = Match(side_of(from_)), span_of(at_most, "at_most")
         rule = Reorder(match=match, times=None, seed=seed, chance=_chance(chance), depth=depth, ns=wait.ns)
         self.add(rule)
@@ -246,5 +246,5 @@ def _times(times: int | None) -> int | None:
 
 def _chance(chance: float) -> float:
     if not 0 <= chance <= 1:
-        raise FinwaitError(f"chance={chance} is no probability", hint="0 to 1")
+        raise FinwaitError(f"chance={chance} is not a probability", hint="0 to 1")
     return chance

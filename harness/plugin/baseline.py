@@ -133,7 +133,9 @@ def parse(text: str, path: str = "baseline") -> Baseline:
             raise _unknown(f"{path}:{_line_of(text, key)}", key, ("known",))
     entries = content.get("known", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise FinwaitError(f"{path}:{_line_of(text, 'known')} is no list of entries", hint="[[known]] above each entry")
+        raise FinwaitError(
+            f"{path}:{_line_of(text, 'known')} is not a list of entries", hint="[[known]] above each entry"
+        )
     headers = [number for number, line in enumerate(text.splitlines(), 1) if _HEADER.match(line)]
     # Entries may also be written inline; then the line of the list is as near as one gets.
     lines = headers if len(headers) == len(entries) else [_line_of(text, "known")] * len(entries)
@@ -156,7 +158,7 @@ def _known(entry: dict[str, object], text: str, path: str, line: int) -> list[Kn
         if key in _TEXTS and not isinstance(value, str):
             raise FinwaitError(f"{place}: {key} is not a text in quotes")
         if key in _LISTS and not _is_list_of_texts(value):
-            raise FinwaitError(f"{place}: {key} is no list of texts in quotes")
+            raise FinwaitError(f"{place}: {key} is not a list of quoted texts")
     scenario, outcome, answer, reason = (str(entry.get(key, "")) for key in _TEXTS)
     several, kernels = ([str(one) for one in entry.get(key, [])] for key in _LISTS)  # type: ignore[attr-defined]
     if bool(scenario) == bool(several):
@@ -174,7 +176,7 @@ def _known(entry: dict[str, object], text: str, path: str, line: int) -> list[Kn
     if not reason.strip():
         raise FinwaitError(
             f"{path}:{_line_of(text, 'reason', line)}: {scenarios[0]} has no reason",
-            why="what nobody can say why to accept is not accepted",
+            why="every known deviation needs a reason",
             hint='reason = "the commit that mends it, the report, or why it is right here"',
         )
     return [Known(one, reason.strip(), answer, tuple(kernels), line) for one in scenarios]

@@ -23,8 +23,8 @@ def requirement(*ids: str, fixed_by: str = "") -> pytest.MarkDecorator:
     """
     if wrong := next((one for one in ids if not isinstance(one, str)), None):
         raise FinwaitError(
-            f"{getattr(wrong, '__name__', wrong)!r} is no id of a requirement",
-            why="the mark stands without its parentheses, or with something else in them",
+            f"{getattr(wrong, '__name__', wrong)!r} is not the id of a requirement",
+            why="the mark lacks its parentheses, or holds something else",
             hint='@requirement("RFC9293-3.10.7.4")',
         )
     mark: Any = pytest.mark.requirement(*ids, fixed_by=fixed_by)

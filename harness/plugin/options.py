@@ -79,14 +79,14 @@ def _seconds(text: str) -> float:
     try:
         return span_of(float(text), "--real-wait").ns / SECOND.ns
     except (ValueError, FinwaitError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, such as 60") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, such as 60") from None
 
 
 def _part(text: str) -> tuple[int, int]:
     number, _, parts = text.partition("/")
     if number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts):
         return int(number), int(parts)
-    raise argparse.ArgumentTypeError(f"{text!r} is no part: it is a number from 1 on and of how many, such as 1/2")
+    raise argparse.ArgumentTypeError(f"{text!r} is not a part, such as 1/2: the first of two")
 
 
 def share_of(items: Sequence[T], part: tuple[int, int]) -> list[T]:

@@ -73,7 +73,7 @@ class _Interpreter:
     def _do(self, step: AnyStep) -> object:
         thing = self._resolve(step.on)
         if step.name.startswith("_") or not hasattr(thing, step.name):
-            raise FinwaitError(f"{step.name} is no step of {step.on}", why="a program calls public methods alone")
+            raise FinwaitError(f"{step.name} is not a step of {step.on}", why="a program calls public methods alone")
         args = [decoded(one, self._resolve) for one in step.args]
         named = {name: decoded(one, self._resolve) for name, one in step.named.items()}
         if isinstance(step, Assign):

@@ -53,7 +53,7 @@ def encoded(value: object, named: Callable[[object], str]) -> Value:  # noqa: PL
         return Several(tuple(encoded(one, named) for one in value))
     raise FinwaitError(
         f"{value!r} is not data, and no step of a scenario made it",
-        why="a program holds numbers, texts, bytes, segments, patterns and spans, and what its own steps opened",
+        why="a program can hold numbers, texts, bytes, segments, patterns, spans, and what its own steps opened",
     )
 
 

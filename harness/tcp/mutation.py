@@ -67,7 +67,7 @@ class Mutation:
         kind, _, number = text.partition(":")
         if kind not in KINDS or not number.isdecimal() or int(number) < 1:
             raise FinwaitError(
-                f"{text!r} is no mutation",
+                f"{text!r} is not a mutation",
                 why="it is a kind and the number of a segment, counted from 1",
                 hint=" or ".join(f"{name}:1" for name in KINDS),
             )
@@ -96,8 +96,8 @@ class MutationChoice:
         self._always = Mutation.parse(f"{kind}:1" if number == "last" else text) if text else None
         if number == "last" and not last:
             raise FinwaitError(
-                "which answer is the last is not known",
-                why="an ordinary run tells it",
+                "finwait does not know which answer is the last",
+                why="an earlier run of the same scenarios says so",
                 hint="--mutate-after with the folder of one",
             )
 

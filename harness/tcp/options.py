@@ -83,7 +83,7 @@ def _parse_one(text: str) -> Option:
         near = difflib.get_close_matches(name, BY_NAME, n=3, cutoff=0.3) or list(BY_NAME)
         raise FinwaitError(
             f"there is no TCP option named {name!r} in {text!r}",
-            why="options are named as packetdrill names them",
+            why="options have the names that packetdrill gives them",
             hint=" or ".join(near) + ", or opt KIND HEX for any other",
         )
     values = tuple(int(number) for number in re.findall(r"-?\d+", rest))
@@ -145,7 +145,7 @@ def _encode_one(option: Option) -> bytes:
     if row.widths and not option.values:
         raise FinwaitError(
             f"the option {option} has no value to send",
-            why="a name alone stands for any value, and only where it is expected",
+            why="a name without a value matches any value, and can only be expected, not sent",
             hint=f"{Option(option.name, (1,) * len(row.widths))}, or opt {row.kind} for an option without a body",
         )
     widths = row.widths * (len(option.values) // max(1, len(row.widths)))

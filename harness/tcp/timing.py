@@ -58,12 +58,12 @@ def span_of(given: Time, argument: str) -> Span:
     """The span that an argument of this name was given as, or as seconds.
 
     Raises:
-        FinwaitError: it is no length of time.
+        FinwaitError: it is not a length of time.
     """
     if isinstance(given, Span):
         return given
     if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given < math.inf:
-        raise FinwaitError(f"{argument}={given!r} is no time", hint="seconds such as 0.5, or a span such as RTO_MIN")
+        raise FinwaitError(f"{argument}={given!r} is not a time", hint="seconds such as 0.5, or a span such as RTO_MIN")
     return Span(round(given * SECOND.ns), f"{given} s")
 
 

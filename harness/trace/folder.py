@@ -55,7 +55,7 @@ def make_folder(path: Path) -> Path:
     except OSError as error:
         raise FinwaitError(
             f"the run folder {path} cannot be made ({error.strerror})",
-            why="the folder above it is read-only, full, or somebody else's; or the name is taken",
+            why="the folder above it is read-only, full or another user's; or the name is taken",
             hint="--run-dir with a folder of your own",
         ) from error
     return path

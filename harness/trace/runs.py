@@ -104,13 +104,13 @@ def load(path: Path) -> LoadedRun:
     A line of ``results.jsonl`` that a crash tore is counted and left out; what stands behind it is read.
 
     Raises:
-        FinwaitError: there is no run folder, its format is another version's, or a whole record is not one.
+        FinwaitError: there is not a run folder, its format is another version's, or a whole record is not one.
     """
     try:
         if not path.is_dir() or not (path / RUN).is_file():
             raise _no_run(path)
     except PermissionError as error:
-        raise FinwaitError(f"{path} cannot be read ({error.strerror})", why="it is somebody else's") from error
+        raise FinwaitError(f"{path} cannot be read ({error.strerror})", why="it belongs to another user") from error
     record = _decode(path / RUN, RunRecord)
     found, torn = _results(path / RESULTS)
     results = {scenario: Result(scenario=scenario, outcome=Outcome.LOST, message=UNSAID) for scenario in record.planned}
@@ -158,11 +158,11 @@ def _no_run(path: Path) -> FinwaitError:
     inside, beside = _run_folders(path), _run_folders(path.parent)
     near = ", ".join(str(folder) for folder in (inside or beside)[-3:])
     if not path.exists():
-        return FinwaitError(f"there is no run folder {path}", hint=near or "finwait run, which makes one")
+        return FinwaitError(f"there is not a run folder {path}", hint=near or "finwait run, which makes one")
     if not path.is_dir():
         return FinwaitError(f"{path} is a file and no run folder", hint=str(path.parent) if path.name == RUN else near)
     return FinwaitError(
-        f"{path} is no run folder",
+        f"{path} is not a run folder",
         why=f"it has no {RUN}: it is another folder, or the run died before its first record",
         hint=near,
     )

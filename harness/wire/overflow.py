@@ -22,6 +22,6 @@ def lost(frames: int) -> FinwaitError:
     """What to raise when a capture overflowed."""
     return FinwaitError(
         f"the capture overflowed: {frames} frames were lost",
-        why="they came faster than this machine took them, so what is missing says nothing of the kernel",
+        why="they came faster than this machine could take them, so nothing can be said about the kernel",
         hint="sudo, or a larger sysctl net.core.rmem_max, gives the capture more room",
     )

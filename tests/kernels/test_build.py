@@ -139,7 +139,7 @@ def test_failing_make_shows_its_first_error(tree: Path, cache: Cache) -> None:
 def test_folder_that_is_no_kernel_tree(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "Makefile").write_text(content)
-    with pytest.raises(FinwaitError, match="is no kernel source tree"):
+    with pytest.raises(FinwaitError, match="is not a kernel source tree"):
         tree_version(tmp_path)
 
 

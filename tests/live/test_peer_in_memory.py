@@ -109,7 +109,7 @@ def test_reply_says_which_alternative_it_was(bench: Bench) -> None:
 
 
 def test_expecting_one_of_nothing_is_told(bench: Bench) -> None:
-    with pytest.raises(FinwaitError, match="no alternative is declared"):
+    with pytest.raises(FinwaitError, match="no alternative is given"):
         bench.peer.expect_one_of()
 
 

@@ -144,7 +144,7 @@ def test_a_count_that_judges_nothing_is_told(bench: Bench, bounds: dict[str, int
 
 
 def test_a_count_of_what_is_no_pattern_is_told(bench: Bench) -> None:
-    with pytest.raises(FinwaitError, match=r"is no pattern.*\n?.*Pattern\(ACK, ack=1\)"):
+    with pytest.raises(FinwaitError, match=r"is not a pattern.*\n?.*Pattern\(ACK, ack=1\)"):
         bench.peer.expect_count(ACK, at_most=1, within=1)  # type: ignore[arg-type]
 
 

@@ -119,8 +119,8 @@ def test_what_a_machine_cannot_run_says_nothing_of_the_kernel(known: str) -> Non
         ("[[known]]\nscenario = \n", "b.toml:2 is not TOML (Invalid value"),
         ('[[known]]\nscenario = "', "b.toml:2 is not TOML (Unterminated string"),
         ("[[knwon]]\n", "b.toml:1: there is no key 'knwon' in a baseline; try: known"),
-        ('\n[known]\nscenario = "a"\n', "b.toml:2 is no list of entries"),
-        ("known = 3", "b.toml:1 is no list of entries"),
+        ('\n[known]\nscenario = "a"\n', "b.toml:2 is not a list of entries"),
+        ("known = 3", "b.toml:1 is not a list of entries"),
         (
             _known() + '\n[[known]]\nscenario = "b"\nresaon = "r"\n',
             "b.toml:7: there is no key 'resaon' in a baseline; try: reason",
@@ -134,8 +134,8 @@ def test_what_a_machine_cannot_run_says_nothing_of_the_kernel(known: str) -> Non
             "b.toml:4: outcome 'lost' cannot be in a baseline",
         ),
         ('[[known]]\nscenario = "a"\nscenarios = ["b"]\nreason = "r"', "b.toml:1 names its scenarios twice"),
-        ('[[known]]\nscenarios = []\nreason = "r"', "b.toml:2: scenarios is no list of texts"),
-        ('[[known]]\nscenario = "a"\nkernels = "6.1"\nreason = "r"', "b.toml:3: kernels is no list of texts"),
+        ('[[known]]\nscenarios = []\nreason = "r"', "b.toml:2: scenarios is not a list of quoted texts"),
+        ('[[known]]\nscenario = "a"\nkernels = "6.1"\nreason = "r"', "b.toml:3: kernels is not a list of quoted texts"),
         (_known() + "\n" + _known(), "b.toml:5 names a.py::test_fin[shutdown_wr-IPv4] again"),
     ],
 )

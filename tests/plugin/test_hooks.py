@@ -79,7 +79,10 @@ def test_deviation_shows_the_failure_text_and_no_traceback(run: RunScenarios) ->
     ("step", "line"),
     [
         ("peer.send(ACK, seq=2**32)", "seq=4294967296 does not fit; the field has 32 bits; try: a whole number from"),
-        ("peer.expect(ACK, options='tsval')", "there is no TCP option named 'tsval' in 'tsval'; options are named as"),
+        (
+            "peer.expect(ACK, options='tsval')",
+            "there is no TCP option named 'tsval' in 'tsval'; options have the names",
+        ),
         ("server.set_option('TCP_NO', 1)", "there is no socket option named 'TCP_NO'; "),
         (
             "peer.expect(FIN, sequence=1)",
@@ -87,7 +90,10 @@ def test_deviation_shows_the_failure_text_and_no_traceback(run: RunScenarios) ->
         ),
         ("peer.expect(FIN, sequence=1)", "try: flags, seq, ack, within, "),
         ("peer.send(FIN, sequence=1)", "try: flags, seq, ack, data, "),
-        ("peer.expect(FIN, within='x')", "within='x' is no time; try: seconds such as 0.5, or a span such as RTO_MIN"),
+        (
+            "peer.expect(FIN, within='x')",
+            "within='x' is not a time; try: seconds such as 0.5, or a span such as RTO_MIN",
+        ),
         ("peer.expct(FIN)", "'Peer' object has no attribute 'expct'; in: peer.expct(FIN); try: expect"),
     ],
 )
@@ -117,7 +123,7 @@ def test_a_requirement_without_parentheses_is_one_line(run: RunScenarios) -> Non
     ran = run("@requirement\ndef test_it(session):\n    pass\n")
     assert ran.status == 2
     (told,) = [text for text in ran.output.splitlines() if text.startswith("test_s.py:")]
-    assert "'test_it' is no id of a requirement; " in told
+    assert "'test_it' is not the id of a requirement; " in told
     assert "Traceback" not in ran.output
     assert "harness/" not in ran.output
 

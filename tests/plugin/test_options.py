@@ -12,9 +12,9 @@ from tests.plugin.conftest import FOUR, RunScenarios
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--mutate-answer=lose:1"], "'lose:1' is no mutation; "),
-        (["--mutate-answer=drop:last"], "which answer is the last is not known; "),
-        (["--mutate-answer=drop:last", "--mutate-after=nowhere"], "there is no run folder nowhere; "),
+        (["--mutate-answer=lose:1"], "'lose:1' is not a mutation; "),
+        (["--mutate-answer=drop:last"], "finwait does not know which answer is the last; "),
+        (["--mutate-answer=drop:last", "--mutate-after=nowhere"], "there is not a run folder nowhere; "),
         (["--baseline=nowhere.toml"], "nowhere.toml"),
         (["--run-dir=/proc/finwait"], "the run folder /proc/finwait/run cannot be made ("),
         (["--run-dir=test_s.py"], "the run folder test_s.py/run cannot be made (Not a directory); "),
@@ -50,4 +50,4 @@ def test_longer_waits_are_run_in_real_time_where_they_are_asked_for(run: RunScen
 def test_a_real_wait_that_is_no_time_is_a_usage_error(run: RunScenarios, wait: str) -> None:
     ran = run(FOUR, f"--real-wait={wait}")
     assert ran.status == 4
-    assert f"'{wait}' is no number of seconds, such as 60" in ran.output
+    assert f"'{wait}' is not a number of seconds, such as 60" in ran.output

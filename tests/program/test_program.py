@@ -341,7 +341,7 @@ def test_what_no_step_says_is_a_gap_and_not_passed_over() -> None:
 def test_no_private_name_is_reached() -> None:
     with pytest.raises(FinwaitError, match="the program has no"):
         run(Program(steps=(Call(on="session.__class__", name="x"),)), {"session": FakeSession()})
-    with pytest.raises(FinwaitError, match="is no step"):
+    with pytest.raises(FinwaitError, match="is not a step"):
         run(Program(steps=(Call(on="session", name="__init__"),)), {"session": FakeSession()})
 
 

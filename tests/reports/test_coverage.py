@@ -87,7 +87,7 @@ def test_what_was_not_tried_says_why_or_that_nobody_knows() -> None:
     found = coverage([run("a")], CATALOGUE, {OTHER: "no such call"})
     told = {row.id: row.reason for row in found.rows}
     assert told[OTHER] == "no such call"
-    assert told[ONE] == "no scenario yet"
+    assert told[ONE] == "no scenario in these runs"
     assert OTHER not in {row.id for row in found.without_reason}
 
 
@@ -123,6 +123,6 @@ def test_the_projects_own_list_is_whole() -> None:
 def test_the_document_has_a_row_for_each_entry_in_its_order() -> None:
     """Its outcomes are a machine's; which entries there are is not, nor that each has a scenario or a reason."""
     lines = (CHECKOUT / "docs" / "coverage.md").read_text().splitlines()
-    assert [line for line in lines if "no scenario yet" in line] == []
+    assert [line for line in lines if "no scenario in these runs" in line] == []
     ids = [line.split("|")[1].strip() for line in lines if line.startswith(("| RFC", "| FSM"))]
     assert ids == list(CATALOGUE.ids), "finwait coverage --write makes it anew"

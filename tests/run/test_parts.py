@@ -63,7 +63,7 @@ def test_each_scenario_is_in_one_part(count: int, parts: int) -> None:
 
 @pytest.mark.parametrize("text", ["3/2", "0/2", "1", "a/b", "1/"])
 def test_part_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(FinwaitError, match="is no part"):
+    with pytest.raises(FinwaitError, match="is not a part"):
         select([f"--part={text}"], CHECKOUT)
 
 

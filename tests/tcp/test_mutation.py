@@ -55,7 +55,7 @@ def test_delayed_answer_is_later_than_any_bound() -> None:
 
 @pytest.mark.parametrize("text", ["drop", "drop:", "drop:0", "drop:-1", "drop:x", "lose:1", "", ":1", "last:last"])
 def test_what_is_no_mutation_is_told(text: str) -> None:
-    with pytest.raises(FinwaitError, match=r"is no mutation; .* try: drop:1 or "):
+    with pytest.raises(FinwaitError, match=r"is not a mutation; .* try: drop:1 or "):
         Mutation.parse(text)
 
 
@@ -79,10 +79,10 @@ def test_plan_for_the_last_is_where_each_scenario_had_its_last() -> None:
 
 @pytest.mark.parametrize("text", ["lose:last", "lose:1", "drop:0"])
 def test_plan_tells_what_is_no_mutation_before_anything_runs(text: str) -> None:
-    with pytest.raises(FinwaitError, match="is no mutation"):
+    with pytest.raises(FinwaitError, match="is not a mutation"):
         MutationChoice(text, {"a": 1})
 
 
 def test_plan_for_the_last_needs_to_know_which_that_is() -> None:
-    with pytest.raises(FinwaitError, match=r"which answer is the last is not known; .*--mutate-after"):
+    with pytest.raises(FinwaitError, match=r"finwait does not know which answer is the last; .*--mutate-after"):
         MutationChoice("drop:last", {})

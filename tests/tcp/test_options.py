@@ -103,7 +103,10 @@ def test_malformed_options_are_shown_as_they_are(raw: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("mms 1460", "there is no TCP option named 'mms' in 'mms 1460'; options are named as packetdrill names them; "),
+        (
+            "mms 1460",
+            "there is no TCP option named 'mms' in 'mms 1460'; options have the names that packetdrill gives them; ",
+        ),
         ("timestamp", "there is no TCP option named 'timestamp'"),
         ("mss 65536", "'mss 65536' is not a value that the option mss can have; RFC 9293 3.7.1 gives it"),
         ("mss -1", "'mss -1' is not a value"),

@@ -98,7 +98,7 @@ def test_seconds_are_taken_where_a_span_is(given: Span | float, text: str) -> No
 def test_what_is_no_time_is_told_in_one_line(given: object) -> None:
     with pytest.raises(FinwaitError) as raised:
         span_of(given, "within")  # type: ignore[arg-type]
-    said = f"within={given!r} is no time; try: seconds such as 0.5, or a span such as RTO_MIN"
+    said = f"within={given!r} is not a time; try: seconds such as 0.5, or a span such as RTO_MIN"
     assert str(raised.value) == said
 
 

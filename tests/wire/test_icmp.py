@@ -117,7 +117,7 @@ def test_header_is_that_of_the_segment_judged_last(lab: Session) -> None:
 
 
 def test_no_header_before_anything_was_judged(lab: Session) -> None:
-    with pytest.raises(FinwaitError, match="no segment was judged yet"):
+    with pytest.raises(FinwaitError, match="no segment was expected yet"):
         _ = lab.new_peer().judged_header
 
 

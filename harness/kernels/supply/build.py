@@ -136,7 +136,7 @@ def tree_version(tree: Path) -> tuple[int, int, int]:
     """VERSION, PATCHLEVEL and SUBLEVEL from the tree's Makefile.
 
     Raises:
-        FinwaitError: there is no kernel source tree.
+        FinwaitError: there is not a kernel source tree.
     """
     try:
         head = (tree / "Makefile").read_text(errors="replace")[:4096]
@@ -144,7 +144,7 @@ def tree_version(tree: Path) -> tuple[int, int, int]:
         major, minor, patch = (int(found[1]) for found in numbers if found)
     except (OSError, ValueError):
         raise FinwaitError(
-            f"{tree} is no kernel source tree",
+            f"{tree} is not a kernel source tree",
             why="its Makefile is missing or states no VERSION",
             hint="the top folder of an unpacked linux-source package or of a clone",
         ) from None

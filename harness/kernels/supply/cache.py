@@ -167,7 +167,7 @@ def plain_error(error: OSError, folder: Path) -> FinwaitError:
         return FinwaitError(
             f"cannot write {error.filename or folder}",
             why=error.strerror or "",
-            hint="own that folder, or set XDG_CACHE_HOME to one that is yours",
+            hint="chown that folder, or set XDG_CACHE_HOME to one of your own",
         )
     return FinwaitError(f"cannot use the cache {folder}", why=str(error))
 
