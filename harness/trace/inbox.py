@@ -136,22 +136,22 @@ class Inbox:
 
         That is a segment that reached its sender on the same connection, the answer before on it, or a call on the
         connection's own socket or on the listener that it came from. A socket without a port is none of the two: it was
-        closed. An answer may leave while its call still runs, so a call has a start and an end.
+        closed. An answer may leave while its call still runs, so a call has a start and an end. A program in the lab
+        may have to do with it or not: it puts the upper bound off and leaves the lower one as it is.
         """
         at = arrival.at
         reached = self._reached[arrival.ports]
         moments = [*reached[: bisect_right(reached, at)][-1:], self._answered.get(arrival.ports, 0)]
         causes = [Cause(moment, moment) for moment in moments if 0 < moment <= at]
         own, other = arrival.ports
+        calls = [event for event in self._timeline if isinstance(event, Called) and event.at <= at]
         causes += [
             Cause(event.at, event.end)
-            for event in self._timeline
-            if isinstance(event, Called)
-            and event.at <= at
-            and event.side == self._side
-            and event.ports in ((own, other), (own, 0))
+            for event in calls
+            if event.side == self._side and event.ports in ((own, other), (own, 0))
         ]
-        return max(causes, default=Cause(at, at))
+        cause = max(causes, default=Cause(at, at))
+        return cause._replace(end=max([cause.end, *(event.end for event in calls if not event.connection)]))
 
     def leftover(self) -> list[Arrival]:
         """What no expectation mentioned."""

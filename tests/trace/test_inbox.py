@@ -62,6 +62,13 @@ def test_call_of_the_other_side_is_no_cause() -> None:
     assert inbox(call(OWN, side="server"), side="client").cause(arrival()) == Cause(20 * MS, 20 * MS)
 
 
+def test_program_in_the_lab_puts_off_by_when_an_answer_is_due_and_not_from_when_on() -> None:
+    own = inbox(Called(10 * MS, 90 * MS, "kernel$ ss -K", "0", connection=0))
+    own.reached(OWN, 1 * MS)
+    assert own.cause(arrival()) == Cause(MS, 90 * MS)
+    assert own.cause(arrival(5 * MS)) == Cause(MS, MS)
+
+
 def test_segment_counts_on_its_own_connection_and_before_the_answer() -> None:
     own = inbox()
     for ports, at in ((OWN, 3 * MS), (OWN, 2 * MS), (ANOTHER, 4 * MS), (OWN, 21 * MS)):
