@@ -63,7 +63,7 @@ def test_call_of_the_other_side_is_no_cause() -> None:
 
 
 def test_program_in_the_lab_puts_off_by_when_an_answer_is_due_and_not_from_when_on() -> None:
-    own = inbox(Called(10 * MS, 90 * MS, "kernel$ ss -K", "0", connection=0))
+    own = inbox(Called(10 * MS, 90 * MS, "kernel$ ss -K", result="0", connection=0))
     own.reached(OWN, 1 * MS)
     assert own.cause(arrival()) == Cause(MS, 90 * MS)
     assert own.cause(arrival(5 * MS)) == Cause(MS, MS)
