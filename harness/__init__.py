@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     )
     from harness.live.endpoint import Endpoint
     from harness.live.flights import FLIGHT, IPV4_MSS, TIMESTAMPS_LENGTH, expect_flight, write_segments
-    from harness.live.nginx import NGINX_HOST, Curl, Nginx
+    from harness.live.nginx import Curl, Nginx
     from harness.live.peer import Peer
     from harness.live.peer_delay import establish_from_afar, longest_timer, wait_from_afar
     from harness.live.sender import INITIAL_SEQUENCE_NUMBER
     from harness.live.session import Connection, Session
     from harness.live.states import NUMBERS, ORPHANED, STATES, WAYS, Numbers, expect_state, new_listener, reach
     from harness.live.syscalls import errno_of
-    from harness.live.two_kernels import Closing, KernelPair, TwoKernelSession
+    from harness.live.two_kernels import KernelPair, TwoKernelSession
     from harness.model.connection import Answer, ControlBlock
     from harness.model.segment_table import (
         HAVE_A_ZERO_WINDOW,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         TableCell,
         table_cells,
     )
+    from harness.path.passages import Closing
     from harness.path.path import BadRules, Path
     from harness.path.ruling import Holding
     from harness.plugin.cells import Cell, in_states
@@ -121,7 +122,7 @@ _HOMES = {
     ),
     "harness.live.endpoint": ("Endpoint",),
     "harness.live.flights": ("FLIGHT", "IPV4_MSS", "TIMESTAMPS_LENGTH", "expect_flight", "write_segments"),
-    "harness.live.nginx": ("NGINX_HOST", "Curl", "Nginx"),
+    "harness.live.nginx": ("Curl", "Nginx"),
     "harness.live.peer": ("Peer",),
     "harness.live.sender": ("INITIAL_SEQUENCE_NUMBER",),
     "harness.live.peer_delay": ("establish_from_afar", "longest_timer", "wait_from_afar"),
@@ -130,11 +131,12 @@ _HOMES = {
         "NUMBERS", "ORPHANED", "STATES", "WAYS", "Numbers", "expect_state", "new_listener", "reach",
     ),
     "harness.live.syscalls": ("errno_of",),
-    "harness.live.two_kernels": ("Closing", "KernelPair", "TwoKernelSession"),
+    "harness.live.two_kernels": ("KernelPair", "TwoKernelSession"),
     "harness.model.connection": ("Answer", "ControlBlock"),
     "harness.model.segment_table": (
         "HAVE_A_ZERO_WINDOW", "NOMINAL_WINDOW", "WITH_A_WINDOW", "WITH_A_ZERO_WINDOW", "TableCell", "table_cells",
     ),
+    "harness.path.passages": ("Closing",),
     "harness.path.path": ("BadRules", "Path"),
     "harness.path.ruling": ("Holding",),
     "harness.plugin.cells": ("Cell", "in_states"),
@@ -164,7 +166,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "ACK", "ANY", "BROADCAST_MAC", "CALL_LIMIT", "CWR", "DATA_R2", "DAY", "DELACK_LIMIT", "DELACK_MAX", "ECE",
     "ENDINGS", "FIN", "FIN_TIMEOUT", "FLIGHT", "HAVE_A_ZERO_WINDOW", "HOUR", "INITIAL_SEQUENCE_NUMBER", "IPV4_MSS",
-    "KEEPALIVE_IDLE", "KEEPALIVE_INTERVAL", "MARKER_LIMIT", "MINUTE", "MS", "MSL", "NGINX_HOST", "NOMINAL_WINDOW",
+    "KEEPALIVE_IDLE", "KEEPALIVE_INTERVAL", "MARKER_LIMIT", "MINUTE", "MS", "MSL", "NOMINAL_WINDOW",
     "NONE", "NUMBERS", "ORPHANED", "PROGRAM_LIMIT", "PROMPT", "PSH", "QUIET", "READS_NO_MORE", "REAL_WAIT", "RST",
     "RTO_FLOOR", "RTO_INIT", "RTO_MIN", "RTO_MOST", "SECOND", "SERVICE_PORT", "SPACE", "STATES", "SYN", "SYN_R2",
     "TIMESTAMPS_LENGTH", "TIMEWAIT_LEN", "URG", "WAYS", "WITH_A_WINDOW", "WITH_A_ZERO_WINDOW", "WRONG_CHECKSUM",

@@ -9,13 +9,19 @@ import os
 import re
 import select
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from http.client import HTTPConnection
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
 from harness.errors import FinwaitError, Unsupported
 from harness.live.command import Command, find, installed
+from harness.live.endpoint import Endpoint
+from harness.program.recording import Recording, step
+from harness.program.steps import Call, Enter
 from harness.tcp.timing import PROGRAM_LIMIT, SECOND
 from harness.tcp.verdict import Due, Evidence, Mismatch
 from netns.enter import Namespace
@@ -43,7 +49,8 @@ http {{
     fastcgi_temp_path "{folder}/fastcgi";
     uwsgi_temp_path "{folder}/uwsgi";
     scgi_temp_path "{folder}/scgi";
-    {settings}
+    lingering_close {lingering};
+    keepalive_timeout 0;
     server {{
         listen {listen};
         location / {{ return 200 "{body}"; }}
@@ -59,8 +66,9 @@ class Nginx:
         namespace: the server's.
         address: what it listens on.
         port: likewise.
-        folder: for its configuration and what strace writes; it exists.
-        settings: directives of its http block, by name.
+        folder: where one is made for its configuration and its own files, and removed with it; None for the system's.
+        lingering_close: its directive of that name: on, always or off. There is no keepalive.
+        recording: where what it is asked for is written down.
         body: what it answers every request with, whatever that had to say.
 
     Raises:
@@ -74,26 +82,28 @@ class Nginx:
         namespace: Namespace,
         address: str,
         port: int,
-        folder: Path,
-        settings: Mapping[str, str],
+        folder: Path | None,
+        lingering_close: str,
+        recording: Recording,
         body: str = "hello",
     ) -> None:
-        listen = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-        directives = "\n    ".join(f"{name} {value};" for name, value in settings.items())
-        configuration = folder / "nginx.conf"
-        configuration.write_text(
-            _CONFIGURATION.format(folder=folder, settings=directives, listen=listen, body=body), encoding="utf-8"
-        )
-        command: tuple[str, ...] = (find("nginx"), "-p", str(folder), "-c", str(configuration))
+        listen = _authority(address, port)
+        self.recording = recording
         self.traced = installed("strace")
         self._stack = ExitStack()
-        self._command = command
+        self._nginx = find("nginx")
+        self._folder = folder
+        self._configuration = partial(_CONFIGURATION.format, lingering=lingering_close, listen=listen, body=body)
         self._namespace = namespace
         self._lines: list[str] = []
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
-            command, descriptors = self._command, list[int]()
+            # inside the run folder, so that a killed run leaves nothing elsewhere
+            own = Path(opening.enter_context(TemporaryDirectory(prefix=".nginx-", dir=self._folder))).absolute()
+            (own / "nginx.conf").write_text(self._configuration(folder=own), encoding="utf-8")
+            command: tuple[str, ...] = (self._nginx, "-p", str(own), "-c", str(own / "nginx.conf"))
+            descriptors = list[int]()
             if self.traced:
                 self._trace, writing = os.pipe()
                 opening.callback(os.close, self._trace)
@@ -116,6 +126,15 @@ class Nginx:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    @step(Call)
+    def answers(self, client: Endpoint, body: str | None = None) -> bytes:
+        """What it answers a client on its connection, which is closed then: a POST of ``body``, or a GET."""
+        http = HTTPConnection(NGINX_HOST)
+        http.sock = client.socket
+        http.request("POST" if body else "GET", "/", body)
+        return http.getresponse().read()
+
+    @step(Call)
     def ending(self) -> str:
         """How nginx ended the first connection that it accepted: ``shutdown(SHUT_WR)`` or ``close``, as strace saw it.
 
@@ -142,6 +161,10 @@ def _differs(does: str, seen: str, program: str = "nginx") -> Mismatch:
     return Mismatch(Evidence(expected=(Due(f"  {program} {does}"),), observed=f"  {seen}", step=program))
 
 
+def _authority(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 def _ending(trace: str) -> str:
     connections = set()
     for line in trace.splitlines():
@@ -162,14 +185,19 @@ class Curl:
     Args:
         namespace: the client's.
         port: that it connects from.
-        url: that it asks for.
+        address: of the server that it asks.
+        server_port: likewise.
+        recording: where what it does is written down.
     """
 
-    def __init__(self, namespace: Namespace, port: int, url: str) -> None:
+    def __init__(self, namespace: Namespace, port: int, address: str, server_port: int, recording: Recording) -> None:
+        self.recording = recording
         self._namespace = namespace
+        url = f"http://{_authority(address, server_port)}/"
         named = ("--header", f"Host: {NGINX_HOST}")
         self._command = (find("curl"), "-sS", *named, "--local-port", str(port), "--output", "/dev/null", url)
 
+    @step(Enter)
     @contextmanager
     def post(self, body: str) -> Iterator[None]:
         """POST while the block runs, and be done without an error at its end.

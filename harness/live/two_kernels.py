@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -10,8 +11,10 @@ from typing import NamedTuple, Self
 
 from harness.live.base_session import SERVICE_PORT, Account, BaseSession, know_addresses
 from harness.live.endpoint import Endpoint
+from harness.live.nginx import Curl, Nginx
 from harness.live.opening import open_socket
 from harness.live.sysctl_changes import SysctlChanges
+from harness.path.passages import Closing
 from harness.path.path import Path
 from harness.path.rules import Side
 from harness.probes.observer import Link, Observer, Probes
@@ -42,18 +45,6 @@ class KernelPair(NamedTuple):
     path: Path
 
 
-class Closing(NamedTuple):
-    """How a connection ended.
-
-    Args:
-        ns: from the client's FIN at the path to the last segment that brought both sockets to TIME-WAIT or away.
-        retransmissions: how many segments the client sent again.
-    """
-
-    ns: int
-    retransmissions: int
-
-
 class TwoKernelSession(BaseSession):
     """A lab with two kernels and a path between them.
 
@@ -64,6 +55,7 @@ class TwoKernelSession(BaseSession):
         settings: which conditions the lab pins.
         mutation: how segments are mutated before they are judged, or None.
         tracer: listens to the kernel's tracepoints for the whole process, or None.
+        folder: where programs that are started get a folder for their own files; None for the system's.
     """
 
     lab: PathLab
@@ -77,12 +69,14 @@ class TwoKernelSession(BaseSession):
         settings: Settings = Settings.HELD,
         mutation: Mutation | None = None,
         tracer: Tracer | None = None,
+        folder: pathlib.Path | None = None,
     ) -> None:
         super().__init__(profile, version, tracer)
         self.lab = PathLab(settings, ipv6=version == 6)
         self._timestamps = timestamps
         self._settings = settings
         self._mutation = mutation
+        self._folder = folder
         self._connections = 0
         self._closing: Closing | None = None
 
@@ -117,8 +111,7 @@ class TwoKernelSession(BaseSession):
 
     def address(self, side: Side | str) -> str:
         """The address of a side: ``client`` or ``server``."""
-        plan = self.lab.plan.peer if side == Side.CLIENT else self.lab.plan.kernel
-        return plan.address(self.version)
+        return self.peer_address if side == Side.CLIENT else self.kernel_address
 
     # -- what scenarios open
 
@@ -179,6 +172,19 @@ class TwoKernelSession(BaseSession):
         self.path.expect_handshake(number)
         return client
 
+    @step(Open, "nginx")
+    def serve_nginx(self, lingering_close: str = "on") -> Nginx:
+        """nginx on ``SERVICE_PORT`` of the server's kernel until the scenario ends; for the rest see ``Nginx``."""
+        where = self.lab.server, self.address(Side.SERVER), SERVICE_PORT
+        return self._stack.enter_context(Nginx(*where, self._folder, lingering_close, self.recording))
+
+    @step(Open, "curl")
+    def curl(self) -> Curl:
+        """curl as the client, about to ask the server at ``SERVICE_PORT``; the probes look at its connection."""
+        port = self.client_port
+        self.watch(port, SERVICE_PORT)
+        return Curl(self.lab.client, port, self.address(Side.SERVER), SERVICE_PORT, self.recording)
+
     @property
     def client_port(self) -> int:
         """The port of the client's next connection."""
@@ -233,14 +239,8 @@ class TwoKernelSession(BaseSession):
                 seen = f"client {names[0]}, server {names[1]} after {format_ms(wait)}"
                 due = (Due("both sockets gone or in TIME-WAIT", step),)
                 raise Mismatch(Evidence(expected=due, observed=seen, step=step))
-        self._closing = self._closing_of(connection)
+        self._closing = self.path.passages.closing(connection)
         return self._closing
-
-    def _closing_of(self, connection: int) -> Closing:
-        passages = [one for one in self.path.passages.all if one.tracked and one.tracked.connection == connection]
-        last = max((left for one in passages for left in one.left), default=0)
-        fin = self.path.passages.first_fin("client", connection)
-        return Closing(last - fin.at if fin else 0, self.path.passages.repeated("client", connection))
 
     def _abandon(self) -> None:
         """Make both kernels forget their connections, so that no orphan outlives the lab: a RST where they wait."""

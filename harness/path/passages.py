@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from harness.path.messages import Came, Fated, Left
 from harness.path.rules import AnyRule, Side
@@ -33,6 +34,18 @@ class Passage:
     def explain(self, step: str, judged: str) -> None:
         """Say which step of the scenario it belongs to, and how it was judged."""
         self.step, self.judged = step, judged
+
+
+class Closing(NamedTuple):
+    """How a connection ended.
+
+    Args:
+        ns: from the client's FIN at the path to the last segment that brought both sockets to TIME-WAIT or away.
+        retransmissions: how many segments the client sent again.
+    """
+
+    ns: int
+    retransmissions: int
 
 
 class Passages:
@@ -100,6 +113,12 @@ class Passages:
     def first_fin(self, side: str, connection: int) -> Passage | None:
         """The first FIN of a side's."""
         return next((one for one, segment in self.of(side, connection) if segment.flags & FIN), None)
+
+    def closing(self, connection: int) -> Closing:
+        """How a connection ended, once both its sockets are in TIME-WAIT or away."""
+        last = max((left for side in Side for one, _ in self.of(side, connection) for left in one.left), default=0)
+        fin = self.first_fin(Side.CLIENT, connection)
+        return Closing(last - fin.at if fin else 0, self.repeated(Side.CLIENT, connection))
 
     def last_acknowledging(self) -> list[Passage]:
         """The last segment with an acknowledgment from either side of each connection."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import pathlib
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 
 import pytest
 
 from harness.errors import Unsupported
-from harness.live.base_session import SERVICE_PORT
 from harness.live.endpoint import Endpoint
 from harness.live.lab_pool import LabPool
 from harness.live.nginx import Curl, Nginx
@@ -20,7 +17,6 @@ from harness.live.two_kernels import KernelPair, TwoKernelSession
 from harness.path.path import Path
 from harness.plugin.hooks import RUNNER
 from harness.tcp.timing import REAL_WAIT, SECOND, Span, TimingProfile, format_ms, span_of, to_phase
-from harness.trace.folder import file_name
 from netns.conditions import Settings
 
 
@@ -139,6 +135,7 @@ def path_session(
         settings=lab_settings,
         mutation=runner.mutations.of(scenario.id),
         tracer=runner.tracer,
+        folder=runner.folder.path,
     )
     with opened:
         runner.recorder.opened(scenario, opened)
@@ -164,29 +161,12 @@ def lingering_close() -> str:
 
 
 @pytest.fixture
-def scratch(request: pytest.FixtureRequest) -> Iterator[pathlib.Path]:
-    """A folder for the scenario's own files, removed at its end; it lies in the run folder."""
-    folder = request.config.stash[RUNNER].folder.path / f".{file_name(request.node.nodeid)}"
-    folder.mkdir()
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def nginx(path_session: TwoKernelSession, scratch: pathlib.Path, lingering_close: str) -> Iterator[Nginx]:
+def nginx(path_session: TwoKernelSession, lingering_close: str) -> Nginx:
     """nginx, as this machine has it, as the server of ``path_session``; HTTP keepalive is off."""
-    path_session.recording.gap("nginx as the server, and curl as the client")
-    settings = {"lingering_close": lingering_close, "keepalive_timeout": "0"}
-    address = path_session.address("server")
-    with Nginx(path_session.lab.server, address, SERVICE_PORT, scratch.absolute(), settings) as server:
-        yield server
+    return path_session.serve_nginx(lingering_close)
 
 
 @pytest.fixture
 def curl(path_session: TwoKernelSession) -> Curl:
     """curl as the client of ``path_session``; probes watch its connection."""
-    port = path_session.client_port
-    path_session.watch(port, SERVICE_PORT)
-    host = path_session.address("server")
-    url = f"http://{f'[{host}]' if ':' in host else host}:{SERVICE_PORT}/"
-    return Curl(path_session.lab.client, port, url)
+    return path_session.curl()

@@ -6,8 +6,6 @@ owned. The scenario expects the same of the kernel either way.
 
 from __future__ import annotations
 
-from http.client import HTTPConnection
-
 import pytest
 
 from harness import (
@@ -15,7 +13,6 @@ from harness import (
     ANY,
     FIN,
     MS,
-    NGINX_HOST,
     RTO_INIT,
     SERVICE_PORT,
     Between,
@@ -89,11 +86,9 @@ def test_nginx_and_a_client_close_at_the_same_moment(
     path = path_session.path
     crossing = path.hold(FIN, from_="server")
     path.hold(FIN, from_="client").until(ACK)
-    http = HTTPConnection(path_session.address("server"))
-    http.sock = path_session.open(SERVICE_PORT).socket
+    client = path_session.open(SERVICE_PORT)
     allow_the_exchange(path)
-    http.request("POST" if body else "GET", "/", body, headers={"Host": NGINX_HOST})
-    assert http.getresponse().read() == b"hello"  # and closes, since the server says that it will
+    assert nginx.answers(client, body) == b"hello"  # and the client closes, since the server says that it will
     expect_the_closing(path_session, nginx, crossing)
 
 
