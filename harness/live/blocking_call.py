@@ -2,60 +2,73 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
-from harness.live.endpoint import DEADLINE_SECONDS, Endpoint
-from harness.live.session import Session
-from harness.live.syscalls import errno_of, ports_of
+from harness.live.syscalls import CallFailed, errno_name, ports_of
+from harness.program.recording import step
+from harness.program.steps import Call
+from harness.tcp.timing import CALL_LIMIT, SECOND, Span
 from harness.tcp.verdict import Due, Evidence, Mismatch
-from harness.trace.events import Called, call_text
+from harness.trace.events import Called, Timeline, call_text
+
+T = TypeVar("T", bytes, int)
+
+LIMIT = 2 * CALL_LIMIT
+"""How long the call may take to come back: it has ``CALL_LIMIT`` to end by itself."""
 
 
-class BlockingCall:
-    """One call of an endpoint's socket, begun at once.
+class BlockingCall(Generic[T]):
+    """One call on a socket, begun at once; see ``Endpoint.begin_receive``.
 
     The thread touches nothing but the socket; the call is put on the timeline by ``end``. Whether it was already asleep
     when the answer came makes no difference to what it returns.
 
     Args:
-        session: whose timeline it is put on.
-        endpoint: whose call it is.
+        sock: whose call it is.
         name: of the call, as the timeline has it.
         arguments: the same.
-        call: the call, on ``endpoint.socket``; bytes and numbers that it returns are kept.
+        call: the call.
+        timeline: where it is put.
+        connection: its number there.
+        side: ``client`` or ``server`` where both ends are kernels.
     """
 
     def __init__(
         self,
-        session: Session,
-        endpoint: Endpoint,
+        sock: socket.socket,
         name: str,
         arguments: tuple[int | str, ...],
-        call: Callable[[], object],
+        call: Callable[[], T],
+        timeline: Timeline,
+        connection: int = 1,
+        side: str = "",
     ) -> None:
-        session.recording.gap(f"{name}() on a thread of its own")
-        self.error = ""
-        self.result: object = None
         self.began = self.ended = 0
-        self._session = session
-        self._endpoint = endpoint
+        self.recording = timeline.recording
+        self._sock = sock
         self._name = name
         self._arguments = arguments
-        self._call = call
+        self._call: Callable[[], T] = call
+        self._timeline = timeline
+        self._connection = connection, side
+        self._result: T | None = None
+        self._error: OSError | None = None
         self._begun = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
         self._begun.wait()
 
     def _run(self) -> None:
-        def make() -> None:
-            self.result = self._call()
-
         self.began = time.time_ns()
         self._begun.set()
-        self.error = errno_of(make)
+        try:
+            self._result = self._call()
+        except OSError as error:
+            self._error = error
         self.ended = time.time_ns()
 
     @property
@@ -63,27 +76,37 @@ class BlockingCall:
         """Whether the call has not returned yet."""
         return self._thread.is_alive()
 
-    def end(self) -> object:
-        """Wait until the call returns, and give its result; ``error`` then names its errno, if any.
+    @step(Call)
+    def end(self, limit: Span = LIMIT) -> T:
+        """Wait until the call returns, put it on the timeline, and give its result.
+
+        Args:
+            limit: how long to wait at most.
 
         Raises:
+            CallFailed: it ended with an error.
             Mismatch: it does not return in time.
         """
         call = call_text(self._name, self._arguments)
-        self._thread.join(2 * DEADLINE_SECONDS)
-        if self._thread.is_alive():
-            seen = f"  it is not back after {2 * DEADLINE_SECONDS:.0f} s"
-            raise Mismatch(Evidence(expected=(Due(f"  {call} returns"),), observed=seen, step=call))
-        event = Called(
-            self.began,
-            self.ended,
-            self._name,
-            self._arguments,
-            len(self.result) if isinstance(self.result, bytes) else str(self.result),
-            self.error,
-            self._session.timeline.step(call),
-            self._endpoint.connection,
-            ports=ports_of(self._endpoint.socket),
+        self._thread.join(limit.ns / SECOND.ns)
+        if self.waits:
+            due = (Due(f"  {call} returns"),)
+            raise Mismatch(Evidence(expected=due, observed=f"  it is not back after {limit}", step=call))
+        result, error = self._result, self._error
+        self._timeline.add(
+            Called(
+                self.began,
+                self.ended,
+                self._name,
+                self._arguments,
+                len(result) if isinstance(result, bytes) else result or 0,
+                errno_name(error) if error else "",
+                self._timeline.step(call),
+                *self._connection,
+                ports_of(self._sock),
+            )
         )
-        self._session.timeline.add(event)
-        return self.result
+        if error:
+            raise CallFailed.of(call, error) from error
+        assert result is not None  # noqa: S101  (a call without an error gave it)
+        return result

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
+from harness.live.blocking_call import BlockingCall
 from harness.live.sender import Sender
 from harness.live.syscalls import CallFailed, KernelSocket, connect_to_nobody, errno_name, ports_of
 from harness.live.sysctl_changes import SysctlChanges
@@ -21,6 +22,7 @@ from harness.tcp.timing import CALL_LIMIT, MS, SECOND, Span
 from harness.trace.events import Called, Timeline, call_text
 
 T = TypeVar("T")
+D = TypeVar("D", bytes, int)
 
 DEADLINE_SECONDS = CALL_LIMIT.ns / SECOND.ns
 """How long a blocking call may take before it fails with EAGAIN; seconds of the kernel's clock."""
@@ -60,6 +62,7 @@ class Endpoint:
         self._timeline = timeline
         self.recording = timeline.recording
         self._after_step = after_step
+        self._port = 0
 
     def _call(
         self,
@@ -83,6 +86,7 @@ class Endpoint:
         end, step = time.time_ns(), self._timeline.step(call_text(*call))
         # connect(2) of a socket that had no port gives it one
         known = ports if ports[0] else ports_of(self.socket)
+        self._port = known[0] or self._port
         self._timeline.add(Called(at, end, *call, result, error, step, self.connection, self.side, known))
         self._after_step()
 
@@ -138,6 +142,19 @@ class Endpoint:
     def receive(self, size: int = 65536) -> bytes:
         """recv(2): at most ``size`` bytes; empty at the end of the stream."""
         return self._call("recv", (size,), lambda: self.socket.recv(size), len)
+
+    def _begin(self, name: str, size: int, call: Callable[[], D]) -> BlockingCall[D]:
+        return BlockingCall(self.socket, name, (size,), call, self._timeline, self.connection, self.side)
+
+    @step(Open, "sender")
+    def begin_send(self, data: bytes) -> BlockingCall[int]:
+        """send(2) on a thread of its own, which may wait meanwhile; see ``BlockingCall.end``."""
+        return self._begin("send", len(data), lambda: self.socket.send(data))
+
+    @step(Open, "reader")
+    def begin_receive(self, size: int = 65536) -> BlockingCall[bytes]:
+        """recv(2) on a thread of its own; see ``begin_send``."""
+        return self._begin("recv", size, lambda: self.socket.recv(size))
 
     @step(Call)
     def receive_urgent(self) -> bytes:
@@ -277,7 +294,7 @@ class Endpoint:
 
     @property
     def port(self) -> int:
-        """The local port."""
-        port: int = self.socket.getsockname()[1]
-        self.recording.knows(port, self, "port")
-        return port
+        """The local port; the last one that the socket had where it has none, or is closed."""
+        self._port = ports_of(self.socket)[0] or self._port
+        self.recording.knows(self._port, self, "port")
+        return self._port

@@ -13,7 +13,6 @@ from harness import (
     ACK,
     RST,
     SYN,
-    BlockingCall,
     Cell,
     Connection,
     Endpoint,
@@ -237,7 +236,7 @@ def status_of(cell: Cell) -> str:
 @requirement("RFC9293-3.10.2", "FSM-039")
 def test_send_in_syn_sent_goes_out_once_established(syn_sent: Connection, session: Session) -> None:
     client, peer = syn_sent
-    sender = BlockingCall(session, client, "send", (4,), lambda: client.socket.send(b"data"))
+    sender = client.begin_send(b"data")
     session.settle()
     peer.send(SYN, seq=0, ack=1)
     peer.expect(ACK, seq=1, ack=1)
@@ -248,7 +247,7 @@ def test_send_in_syn_sent_goes_out_once_established(syn_sent: Connection, sessio
 @requirement("RFC9293-3.10.2", "FSM-040")
 def test_send_in_syn_received_goes_out_once_established(syn_received_actively: Connection, session: Session) -> None:
     client, peer = syn_received_actively
-    sender = BlockingCall(session, client, "send", (4,), lambda: client.socket.send(b"data"))
+    sender = client.begin_send(b"data")
     session.settle()
     peer.send(ACK, seq=1, ack=1)
     peer.expect(ACK, seq=1, ack=1, data=b"data")
@@ -258,7 +257,7 @@ def test_send_in_syn_received_goes_out_once_established(syn_received_actively: C
 @requirement("RFC9293-3.10.3")
 def test_receive_in_syn_sent_waits_for_data(syn_sent: Connection, session: Session) -> None:
     client, peer = syn_sent
-    reader = BlockingCall(session, client, "recv", (9,), lambda: client.socket.recv(9))
+    reader = client.begin_receive(9)
     session.settle()
     assert reader.waits
     peer.send(SYN, seq=0, ack=1)

@@ -20,13 +20,13 @@ from harness import (
     RST,
     SYN,
     WRONG_CHECKSUM,
-    BlockingCall,
     Connection,
     Endpoint,
     Peer,
     Sent,
     Session,
     both_families,
+    errno_of,
     in_shared_lab,
     requirement,
 )
@@ -208,15 +208,11 @@ def last_sent_at(session: Session) -> int:
     return max(event.at for event in session.events(Sent))
 
 
-def reading(session: Session, server: Endpoint) -> BlockingCall:
-    return BlockingCall(session, server, "recv", (65536,), lambda: server.socket.recv(65536))
-
-
 @requirement("RFC9293-3.10.3")
 @both_families
 def test_reader_is_back_as_soon_as_data_are_there(session: Session, established: Connection) -> None:
     server, peer = established
-    reader = reading(session, server)
+    reader = server.begin_receive()
     peer.send(ACK, seq=1, ack=1, data=b"abc")
     peer.expect(ACK, seq=1, ack=4)
     assert reader.end() == b"abc"
@@ -229,7 +225,7 @@ def test_reader_sleeps_through_what_is_ahead_and_is_back_with_all_of_it(
     session: Session, established: Connection
 ) -> None:
     server, peer = established
-    reader = reading(session, server)
+    reader = server.begin_receive()
     peer.send(ACK, seq=4, ack=1, data=b"def")
     peer.expect(ACK, seq=1, ack=1)
     session.settle()
@@ -245,7 +241,7 @@ def test_reader_sleeps_through_what_is_ahead_and_is_back_with_all_of_it(
 @both_families
 def test_fin_ends_the_wait_with_the_end_of_the_stream(session: Session, established: Connection) -> None:
     server, peer = established
-    reader = reading(session, server)
+    reader = server.begin_receive()
     peer.send(FIN, seq=1, ack=1)
     peer.expect(ACK, seq=1, ack=2)
     assert reader.end() == b""
@@ -256,10 +252,9 @@ def test_fin_ends_the_wait_with_the_end_of_the_stream(session: Session, establis
 @both_families
 def test_reset_ends_the_wait_with_an_error(session: Session, established: Connection) -> None:
     server, peer = established
-    reader = reading(session, server)
+    reader = server.begin_receive()
     peer.send(RST, seq=1)
-    reader.end()
-    assert reader.error == "ECONNRESET"
+    assert errno_of(reader.end) == "ECONNRESET"
     session.settle()
     assert reader.ended - last_sent_at(session) <= session.profile.upper(PROMPT)
 
@@ -267,9 +262,9 @@ def test_reset_ends_the_wait_with_an_error(session: Session, established: Connec
 @requirement("RFC9293-3.10.4")
 @both_families
 @pytest.mark.parametrize("how", [socket.SHUT_RD, socket.SHUT_RDWR], ids=["SHUT_RD", "SHUT_RDWR"])
-def test_own_shutdown_ends_the_wait(session: Session, established: Connection, how: int) -> None:
+def test_own_shutdown_ends_the_wait(established: Connection, how: int) -> None:
     server, peer = established
     peer.allow(FIN, seq=1, ack=1)
-    reader = reading(session, server)
+    reader = server.begin_receive()
     server.shutdown(how)
     assert reader.end() == b""

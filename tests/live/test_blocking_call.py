@@ -8,10 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from harness import ACK, FIN, RST, Connection, Mismatch, Session, reach
-from harness.live import blocking_call as module
-from harness.live.blocking_call import BlockingCall
 from harness.live.syscalls import errno_of
-from harness.tcp.timing import TimingProfile
+from harness.tcp.timing import PROMPT, TimingProfile
 from harness.trace.events import Called
 from netns import privilege
 
@@ -30,12 +28,8 @@ def connection(lab: Session) -> Connection:
     return reach(lab, None, "ESTABLISHED")
 
 
-def reading(lab: Session, connection: Connection) -> BlockingCall:
-    return BlockingCall(lab, connection.endpoint, "recv", (9,), lambda: connection.endpoint.socket.recv(9))
-
-
-def test_call_is_back_with_what_it_waited_for(lab: Session, connection: Connection) -> None:
-    reader = reading(lab, connection)
+def test_call_is_back_with_what_it_waited_for(connection: Connection) -> None:
+    reader = connection.endpoint.begin_receive(9)
     assert reader.waits
     connection.peer.send(ACK, seq=1, ack=1, data=b"abc")
     assert reader.end() == b"abc"
@@ -43,26 +37,24 @@ def test_call_is_back_with_what_it_waited_for(lab: Session, connection: Connecti
     assert reader.began <= reader.ended
 
 
-def test_error_is_told_by_its_name(lab: Session, connection: Connection) -> None:
-    reader = reading(lab, connection)
+def test_error_is_told_by_its_name(connection: Connection) -> None:
+    reader = connection.endpoint.begin_receive(9)
     connection.peer.send(RST, seq=1)
-    assert reader.end() is None
-    assert reader.error == "ECONNRESET"
+    assert errno_of(reader.end) == "ECONNRESET"
 
 
 def test_call_stands_on_the_timeline_with_its_result(lab: Session, connection: Connection) -> None:
-    reader = reading(lab, connection)
+    reader = connection.endpoint.begin_receive(9)
     connection.peer.send(FIN, seq=1, ack=1)
     reader.end()
     call = [event for event in lab.timeline if isinstance(event, Called)][-1]
     assert (call.call, call.result, call.connection) == ("recv(9)", 0, connection.endpoint.connection)
 
 
-def test_call_that_never_ends_is_told(lab: Session, connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "DEADLINE_SECONDS", 0.05)
-    reader = reading(lab, connection)
-    with pytest.raises(Mismatch, match=r"(?s)recv\(9\) returns.*it is not back after 0 s"):
-        reader.end()
+def test_call_that_never_ends_is_told(connection: Connection) -> None:
+    reader = connection.endpoint.begin_receive(9)
+    with pytest.raises(Mismatch, match=r"(?s)recv\(9\) returns.*it is not back after 40 ms"):
+        reader.end(PROMPT)
     connection.peer.send(ACK, seq=1, ack=1, data=b"abc")
 
 

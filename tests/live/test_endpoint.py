@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import socket
 import time
+from collections.abc import Callable
 
 import pytest
 
 from harness.errors import FinwaitError, Unsupported
 from harness.live import endpoint as endpoint_module
+from harness.live.endpoint import Endpoint
 from harness.live.session import Connection, Session
 from harness.tcp.segment import ACK, FIN, RST, SYN
 from harness.tcp.verdict import Due, Mismatch
@@ -280,3 +282,10 @@ def test_call_on_the_socket_itself_that_does_not_return_deviates(opened: Session
     with pytest.raises(Mismatch, match=r"recv\(\) succeeds\nobserved    EAGAIN") as raised:
         server.socket.recv(9)
     assert isinstance(raised.value, TimeoutError)
+
+
+@pytest.mark.parametrize("end", [Endpoint.close, Endpoint.disconnect])
+def test_port_is_known_when_the_socket_has_none_any_more(opened: Session, end: Callable[[Endpoint], None]) -> None:
+    client, peer = opened.connect()
+    end(client)
+    assert client.port == peer.flow.kernel_port
