@@ -54,10 +54,8 @@ class Account(NamedTuple):
 
 def know_addresses(session: BaseSession) -> None:
     """Let a program name the addresses of a lab, which no other lab has."""
-    for end in ("peer", "kernel"):
-        for family in ("ipv4", "ipv6"):
-            known = getattr(getattr(session.lab.plan, end), family)
-            session.recording.knows(known, session, f"lab.plan.{end}.{family}")
+    session.recording.knows(session.kernel_address, session, "kernel_address")
+    session.recording.knows(session.peer_address, session, "peer_address")
 
 
 class BaseSession(ABC):

@@ -9,8 +9,6 @@ from typing import Protocol
 import msgspec
 
 from harness.errors import FinwaitError
-from harness.program.recording import step
-from harness.program.steps import Wait
 from harness.tcp.mutation import Mutation, Seen
 from harness.tcp.segment import Segment
 from harness.tcp.timing import MARKER_LIMIT, TimingProfile
@@ -89,7 +87,6 @@ class Dispatcher:
         self.plan = plan
         self.wire = wire
         self.timeline = timeline
-        self.recording = timeline.recording
         self.profile = profile
         self.mutation = mutation
         self.clock = clock
@@ -151,7 +148,6 @@ class Dispatcher:
             connection.note_received(frame.at, segment, number)
         return False
 
-    @step(Wait)
     def flush(self) -> int:
         """Take all that the kernel sent up to now: ask a marker and wait for its answer; ns it took, as stamped.
 

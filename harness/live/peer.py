@@ -24,6 +24,9 @@ from harness.trace.events import Received
 from harness.trace.inbox import Arrival
 from harness.wire.frames import Flow
 
+_FAST_OPEN = "opt 34"
+"""The option's name in an unparsed segment (RFC 7413 2)."""
+
 
 class Peer(Watcher):
     """The scripted end of one connection: sends segments, and judges what the kernel sends.
@@ -45,6 +48,7 @@ class Peer(Watcher):
         self.last_reply: Reply | None = None  # the last choice between alternatives, else the last answer
         self._judged_frame: int | None = None
         self._last_ack: int | None = None
+        self._cookie = ""
         dispatcher.register(flow, self)
 
     # -- what the dispatcher hands over
@@ -61,6 +65,10 @@ class Peer(Watcher):
         if segment.flags & ACK:
             self._last_ack = segment.ack
         relative = to_relative(segment, self.kernel, self.own)
+        for option in segment.options:
+            if option.name == _FAST_OPEN and option.raw:
+                self._cookie = option.raw.hex()
+                self.recording.knows(self._cookie, self, "cookie")
         self._offered.note(relative)
         for seen_at, seen in self._dispatcher.mutate(at, relative):
             event = Received(seen_at, seen, "", self.connection)
@@ -76,6 +84,11 @@ class Peer(Watcher):
     def offered_window(self, number: int) -> int:
         """How many bytes from the relative sequence number on the kernel lets the peer send; 0 before it offers any."""
         return self._offered.window(number)
+
+    @property
+    def cookie(self) -> str:
+        """The Fast Open cookie that the kernel gave to this peer, in hexadecimal; empty before (RFC 7413 4.1.1)."""
+        return self._cookie
 
     # -- expecting
 

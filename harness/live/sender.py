@@ -63,7 +63,7 @@ class Sender:
         self._clock_began = dispatcher.clock.monotonic_ns()  # when the timestamp clock stood at 0
         self._clock_runs = False
         self.recording = dispatcher.timeline.recording
-        self.recording.knows(flow.peer_port, self, "flow.peer_port")
+        self.recording.knows(flow.peer_port, self, "port")
         self._encoder = Encoder(dispatcher.plan, flow)
         self._waiting: deque[str] = deque()
         self.inbox = Inbox(dispatcher.timeline)  # what is sent is what the answers are counted from

@@ -150,7 +150,7 @@ class Session(BaseSession):
         Raises:
             FinwaitError: a connection of this lab uses the two ports, or a port is out of range.
         """
-        taken = {peer.flow.peer_port for peer in self.peers}
+        taken = {peer.port for peer in self.peers}
         own = port if port is not None else next(p for p in iter(self._equipped.take_port, None) if p not in taken)
         flow = Flow(self.version, check_range("port", own, 16), kernel_port)
         peer = Peer(self.dispatcher, flow, len(self.peers) + 1, isn)
@@ -285,8 +285,7 @@ class Session(BaseSession):
         """See ``BaseSession.program``."""
         settings = self._settings_of_program(self.timestamps, self._equipped.settings)
         setting = Program(settings=settings, shared=self._shared)
-        things = {"session": self, "session.dispatcher": self.dispatcher}
-        return self.recording.program(things, setting, failure, outcome)
+        return self.recording.program({"session": self}, setting, failure, outcome)
 
     def _account(self, grown: dict[str, int]) -> Account:
         return Account(

@@ -133,7 +133,7 @@ def _listen(session: Session, _: str) -> Connection:
 def _syn_sent(session: Session, _: str) -> Connection:
     client = session.socket()
     peer = session.new_peer(client.port)
-    client.connect((session.lab.plan.peer.address(session.version), peer.flow.peer_port), wait=False)
+    client.connect(peer, wait=False)
     peer.expect(SYN, seq=0)
     return Connection(client, peer)
 
@@ -229,12 +229,12 @@ def expect_state(session: Session, peer: Peer, state: str, ownership: str | None
     """
     now = session.observer.find(peer.connection, listening=state == "LISTEN")
     if not _is(now, state, ownership):
-        session.dispatcher.flush()  # what the peer sent last may not have been taken in yet
+        session.settle()  # what the peer sent last may not have been taken in yet
         now = session.observer.find(peer.connection, listening=state == "LISTEN")
     if not _is(now, state, ownership):
         wanted = f"{state}, {ownership}" if ownership else state
         step = session.timeline.step(f"expect state {wanted}")
-        due = (Due(f"  the connection from port {peer.flow.peer_port} in {wanted}", step),)
+        due = (Due(f"  the connection from port {peer.port} in {wanted}", step),)
         raise Mismatch(Evidence(expected=due, observed=f"  {_shown(now)}, as sock_diag sees it", step=step))
 
 
@@ -244,7 +244,7 @@ def state_of(session: Session, peer: Peer) -> str:
     Raises:
         Unsupported: sock_diag shows nothing on this machine.
     """
-    session.dispatcher.flush()
+    session.settle()
     now = session.observer.find(peer.connection)
     return now.state if now else "CLOSED"
 

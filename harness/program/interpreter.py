@@ -87,7 +87,7 @@ class _Interpreter:
 
 
 def _plain(result: object) -> Value:
-    return encoded(result, lambda _: "")
+    return encoded(result, lambda _: None)
 
 
 def _name(error: BaseException) -> str:

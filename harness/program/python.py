@@ -11,6 +11,7 @@ from harness.program.steps import (
     Enter,
     Expect,
     Fail,
+    Joined,
     Leave,
     Look,
     Made,
@@ -179,6 +180,8 @@ class _Printer:
                 return _octets(data)
             case Ref(path):
                 return path
+            case Joined(items):
+                return "f" + _quoted("".join(_braced(one) for one in items))
             case Several(items):
                 return f"({', '.join(map(self.value, items))}{',' * (len(items) == 1)})"
             case Made("Flags", fields):
@@ -229,6 +232,10 @@ def _same(one: Span, other: Span) -> bool:
 def _quoted(text: str) -> str:
     shown = repr(text)
     return shown if '"' in shown or shown[0] == '"' else f'"{shown[1:-1]}"'
+
+
+def _braced(part: str | Ref) -> str:
+    return f"{{{part.path}}}" if isinstance(part, Ref) else part.replace("{", "{{").replace("}", "}}")
 
 
 def _octets(data: bytes) -> str:

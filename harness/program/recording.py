@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import errno
 import functools
+import inspect
+import itertools
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
@@ -14,15 +17,31 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 import msgspec
 
 from harness.errors import FinwaitError
-from harness.program.steps import AnyStep, Call, Enter, Expect, Fail, Judge, Leave, Look, Program, Send, Value
+from harness.program.steps import (
+    AnyStep,
+    Call,
+    Enter,
+    Expect,
+    Fail,
+    Joined,
+    Judge,
+    Leave,
+    Look,
+    Program,
+    Ref,
+    Send,
+    Value,
+)
 from harness.program.values import encoded
 from harness.tcp.segment import Segment
 from harness.tcp.verdict import Reply
 
 F = TypeVar("F", bound=Callable[..., Any])
 _TELLING = (Call, Look, Expect)
-_LEAST_SYMBOL = 1024
-"""Numbers from here on are written as what they are the number of, such as a port that the lab chose."""
+_PORTS = re.compile("port|address|to")
+"""The parameters in which a number may be a port, and is then written as whose port it is."""
+_LEAST_PORT = 1024
+"""A lab and its kernel choose none below."""
 
 
 class Recorded(Protocol):
@@ -46,6 +65,15 @@ class Taken(NamedTuple):
     error: BaseException | None
 
 
+class Symbol(NamedTuple):
+    """What a value is, from a step on."""
+
+    since: int
+    value: int | str
+    of: object
+    attribute: str
+
+
 class Recording:
     """What one scenario did up to now."""
 
@@ -53,12 +81,12 @@ class Recording:
         self.busy = False
         self.taken: list[Taken] = []
         self.gaps: list[str] = []
-        self._of: dict[object, tuple[object, str]] = {}
+        self._known: list[Symbol] = []
 
     def knows(self, value: int | str, of: object, attribute: str) -> None:
-        """A number or an address that differs from lab to lab is written as this attribute of that thing."""
-        if isinstance(value, str) or value >= _LEAST_SYMBOL:
-            self._of.setdefault(value, (of, attribute))
+        """A port or a text that differs from lab to lab is written as this attribute of that thing from now on."""
+        if isinstance(value, str) or value >= _LEAST_PORT:
+            self._known.append(Symbol(len(self.taken), value, of, attribute))
 
     def gap(self, text: str) -> None:
         """Something was done that no step can say."""
@@ -84,15 +112,15 @@ class Recording:
             failure: what ended the scenario before its own end.
             outcome: what that stands for.
         """
-        writer = _Writer(things, self._of)
-        steps = [writer.step(taken) for taken in self.taken]
+        writer = _Writer(things, self._known)
+        steps = [writer.step(number, taken) for number, taken in enumerate(self.taken)]
         last = self.taken[-1] if self.taken else None
         told = last is not None and (last.error is failure or (last.kind is Judge and bool(steps[-1].error)))
         if failure is not None and not told:
             text = str(failure.args[0]) if failure.args else type(failure).__name__
             steps.append(Fail(on="scenario", name=outcome, result=text))
-        elif steps and failure is None and steps[-1].name == "finish":
-            del steps[-1]  # every scenario ends with it
+        elif steps and failure is None and steps[-1].name == "finish" and not any(step.error for step in steps[-2:]):
+            del steps[-1]  # every scenario ends with it; it stays where the step before would seem to have ended all
         gaps = (*dict.fromkeys((*self.gaps, *writer.gaps)),)
         return msgspec.structs.replace(setting, steps=tuple(steps), gaps=gaps)
 
@@ -100,24 +128,39 @@ class Recording:
 class _Writer:
     """Turns what was taken into steps, and gives names to what they opened."""
 
-    def __init__(self, things: dict[str, object], of: dict[object, tuple[object, str]]) -> None:
+    def __init__(self, things: dict[str, object], known: list[Symbol]) -> None:
         self.gaps: list[str] = []
         self._names = {id(thing): name for name, thing in things.items()}
         self._used = dict.fromkeys(things, 1)
-        self._of = of
+        self._later = list(reversed(known))
+        self._known: dict[object, list[Symbol]] = {}
 
-    def _named(self, value: object) -> str:
+    def _learn(self, number: int) -> None:
+        """Take in what is known at a step."""
+        while self._later and self._later[-1].since <= number:
+            known = self._later.pop()
+            self._known.setdefault(known.value, []).insert(0, known)
+
+    def _known_as(self, value: int | str) -> Ref | None:
+        names = ((self._names.get(id(known.of)), known.attribute) for known in self._known.get(value, ()))
+        return next((Ref(f"{name}.{attribute}") for name, attribute in names if name), None)
+
+    def _named(self, value: object, *, port: bool) -> Ref | Joined | None:
         if path := self._names.get(id(value)):
-            return path
-        if isinstance(value, int | str) and value in self._of:
-            thing, attribute = self._of[value]
-            if name := self._names.get(id(thing)):
-                return f"{name}.{attribute}"
-        return ""
+            return Ref(path)
+        if isinstance(value, str):
+            return self._known_as(value) or self._text(value)
+        return self._known_as(value) if port and isinstance(value, int) else None
 
-    def _value(self, value: object) -> Value:
+    def _text(self, text: str) -> Joined | None:
+        known = [re.escape(value) for value in self._known if isinstance(value, str) and value in text]
+        parts = re.split(rf"(?<![\w.])({'|'.join(known)})(?!\w|\.\d)", text) if known else []
+        items = tuple(self._known_as(part) or part for part in parts if part)
+        return Joined(items) if any(isinstance(one, Ref) for one in items) else None
+
+    def _value(self, value: object, parameter: str = "") -> Value:
         try:
-            return encoded(value, self._named)
+            return encoded(value, functools.partial(self._named, port=bool(_PORTS.search(parameter))))
         except FinwaitError as error:
             self.gaps.append(str(error).partition("\n")[0])
             return None
@@ -132,11 +175,12 @@ class _Writer:
             self._names[id(thing)] = name if number == 1 else f"{name}{number}"
         return self._names[id(thing)]
 
-    def step(self, taken: Taken) -> AnyStep:
+    def step(self, number: int, taken: Taken) -> AnyStep:
         """One step as data."""
         # before its result has a name: an argument cannot refer to it
-        args = tuple(self._value(one) for one in taken.args)
-        named = {name: self._value(one) for name, one in taken.named.items()}
+        self._learn(number)
+        args = tuple(self._value(one, of) for of, one in zip(_parameters(taken), taken.args, strict=False))
+        named = {name: self._value(one, name) for name, one in taken.named.items()}
         on = self._names.get(id(taken.on), "")
         if not on:
             self.gaps.append(f"{taken.name}() of a {type(taken.on).__name__} that no step opened")
@@ -158,6 +202,13 @@ class _Writer:
         if segment is not None and isinstance(made, Send | Expect):
             return msgspec.structs.replace(made, segment=segment)
         return made
+
+
+def _parameters(taken: Taken) -> Iterator[str]:
+    """The names of a step's arguments that have none of their own."""
+    function = getattr(type(taken.on), taken.name)
+    _, *names = inspect.signature(function).parameters if callable(function) else ("self", "value")
+    return itertools.chain(names, itertools.repeat(""))
 
 
 def _judged(reply: object, name: object) -> str:

@@ -32,13 +32,19 @@ class Made(msgspec.Struct, frozen=True, tag="made"):
     fields: dict[str, Value]
 
 
+class Joined(msgspec.Struct, frozen=True, tag="joined"):
+    """A text with names in it, such as an option that holds what the kernel gave."""
+
+    items: tuple[str | Ref, ...]
+
+
 class Several(msgspec.Struct, frozen=True, tag="several"):
     """Values in a row."""
 
     items: tuple[Value, ...]
 
 
-Value = None | bool | int | float | str | Octets | Ref | Made | Several
+Value = None | bool | int | float | str | Octets | Ref | Made | Joined | Several
 """What stands in an argument or is a result."""
 
 
@@ -152,7 +158,7 @@ def referred(value: Value) -> Iterator[str]:
         case Made(_, fields):
             for one in fields.values():
                 yield from referred(one)
-        case Several(items):
+        case Several(items) | Joined(items):
             for one in items:
                 yield from referred(one)
 

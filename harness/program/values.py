@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from harness.errors import FinwaitError
-from harness.program.steps import Made, Octets, Ref, Several, Value
+from harness.program.steps import Joined, Made, Octets, Ref, Several, Value
 from harness.tcp.ip import Envelope, IpHeader
 from harness.tcp.options import Option
 from harness.tcp.pattern import Between, Pattern
@@ -25,20 +25,20 @@ KINDS: Mapping[str, Callable[..., Any]] = {
 _NUMBER = "value"
 
 
-def encoded(value: object, named: Callable[[object], str]) -> Value:  # noqa: PLR0911  (one for each kind)
+def encoded(value: object, named: Callable[[object], Ref | Joined | None]) -> Value:  # noqa: PLR0911  (one for each kind)
     """A value as data.
 
     Args:
         value: an argument or a result of a public method.
-        named: the name of a thing of the lab, or of one of its numbers; empty where it is none.
+        named: the name of a thing of the lab, or of one of its numbers, or a text with such names; None for all else.
 
     Raises:
         FinwaitError: it is neither plain data nor a thing of the lab.
     """
     if value is None or isinstance(value, bool | float):
         return value
-    if path := named(value):
-        return Ref(path)
+    if (name := named(value)) is not None:
+        return name
     if isinstance(value, Flags | socket.MsgFlag):
         return Made(type(value).__name__, {_NUMBER: int(value)})
     if isinstance(value, int):
@@ -83,6 +83,8 @@ def decoded(value: Value, resolve: Callable[[str], object]) -> Any:  # noqa: ANN
             return data
         case Ref(path):
             return resolve(path)
+        case Joined(items):
+            return "".join(str(decoded(one, resolve)) for one in items)
         case Several(items):
             return tuple(decoded(one, resolve) for one in items)
         case Made(kind, fields):

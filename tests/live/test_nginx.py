@@ -32,7 +32,7 @@ def put(folder: Path, name: str, script: str) -> None:
 
 
 def started(session: Session, folder: Path) -> Nginx:
-    return Nginx(session.namespaces["kernel"], session.kernel_address, 80, folder, {})
+    return Nginx(session.namespaces["kernel"], session.kernel_address, 80, folder, "on", session.recording)
 
 
 def test_server_that_is_not_there_is_unsupported(opened: Session, play: Path) -> None:
@@ -68,7 +68,7 @@ def test_server_that_does_not_end_its_connection_deviates(
 
 def test_client_that_fails_deviates_with_what_it_said(opened: Session, play: Path) -> None:
     put(play, "curl", "echo 'curl: (56) Recv failure: Connection reset by peer' >&2; exit 56")
-    client = Curl(opened.namespaces["kernel"], 4711, "http://198.18.0.1/")
+    client = Curl(opened.namespaces["kernel"], 4711, opened.kernel_address, 80, opened.recording)
     with pytest.raises(Mismatch, match=r"status 56: curl: \(56\) Recv failure"), client.post("x"):
         pass
 
@@ -76,6 +76,6 @@ def test_client_that_fails_deviates_with_what_it_said(opened: Session, play: Pat
 def test_client_that_does_not_end_deviates(opened: Session, play: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(play, "curl", "exec /bin/sleep 60")
     monkeypatch.setattr(nginx, "PROGRAM_LIMIT", Span(50 * MS, "SOON"))
-    client = Curl(opened.namespaces["kernel"], 4711, "http://198.18.0.1/")
+    client = Curl(opened.namespaces["kernel"], 4711, opened.kernel_address, 80, opened.recording)
     with pytest.raises(Mismatch, match=r"curl ends within 50 ms.*\nobserved    it still runs"), client.post("x"):
         pass

@@ -176,3 +176,14 @@ def test_timestamps_never_go_back_by_a_later_syn(opened: Session) -> None:
     peer.send(SYN, seq=400, options=opened.syn_options)
     peer.expect(ACK, seq=1, ack=1)
     assert peer.timestamp() >= 500_000
+
+
+def test_peer_keeps_the_fast_open_cookie_that_it_was_given(opened: Session) -> None:
+    opened.sysctl("net/ipv4/tcp_fastopen", 3)
+    listener = opened.listen()
+    listener.set_option("TCP_FASTOPEN", 5)
+    peer = opened.new_peer(listener.port)
+    assert peer.cookie == ""
+    peer.send(SYN, seq=0, options="mss 1460,nop,nop,opt 34")
+    answer = peer.expect(SYN, seq=0, ack=1)
+    assert [option.raw.hex() for option in answer.options if option.name == "opt 34"] == [peer.cookie]
