@@ -31,25 +31,19 @@ _KINDS = {
 
 
 def listing(cache: Cache) -> Grid:
-    """Every kernel that has a name: what it is, its version where it was fetched, and how to get it where it is not."""
-    return Grid(
-        ("kernel", "runs as", "version", "here, or how to get it"),
-        (Section("", tuple(_row(s, cache) for s in known())),),
-    )
+    """Every kernel that has a name: what it is, its version, what is downloaded for it, and how it is had."""
+    rows = tuple(_row(spec, cache) for spec in known())
+    return Grid(("kernel", "runs as", "version", "download", "here"), (Section("", rows),), right=frozenset({3}))
 
 
 def _row(spec: KernelSpec, cache: Cache) -> tuple[Cell, ...]:
     fetched = pinned(spec, cache)
-    version = os.uname().release if spec.kind is KernelKind.HOST else fetched[0].version if fetched else ""
-    here = backend_of(spec, cache).available() is None
-    state = ("yes", "green") if here else (_how_to_get(spec, source_here=bool(fetched)), "dim")
-    return (spec.name, "bold"), (_KINDS[spec.kind], ""), (version, ""), state
-
-
-def _how_to_get(spec: KernelSpec, *, source_here: bool) -> str:
-    if spec.kind is not KernelKind.UML_VIRTUAL:
-        return f"fetch: {spec.megabytes} MB"
-    return "build: its source is here" if source_here else f"build: {spec.megabytes} MB of source"
+    version = os.uname().release if spec.kind is KernelKind.HOST else fetched[0].version if fetched else spec.series
+    size = f"{spec.megabytes} MB" if spec.megabytes else ""
+    state = ("yes", "green") if backend_of(spec, cache).available() is None else ("no", "dim")
+    if state[0] == "no" and spec.kind is KernelKind.UML_VIRTUAL:
+        state = ("its source; to be built" if fetched else "no; source, to be built", "dim")
+    return (spec.name, "bold"), (_KINDS[spec.kind], ""), (version, ""), (size, ""), state
 
 
 def fetch(name: str, cache: Cache, source: Source, console: Console, *, renew: bool = False) -> KernelSpec:

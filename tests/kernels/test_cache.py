@@ -6,12 +6,14 @@ import errno
 import hashlib
 import multiprocessing
 import os
+import pwd
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -93,6 +95,22 @@ def test_place_follows_the_environment(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # the XDG specification: to be ignored
     monkeypatch.setenv("HOME", "/home/somebody")
     assert Cache.of_user().root == Path("/home/somebody/.cache/finwait")
+
+
+def test_under_sudo_the_callers_cache_lends_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    callers = Cache(tmp_path / "caller/.cache/finwait")
+    content = callers.fill("tree", "k", writes("x"))
+    callers.pin("uml:6.1", [1])
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: Mock(pw_dir=str(tmp_path / "caller")))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "root"))
+    monkeypatch.setenv("SUDO_UID", "1000")
+    roots = Cache.of_user()
+    assert roots.content("tree", "k") == content
+    assert roots.pinned("uml:6.1") == [1]
+    assert not roots.remove("tree", "k")
+    roots.pin("uml:6.1", [2])
+    assert (roots.pinned("uml:6.1"), callers.pinned("uml:6.1")) == ([2], [1])
 
 
 _MAKER = """

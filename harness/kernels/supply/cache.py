@@ -13,9 +13,10 @@ import fcntl
 import hashlib
 import json
 import os
+import pwd
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,21 +38,32 @@ class CacheEntry:
 
 
 class Cache:
-    """The entries below one folder. Safe for any number of processes at once on one machine."""
+    """The entries below one folder. Safe for any number of processes at once on one machine.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: the folder.
+        lender: another that has entries too; nothing is changed there.
+    """
+
+    def __init__(self, root: Path, lender: Path | None = None) -> None:
         self.root = root
+        self._folders = (root, lender) if lender and lender != root else (root,)
 
     @classmethod
     def of_user(cls) -> Cache:
-        """``$XDG_CACHE_HOME/finwait``, by default ``~/.cache/finwait``."""
+        """``$XDG_CACHE_HOME/finwait``, by default ``~/.cache/finwait``; under sudo the caller's lends what it has."""
         base = os.environ.get("XDG_CACHE_HOME", "")
-        return cls((Path(base) if base.startswith("/") else Path.home() / ".cache") / "finwait")
+        root = (Path(base) if base.startswith("/") else Path.home() / ".cache") / "finwait"
+        caller = os.environ.get("SUDO_UID", "") if os.geteuid() == 0 else ""
+        with suppress(KeyError):  # a user whom this machine does not know
+            if caller.isdecimal():
+                return cls(root, Path(pwd.getpwuid(int(caller)).pw_dir) / ".cache" / "finwait")
+        return cls(root)
 
     def content(self, kind: str, key: str) -> Path | None:
         """The folder with an entry's content, or None when there is no such entry."""
-        folder = self.root / kind / key / "content"
-        return folder if folder.is_dir() else None
+        folders = (folder / kind / key / "content" for folder in self._folders)
+        return next((folder for folder in folders if folder.is_dir()), None)
 
     def fill(self, kind: str, key: str, make: Callable[[Path], None]) -> Path:
         """The folder with an entry's content, made first by ``make(folder)`` when it is not there yet.
@@ -133,10 +145,10 @@ class Cache:
 
     def pinned(self, name: str) -> Any:  # noqa: ANN401  a JSON value
         """What was remembered under a name, or None."""
-        try:
-            return json.loads((self.root / "pins" / f"{name}.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
+        for folder in self._folders:
+            with suppress(FileNotFoundError):
+                return json.loads((folder / "pins" / f"{name}.json").read_text(encoding="utf-8"))
+        return None
 
     @contextmanager
     def lock(self, name: str, *, wait: bool = True) -> Iterator[bool]:
