@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +20,18 @@ CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+class _Thread(threading.local):
+    """What a thread knows of where it is: in a guest, to look that up costs as much as to go elsewhere."""
+
+    home = -1  # a descriptor of where it acts inside of no namespace of ours, held from the first time on
+    inside = False
+
+
+_thread = _Thread()
+
+
 def unshare(flags: int) -> None:
-    """unshare(2) for the calling thread.
+    """unshare(2) for the calling thread, which is at home where it then is.
 
     Raises:
         OSError: with the errno of the call; EPERM without CAP_SYS_ADMIN, EINVAL for a user namespace in a process
@@ -29,6 +40,7 @@ def unshare(flags: int) -> None:
     if _libc.unshare(flags) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"unshare({flags:#x}): {os.strerror(number)}")
+    _thread.home = -1
 
 
 def _setns(descriptor: int) -> None:
@@ -40,6 +52,26 @@ def _setns(descriptor: int) -> None:
 def _current() -> int:
     # thread-self and not self: the thread that leads the process may be in another namespace
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+@contextmanager
+def _back_afterwards() -> Iterator[None]:
+    if _thread.inside:
+        back = _current()
+        try:
+            yield
+        finally:
+            _setns(back)
+            os.close(back)
+        return
+    if _thread.home < 0:
+        _thread.home = _current()
+    home, _thread.inside = _thread.home, True
+    try:
+        yield
+    finally:
+        _setns(home)
+        _thread.home, _thread.inside = home, False
 
 
 class Namespace:
@@ -55,28 +87,16 @@ class Namespace:
         Raises:
             OSError: EPERM without CAP_SYS_ADMIN, ENOSPC above /proc/sys/user/max_net_namespaces.
         """
-        home = _current()
-        try:
+        with _back_afterwards():
             unshare(CLONE_NEWNET)
-            try:
-                return cls(_current())
-            finally:
-                _setns(home)
-        finally:
-            os.close(home)
+            return cls(_current())
 
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Act inside: sockets that are opened and files below /proc/sys/net that are touched belong to it."""
-        home = _current()
-        try:
+        with _back_afterwards():
             _setns(self.descriptor)
-            try:
-                yield
-            finally:
-                _setns(home)
-        finally:
-            os.close(home)
+            yield
 
     @property
     def inode(self) -> int:

@@ -76,6 +76,8 @@ class SysctlChanges:
 
     def undo(self) -> None:
         """Put back what each was before it was changed, the last change first."""
+        if not self._before:
+            return
         with self._namespace.entered():
             while self._before:
                 sysctls.write(*self._before.pop())

@@ -27,10 +27,9 @@ _MOST_OPTIONS = 40  # an IPv4 header has 15 words at most (RFC 791 3.1)
 def internet_checksum(content: bytes) -> int:
     """The ones' complement of the ones' complement sum of the 16-bit words (RFC 1071 1)."""
     padded = content + b"\0" if len(content) % 2 else content
-    total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    # 2**16 is 1 modulo 0xFFFF, so the number itself has the sum of its words as remainder; only nothing sums up to zero
+    number = int.from_bytes(padded)
+    return 0xFFFF - (number % 0xFFFF or bool(number) * 0xFFFF)
 
 
 class IpHeader(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import msgspec
 
@@ -61,6 +61,7 @@ def format_options(options: Iterable[Option]) -> str:
     return ",".join(map(str, options))
 
 
+@cache  # the same few stand in all scenarios
 def parse_options(text: str) -> tuple[Option, ...]:
     """Options from packetdrill's notation; angle brackets around them and spaces between them are allowed.
 

@@ -62,20 +62,37 @@ def test_entering_moves_the_calling_thread_alone(namespace: Namespace) -> None:
 
 
 def test_one_that_cannot_be_held_leaves_the_caller_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Namespace.create().entered():
+        pass  # it is known where the caller is
     home = _here()
-    opened: list[int] = []
-    really = enter._current
 
-    def second_fails() -> int:
-        opened.append(1)
-        if len(opened) == 2:
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        return really()
+    def fails() -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    monkeypatch.setattr(enter, "_current", second_fails)
+    monkeypatch.setattr(enter, "_current", fails)
     with pytest.raises(OSError, match="Too many open files"):
         Namespace.create()
     assert _here() == home
+
+
+def test_thread_that_left_for_a_namespace_of_its_own_comes_back_to_that_one() -> None:
+    seen = []
+
+    def leave() -> None:
+        namespace = Namespace.create()
+        with namespace.entered():
+            pass
+        enter.unshare(enter.CLONE_NEWNET)
+        own = _here()
+        with namespace.entered():
+            pass
+        namespace.close()
+        seen.append(_here() == own)
+
+    thread = threading.Thread(target=leave)
+    thread.start()
+    thread.join()
+    assert seen == [True]
 
 
 def test_a_refused_call_carries_its_errno() -> None:
