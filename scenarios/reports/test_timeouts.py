@@ -31,10 +31,10 @@ AGAIN = 2  # what a timer that begins at 200 ms and doubles sends in the second 
 LINEAR = 6  # retransmissions of a thin stream before its timer grows (ip-sysctl, tcp_thin_linear_timeouts)
 
 
-@pytest.fixture
-def hold_timers() -> bool:
-    """The reports are about them."""
-    return False
+@pytest.fixture(autouse=True)
+def no_tail_loss_probe(session: Session) -> None:
+    """The probe would come in place of the first retransmission (RFC 8985 7.2)."""
+    session.sysctl("net/ipv4/tcp_early_retrans", 0)
 
 
 def keep_alive(connection: Connection) -> Connection:
