@@ -54,8 +54,8 @@ class Condition:
         why: it is pinned.
         scope: where.
         kind: what it is.
-        holds: what it keeps from happening; empty for nothing.
-        timer_ms: the shortest that the timer is which it holds, 0 for none, or one of no fixed length.
+        effect: what it makes of the kernel, in a few words; empty where it does not differ from the default.
+        timer_ms: the shortest that the timer is which it holds; 0 for none, or one of no fixed length.
         told_by: when a failure tells of it: ``timer`` where one is expected, ``again`` where a segment is expected a
             second time, ``ACK`` where one without data came unasked, the field of a pattern that differs, or the
             counter (as nstat names it) that grew.
@@ -67,7 +67,7 @@ class Condition:
     why: str
     scope: Scope = Scope.UNLESS_DEFAULTS
     kind: Kind = Kind.SYSCTL
-    holds: str = ""
+    effect: str = ""
     timer_ms: int = 0
     told_by: tuple[str, ...] = ()
 
@@ -81,9 +81,10 @@ class Condition:
         """What it is called: a sysctl by its name, the others by their kind too."""
         return self.name if self.kind is Kind.SYSCTL else f"{self.kind} {self.name}"
 
-    def __str__(self) -> str:
-        effect = f": holds off the {self.holds}" if self.holds else ""
-        return f"{self.title} = {' '.join(self.value.split())}, by default {self.default}{effect}"
+    @property
+    def freed(self) -> bool:
+        """Whether a scenario that waits for timers is without it."""
+        return self.scope in (Scope.UNLESS_WAITING, Scope.ONE_KERNEL)
 
 
 _AS_RELEASED = "a distribution may set another"
@@ -99,11 +100,20 @@ TABLE: tuple[Condition, ...] = (
     Condition("net/ipv4/tcp_sack", "1", "1", _AS_RELEASED),
     Condition("net/ipv4/tcp_dsack", "1", "1", _AS_RELEASED),
     Condition("net/ipv4/tcp_window_scaling", "1", "1", _AS_RELEASED),
-    Condition("net/ipv4/tcp_ecn", "0", "2", "distributions differ", told_by=("flags", "options")),
-    Condition("net/ipv4/tcp_fastopen", "0", "1", "cookies outlive a connection", told_by=("options",)),
+    Condition("net/ipv4/tcp_ecn", "0", "2", "distributions differ", effect="no ECN", told_by=("flags", "options")),
+    Condition(
+        "net/ipv4/tcp_fastopen", "0", "1", "cookies outlive a connection", effect="no Fast Open", told_by=("options",)
+    ),
     Condition("net/ipv4/tcp_syncookies", "1", "1", _AS_RELEASED),
     # buffers
-    Condition("net/ipv4/tcp_rmem", "4096\t131072\t6291456", "4096 131072, and by memory", _SIZED, told_by=("window",)),
+    Condition(
+        "net/ipv4/tcp_rmem",
+        "4096\t131072\t6291456",
+        "4096 131072, and by memory",
+        _SIZED,
+        effect="windows of one size everywhere",
+        told_by=("window",),
+    ),
     Condition("net/ipv4/tcp_wmem", "4096\t16384\t4194304", "4096 16384, and by memory", _SIZED),
     Condition("net/ipv4/tcp_adv_win_scale", "1", "1", _AS_RELEASED),
     Condition("net/ipv4/tcp_moderate_rcvbuf", "1", "1", _AS_RELEASED),
@@ -121,7 +131,7 @@ TABLE: tuple[Condition, ...] = (
         "3",
         "it sends a FIN again after two round trips",
         Scope.UNLESS_WAITING,
-        holds="tail loss probe",
+        effect="no tail loss probe",
         told_by=("timer", "again"),
     ),
     Condition("net/ipv4/tcp_tw_reuse", "0", "2", "2 is for loopback, which labs do not talk over"),
@@ -137,6 +147,7 @@ TABLE: tuple[Condition, ...] = (
         "none",
         "the same for sockets that did not ask for another",
         kind=Kind.ROUTE,
+        effect="Reno decides how much is sent",
         told_by=("again", "TcpExtTCPFastRetrans"),
     ),
     Condition(
@@ -146,7 +157,7 @@ TABLE: tuple[Condition, ...] = (
         "what a timer sends is no answer; in ms",
         Scope.ONE_KERNEL,
         Kind.ROUTE,
-        holds="retransmission and the persist timer",
+        effect="no retransmission timer and no persist timer before 10 s",
         timer_ms=200,
         told_by=("timer", "again"),
     ),
@@ -157,7 +168,7 @@ TABLE: tuple[Condition, ...] = (
         "an ACK is an answer, and comes at once",
         Scope.ONE_KERNEL,
         Kind.ROUTE,
-        holds="delayed ACK",
+        effect="no delayed ACK",
         timer_ms=40,
         told_by=("timer", "ACK"),
     ),
@@ -176,7 +187,7 @@ TABLE: tuple[Condition, ...] = (
         "2147483647",
         "1000 before 6.1, then 2147483647",
         _RATE,
-        holds="limit of challenge ACKs a second",
+        effect="challenge ACKs are not limited",
         told_by=_CHALLENGES,
     ),
     Condition(
@@ -184,11 +195,13 @@ TABLE: tuple[Condition, ...] = (
         "0",
         "500",
         _RATE,
-        holds="limit of one ACK in 500 ms to what a connection cannot accept",
+        effect="every segment that is not acceptable is answered, not one in 500 ms",
         told_by=_CHALLENGES,
     ),
-    Condition("net/ipv4/icmp_ratelimit", "0", "1000", _RATE, holds="limit of ICMP messages", told_by=("IcmpOutMsgs",)),
-    Condition("net/ipv6/icmp/ratelimit", "0", "1000, or 100", _RATE, holds="limit of ICMPv6 messages"),
+    Condition(
+        "net/ipv4/icmp_ratelimit", "0", "1000", _RATE, effect="ICMP messages are not limited", told_by=("IcmpOutMsgs",)
+    ),
+    Condition("net/ipv6/icmp/ratelimit", "0", "1000, or 100", _RATE, effect="ICMPv6 messages are not limited"),
     # the path
     Condition("net/ipv4/conf/all/rp_filter", "0", "0", _AS_RELEASED),
     Condition("net/ipv4/conf/default/rp_filter", "0", "0", _AS_RELEASED),

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 from harness.errors import FinwaitError
 from harness.live.command import Ran, run_to_end
 from harness.live.endpoint import Endpoint
+from harness.live.pinned import signs, told_by
 from harness.probes.observer import Observer
 from harness.probes.sockets import SocketState
 from harness.probes.tracepoints import Tracer
@@ -189,4 +190,7 @@ class BaseSession(ABC):
     def explain(self, mismatch: Mismatch) -> None:
         """Put into a failure what the kernel knew and what went before."""
         views = tuple(observer.view() for observer in self.observers)
-        mismatch.add(kernel=views, so_far=tuple(so_far(self.timeline)))
+        grown = {name: count for observer in self.observers for name, count in observer.growth().items()}
+        lab = told_by(self.lab.conditions, signs(mismatch.evidence, grown))
+        lab = tuple(dict.fromkeys((*mismatch.evidence.lab, *lab)))
+        mismatch.add(kernel=views, lab=lab, so_far=tuple(so_far(self.timeline)))

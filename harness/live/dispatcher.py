@@ -17,6 +17,7 @@ from harness.trace.stopwatch import Stopwatch
 from harness.wire.decode import decode
 from harness.wire.frames import Flow
 from harness.wire.marker import Marker
+from netns.conditions import Condition
 from netns.plan import Plan
 
 
@@ -91,6 +92,7 @@ class Dispatcher:
         self.mutation = mutation
         self.clock = clock
         self.stopwatch = Stopwatch()
+        self.conditions: tuple[Condition, ...] = ()  # what the lab pins
         self.after_step: Callable[[], None] = lambda: None
         self.looked_at = 0  # ns since the epoch: the probes have seen what happened before
         self.strays: list[Received] = []

@@ -9,6 +9,7 @@ import msgspec
 
 from harness.errors import FinwaitError
 from harness.live.dispatcher import Dispatcher
+from harness.live.pinned import came_before, refuse_held, refuse_unknowable, told_by
 from harness.live.sender import INITIAL_SEQUENCE_NUMBER
 from harness.live.watcher import Watcher
 from harness.program.recording import step
@@ -178,6 +179,7 @@ class Peer(Watcher):
         return self.last_reply.name if self.last_reply else ""
 
     def _await(self, expectation: Expectation) -> Reply:
+        refuse_held(self._dispatcher.conditions, expectation)
         step = self._dispatcher.timeline.step("expect " + " or ".join(map(str, expectation.alternatives.values())))
         due = expectation.within or expectation.at_least or PROMPT
         began = self._dispatcher.clock.monotonic_ns()
@@ -187,8 +189,15 @@ class Peer(Watcher):
                 arrived = self._dispatcher.pump(began + wait - self._dispatcher.clock.monotonic_ns())
             if not arrived and not self.inbox:
                 self._dispatcher.wire.check()
-                raise expectation.missing(wait)
+                raise self._missing(expectation, wait)
         return self._judge(expectation, arrival, step)
+
+    def _missing(self, expectation: Expectation, waited_ns: int) -> Mismatch:
+        refuse_unknowable(self._dispatcher.conditions, expectation, waited_ns)
+        missing = expectation.missing(waited_ns)
+        if came_before(expectation, self._dispatcher.timeline, self.connection):
+            missing.add(lab=told_by(self._dispatcher.conditions, ["again"]))
+        return missing
 
     def _judge(self, expectation: Expectation, arrival: Arrival, step: str) -> Reply:
         with self._dispatcher.stopwatch.part("match"):

@@ -84,7 +84,7 @@ class Session(BaseSession):
             self.namespaces = {"kernel": self.lab.kernel, "peer": self.lab.peer}
             self.wire.begin()
             self.dispatcher = Dispatcher(self.lab.plan, self.wire, self.timeline, self.profile, self._mutation)
-            self.dispatcher.stopwatch = self.stopwatch
+            self.dispatcher.stopwatch, self.dispatcher.conditions = self.stopwatch, self.lab.conditions
             know_addresses(self)
             self.observer = Observer(self._equipped.probes, self.timeline, self._tracer)
             self.observers = (self.observer,)

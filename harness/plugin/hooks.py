@@ -136,7 +136,7 @@ class Runner:
             versions=preconditions.versions(),
             preconditions=preconditions.gather(session) if session else {},
             missing=session.missing if session else {},
-            conditions=preconditions.pinned(session, self.settings) if session else {},
+            conditions=preconditions.pinned(session, self.settings) if session else (),
             timing=self.profile if session else TimingProfile(),
             planned=self._planned,
             arguments=tuple(map(str, self.config.invocation_params.args)),

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from harness import __version__
 from harness.live.base_session import BaseSession
-from harness.trace.records import Pinned
+from harness.live.pinned import shown
+from harness.tcp.verdict import LabCondition
 from netns import sysctls
 from netns.conditions import TABLE, Kind, Settings, in_effect, values
 
@@ -56,13 +57,9 @@ def gather(session: BaseSession) -> dict[str, str]:
     return found
 
 
-def pinned(session: BaseSession, settings: Settings) -> dict[str, Pinned]:
-    """What labs with one kernel have otherwise than a kernel as it is released, by name."""
-    return {
-        row.title: Pinned(" ".join(row.value.split()), row.default)
-        for row in in_effect(settings)
-        if row.differs and row.name not in session.lab.not_pinned
-    }
+def pinned(session: BaseSession, settings: Settings) -> tuple[LabCondition, ...]:
+    """What labs with one kernel have otherwise than a kernel as it is released."""
+    return shown(row for row in in_effect(settings) if row.name not in session.lab.not_pinned)
 
 
 def now() -> str:

@@ -35,6 +35,20 @@ class Due(msgspec.Struct, frozen=True):
     name: str = ""
 
 
+class LabCondition(msgspec.Struct, frozen=True):
+    """One thing that a lab sets otherwise than a kernel as it is released; see ``netns.conditions.Condition``."""
+
+    name: str
+    value: str
+    default: str
+    effect: str = ""
+    freed: bool = False
+
+    def __str__(self) -> str:
+        text = f"{self.name} = {self.value}, by default {self.default}" + (f": {self.effect}" if self.effect else "")
+        return f"{text}; @waits leaves it to the kernel" if self.freed else text
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What a failure rests on; its text is made from this, and so is what reports tell of it.
 
@@ -50,6 +64,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         cause_ns: when what the time counts from was over, ns since the epoch; 0 where there is none.
         kernel: what each kernel knew.
         notes: what else explains it, a line each: the rules of a path that matched nothing.
+        lab: what the lab sets that may have brought this about.
         so_far: what went before, a line each.
         where: file and line of the scenario's step; empty where none is known.
     """
@@ -65,6 +80,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     cause_ns: int = 0
     kernel: tuple[KernelView, ...] = ()
     notes: tuple[str, ...] = ()
+    lab: tuple[LabCondition, ...] = ()
     so_far: tuple[str, ...] = ()
     where: str = ""
 
@@ -73,6 +89,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
             ("expected", self._expected()),
             ("observed", (self._observed(),)),
             ("kernel", (*(line for view in self.kernel for line in view.lines()), *self.notes)),
+            ("lab", tuple(map(str, self.lab))),
             ("so far", self.so_far),
             ("where", (self.where,) if self.where else ()),
         )

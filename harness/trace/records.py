@@ -9,7 +9,7 @@ import msgspec
 
 from harness.program.steps import Program
 from harness.tcp.timing import TimingProfile
-from harness.tcp.verdict import Evidence
+from harness.tcp.verdict import Evidence, LabCondition
 from harness.trace.events import Event
 
 FORMAT = 2
@@ -69,13 +69,6 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     capture: str = ""
 
 
-class Pinned(msgspec.Struct, frozen=True):
-    """What a lab sets that a kernel as it is released has otherwise; both as ``netns.conditions`` writes them."""
-
-    value: str
-    default: str
-
-
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """``run.json``: on what the run was made, and which scenarios it was to run.
 
@@ -91,7 +84,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     preconditions: dict[str, str]
     missing: dict[str, str]
-    conditions: dict[str, Pinned] = {}
+    conditions: tuple[LabCondition, ...] = ()
     timing: TimingProfile
     planned: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()

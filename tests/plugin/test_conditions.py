@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.plugin.conftest import RunScenarios
 
 FIRST_OF_EACH_TIMER = """
@@ -65,12 +67,73 @@ def test_labs_have_the_kernels_own_settings_where_they_are_asked_for(run: RunSce
     assert run(OWN_SETTINGS, name="pinned").outcomes == {"test_ask": "deviates"}
     ran = run(OWN_SETTINGS, "--defaults", name="own")
     assert ran.outcomes == {"test_ask": "conforms"}, ran.output
-    assert "net/ipv4/tcp_invalid_ratelimit" not in ran.record["conditions"]
-    assert ran.record["conditions"]["net/ipv6/conf/default/accept_dad"] == {"value": "0", "default": "1"}
+    conditions = {one["name"]: one for one in ran.record["conditions"]}
+    assert "net/ipv4/tcp_invalid_ratelimit" not in conditions
+    assert conditions["net/ipv6/conf/default/accept_dad"]["default"] == "1"
 
 
 def test_record_of_a_run_says_what_its_labs_pin_beside_the_kernels_defaults(run: RunScenarios) -> None:
-    conditions = run("def test_any(established): established.peer.expect_silence()").record["conditions"]
-    assert conditions["net/ipv4/tcp_early_retrans"] == {"value": "0", "default": "3"}
+    record = run("def test_any(established): established.peer.expect_silence()").record
+    conditions = {one["name"]: one for one in record["conditions"]}
+    probe = conditions["net/ipv4/tcp_early_retrans"]
+    assert (probe["value"], probe["default"], probe["effect"]) == ("0", "3", "no tail loss probe")
     assert conditions["route rto_min lock"]["value"] == "10000"
     assert "net/ipv4/tcp_sack" not in conditions, "it is as the kernel has it"
+
+
+SENT_ONCE = """
+def test_s(session, established):
+    server, peer = established
+    server.send(b"lost")
+    peer.expect(ACK, seq=1, ack=1, data=b"lost")
+    peer.expect(ACK, seq=1, ack=1, data=b"lost", {time})
+"""
+
+
+@pytest.mark.parametrize("time", ["at_least=0.2", "after=RTO_MIN", "within=RTO_MIN"])
+def test_expecting_what_the_lab_holds_off_is_a_mistake_in_the_scenario(run: RunScenarios, time: str) -> None:
+    ran = run(SENT_ONCE.format(time=time))
+    (result,) = ran.results.values()
+    assert (ran.status, result["outcome"]) == (2, "lost")
+    assert result["message"].startswith("test_s.py:11: mistake in the scenario: ")
+    assert "no retransmission timer and no persist timer before 10 s" in result["message"]
+    assert "try: @waits(" in result["message"]
+    assert "\n" not in result["message"]
+
+
+MATTERS = {
+    "route rto_min lock = 10000": SENT_ONCE.format(time="within=PROMPT"),
+    "route quickack = 1": """
+def test_s(established):
+    _, peer = established
+    peer.send(ACK, seq=1, ack=1, data=b"one")
+    peer.expect_silence()
+""",
+    "net/ipv4/tcp_invalid_ratelimit = 0": """
+def test_s(established):
+    _, peer = established
+    for _ in range(2):
+        peer.send(ACK, seq=1, ack=90_000)
+    peer.expect(ACK, seq=1, ack=1)
+""",
+    "net/ipv4/tcp_rmem = 4096 131072 6291456": """
+def test_s(established):
+    server, peer = established
+    server.send(b"x")
+    peer.expect(ACK, seq=1, ack=1, data=b"x", window=9)
+""",
+}
+
+
+@pytest.mark.parametrize("line", MATTERS)
+def test_failure_names_what_the_lab_pins_where_it_matters(run: RunScenarios, line: str) -> None:
+    (result,) = run(MATTERS[line]).results.values()
+    assert result["outcome"] == "deviates"
+    _, _, told = result["message"].partition("\nlab  ")
+    assert f" {line}, by default " in f" {told}", result["message"]
+    assert line.partition(" = ")[0] in {one["name"] for one in result["evidence"]["lab"]}
+
+
+def test_failure_names_nothing_that_has_no_part_in_it(run: RunScenarios) -> None:
+    (result,) = run(SENT_ONCE.replace('data=b"lost", {time}', 'data=b"other"')).results.values()
+    assert "\nlab " not in result["message"]
