@@ -92,11 +92,16 @@ def _of_the_lab(machine: Machine, trial: Trial) -> Iterator[Finding]:
     else:
         yield Finding("sysctls", State.OK, "all pinned", "the same conditions on every machine")
     yield works("IPv6", trial.ipv6, "the scenarios over IPv6", "boot without ipv6.disable=1")
-    yield works("sock_diag", trial.sock_diag, "TIME-WAIT and orphans in reports", machine.as_root("modprobe tcp_diag"))
+    yield works(
+        "sock_diag",
+        trial.sock_diag,
+        "sockets without a process (orphans, TIME-WAIT) in reports",
+        machine.as_root("modprobe tcp_diag"),
+    )
     told = f"{trial.tcp_info} bytes" if trial.tcp_info else "nothing"
     state = State.OK if trial.tcp_info else State.MISSING
-    yield Finding("TCP_INFO", state, told, "what the kernel knew, in failures")
-    yield works("timestamps", trial.stamps, "response times from kernel to kernel, in nanoseconds", "")
+    yield Finding("TCP_INFO", state, told, "the kernel's own view of a connection, in failures")
+    yield works("timestamps", trial.stamps, "response times by the kernel's own timestamps", "")
     absent = [name for name in ("cubic", "bbr") if name not in trial.congestion]
     yield Finding(
         "congestion controls",
@@ -123,6 +128,6 @@ def render(findings: tuple[Finding, ...], file: TextIO | None = None) -> None:
             console.print(Text(f"{indent}do: {finding.remedy}"))
     lacking = [finding.what for finding in findings if finding.needed and finding.state is State.MISSING]
     if lacking:
-        console.print(f"The running kernel cannot be examined: {', '.join(lacking)} is missing.")
+        console.print(f"The running kernel cannot be tested: {', '.join(lacking)} is missing.")
     else:
-        console.print("The running kernel can be examined: make reproduce")
+        console.print("The running kernel can be tested; start with: make reproduce")

@@ -102,7 +102,7 @@ def _configured_hz(machine: Machine, release: str) -> int | None:
 
 def kernel(machine: Machine) -> Finding:
     """Its release, and how often its clock ticks: measured, else as configured, else unknown."""
-    purpose = "being examined; HZ is what its timers are rounded to"
+    purpose = "every scenario; HZ is how many ticks a second its timers are rounded to"
     release = machine.read("proc/sys/kernel/osrelease") or platform.release()
     configured = _configured_hz(machine, release)
     try:
@@ -155,7 +155,7 @@ def _tracepoints(where: str, there: set[str], purpose: str) -> Finding:
 
 def kvm(machine: Machine) -> Finding:
     """Whether there is KVM; not whether it works."""
-    purpose = "other kernels under QEMU; software emulation does it too"
+    purpose = "nothing: QEMU emulates in software, with a clock that counts instructions"
     if machine.has("dev/kvm"):
         # a device that opens can still be one under which no guest ever boots
         return Finding("KVM", State.LIMITED, "/dev/kvm is there, not tried", purpose)
@@ -166,11 +166,11 @@ def tools(machine: Machine) -> Iterator[Finding]:
     """The commands that parts of the harness call."""
     build = ("gcc", "make", "flex", "bison", "bc")
     groups = (
-        ("compiler", build, build, "kernels with virtual time, which are built here"),
+        ("compiler", build, build, "building kernels with virtual time"),
         ("QEMU", ("qemu-system-x86_64",), ("qemu-system-x86",), "distribution kernels, emulated"),
-        ("nginx", ("nginx",), ("nginx",), "the incident with a real server"),
-        ("strace", ("strace",), ("strace",), "how nginx ends a connection"),
-        ("tshark", ("tshark",), ("tshark",), "a second opinion on captures"),
+        ("nginx", ("nginx",), ("nginx",), "the incident with a real web server"),
+        ("strace", ("strace",), ("strace",), "the system call by which nginx ends a connection"),
+        ("tshark", ("tshark",), ("tshark",), "checking captures in the tests of finwait"),
     )
     for what, commands, packages, purpose in groups:
         # nginx lives in a folder that an ordinary user's PATH leaves out

@@ -164,3 +164,12 @@ def _put_the_recipe(clone: Path, page: str, user: int | None) -> None:
     file.write_text(code)
     if user is not None:
         os.chown(file, user, user)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_links_to_is_there(page: str) -> None:
+    text = (CHECKOUT / page).read_text()
+    links = {link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if "://" not in link}
+    assert [link for link in sorted(links) if not (CHECKOUT / page).parent.joinpath(link).exists()] == []
+    here = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^#+ (.*)$", text, re.M)}
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= here

@@ -108,7 +108,7 @@ def test_only_what_the_main_job_needs_makes_the_status_1(machine: Machine, what:
     assert status(without_tools) == 0
     lost = tuple(replace(item, state=State.MISSING) if item.what == what else item for item in without_tools)
     assert status(lost) == 1
-    assert f"The running kernel cannot be examined: {what} is missing." in _printed(lost)
+    assert f"The running kernel cannot be tested: {what} is missing." in _printed(lost)
 
 
 def test_a_library_that_is_not_installed_is_named(machine: Machine) -> None:
@@ -144,9 +144,9 @@ def test_the_text_is_plain_where_it_is_piped(machine: Machine) -> None:
     lines = text.splitlines()
     assert lines[0].startswith("ok      Python")
     at = next(number for number, line in enumerate(lines) if line.startswith("missing compiler"))
-    assert lines[at + 1].strip().startswith("for kernels with virtual time")
+    assert lines[at + 1].strip().startswith("for building kernels with virtual time")
     assert lines[at + 2].strip() == "do: sudo apt-get install gcc make flex bison bc"
-    assert lines[-1] == "The running kernel can be examined: make reproduce"
+    assert lines[-1] == "The running kernel can be tested; start with: make reproduce"
 
 
 def test_a_long_line_is_not_broken(machine: Machine) -> None:
