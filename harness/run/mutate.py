@@ -34,9 +34,7 @@ _SHOWN = 50
 
 _MUTATIONS_EACH = 10_000  # pytest keeps a report of each until its end, and a guest has 256 MB
 _SECONDS_A_MUTATION = 0.5  # of real time, where all goes well a tenth of it
-_SHARE = 0.8
-_SECONDS_EACH = _SHARE * VIRTUAL_LIMIT
-_LEAST_VIRTUAL_LIMIT = 86400.0
+_SECONDS_EACH = 0.8 * VIRTUAL_LIMIT
 _PHASE_SECONDS = PHASE_NS / 1e9  # what a scenario of a timer waits at most before it begins
 
 
@@ -49,12 +47,14 @@ class Mutations:
         unnoticed: those after which the scenario conformed with the same answer as before, by mutated id.
         missing: those that left no result, or came too late to mutate anything.
         left_out: see ``left_out``.
+        lost: why runs did not come to their end, a line each.
     """
 
     planned: int
     unnoticed: tuple[str, ...]
     missing: tuple[str, ...]
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lost: tuple[str, ...] = ()
 
     @property
     def exit_status(self) -> int:
@@ -158,18 +158,13 @@ def parts_of(plan: Plan, before: Mapping[str, Result], workers: int) -> list[Pla
     count, seconds = 0, 0.0
     for scenario, several in plan.items():
         for text in several:
-            takes = _takes(before[scenario])
+            takes = before[scenario].seconds + _PHASE_SECONDS * (before[scenario].seconds >= 1)
             if count == most or (count and seconds + takes > _SECONDS_EACH):
                 parts.append({})
                 count, seconds = 0, 0.0
             parts[-1][scenario] = (*parts[-1].get(scenario, ()), text)
             count, seconds = count + 1, seconds + takes
     return list(filter(None, parts))
-
-
-def _takes(ordinary: Result) -> float:
-    """Seconds that a mutated scenario needs at most where it goes as the ordinary one."""
-    return ordinary.seconds + _PHASE_SECONDS * (ordinary.seconds >= 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,42 +198,46 @@ class Mutator:
         folder = make_folder(parent / new_name("mutate")).absolute()
         with Workers(folder, self.checkout, self.cache, self.console) as workers:
             asked = Task(self.spec, folder / "ordinary", ask(self.spec, arguments, self.checkout))
-            (ordinary,) = self._run(workers, [asked], more=True)
+            (ordinary,), lost = self._run(workers, [asked], more=True)
             plan = plan_of(ordinary, sample=sample, seed=seed)
             parts = parts_of(plan, ordinary.results, workers.at_once)
-            mutated = self._run(
+            mutated, more_lost = self._run(
                 workers,
                 [
-                    Task(self.spec, folder / f"mutated-{number}", self._request(part, ordinary.results, arguments))
+                    Task(self.spec, folder / f"mutated-{number}", self._request(part, arguments))
                     for number, part in enumerate(parts)
                 ],
             )
         results = {name: one for run in mutated for name, one in run.results.items()}
-        return replace(judge(plan, ordinary.results, results), left_out=left_out(ordinary))
+        found = judge(plan, ordinary.results, results)
+        return replace(found, left_out=left_out(ordinary), lost=(*lost, *more_lost))
 
-    def _request(self, part: Plan, before: Mapping[str, Result], arguments: Sequence[str]) -> Request:
-        takes = sum(_takes(before[scenario]) * len(several) for scenario, several in part.items())
+    def _request(self, part: Plan, arguments: Sequence[str]) -> Request:
         return msgspec.structs.replace(
             ask(self.spec, ("--captures=none", *arguments), self.checkout),
             plan=part,
             real_limit=REAL_LIMIT + _SECONDS_A_MUTATION * sum(map(len, part.values())),
-            virtual_limit=min(VIRTUAL_LIMIT, _LEAST_VIRTUAL_LIMIT + takes / _SHARE),
         )
 
-    def _run(self, workers: Workers, tasks: Sequence[Task], *, more: bool = False) -> list[LoadedRun]:
-        runs = []
+    def _run(self, workers: Workers, tasks: Sequence[Task], *, more: bool = False) -> tuple[list[LoadedRun], list[str]]:
+        """The runs, and which of them did not come to their end, with the reason."""
+        runs, lost = [], []
         for task, reply in zip(tasks, workers.ask(tasks, more=more), strict=True):
+            if reply.lost:
+                lost.append(f"{task.folder.name}: {reply.lost}")
             try:
                 runs.append(load(task.folder))
             except FinwaitError as error:
                 raise FinwaitError(
                     f"the {task.folder.name} run left nothing behind ({reply.lost or reply.said})", why=str(error)
                 ) from error
-        return runs
+        return runs, lost
 
 
 def present(found: Mutations, console: Console) -> None:
     """Print what was not noticed, and the sums."""
+    for line in found.lost:
+        console.print(f"lost: {line}", soft_wrap=True, markup=False)
     for title, several in (("not noticed", found.unnoticed), ("not made", found.missing)):
         for mutated in several[:_SHOWN]:
             console.print(f"{title}: {mutated}", soft_wrap=True, markup=False)

@@ -28,6 +28,7 @@ from harness.run.mutate import (
     mutations_of,
     numbers,
     parts_of,
+    present,
 )
 from harness.run.request import VIRTUAL_LIMIT
 from harness.tcp.mutation import KINDS, Mutation
@@ -230,3 +231,10 @@ def test_a_plan_leaves_out_what_it_does_not_name(tmp_path: Path) -> None:
         "test_watchful ~drop:2": ("deviates", True, ""),
         "test_watchful ~seq:2": ("deviates", True, ""),
     }
+
+
+def test_why_a_run_did_not_come_to_its_end_is_told() -> None:
+    out = Console(file=io.StringIO(), width=80)
+    present(Mutations(1, (), ("a ~drop:1",), lost=("mutated-0: hung: not done",)), out)
+    told = out.file.getvalue()  # type: ignore[attr-defined]
+    assert told.splitlines() == ["lost: mutated-0: hung: not done", "not made: a ~drop:1", "0 of 1 mutations noticed"]
