@@ -22,6 +22,7 @@ from harness.run.jobs import backend_of
 from harness.run.mutate import (
     ALLOWS_AN_EXCHANGE,
     JUDGES_NOTHING,
+    Mutations,
     Mutator,
     judge,
     left_out,
