@@ -1,21 +1,11 @@
-"""Fetching from a signed repository made for the test, and every way in which it goes wrong."""
+"""Fetching from a signed repository made for the test, and what is refused before anything is fetched."""
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import http.server
-import os
 import shutil
 import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
@@ -25,99 +15,9 @@ from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.fetch import Package, Source, fetch_deb, find, parse_index, unpack
 from harness.kernels.supply.spec import KernelKind, KernelSpec
 from netns import privilege
+from tests.kernels.repository import SUITE, Mirror, cannot_fetch, cannot_find, needs_apt
 
-_NEEDED = ("apt-get", "dpkg-deb", "gpg", "gpgv")
-_GONE = [name for name in _NEEDED if shutil.which(name) is None]
-pytestmark = pytest.mark.skipif(bool(_GONE), reason="needs " + ", ".join(_GONE))
-SUITE = "trial"
-
-
-def _key(home: Path, name: str) -> Path:
-    """A key pair in a GnuPG home of its own; its public half as a keyring file."""
-    ring = home.parent / f"{name}.gpg"
-    make = ("--quick-generate-key", name, "ed25519", "sign", "never")
-    _gpg(home, "--passphrase", "", "--pinentry-mode", "loopback", *make)
-    _gpg(home, "--output", str(ring), "--export", name)
-    return ring
-
-
-def _gpg(home: Path, *argv: str) -> None:
-    command = ("gpg", "--homedir", str(home), "--batch", "--quiet", "--yes", *argv)
-    subprocess.run(command, check=True, capture_output=True)
-
-
-@dataclass(frozen=True)
-class Mirror:
-    """A repository that can be damaged."""
-
-    root: Path
-    home: Path
-    source: Source
-
-    def add(self, version: str, content: str = "hello", name: str = "thing") -> Path:
-        tree = self.root.parent / "tree"
-        shutil.rmtree(tree, ignore_errors=True)
-        (tree / "DEBIAN").mkdir(parents=True)
-        fields = {
-            "Package": name,
-            "Version": version,
-            "Architecture": "all",
-            "Maintainer": "t <t@e>",
-            "Description": "x",
-        }
-        (tree / "DEBIAN/control").write_text("".join(f"{key}: {value}\n" for key, value in fields.items()))
-        (tree / "usr").mkdir()
-        (tree / "usr/file").write_text(content)
-        deb = self.root / "pool" / f"{name}_{version}_all.deb"
-        deb.parent.mkdir(exist_ok=True)
-        subprocess.run(["dpkg-deb", "--build", "-Znone", str(tree), str(deb)], check=True, capture_output=True)
-        self.publish()
-        return deb
-
-    def publish(self) -> None:
-        """Write the index of what is in the pool, and sign it."""
-        suite = self.root / "dists" / SUITE
-        index = suite / "main/binary-amd64/Packages"
-        index.parent.mkdir(parents=True, exist_ok=True)
-        index.write_text("\n".join(self._stanza(deb) for deb in sorted((self.root / "pool").iterdir())))
-        data = index.read_bytes()
-        line = f" {hashlib.sha256(data).hexdigest()} {len(data)} main/binary-amd64/Packages\n"
-        release = (
-            f"RelativeNumbers: Debian\nSuite: {SUITE}\nCodename: {SUITE}\nArchitectures: amd64\nComponents: main\n"
-        )
-        release += "Date: Thu, 01 Jan 2026 00:00:00 UTC\nSHA256:\n" + line
-        (suite / "Release").write_text(release)
-        _gpg(self.home, "--clear-sign", "--output", str(suite / "InRelease"), str(suite / "Release"))
-
-    def _stanza(self, deb: Path) -> str:
-        name, version, _ = deb.name.split("_")
-        data = deb.read_bytes()
-        return (
-            f"Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: t <t@e>\n"
-            f"Filename: pool/{deb.name}\nSize: {len(data)}\n"
-            f"SHA256: {hashlib.sha256(data).hexdigest()}\nDescription: x\n"
-        )
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path, Path]]:
-    """A GnuPG home and two keyrings: the right one and a stranger's."""
-    home = tmp_path_factory.mktemp("g") / "home"
-    home.mkdir(mode=0o700)
-    try:
-        right, wrong = _key(home, "right"), _key(home.parent, "wrong")
-        yield home, right, wrong
-    finally:
-        for folder in (home, home.parent):
-            subprocess.run(["gpgconf", "--homedir", str(folder), "--kill", "all"], check=True)
-
-
-@pytest.fixture
-def mirror(tmp_path: Path, keys: tuple[Path, Path, Path]) -> Mirror:
-    root = tmp_path / "mirror"
-    root.mkdir()
-    settings = ('APT::Architecture "amd64";', 'Acquire::Retries "0";')
-    return Mirror(root, keys[0], Source(f"file:{root}", keyring=keys[1], settings=settings))
+pytestmark = needs_apt
 
 
 @pytest.fixture
@@ -152,23 +52,6 @@ def test_what_is_in_the_cache_needs_no_mirror(mirror: Mirror, cache: Cache) -> N
     assert fetch_deb(mirror.source, package, cache) == deb
 
 
-def fails(said: str, act: Callable[[], object], cache: Cache) -> None:
-    """In one line, and with nothing kept."""
-    with pytest.raises(FinwaitError) as caught:
-        act()
-    assert said in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert [entry for entry in cache.entries() if entry.kind == "deb"] == []
-
-
-def cannot_find(said: str, source: Source, cache: Cache) -> None:
-    fails(said, lambda: find(source, "thing", SUITE, cache), cache)
-
-
-def cannot_fetch(said: str, source: Source, package: Package, cache: Cache) -> None:
-    fails(said, lambda: fetch_deb(source, package, cache), cache)
-
-
 def test_signature_of_a_stranger(mirror: Mirror, cache: Cache, keys: tuple[Path, Path, Path]) -> None:
     mirror.add("1")
     cannot_find("signed with a key that the keyring has not", replace(mirror.source, keyring=keys[2]), cache)
@@ -194,142 +77,6 @@ def test_unsigned_only_when_that_is_asked_for(mirror: Mirror, cache: Cache) -> N
     cannot_find("it is not signed", mirror.source, cache)
     insecure = replace(mirror.source, insecure=True)
     assert [package.name for package in find(insecure, "thing", SUITE, cache)] == ["thing"]
-
-
-def test_package_cut_short(mirror: Mirror, cache: Cache) -> None:
-    deb = mirror.add("1")
-    package = find(mirror.source, "thing", SUITE, cache)[0]
-    os.truncate(deb, package.size - 10)
-    cannot_fetch("its content is not what the index says", mirror.source, package, cache)
-    with served(mirror) as source:
-        cannot_fetch("it is cut short", source, find(source, "thing", SUITE, cache)[0], cache)
-
-
-@contextmanager
-def served(mirror: Mirror, stop_at: threading.Event | None = None, refused: int = 0) -> Iterator[Source]:
-    """The mirror over HTTP; with ``stop_at`` a package is sent by half, and then nothing until the event.
-
-    With ``refused``, a status of HTTP, no package is sent at all.
-    """
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if refused and ".deb" in self.path:
-                self.send_error(refused)
-            else:
-                super().do_GET()
-
-        def copyfile(self, source: BinaryIO, outputfile: BinaryIO) -> None:  # type: ignore[override]
-            data = source.read()
-            if stop_at is None or ".deb" not in self.path:
-                outputfile.write(data)
-                return
-            outputfile.write(data[: len(data) // 2])
-            outputfile.flush()
-            stop_at.wait(30)
-
-        def log_message(self, *_args: object) -> None:
-            pass
-
-    handler = functools.partial(Handler, directory=str(mirror.root))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield replace(mirror.source, mirror=f"http://127.0.0.1:{server.server_port}/")
-        finally:
-            if stop_at is not None:
-                stop_at.set()
-            server.shutdown()
-            thread.join()
-
-
-_FETCHER = """
-import sys
-from pathlib import Path
-from harness.kernels.supply.cache import Cache
-from harness.kernels.supply.fetch import Source, fetch_deb, find
-uri, ring, cache = sys.argv[1], Path(sys.argv[2]), Cache(Path(sys.argv[3]))
-source = Source(uri, keyring=ring, settings=('APT::Architecture "amd64";',))
-package = find(source, "thing", "trial", cache)[0]
-print("found", flush=True)
-fetch_deb(source, package, cache)
-"""
-
-
-def test_download_that_is_killed_in_the_middle(mirror: Mirror, cache: Cache) -> None:
-    mirror.add("1", "x" * 1_000_000)
-    with served(mirror, threading.Event()) as source:
-        argv = [sys.executable, "-c", _FETCHER, source.mirror, str(source.keyring), str(cache.root)]
-        with subprocess.Popen(argv, stdout=subprocess.PIPE) as fetcher:
-            assert fetcher.stdout is not None
-            assert fetcher.stdout.readline() == b"found\n"
-            _wait_for_some_of_it(cache.root / "unfinished")
-            fetcher.kill()
-        # Whoever wants it next gets the lock at once: nothing of the killed run is still downloading.
-        assert cache.entries() == []
-    package = find(mirror.source, "thing", SUITE, cache)[0]
-    assert unpack(fetch_deb(mirror.source, package, cache), cache).is_dir()
-    assert cache.verify() == []
-
-
-def _wait_for_some_of_it(folder: Path) -> None:
-    deadline = time.monotonic() + 20
-    while not any(file.is_file() and file.stat().st_size for file in folder.rglob("*")):
-        assert time.monotonic() < deadline, "apt wrote nothing"
-        os.sched_yield()
-
-
-def test_package_changed(mirror: Mirror, cache: Cache) -> None:
-    deb = mirror.add("1")
-    package = find(mirror.source, "thing", SUITE, cache)[0]
-    deb.write_bytes(deb.read_bytes().replace(b"hello", b"jello"))
-    cannot_fetch("its content is not what the index says", mirror.source, package, cache)
-
-
-def test_package_gone_from_the_mirror(mirror: Mirror, cache: Cache) -> None:
-    mirror.add("1").unlink()
-    package = find(mirror.source, "thing", SUITE, cache)[0]
-    cannot_fetch("gone from the mirror", mirror.source, package, cache)
-
-
-@pytest.mark.parametrize(
-    ("version", "status", "why"),
-    [("1", 404, "gone from the mirror"), ("1.404-1", 503, "503  Service Unavailable")],
-)
-def test_package_that_the_mirror_refuses(mirror: Mirror, cache: Cache, version: str, status: int, why: str) -> None:
-    mirror.add(version)
-    with served(mirror, refused=status) as source:
-        cannot_fetch(why, source, find(source, "thing", SUITE, cache)[0], cache)
-
-
-def test_package_gone_from_the_index(mirror: Mirror, cache: Cache) -> None:
-    deb = mirror.add("1")
-    package = find(mirror.source, "thing", SUITE, cache)[0]
-    deb.unlink()
-    mirror.add("2")
-    assert [found.version for found in find(mirror.source, "thing", SUITE, cache)] == ["2"]
-    cannot_fetch("it is gone from the index", mirror.source, package, cache)
-
-
-def test_other_content_under_the_pinned_version(mirror: Mirror, cache: Cache) -> None:
-    mirror.add("1", "as it was")
-    package = find(mirror.source, "thing", SUITE, cache)[0]
-    mirror.add("1", "as it is.")
-    find(mirror.source, "thing", SUITE, cache)
-    cannot_fetch("serves another file under this name and version", mirror.source, package, cache)
-
-
-def test_no_such_suite(mirror: Mirror, cache: Cache) -> None:
-    cannot_find("the mirror has no such suite", mirror.source, cache)
-
-
-def test_mirror_that_does_not_answer(mirror: Mirror, cache: Cache) -> None:
-    cannot_find("does not answer", replace(mirror.source, mirror="http://127.0.0.1:9/debian"), cache)
-
-
-def test_mirror_whose_name_is_unknown(mirror: Mirror, cache: Cache) -> None:
-    cannot_find("offline", replace(mirror.source, mirror="http://mirror.invalid/debian"), cache)
 
 
 def test_no_apt(mirror: Mirror, cache: Cache, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

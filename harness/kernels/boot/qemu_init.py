@@ -161,8 +161,9 @@ def open_port(number: int, mode: int) -> int:
 def wait_for_order(port: int) -> dict[str, Any]:
     """The next order, a line of JSON, as soon as it is there.
 
-    The host holds the whole machine while it has none; until that takes hold the clock runs on by little, since what
-    hands over the bytes has to get the processor in between.
+    The host holds the whole machine while it has none. Until that takes hold this may neither wait for the port, since
+    the clock of a machine that does nothing jumps to its next timer, nor spin, since what hands over the bytes has to
+    get the processor in between: it looks again and again, and the clock runs on by little.
     """
     text = b""
     while not text.endswith(b"\n"):
