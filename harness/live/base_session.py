@@ -169,11 +169,16 @@ class BaseSession(ABC):
     def account(self) -> Account:
         """What the run folder keeps of the scenario beside its timeline."""
         with self.stopwatch.part("probe"):
-            grown = Counter[str]()
             for observer in self.observers:
                 observer.collect()
-                grown.update(observer.growth())
-        return self._account(dict(grown))
+            return self._account(self._growth())
+
+    def _growth(self) -> dict[str, int]:
+        """What the kernel's counters grew by; over both kernels where there are two."""
+        grown = Counter[str]()
+        for observer in self.observers:
+            grown.update(observer.growth())
+        return dict(grown)
 
     @abstractmethod
     def _account(self, grown: dict[str, int]) -> Account:
@@ -190,7 +195,6 @@ class BaseSession(ABC):
     def explain(self, mismatch: Mismatch) -> None:
         """Put into a failure what the kernel knew and what went before."""
         views = tuple(observer.view() for observer in self.observers)
-        grown = {name: count for observer in self.observers for name, count in observer.growth().items()}
-        lab = told_by(self.lab.conditions, signs(mismatch.evidence, grown))
+        lab = told_by(self.lab.conditions, signs(mismatch.evidence, self._growth()))
         lab = tuple(dict.fromkeys((*mismatch.evidence.lab, *lab)))
         mismatch.add(kernel=views, lab=lab, so_far=tuple(so_far(self.timeline)))
