@@ -14,6 +14,9 @@ from harness import process
 from harness.kernels.supply.fetch import Source
 from tests.kernels.repository import Mirror, make_key
 
+WITH_CTRL_C = ("env", "--default-signal=INT")
+"""Before a command that is to be interrupted: a shell starts what is to run in the background with SIGINT ignored."""
+
 LimitAt = Callable[[str], Callable[[str], None]]
 
 

@@ -24,7 +24,7 @@ from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import parse
 from harness.process import Stop
 from harness.run.jobs import backend_of
-from tests.kernels.conftest import LimitAt
+from tests.kernels.conftest import WITH_CTRL_C, LimitAt
 
 NAMES = ("uml:5.10", "uml-virtual:7.2", "debian:6.1")
 
@@ -193,7 +193,7 @@ with backend_of(parse(name), Cache.of_user()).boot(job) as worker:
 @quick_ones
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_harness_that_is_killed_leaves_no_kernel_that_is_held(backend: Backend, job: Job, number: int) -> None:
-    argv = [sys.executable, "-c", _HARNESS, backend.name, str(job.cwd), str(job.output)]
+    argv = [*WITH_CTRL_C, sys.executable, "-c", _HARNESS, backend.name, str(job.cwd), str(job.output)]
     with subprocess.Popen(argv, stdin=PIPE, stdout=PIPE, stderr=DEVNULL) as harness:
         assert harness.stdout is not None
         assert harness.stdout.readline() == b"held\n"

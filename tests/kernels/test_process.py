@@ -15,7 +15,7 @@ import pytest
 
 from harness.errors import FinwaitError
 from harness.process import KEPT_LINES, Ended, Leashed, Stop, run_to_end
-from tests.kernels.conftest import LimitAt
+from tests.kernels.conftest import WITH_CTRL_C, LimitAt
 
 ENV = {"PATH": os.defpath}
 
@@ -131,7 +131,7 @@ run_to_end(("/bin/sh", "-c", {script!r}), limit=60, cwd=Path("/"), env={{"PATH":
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_harness_that_is_killed_leaves_nothing_running(number: int) -> None:
     script = "setsid sh -c 'echo $$; exec sleep 1000' & echo $$; sleep 1000"
-    argv = [sys.executable, "-c", _HARNESS.format(script=script)]
+    argv = [*WITH_CTRL_C, sys.executable, "-c", _HARNESS.format(script=script)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as harness:
         assert harness.stdout is not None
         pids = [int(harness.stdout.readline()) for _ in range(2)]

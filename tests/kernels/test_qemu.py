@@ -20,7 +20,7 @@ from harness.kernels.boot.backend import Backend, Job
 from harness.kernels.boot.qemu import Qemu
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelKind, KernelSpec, known
-from tests.kernels.conftest import LimitAt
+from tests.kernels.conftest import WITH_CTRL_C, LimitAt
 
 TESTED = ("debian:5.10", "debian:6.1", "debian:6.12", "debian:7.2")
 BACKENDS = [Qemu(spec, Cache.of_user()) for spec in known() if spec.name in TESTED]
@@ -196,7 +196,7 @@ Qemu(parse(kernel), Cache.of_user()).run(job, lambda line: print(line, flush=Tru
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_killed_harness_leaves_no_machine_and_no_file(kernel: Qemu, checkout: Path, output: Path, number: int) -> None:
     python("print('now', flush=True)\nwhile True: pass", checkout, output)
-    argv = [sys.executable, "-c", HARNESS, kernel.name, str(checkout), str(output)]
+    argv = [*WITH_CTRL_C, sys.executable, "-c", HARNESS, kernel.name, str(checkout), str(output)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as harness:
         assert harness.stdout is not None
         while harness.stdout.readline() != b"now\n":

@@ -20,7 +20,7 @@ from harness.kernels.boot.uml import Uml, memory_folder
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelKind, KernelSpec, parse
 from netns import privilege
-from tests.kernels.conftest import LimitAt
+from tests.kernels.conftest import WITH_CTRL_C, LimitAt
 
 CACHE = Cache.of_user()
 UML = Uml(parse("uml:5.10"), CACHE)
@@ -234,7 +234,7 @@ Uml(parse("uml:5.10"), Cache.of_user()).run(job, lambda line: print(line, flush=
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_killed_harness_leaves_no_kernel_and_no_memory(output: Path, number: int) -> None:
     memory = set(Path("/dev/shm").iterdir())  # noqa: S108
-    argv = [sys.executable, "-c", _HARNESS, str(output)]
+    argv = [*WITH_CTRL_C, sys.executable, "-c", _HARNESS, str(output)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as harness:
         assert harness.stdout is not None
         while harness.stdout.readline() != b"now\n":
