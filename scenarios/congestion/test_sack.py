@@ -17,7 +17,7 @@ from harness import (
     requirement,
 )
 
-pytestmark = in_shared_lab
+pytestmark = [in_shared_lab, pytest.mark.usefixtures("no_tail_loss_probe")]
 
 SEGMENTS = 4
 SECOND, THIRD, FOURTH, BEHIND = (1 + number * IPV4_MSS for number in range(1, SEGMENTS + 1))

@@ -19,7 +19,7 @@ from harness import (
     write_segments,
 )
 
-pytestmark = in_shared_lab
+pytestmark = [in_shared_lab, pytest.mark.usefixtures("no_tail_loss_probe")]
 
 PLAIN = "mss 1460"
 STANDARD_FLIGHT = 3  # segments of 1460 bytes (RFC 5681 3.1)

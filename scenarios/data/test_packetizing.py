@@ -111,6 +111,7 @@ def test_data_that_are_not_pushed_are_collected(established: Connection) -> None
 
 
 @requirement("RFC9293-MUST-60")
+@pytest.mark.usefixtures("no_tail_loss_probe")
 @pytest.mark.parametrize("hold_timers", [False])
 def test_data_that_are_not_pushed_are_sent_in_the_end(established: Connection) -> None:
     server, peer = established

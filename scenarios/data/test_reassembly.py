@@ -36,6 +36,7 @@ def test_segment_that_fills_part_of_a_gap_is_acknowledged_at_once(established: C
 
 
 @requirement("RFC5681-3.2-1", "RFC5681-3.2-2")
+@pytest.mark.usefixtures("no_tail_loss_probe")
 @pytest.mark.parametrize("hold_timers", [False])
 def test_acks_about_a_gap_are_not_delayed(established: Connection) -> None:
     """Also where delayed ACKs are allowed: after an exchange the kernel takes the connection for an interactive one."""

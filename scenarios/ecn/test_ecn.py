@@ -195,6 +195,7 @@ def test_retransmission_is_neither_ect_nor_cwr(established: Connection) -> None:
 
 
 @requirement("RFC3168-6.1.6-1")
+@pytest.mark.usefixtures("no_tail_loss_probe")
 @pytest.mark.parametrize("hold_timers", [False])
 def test_window_probe_is_neither_ect_nor_cwr(session: Session, established: Connection) -> None:
     server, peer = established

@@ -24,17 +24,13 @@ from harness import (
     waits,
 )
 
+pytestmark = pytest.mark.usefixtures("no_tail_loss_probe")
+
 USER_TIMEOUT = Span(SECOND.ns, "USER_TIMEOUT", "TCP_USER_TIMEOUT (tcp(7))")
 USER_TIMEOUT_MS = 1000
 TWO_PROBES_MS = 2500  # longer than two probes and shorter than three
 AGAIN = 2  # what a timer that begins at 200 ms and doubles sends in the second of the user timeout
 LINEAR = 6  # retransmissions of a thin stream before its timer grows (ip-sysctl, tcp_thin_linear_timeouts)
-
-
-@pytest.fixture(autouse=True)
-def no_tail_loss_probe(session: Session) -> None:
-    """The probe would come in place of the first retransmission (RFC 8985 7.2)."""
-    session.sysctl("net/ipv4/tcp_early_retrans", 0)
 
 
 def keep_alive(connection: Connection) -> Connection:
