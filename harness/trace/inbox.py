@@ -55,7 +55,8 @@ class Inbox:
         self._timeline = timeline
         self._side = side
         self._waiting: list[Arrival] = []
-        self._allowed: list[Pattern] = []
+        self._came = 0  # the number of the last arrival
+        self._allowed: list[tuple[int, Pattern]] = []
         self._reached: dict[Ports, list[int]] = defaultdict(list)
         self._answered: dict[Ports, int] = {}
 
@@ -65,6 +66,7 @@ class Inbox:
     def add(self, arrival: Arrival) -> None:
         """A segment came."""
         self._waiting.append(arrival)
+        self._came = arrival.number
 
     def put_back(self, arrival: Arrival) -> None:
         """One that ``next`` gave is left for what is expected next."""
@@ -75,8 +77,8 @@ class Inbox:
         insort(self._reached[ports], at)
 
     def allow(self, pattern: Pattern) -> None:
-        """From now on segments like this one need not be expected."""
-        self._allowed.append(pattern)
+        """From now on segments like this one need not be expected; what has come already does."""
+        self._allowed.append((self._came, pattern))
 
     def allow_nothing(self) -> None:
         """Every segment has to be expected again."""
@@ -158,4 +160,4 @@ class Inbox:
         return [arrival for arrival in self._waiting if not self._is_allowed(arrival)]
 
     def _is_allowed(self, arrival: Arrival) -> bool:
-        return any(pattern.matches(arrival.segment) for pattern in self._allowed)
+        return any(arrival.number > came and pattern.matches(arrival.segment) for came, pattern in self._allowed)

@@ -99,7 +99,7 @@ def test_nginx_and_curl_close_at_the_same_moment(path_session: TwoKernelSession,
     path = path_session.path
     crossing = path.hold(FIN, from_="server")
     path.hold(FIN, from_="client").until(ACK)
+    allow_the_exchange(path)
     with curl.post(BODY):
         path.expect_handshake(within=STARTED)
-        allow_the_exchange(path)
         expect_the_closing(path_session, nginx, crossing)

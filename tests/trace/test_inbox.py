@@ -113,3 +113,12 @@ def test_verdict_stands_beside_what_came() -> None:
         own.judge(early, arrival(number=8, steps=steps), VIRTUAL, "2: expect .")
     assert steps == ["1: expect .", "2: expect .: not as expected"]
     assert own.judged == 8
+
+
+def test_what_came_before_it_was_allowed_has_to_be_expected() -> None:
+    own = inbox()
+    own.add(arrival(number=1))
+    own.allow(Pattern(ACK))
+    own.add(arrival(number=2))
+    assert [one.number for one in own.leftover()] == [1]
+    assert own.next(Expectation({"": Pattern(FIN)}, PROMPT)).number == 1  # type: ignore[union-attr]
