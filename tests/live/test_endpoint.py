@@ -270,9 +270,11 @@ def test_error_of_a_call_on_the_socket_itself_deviates_whoever_makes_it(
 ) -> None:
     server, peer = conversation
     peer.send(RST, seq=1)
-    read = server.socket.makefile("rb").read if wrapped else server.socket.recv
-    with pytest.raises(Mismatch, match=r"ECONNRESET   \(Connection reset by peer\)") as raised:
-        read(9)
+    with (
+        server.socket.makefile("rb") as file,
+        pytest.raises(Mismatch, match=r"ECONNRESET   \(Connection reset by peer\)") as raised,
+    ):
+        (file.read if wrapped else server.socket.recv)(9)
     assert isinstance(raised.value, ConnectionResetError)
 
 
