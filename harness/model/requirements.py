@@ -1,6 +1,7 @@
 """What TCP is held to: the requirements of the RFCs and the transitions of the state machine, by number. Pure.
 
-Two tables lie beside this module. Scenarios cite their ids, or a section of an RFC (``RFC9293-3.10.7.4``).
+Three tables lie beside this module. Scenarios cite ids of the first two, or a section of an RFC
+(``RFC9293-3.10.7.4``); which sections RFC 9293 has stands in the third.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import csv
 import difflib
 import functools
 import io
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -35,7 +37,7 @@ STATES = (
 _SECTION = re.compile(r"RFC[1-9]\d{0,4}-(\d+|[A-Z])(\.\d+)*")
 _TESTABLE = ("yes", "partly", "no")
 
-Row = TypeVar("Row", "Requirement", "Transition")
+Row = TypeVar("Row", "Requirement", "Transition", "RfcSection")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,26 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
+class RfcSection:
+    """A section of an RFC: its id as scenarios cite it, and its title."""
+
+    id: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Both tables, by id, in their own order."""
+    """The tables, by id, in their own order.
+
+    Args:
+        requirements: of all RFCs.
+        transitions: of the state machine.
+        sections: the title of each section; an RFC has all of its sections here, or none.
+    """
 
     requirements: Mapping[str, Requirement]
     transitions: Mapping[str, Transition]
+    sections: Mapping[str, str]
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -100,23 +117,37 @@ class Catalogue:
         return (*self.requirements, *self.transitions)
 
     def text(self, cited: str) -> str:
-        """What a cited requirement or transition says, in a line; empty for a section, which is not in the tables."""
+        """What a cited requirement or transition says, or the section's title, in a line; empty where no table says."""
         if requirement := self.requirements.get(cited):
             return requirement.summary
         if transition := self.transitions.get(cited):
             return f"{transition.from_state}: {transition.event} -> {transition.to_state}"
-        return ""
+        return self.sections.get(cited, "")
 
     def objection(self, cited: str) -> str | None:
         """Why a scenario cannot cite this, with the nearest ids; None where it can."""
-        if cited in self.requirements or cited in self.transitions or _SECTION.fullmatch(cited):
+        if cited in self.requirements or cited in self.transitions or cited in self.sections:
             return None
-        near = difflib.get_close_matches(cited, self.ids, n=3, cutoff=0.6)
-        return f"there is no requirement {cited!r}" + (f"; near it are {', '.join(near)}" if near else "")
+        if _SECTION.fullmatch(cited) is None:
+            return _none("requirement", cited, difflib.get_close_matches(cited, self.ids, n=3, cutoff=0.6))
+        rfc = cited.partition("-")[0]
+        listed = [one for one in self.sections if one.startswith(f"{rfc}-")]
+        nearest = sorted(listed, key=lambda one: _common(one, cited), reverse=True)[:3]
+        return _none("section", cited, nearest) if listed else None
 
 
-def parse(requirements: str, transitions: str) -> Catalogue:
-    """The catalogue in the text of the two tables.
+def _common(section: str, other: str) -> int:
+    """How many numbers two sections have in common from the front."""
+    pairs = zip(section.split("."), other.split("."), strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _none(what: str, cited: str, near: list[str]) -> str:
+    return f"there is no {what} {cited!r}" + (f"; near it are {', '.join(near)}" if near else "")
+
+
+def parse(requirements: str, transitions: str, sections: str) -> Catalogue:
+    """The catalogue in the text of its tables.
 
     Raises:
         FinwaitError: a column is missing, an id comes twice or is not of its RFC, or a state is none of the eleven.
@@ -125,6 +156,7 @@ def parse(requirements: str, transitions: str) -> Catalogue:
     return Catalogue(
         _table("tcp_requirements.csv", requirements, _requirement),
         _table("tcp_transitions.csv", transitions, _transition),
+        {one.id: one.title for one in _table("tcp_sections.csv", sections, _section).values()},
     )
 
 
@@ -132,9 +164,8 @@ def parse(requirements: str, transitions: str) -> Catalogue:
 def load() -> Catalogue:
     """The project's catalogue."""
     folder = files("harness.model") / "data"
-    return parse(
-        *((folder / f"tcp_{name}.csv").read_text(encoding="utf-8") for name in ("requirements", "transitions"))
-    )
+    names = ("requirements", "transitions", "sections")
+    return parse(*((folder / f"tcp_{name}.csv").read_text(encoding="utf-8") for name in names))
 
 
 def _table(name: str, text: str, make: Callable[[dict[str, str]], Row]) -> dict[str, Row]:
@@ -168,6 +199,12 @@ def _transition(row: dict[str, str]) -> Transition:
         _hold(state in STATES, f"{state!r} is none of the eleven states")
     names = ("id", "from_state", "event", "action", "to_state", "notes", "source")
     return Transition(**{name: row[name] for name in names})
+
+
+def _section(row: dict[str, str]) -> RfcSection:
+    one = RfcSection(f"RFC{row['rfc']}-{row['section']}", row["title"])
+    _hold(_SECTION.fullmatch(one.id) is not None, f"{one.id!r} is not the id of a section")
+    return one
 
 
 def _hold(true: bool, otherwise: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -16,6 +17,7 @@ from harness.model.requirements import STATES, load, objections, parse
 REQUIREMENTS = "id,rfc,section,level,keywords,summary,applies_to,testable_at_wire\n"
 ONE = "RFC9293-MUST-1,9293,3.1,MUST,window,Windows are unsigned.,data,yes: send a large one\n"
 TRANSITIONS = "id,from_state,event,action,to_state,notes,source\n"
+SECTIONS = "rfc,section,title\n"
 ARROW = "FSM-013,ESTABLISHED,rcv FIN,send ACK,CLOSE-WAIT,,3.10.7.4\n"
 
 
@@ -36,10 +38,11 @@ def test_rfc_9293_has_each_of_its_numbers_once() -> None:
 
 
 def test_a_row_is_taken_apart() -> None:
-    catalogue = parse(REQUIREMENTS + ONE, TRANSITIONS + ARROW)
+    catalogue = parse(REQUIREMENTS + ONE, TRANSITIONS + ARROW, SECTIONS + "9293,3.6,Closing\n")
     one = catalogue.requirements["RFC9293-MUST-1"]
     assert (one.rfc, one.testable, one.how) == (9293, "yes", "send a large one")
     assert catalogue.transitions["FSM-013"].to_state == "CLOSE-WAIT"
+    assert catalogue.text("RFC9293-3.6") == "Closing"
 
 
 @pytest.mark.parametrize(
@@ -61,10 +64,27 @@ def test_a_row_is_taken_apart() -> None:
 )
 def test_a_faulty_table_is_refused_by_table_and_line(requirements: str, transitions: str, complaint: str) -> None:
     with pytest.raises(FinwaitError, match=complaint):
-        parse(requirements, transitions)
+        parse(requirements, transitions, SECTIONS)
 
 
-@pytest.mark.parametrize("cited", ["RFC9293-MUST-13", "FSM-014", "RFC9293-3.10.7.4", "RFC6691-A", "RFC792-3"])
+def test_a_faulty_section_is_refused_by_its_line() -> None:
+    with pytest.raises(FinwaitError, match=re.escape("tcp_sections.csv, line 2: 'RFC9293-3.' is not the id")):
+        parse(REQUIREMENTS, TRANSITIONS, SECTIONS + "9293,3.,Functions\n")
+
+
+CITABLE = [
+    "RFC9293-MUST-13",
+    "FSM-014",
+    "RFC9293-3.10.7.4",
+    "RFC9293-A.1.2",
+    "RFC9293-3.8.6.2.1",  # not in the table of contents
+    "RFC6691-A",
+    "RFC5961-99",  # nobody here knows which sections other RFCs have
+    "RFC792-3",
+]
+
+
+@pytest.mark.parametrize("cited", CITABLE)
 def test_what_exists_may_be_cited(cited: str) -> None:
     assert load().objection(cited) is None
 
@@ -77,6 +97,9 @@ def test_what_exists_may_be_cited(cited: str) -> None:
         ("RFC9293-3.10.7.", "RFC9293"),
         ("RFC5961-3.2", None),
         ("RFC5961-3-2-1", "RFC5961-3.2-1"),
+        ("RFC9293-3.10.7.99", "RFC9293-3.10.7.1"),
+        ("RFC9293-3.6.2", "RFC9293-3.6, RFC9293-3.6.1, "),
+        ("RFC9293-C", "RFC9293-"),
     ],
 )
 def test_what_does_not_exist_is_told_with_what_is_near(cited: str, near: str | None) -> None:
@@ -102,7 +125,7 @@ def test_pytest_refuses_a_scenario_that_cites_what_does_not_exist(tmp_path: Path
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["harness.plugin.hooks", "harness.plugin.fixtures"]\n')
     (tmp_path / "test_it.py").write_text(
         "from harness import requirement\n"
-        '@requirement("RFC9293-MUST-13", "RFC9293-MUSTT-3")\n'
+        '@requirement("RFC9293-MUST-13", "RFC9293-MUSTT-3", "RFC9293-3.10.7.99")\n'
         "def test_x(session): pass\n"
     )
     checkout = Path(__file__).parents[2]
@@ -120,4 +143,5 @@ def test_pytest_refuses_a_scenario_that_cites_what_does_not_exist(tmp_path: Path
     said = [line for line in text.splitlines() if "RFC9293-MUSTT-3" in line]
     assert len(said) == 1, text
     assert "::test_x: there is no requirement 'RFC9293-MUSTT-3'; near it are RFC9293-MUST-3" in said[0]
+    assert "::test_x: there is no section 'RFC9293-3.10.7.99'; near it are RFC9293-3.10.7, " in text
     assert "Traceback" not in text
