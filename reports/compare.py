@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from harness.trace.runs import LoadedRun, titles
 from reports.behaviour import changes
 from reports.ladder import Ladder, ladder
 from reports.lines import OUTCOME_STYLES, Line, show, width_of
-from reports.names import in_words
+from reports.names import in_any_run, in_words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -139,16 +138,11 @@ def _hindrance(scenario: str, before: Result | None, after: Result | None) -> Un
         if result.outcome not in _JUDGED:
             other = before if result is after else after
             doubt = result is after and result.outcome == Outcome.LOST and other.outcome in _JUDGED
-            reason = f": {_in_any_run(result.message.splitlines()[0])}" if result.message else ""
+            reason = f": {in_any_run(result.message.splitlines()[0])}" if result.message else ""
             return Uncompared(scenario, f"{result.outcome} in the {which} run{reason}", doubt)
     if before.digest and after.digest and before.digest != after.digest:
         return Uncompared(scenario, "the two runs were made by different versions of the scenario", doubt=True)
     return None
-
-
-def _in_any_run(message: str) -> str:
-    """A message without what is another in each run: the folders of a path, and where an object lies in memory."""
-    return re.sub(r"0x[0-9a-f]{6,}", "0x...", re.sub(r"(?<![\w.])(?:/[\w.+@~-]+)+/", ".../", message))
 
 
 def _change(before: LoadedRun, after: LoadedRun, scenario: str) -> tuple[Change, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, titles
 from reports.grid import Cell, Grid, Section
 from reports.lines import OUTCOME_STYLES, WIDTH, Line
-from reports.names import file_of, in_words, parameters
+from reports.names import file_of, in_any_run, in_words, parameters
 
 FORMAT = 1
 """Version of the JSON; it grows when a reader of the old one would misread the new one."""
@@ -122,6 +123,25 @@ class Matrix:
         for name, run in zip(self.names, self.runs, strict=True):
             if run.torn:
                 made.append([(f"{name}: {run.torn} result(s) were torn by a crash and could not be read", "yellow")])
+        return made
+
+    def reasons(self) -> list[Line]:
+        """Why there are scenarios without a verdict: a line for each reason, with how many on which kernels."""
+        made: list[Line] = []
+        for outcome in (Outcome.UNSUPPORTED, Outcome.LOST):
+            said: dict[str, str] = {}
+            counts: dict[str, Counter[str]] = {}
+            for name, run in zip(self.names, self.runs, strict=True):
+                for result in run.results.values():
+                    if result.outcome == outcome:
+                        first = next(iter(result.message.splitlines()), "no reason was recorded")
+                        # numbers of processes, times and ports are another in each scenario
+                        alike = re.sub(r"\d+", "0", in_any_run(first))
+                        said.setdefault(alike, first)
+                        counts.setdefault(alike, Counter())[name] += 1
+            for alike, count in counts.items():
+                where = ", ".join(f"{number} on {name}" for name, number in count.items())
+                made.append([(f"{outcome} ", OUTCOME_STYLES[outcome]), (f"{where}: {said[alike]}", "")])
         return made
 
     def _grid(self, *, short: bool) -> Grid:

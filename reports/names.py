@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 def file_of(scenario: str) -> str:
     """The file that the scenario stands in; empty where the id names none."""
@@ -17,3 +19,8 @@ def in_words(scenario: str) -> str:
     """The requirement that the name states: ``test_fin_is_acknowledged[IPv4]`` is ``fin is acknowledged``."""
     name = scenario.partition("[")[0].rpartition("::")[2]
     return name.removeprefix("test_").replace("_", " ")
+
+
+def in_any_run(message: str) -> str:
+    """A message without what is another in each run: the folders of a path, and where an object lies in memory."""
+    return re.sub(r"0x[0-9a-f]{6,}", "0x...", re.sub(r"(?<![\w.])(?:/[\w.+@~-]+)+/", ".../", message))

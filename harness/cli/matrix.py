@@ -19,7 +19,7 @@ def present(found: Found, console: Console) -> int:
     """
     if found.runs:
         joined = join(found.runs)
-        show(console, joined.lines(width_of(console)))
+        show(console, [*joined.lines(width_of(console)), *joined.reasons()])
         write_whole(found.folder / "matrix.json", joined.json())
     show_failures(found, console)
     console.print(f"run folders and matrix.json in {found.folder}", soft_wrap=True)

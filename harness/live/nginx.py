@@ -66,7 +66,6 @@ class Nginx:
         namespace: the server's.
         address: what it listens on.
         port: likewise.
-        folder: where one is made for its configuration and its own files, and removed with it; None for the system's.
         lingering_close: its directive of that name: on, always or off. There is no keepalive.
         recording: where what it is asked for is written down.
         body: what it answers every request with, whatever that had to say.
@@ -82,7 +81,6 @@ class Nginx:
         namespace: Namespace,
         address: str,
         port: int,
-        folder: Path | None,
         lingering_close: str,
         recording: Recording,
         body: str = "hello",
@@ -92,15 +90,15 @@ class Nginx:
         self.traced = installed("strace")
         self._stack = ExitStack()
         self._nginx = find("nginx")
-        self._folder = folder
         self._configuration = partial(_CONFIGURATION.format, lingering=lingering_close, listen=listen, body=body)
         self._namespace = namespace
         self._lines: list[str] = []
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
-            # inside the run folder, so that a killed run leaves nothing elsewhere
-            own = Path(opening.enter_context(TemporaryDirectory(prefix=".nginx-", dir=self._folder))).absolute()
+            # not in the run folder: a guest sees it as an ordinary user's of the host, whom nginx, root there, would
+            # take the folders in it from
+            own = Path(opening.enter_context(TemporaryDirectory(prefix="finwait-nginx-"))).absolute()
             (own / "nginx.conf").write_text(self._configuration(folder=own), encoding="utf-8")
             command: tuple[str, ...] = (self._nginx, "-p", str(own), "-c", str(own / "nginx.conf"))
             descriptors = list[int]()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -55,7 +54,6 @@ class TwoKernelSession(BaseSession):
         settings: which conditions the lab pins.
         mutation: how segments are mutated before they are judged, or None.
         tracer: listens to the kernel's tracepoints for the whole process, or None.
-        folder: where programs that are started get a folder for their own files; None for the system's.
     """
 
     lab: PathLab
@@ -69,14 +67,12 @@ class TwoKernelSession(BaseSession):
         settings: Settings = Settings.HELD,
         mutation: Mutation | None = None,
         tracer: Tracer | None = None,
-        folder: pathlib.Path | None = None,
     ) -> None:
         super().__init__(profile, version, tracer)
         self.lab = PathLab(settings, ipv6=version == 6)
         self._timestamps = timestamps
         self._settings = settings
         self._mutation = mutation
-        self._folder = folder
         self._connections = 0
         self._closing: Closing | None = None
 
@@ -176,7 +172,7 @@ class TwoKernelSession(BaseSession):
     def serve_nginx(self, lingering_close: str = "on") -> Nginx:
         """nginx on ``SERVICE_PORT`` of the server's kernel until the scenario ends; for the rest see ``Nginx``."""
         where = self.lab.server, self.address(Side.SERVER), SERVICE_PORT
-        return self._stack.enter_context(Nginx(*where, self._folder, lingering_close, self.recording))
+        return self._stack.enter_context(Nginx(*where, lingering_close, self.recording))
 
     @step(Open, "curl")
     def curl(self) -> Curl:

@@ -135,7 +135,6 @@ def path_session(
         settings=lab_settings,
         mutation=runner.mutations.of(scenario.id),
         tracer=runner.tracer,
-        folder=runner.folder.path,
     )
     with opened:
         runner.recorder.opened(scenario, opened)

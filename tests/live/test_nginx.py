@@ -31,27 +31,28 @@ def put(folder: Path, name: str, script: str) -> None:
     (folder / name).chmod(0o755)
 
 
-def started(session: Session, folder: Path) -> Nginx:
-    return Nginx(session.namespaces["kernel"], session.kernel_address, 80, folder, "on", session.recording)
+def started(session: Session) -> Nginx:
+    return Nginx(session.namespaces["kernel"], session.kernel_address, 80, "on", session.recording)
 
 
-def test_server_that_is_not_there_is_unsupported(opened: Session, play: Path) -> None:
+@pytest.mark.usefixtures("play")
+def test_server_that_is_not_there_is_unsupported(opened: Session) -> None:
     with pytest.raises(Unsupported, match="nginx is not installed"):
-        started(opened, play)
+        started(opened)
 
 
 def test_server_that_is_refused_its_socket_deviates(opened: Session, play: Path) -> None:
     put(play, "nginx", REFUSED)
     with (
         pytest.raises(Mismatch, match=r"nginx listens\nobserved    nginx: \[emerg\] bind\(\) to"),
-        started(opened, play),
+        started(opened),
     ):
         pass
 
 
 def test_server_that_does_not_start_for_a_reason_of_its_own_is_lost(opened: Session, play: Path) -> None:
     put(play, "nginx", NOT_OURS)
-    with pytest.raises(FinwaitError, match=r"was not ready within .*Operation not permitted"), started(opened, play):
+    with pytest.raises(FinwaitError, match=r"was not ready within .*Operation not permitted"), started(opened):
         pass
 
 
@@ -60,7 +61,7 @@ def test_server_that_does_not_end_its_connection_deviates(
 ) -> None:
     put(play, "nginx", f"{READY}; exec /bin/sleep 60")
     put(play, "strace", 'while [ "$1" != nginx ]; do [ "${1##*/}" = nginx ] && exec "$@"; shift; done')
-    with started(opened, play) as server:
+    with started(opened) as server:
         monkeypatch.setattr(nginx, "PROGRAM_LIMIT", Span(50 * MS, "SOON"))
         with pytest.raises(Mismatch, match=r"ends its connection within 50 ms.*\nobserved    strace saw: nothing"):
             server.ending()

@@ -66,6 +66,24 @@ def test_parameters_that_change_nothing_share_a_row(make_run: Callable[..., Path
     assert _rows(join([runs.load(make_run(*results))]))[2:4] == ["a.py: fin is acknowledged", "all 2 conforms"]
 
 
+def test_reasons_for_no_verdict_are_added_up_over_scenarios_and_kernels(make_run: Callable[..., Path]) -> None:
+    missing = Result(
+        scenario=THREE, outcome="unsupported", message="nginx is not installed; try: apt-get install nginx"
+    )
+    refused = '[emerg] {}#1: chown("/tmp/{}/body", 0) failed\nsecond line'
+    lost = [
+        Result(scenario=name, outcome="lost", message=refused.format(number, "x" * number))
+        for number, name in ((7, ONE), (12, TWO))
+    ]
+    old = make_run(*lost, missing, name="old", kernel_name="uml:5.10")
+    new = make_run(missing, Result(scenario=ONE, outcome="deviates", message="expected"), name="new", planned=(TWO,))
+    assert plain(join([runs.load(old), runs.load(new)]).reasons()).splitlines() == [
+        "unsupported 1 on uml:5.10, 1 on host: there is no nginx; try: apt-get install nginx",
+        'lost 2 on uml:5.10: [emerg] 7#1: chown("/tmp/xxxxxxx/body", 0) failed',
+        f"lost 1 on host: {runs.UNSAID}",
+    ]
+
+
 def test_torn_results_are_owned_up_to(make_run: Callable[..., Path]) -> None:
     folder = make_run(planned=(ONE,))
     (folder / "results.jsonl").write_bytes(b'{"scenario":"x')

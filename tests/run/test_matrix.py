@@ -18,6 +18,7 @@ from harness.cli import reproduce
 from harness.cli.matrix import present
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelSpec, parse
+from harness.live.command import installed
 from harness.run import jobs, matrix, selection
 from harness.tcp.verdict import Outcome
 from harness.trace.records import Result
@@ -25,6 +26,7 @@ from harness.trace.runs import LoadedRun
 
 CHECKOUT = Path(__file__).parents[2]
 AFFECTED = "uml:5.10"
+VIRTUAL = "uml-virtual:7.2"
 
 # Measured before by other means on these kernels (and on 5.10.218 to 5.10.262): which endings lose the FIN.
 LOSING = {"shutdown_wr", "shutdown_rdwr", "close_with_long_linger2", "close_with_long_fin_timeout"}
@@ -189,6 +191,21 @@ def test_pipe_whose_reader_has_gone_is_no_traceback() -> None:
     shell = f"'{sys.executable}' -m harness kernels list | true"
     ended = subprocess.run(["sh", "-c", shell], cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert ended.stderr == ""
+
+
+def test_nginx_starts_in_a_guest_whoever_owns_its_files_on_the_host(tmp_path: Path) -> None:
+    """This user under another number is one whom the guest's root is not, as an ordinary user is."""
+    as_ordinary = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+    if subprocess.run([*as_ordinary, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine allows no user namespaces")
+    for program in ("nginx", "strace"):
+        installed(program) or pytest.skip(f"{program} is not installed; try: apt-get install {program}")
+    scenario = "scenarios/incident/test_nginx.py::test_nginx_and_a_client_close_at_the_same_moment[GET-on-IPv4]"
+    command = [*as_ordinary, sys.executable, "-m", "harness", "matrix", f"--kernel={needed(VIRTUAL).name}"]
+    command += ["--run-dir", str(tmp_path), scenario]
+    ended = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "GET-on-IPv4  conforms\n" in ended.stdout
 
 
 ENDLESS = """
