@@ -67,9 +67,7 @@ def test_parameters_that_change_nothing_share_a_row(make_run: Callable[..., Path
 
 
 def test_reasons_for_no_verdict_are_added_up_over_scenarios_and_kernels(make_run: Callable[..., Path]) -> None:
-    missing = Result(
-        scenario=THREE, outcome="unsupported", message="nginx is not installed; try: apt-get install nginx"
-    )
+    missing = Result(scenario=THREE, outcome="unsupported", message="there is no nginx; try: apt-get install nginx")
     refused = '[emerg] {}#1: chown("/tmp/{}/body", 0) failed\nsecond line'
     lost = [
         Result(scenario=name, outcome="lost", message=refused.format(number, "x" * number))
