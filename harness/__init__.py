@@ -28,14 +28,16 @@ if TYPE_CHECKING:
     )
     from harness.live.endpoint import Endpoint
     from harness.live.flights import FLIGHT, IPV4_MSS, TIMESTAMPS_LENGTH, expect_flight, write_segments
+    from harness.live.kernel_pair import KernelPair
     from harness.live.nginx import Curl, Nginx
     from harness.live.peer import Peer
     from harness.live.peer_delay import establish_from_afar, longest_timer, wait_from_afar
+    from harness.live.router import Router, TrackedConnection
     from harness.live.sender import INITIAL_SEQUENCE_NUMBER
     from harness.live.session import Connection, Session
     from harness.live.states import NUMBERS, ORPHANED, STATES, WAYS, Numbers, expect_state, new_listener, reach
     from harness.live.syscalls import errno_of
-    from harness.live.two_kernels import KernelPair, TwoKernelSession
+    from harness.live.two_kernels import TwoKernelSession
     from harness.model.connection import Answer, ControlBlock
     from harness.model.segment_table import (
         HAVE_A_ZERO_WINDOW,
@@ -122,8 +124,10 @@ _HOMES = {
     ),
     "harness.live.endpoint": ("Endpoint",),
     "harness.live.flights": ("FLIGHT", "IPV4_MSS", "TIMESTAMPS_LENGTH", "expect_flight", "write_segments"),
+    "harness.live.kernel_pair": ("KernelPair",),
     "harness.live.nginx": ("Curl", "Nginx"),
     "harness.live.peer": ("Peer",),
+    "harness.live.router": ("Router", "TrackedConnection"),
     "harness.live.sender": ("INITIAL_SEQUENCE_NUMBER",),
     "harness.live.peer_delay": ("establish_from_afar", "longest_timer", "wait_from_afar"),
     "harness.live.session": ("Connection", "Session"),
@@ -131,7 +135,7 @@ _HOMES = {
         "NUMBERS", "ORPHANED", "STATES", "WAYS", "Numbers", "expect_state", "new_listener", "reach",
     ),
     "harness.live.syscalls": ("errno_of",),
-    "harness.live.two_kernels": ("KernelPair", "TwoKernelSession"),
+    "harness.live.two_kernels": ("TwoKernelSession",),
     "harness.model.connection": ("Answer", "ControlBlock"),
     "harness.model.segment_table": (
         "HAVE_A_ZERO_WINDOW", "NOMINAL_WINDOW", "WITH_A_WINDOW", "WITH_A_ZERO_WINDOW", "TableCell", "table_cells",
@@ -166,18 +170,19 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "ACK", "ANY", "BROADCAST_MAC", "CALL_LIMIT", "CWR", "DATA_R2", "DAY", "DELACK_LIMIT", "DELACK_MAX", "ECE",
     "ENDINGS", "FIN", "FIN_TIMEOUT", "FLIGHT", "HAVE_A_ZERO_WINDOW", "HOUR", "INITIAL_SEQUENCE_NUMBER", "IPV4_MSS",
-    "KEEPALIVE_IDLE", "KEEPALIVE_INTERVAL", "MARKER_LIMIT", "MINUTE", "MS", "MSL", "NOMINAL_WINDOW",
-    "NONE", "NUMBERS", "ORPHANED", "PROGRAM_LIMIT", "PROMPT", "PSH", "QUIET", "READS_NO_MORE", "REAL_WAIT", "RST",
+    "KEEPALIVE_IDLE", "KEEPALIVE_INTERVAL", "MARKER_LIMIT", "MINUTE", "MS", "MSL", "NOMINAL_WINDOW", "NONE",
+    "NUMBERS", "ORPHANED", "PROGRAM_LIMIT", "PROMPT", "PSH", "QUIET", "READS_NO_MORE", "REAL_WAIT", "RST",
     "RTO_FLOOR", "RTO_INIT", "RTO_MIN", "RTO_MOST", "SECOND", "SERVICE_PORT", "SPACE", "STATES", "SYN", "SYN_R2",
     "TIMESTAMPS_LENGTH", "TIMEWAIT_LEN", "URG", "WAYS", "WITH_A_WINDOW", "WITH_A_ZERO_WINDOW", "WRONG_CHECKSUM",
     "Answer", "BadRules", "Between", "BlockingCall", "Cell", "Closing", "Connection", "ControlBlock", "Curl",
     "Ending", "Endpoint", "Envelope", "FinwaitError", "Flags", "Holding", "IpHeader", "KernelPair", "Mismatch",
-    "Nginx", "Numbers", "Option", "Path", "Pattern", "Peer", "Probed", "Received", "Reply", "Segment", "Sent",
-    "Session", "Span", "TableCell", "TwoKernelSession", "Unsupported", "backoff", "both_families", "both_sides",
-    "close", "close_with_long_linger2", "distance", "errno_of", "establish_from_afar", "expect_flight",
-    "expect_state", "in_shared_lab", "in_states", "judge", "longest_timer", "new_listener", "owned_and_orphaned",
-    "reach", "requirement", "shutdown_rdwr", "shutdown_wr", "shutdown_wr_then_close", "state_name", "table_cells",
-    "wait_from_afar", "waits", "with_and_without_timestamps", "write_segments",
+    "Nginx", "Numbers", "Option", "Path", "Pattern", "Peer", "Probed", "Received", "Reply", "Router", "Segment",
+    "Sent", "Session", "Span", "TableCell", "TrackedConnection", "TwoKernelSession", "Unsupported", "backoff",
+    "both_families", "both_sides", "close", "close_with_long_linger2", "distance", "errno_of",
+    "establish_from_afar", "expect_flight", "expect_state", "in_shared_lab", "in_states", "judge", "longest_timer",
+    "new_listener", "owned_and_orphaned", "reach", "requirement", "shutdown_rdwr", "shutdown_wr",
+    "shutdown_wr_then_close", "state_name", "table_cells", "wait_from_afar", "waits",
+    "with_and_without_timestamps", "write_segments",
 ]
 # fmt: on
 

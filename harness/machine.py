@@ -170,6 +170,7 @@ def tools(machine: Machine) -> Iterator[Finding]:
         ("QEMU", ("qemu-system-x86_64",), ("qemu-system-x86",), "distribution kernels, emulated"),
         ("nginx", ("nginx",), ("nginx",), "the incident with a real web server"),
         ("strace", ("strace",), ("strace",), "the system call by which nginx ends a connection"),
+        ("nft", ("nft",), ("nftables",), "rules of a router between two kernels"),
         ("tshark", ("tshark",), ("tshark",), "checking captures in the tests of finwait"),
     )
     for what, commands, packages, purpose in groups:

@@ -33,6 +33,7 @@ class Scope(enum.StrEnum):
     UNLESS_DEFAULTS = "unless --defaults"
     UNLESS_WAITING = "unless the scenario waits"
     ONE_KERNEL = "one kernel, unless the scenario waits"
+    ROUTER = "the router"
 
 
 class Kind(enum.StrEnum):
@@ -206,6 +207,9 @@ TABLE: tuple[Condition, ...] = (
     Condition("net/ipv4/conf/all/rp_filter", "0", "0", _AS_RELEASED),
     Condition("net/ipv4/conf/default/rp_filter", "0", "0", _AS_RELEASED),
     Condition("net/ipv4/ip_local_port_range", "32768\t60999", "32768 60999", _AS_RELEASED),
+    # a router between two kernels; the first of the rows resets what a host and a router do differently
+    Condition("net/ipv4/ip_forward", "1", "0", "it forwards", Scope.ROUTER),
+    Condition("net/ipv6/conf/all/forwarding", "1", "0", "it forwards", Scope.ROUTER),
     # the lab itself
     Condition("net/ipv6/conf/all/disable_ipv6", "0", "0", "for the IPv6 address", Scope.EVERY_LAB),
     Condition("net/ipv6/conf/default/disable_ipv6", "0", "0", "for the IPv6 address", Scope.EVERY_LAB),

@@ -133,32 +133,64 @@ class PathLab(_Namespaces):
         settings: which conditions both kernels have.
         ipv6: give both an IPv6 address beside their IPv4 address, where the kernel has IPv6 at all.
         mtu: of all ends, in bytes, 1280 to 65535.
+        routed: put a kernel that forwards between path and server: it has the link-layer address of the one towards
+            the other, both reach its own address too, and it passes ARP on.
 
     Raises:
         FinwaitError: the machine does not let itself be given namespaces or a veth pair, or ``mtu`` is out of range.
+        Unsupported: the kernel lacks what a router needs.
     """
 
-    def __init__(self, settings: Settings = Settings.HELD, *, ipv6: bool = True, mtu: int = 1500) -> None:
+    def __init__(
+        self, settings: Settings = Settings.HELD, *, ipv6: bool = True, mtu: int = 1500, routed: bool = False
+    ) -> None:
         super().__init__(settings, one_kernel=False, ipv6=ipv6, mtu=mtu)
+        self.router: Namespace | None = None
+        self._routed = routed
 
     def __enter__(self) -> Self:
+        plan = self.plan
         with ExitStack() as opening:
             self.client = self._namespace(opening)
             self.path = self._namespace(opening)
             self.server = self._namespace(opening)
             self._silence(self.path)
-            ends = (
-                (link.End(self.client, link.CLIENT_END, self.plan.peer.mac), self.plan.peer, self.plan.kernel),
-                (link.End(self.server, link.SERVER_END, self.plan.kernel.mac), self.plan.kernel, self.plan.peer),
+            self._pin(self.client)
+            self._pin(self.server)
+            client = link.End(self.client, link.CLIENT_END, plan.peer.mac)
+            server = link.End(self.server, link.SERVER_END, plan.kernel.mac)
+            to_client, to_server = (link.End(self.path, name) for name in link.PATH_ENDS)
+            middle, there, far = (
+                opening.enter_context(Rtnetlink(each)) for each in (self.path, self.client, self.server)
             )
-            with Rtnetlink(self.path) as middle:
-                for number, (end, own, other) in enumerate(ends):
-                    self._pin(end.namespace)
-                    near = link.End(self.path, link.PATH_ENDS[number])
-                    with Rtnetlink(end.namespace) as there:
-                        self._join(middle, near, there, end, own, other, number=number)
+            self._join(middle, to_client, there, client, plan.peer, plan.kernel)
+            if self._routed:
+                self.router = self._namespace(opening)
+                self._route(self.router, middle, to_server, far, server)
+            else:
+                self._join(middle, to_server, far, server, plan.kernel, plan.peer, number=1)
             self._stack = opening.pop_all()
         return self
+
+    def _route(
+        self, router: Namespace, middle: Rtnetlink, to_server: link.End, far: Rtnetlink, server: link.End
+    ) -> None:
+        """Join path and server by a kernel that forwards, given rtnetlink of both and the ends that lead there."""
+        plan = self.plan
+        self._pin(router)
+        with router.entered():
+            rows = tuple(row for row in conditions.TABLE if row.scope is conditions.Scope.ROUTER)
+            self.not_pinned |= sysctls.pin(conditions.values(rows, Kind.SYSCTL))
+        near, beyond = link.ROUTER_ENDS
+        with Rtnetlink(router) as here:
+            self._join(
+                middle, to_server, here, link.End(router, near, plan.kernel.mac), plan.router, plan.peer, number=1
+            )
+            self._join(here, link.End(router, beyond, plan.peer.mac), far, server, plan.kernel, plan.peer)
+            link.address_end(here, beyond, plan.router, plan.kernel, ipv6=self._ipv6, metrics={})
+        link.pass_on_neighbour_requests(router, link.ROUTER_ENDS)
+        link.reach(self.client, link.CLIENT_END, plan.router, plan.kernel.mac, ipv6=self._ipv6)
+        link.reach(self.server, link.SERVER_END, plan.router, plan.peer.mac, ipv6=self._ipv6)
 
     @property
     def kernel(self) -> Namespace:

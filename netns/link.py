@@ -30,6 +30,8 @@ CLIENT_END = "client0"
 SERVER_END = "server0"
 PATH_ENDS = ("path0", "path1")
 """In a lab with a path: its ends towards the client and towards the server."""
+ROUTER_ENDS = ("router0", "router1")
+"""In a lab with a router between path and server: its ends towards the path and towards the server."""
 
 # Both ends must not have the same index: linkwatch takes a device whose peer has its own index for a physical one
 # and announces its carrier a second late (linkwatch_urgent_event, net/core/link_watch.c).
@@ -44,6 +46,7 @@ _SCOPE_LINK = 253
 _LOCKS = {"rto_min": 1 << 13}  # RTAX_RTO_MIN: unlocked, the metric does nothing
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP = 0x1
+_ARP = 0x0806
 
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 # What stands in encoded requests where a lab's own numbers go: values that neither a lab nor rtnetlink uses.
@@ -194,6 +197,40 @@ def address_end(
         hosts = zip(_HOSTS[version], (own, other), strict=True)
         places |= {place: socket.inet_pton(_FAMILIES[version], host.address(version)) for place, host in hosts}
     route.ask(_addresses(ipv6, tuple(metrics.items())), places)
+
+
+def reach(namespace: Namespace, name: str, host: HostPlan, mac: str, *, ipv6: bool) -> None:
+    """Lead what an end sends to one more host to a link-layer address."""
+    with netlink(namespace) as route:
+        index = route.link_lookup(ifname=name)[0]
+        for version, family in _FAMILIES.items() if ipv6 else [(4, socket.AF_INET)]:
+            address = host.address(version)
+            route.route("add", family=family, dst=f"{address}/{8 * len(_HOSTS[version][0])}", oif=index)
+            route.neigh("add", family=family, dst=address, lladdr=mac, ifindex=index, state=_NUD_PERMANENT)
+
+
+def pass_on_neighbour_requests(namespace: Namespace, ends: tuple[str, str]) -> None:
+    """Let ARP that arrives at either of two ends leave by the other, in the order of what is forwarded.
+
+    Raises:
+        Unsupported: the kernel lacks what does it.
+    """
+    with netlink(namespace) as route:
+        first, second = (route.link_lookup(ifname=name)[0] for name in ends)
+        try:
+            for index, other in ((first, second), (second, first)):
+                route.tc("add", "ingress", index)
+                redirect = {"kind": "mirred", "direction": "egress", "action": "redirect", "ifindex": other}
+                keys = ["0x0/0x0+0"]
+                route.tc(
+                    "add-filter", "u32", index, parent=0xFFFF0000, protocol=_ARP, target=0, keys=keys, action=redirect
+                )
+        except NetlinkError as error:
+            raise Unsupported(
+                f"this kernel cannot pass ARP through a router ({os.strerror(error.code)})",
+                why="it lacks one of CONFIG_NET_SCH_INGRESS, CONFIG_NET_CLS_U32 and CONFIG_NET_ACT_MIRRED",
+                hint="modprobe sch_ingress cls_u32 act_mirred, or a kernel that has them",
+            ) from error
 
 
 @cache

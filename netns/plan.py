@@ -33,10 +33,11 @@ class HostPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The addresses of one lab and the first port its peer may use."""
+    """The addresses of one lab, of a router between its ends where it has one, and the first port its peer may use."""
 
     kernel: HostPlan
     peer: HostPlan
+    router: HostPlan
     first_port: int
 
 
@@ -58,10 +59,12 @@ def plan(number: int, process: int | None = None) -> Plan:
     ipv6 = IPV6.first + (owner << 64) + (number << 16)
     prefix = IPNetwork((ipv4, 32)), IPNetwork((ipv6, 128), version=6)
     sides = []
-    for host in (1, 2):
+    for host in (1, 2, 3):
         four = str(IPNetwork((prefix[0].first + host, 32)).ip)
         six = str(IPNetwork((prefix[1].first + host, 128), version=6).ip)
         # 02: locally administered
         mac = str(EUI((0x02 << 40) + (pair << 8) + host, dialect=mac_unix_expanded))
         sides.append(HostPlan(four, six, mac))
-    return Plan(kernel=sides[0], peer=sides[1], first_port=_LOWEST_PORT + (owner * _PORT_STRIDE + number) % _PORTS)
+    kernel, peer, router = sides
+    first_port = _LOWEST_PORT + (owner * _PORT_STRIDE + number) % _PORTS
+    return Plan(kernel=kernel, peer=peer, router=router, first_port=first_port)

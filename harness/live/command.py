@@ -18,6 +18,7 @@ from harness.tcp.verdict import Due, Evidence, Mismatch
 from netns.enter import Namespace
 
 _SBIN = "/usr/sbin:/sbin"  # not on an ordinary user's PATH
+_PACKAGES = {"ip": "iproute2", "nft": "nftables", "ss": "iproute2"}  # where it is not called as its command
 
 
 def _which(command: str) -> str | None:
@@ -37,7 +38,7 @@ def find(command: str) -> str:
     """
     found = _which(command)
     if found is None:
-        raise Unsupported(f"{command} is not installed", hint=f"apt-get install {command}")
+        raise Unsupported(f"{command} is not installed", hint=f"apt-get install {_PACKAGES.get(command, command)}")
     return found
 
 

@@ -6,12 +6,16 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import NamedTuple, Self
+from typing import Self
 
+from harness.errors import FinwaitError
 from harness.live.base_session import SERVICE_PORT, Account, BaseSession, know_addresses
 from harness.live.endpoint import Endpoint
+from harness.live.forgetting import resets
+from harness.live.kernel_pair import KernelPair
 from harness.live.nginx import Curl, Nginx
 from harness.live.opening import open_socket
+from harness.live.router import Router
 from harness.live.sysctl_changes import SysctlChanges
 from harness.path.passages import Closing
 from harness.path.path import Path
@@ -22,26 +26,14 @@ from harness.probes.tracepoints import Tracer
 from harness.program.recording import step
 from harness.program.steps import Call, Expect, Look, Open, Program
 from harness.tcp.mutation import Mutation
-from harness.tcp.segment import RST, Segment
 from harness.tcp.timing import RTO_INIT, Time, TimingProfile, format_ms, span_of
 from harness.tcp.verdict import Due, Evidence, Mismatch
-from harness.wire.decode import decode
-from harness.wire.frames import Encoder, Flow
 from netns import processor, sysctls
 from netns.conditions import Settings
 from netns.enter import Namespace
 from netns.lab import PathLab
-from netns.plan import Plan
 
 OVER = ("TIME-WAIT", "CLOSED")
-
-
-class KernelPair(NamedTuple):
-    """The two ends of a connection between two kernels, and the path between them."""
-
-    client: Endpoint
-    server: Endpoint
-    path: Path
 
 
 class TwoKernelSession(BaseSession):
@@ -54,6 +46,7 @@ class TwoKernelSession(BaseSession):
         settings: which conditions the lab pins.
         mutation: how segments are mutated before they are judged, or None.
         tracer: listens to the kernel's tracepoints for the whole process, or None.
+        routed: whether a third kernel forwards between path and server.
     """
 
     lab: PathLab
@@ -67,14 +60,16 @@ class TwoKernelSession(BaseSession):
         settings: Settings = Settings.HELD,
         mutation: Mutation | None = None,
         tracer: Tracer | None = None,
+        routed: bool = False,
     ) -> None:
         super().__init__(profile, version, tracer)
-        self.lab = PathLab(settings, ipv6=version == 6)
+        self.lab = PathLab(settings, ipv6=version == 6, routed=routed)
         self._timestamps = timestamps
         self._settings = settings
         self._mutation = mutation
         self._connections = 0
         self._closing: Closing | None = None
+        self._router: Router | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as opening, self.stopwatch.part("lab"):
@@ -82,6 +77,9 @@ class TwoKernelSession(BaseSession):
             opening.enter_context(self.lab)
             self.namespaces = {"server": self.lab.server, "client": self.lab.client, "path": self.lab.path}
             know_addresses(self)
+            if self.lab.router:
+                self.namespaces["router"] = self.lab.router
+                self._router = Router(self.lab.router, self.lab.plan, self.version, self.timeline, self._after_step)
             if not self._timestamps:
                 with self.lab.client.entered():
                     sysctls.write("net/ipv4/tcp_timestamps", "0")
@@ -89,11 +87,8 @@ class TwoKernelSession(BaseSession):
             self._sysctls = {
                 side: SysctlChanges(self._namespace(side), self.timeline, self._after_step, str(side)) for side in Side
             }
-            self._observers = {
-                side: Observer(probes, self.timeline, self._tracer, str(side))
-                for side in Side
-                for probes in [opening.enter_context(Probes(self._namespace(side)))]
-            }
+            probes = {side: opening.enter_context(Probes(self._namespace(side))) for side in Side}
+            self._observers = {side: Observer(probes[side], self.timeline, self._tracer, str(side)) for side in Side}
             self.observers = tuple(self._observers.values())
             self.path.after_step = self._after_step
             self._stack = opening.pop_all()
@@ -104,6 +99,17 @@ class TwoKernelSession(BaseSession):
 
     def _namespace(self, side: Side) -> Namespace:
         return self.lab.client if side is Side.CLIENT else self.lab.server
+
+    @property
+    def router(self) -> Router:
+        """The kernel that forwards between path and server.
+
+        Raises:
+            FinwaitError: there is none.
+        """
+        if self._router is None:
+            raise FinwaitError("no kernel forwards between path and server here", hint="ask for the fixture router")
+        return self._router
 
     def address(self, side: Side | str) -> str:
         """The address of a side: ``client`` or ``server``."""
@@ -120,9 +126,8 @@ class TwoKernelSession(BaseSession):
         """
         side = Side(side)
         made = open_socket(self._namespace(side), self.version, self.address(side), port, reuse=reuse)
-        self.endpoints.append(
-            Endpoint(made, self._sysctls[side], self.timeline, self._after_step, connection, str(side))
-        )
+        its = self._sysctls[side], self.timeline, self._after_step
+        self.endpoints.append(Endpoint(made, *its, connection, str(side)))
         return self.endpoints[-1]
 
     @step(Open, "listener")
@@ -133,29 +138,34 @@ class TwoKernelSession(BaseSession):
         return listener
 
     @step(Call)
-    def watch(self, client_port: int, server_port: int) -> None:
-        """Let the probes watch a connection from now on."""
+    def watch(self, client_port: int, server_port: int, *, host: str = "") -> None:
+        """Let the probes watch a connection from now on; see ``connect``."""
         self._connections += 1
-        client, server = (self.address(Side.CLIENT), client_port), (self.address(Side.SERVER), server_port)
+        client, server = (self.address(Side.CLIENT), client_port), (host or self.address(Side.SERVER), server_port)
         self._observers[Side.CLIENT].watch(Link(self._connections, self.version, client, server))
         self._observers[Side.SERVER].watch(Link(self._connections, self.version, server, client))
 
     @step(Open, "client", "server", "path")
-    def connect(self, listener: Endpoint, client_port: int = 0) -> KernelPair:
+    def connect(self, listener: Endpoint, client_port: int = 0, *, host: str = "", port: int = 0) -> KernelPair:
         """Open a connection from the client to a listening socket of the server, and accept it.
 
         Args:
             listener: the listening socket.
             client_port: the client's port; the lab's next one by default.
+            host: the address that the client connects to; the server's by default.
+            port: and the port; the listener's by default.
 
         Raises:
             Mismatch: the kernels do not complete the handshake.
         """
-        client = self.open(listener.port, client_port)
-        return KernelPair(client, listener.accept(client.connection), self.path)
+        client = self.open(port or listener.port, client_port, host=host)
+        server = listener.accept(client.connection)
+        own, other = server.socket.getsockname()[:2], server.socket.getpeername()[:2]  # as a router translates them
+        self._observers[Side.SERVER].watch(Link(client.connection, self.version, own, other))
+        return KernelPair(client, server, self.path)
 
     @step(Open, "client")
-    def open(self, port: int, client_port: int = 0) -> Endpoint:
+    def open(self, port: int, client_port: int = 0, *, host: str = "") -> Endpoint:
         """Open a connection from the client to a port of the server, without accepting it; see ``connect``.
 
         Raises:
@@ -163,8 +173,8 @@ class TwoKernelSession(BaseSession):
         """
         number = self._connections + 1
         client = self.socket(Side.CLIENT, client_port or self.client_port, connection=number)
-        self.watch(client.port, port)
-        client.connect((self.address(Side.SERVER), port))
+        self.watch(client.port, port, host=host)
+        client.connect((host or self.address(Side.SERVER), port))
         self.path.expect_handshake(number)
         return client
 
@@ -239,15 +249,8 @@ class TwoKernelSession(BaseSession):
         return self._closing
 
     def _abandon(self) -> None:
-        """Make both kernels forget their connections, so that no orphan outlives the lab: a RST where they wait."""
-        plan = self.lab.plan
-        swapped = Plan(kernel=plan.peer, peer=plan.kernel, first_port=plan.first_port)
-        for passage in self.path.passages.last_acknowledging():
-            decoded = decode(passage.data)
-            if decoded:
-                flow = Flow(decoded.version, decoded.target, decoded.source)
-                encoder = Encoder(plan if passage.side is Side.SERVER else swapped, flow)
-                self.path.send(passage.side, encoder.encode(Segment(flags=RST, seq=decoded.segment.ack)))
+        for side, frame in resets(self.path.passages.last_acknowledging(), self.lab.plan):
+            self.path.send(side, frame)
 
     @step(Expect)
     def finish(self) -> None:
@@ -279,8 +282,11 @@ class TwoKernelSession(BaseSession):
     def program(self, failure: BaseException | None, outcome: str) -> Program:
         """See ``BaseSession.program``."""
         settings = self._settings_of_program(self._timestamps, self._settings)
+        things: dict[str, object] = {"path_session": self, "path": self.path}
+        if self._router:
+            settings, things = settings | {"routed": True}, things | {"path_session.router": self._router}
         setting = Program(topology="path_session", settings=settings)
-        return self.recording.program({"path_session": self, "path": self.path}, setting, failure, outcome)
+        return self.recording.program(things, setting, failure, outcome)
 
     def explain(self, mismatch: Mismatch) -> None:
         """What the rules of the path wait for, too."""

@@ -10,10 +10,12 @@ import pytest
 
 from harness.errors import Unsupported
 from harness.live.endpoint import Endpoint
+from harness.live.kernel_pair import KernelPair
 from harness.live.lab_pool import LabPool
 from harness.live.nginx import Curl, Nginx
+from harness.live.router import Router
 from harness.live.session import Connection, Session
-from harness.live.two_kernels import KernelPair, TwoKernelSession
+from harness.live.two_kernels import TwoKernelSession
 from harness.path.path import Path
 from harness.plugin.hooks import RUNNER
 from harness.tcp.timing import REAL_WAIT, SECOND, Span, TimingProfile, format_ms, span_of, to_phase
@@ -69,8 +71,7 @@ def session(
     runner = request.config.stash[RUNNER]
     scenario = runner.scenario(request.node)
     shared = "shared_lab" in request.fixturenames
-    waits = [span for mark in request.node.iter_markers("waits") for span in mark.args]
-    refuse_long_wait(waits, runner.profile, span_of(request.config.option.real_wait, "--real-wait"))
+    refuse_what_waits_too_long(request, runner.profile)
     opened = Session(
         runner.profile,
         version=ip_version,
@@ -103,6 +104,12 @@ def refuse_long_wait(waits: Iterable[Span], profile: TimingProfile, most: Span =
         )
 
 
+def refuse_what_waits_too_long(request: pytest.FixtureRequest, profile: TimingProfile) -> None:
+    """``refuse_long_wait`` for the scenario that asks, by its marks and ``--real-wait``."""
+    waits = [span for mark in request.node.iter_markers("waits") for span in mark.args]
+    refuse_long_wait(waits, profile, span_of(request.config.option.real_wait, "--real-wait"))
+
+
 @pytest.fixture
 def listener(session: Session) -> Endpoint:
     """A listening socket of the kernel under test."""
@@ -122,12 +129,19 @@ def connected(session: Session) -> Connection:
 
 
 @pytest.fixture
+def routed(request: pytest.FixtureRequest) -> bool:
+    """Whether a third kernel forwards between path and server: where the scenario asks for ``router``."""
+    return "router" in request.fixturenames
+
+
+@pytest.fixture
 def path_session(
-    request: pytest.FixtureRequest, ip_version: int, timestamps: bool, lab_settings: Settings
+    request: pytest.FixtureRequest, ip_version: int, timestamps: bool, lab_settings: Settings, routed: bool
 ) -> Iterator[TwoKernelSession]:
-    """Two kernels with a path between them, with no sockets yet."""
+    """Two kernels with a path between them, with no sockets yet; with ``router``, a third kernel too."""
     runner = request.config.stash[RUNNER]
     scenario = runner.scenario(request.node)
+    refuse_what_waits_too_long(request, runner.profile)
     opened = TwoKernelSession(
         runner.profile,
         version=ip_version,
@@ -135,6 +149,7 @@ def path_session(
         settings=lab_settings,
         mutation=runner.mutations.of(scenario.id),
         tracer=runner.tracer,
+        routed=routed,
     )
     with opened:
         runner.recorder.opened(scenario, opened)
@@ -145,6 +160,12 @@ def path_session(
 def path(path_session: TwoKernelSession) -> Path:
     """The path between the two kernels."""
     return path_session.path
+
+
+@pytest.fixture
+def router(path_session: TwoKernelSession) -> Router:
+    """The kernel that forwards between path and server, with no rules to begin with."""
+    return path_session.router
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -17,7 +18,7 @@ from harness.tcp.timing import MS, VIRTUAL
 from harness.trace.events import Called, Frame, Timeline
 from harness.wire.frames import Encoder, Flow
 from harness.wire.marker import Marker
-from netns.plan import Plan, plan
+from netns.plan import plan
 
 KERNEL_ISN = 5_000
 EPOCH = 1_000_000 * MS
@@ -93,7 +94,7 @@ class Bench:
         self.hub = Dispatcher(PLAN, self.wire, self.timeline, VIRTUAL, mutation, self.clock)
         flow = Flow(version, 40_000, 8_080)
         self.peer = Peer(self.hub, flow)
-        swapped = Plan(kernel=PLAN.peer, peer=PLAN.kernel, first_port=PLAN.first_port)
+        swapped = replace(PLAN, kernel=PLAN.peer, peer=PLAN.kernel)
         self._kernel = Encoder(swapped, Flow(version, flow.kernel_port, flow.peer_port))
         self.peer.send(SYN)
         self.say(SYN | ACK, seq=0)

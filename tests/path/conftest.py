@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from harness.live.calibration import calibrate
-from harness.live.two_kernels import KernelPair, TwoKernelSession
+from harness.live.kernel_pair import KernelPair
+from harness.live.two_kernels import TwoKernelSession
 from harness.tcp.timing import TimingProfile
 from netns import privilege
 

@@ -15,7 +15,8 @@ import pytest
 
 from harness.errors import FinwaitError, Unsupported
 from harness.live.endpoint import Endpoint
-from harness.live.two_kernels import KernelPair, TwoKernelSession
+from harness.live.kernel_pair import KernelPair
+from harness.live.two_kernels import TwoKernelSession
 from harness.path import path, process
 from harness.path.path import BadRules
 from harness.tcp.pattern import ANY
