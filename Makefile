@@ -19,7 +19,8 @@ help:
 	@echo 'make setup      make .venv, which every other target needs and makes by itself'
 	@echo 'make reproduce  show the bug that finwait was made for, on this kernel and on 5.10'
 	@echo 'make test       run ruff, mypy, the tests of finwait and all scenarios'
-	@echo 'make nightly    run property tests with new examples (SEED=N repeats them) and the long commands of the docs'
+	@echo 'make nightly    run property tests with new examples (SEED=N repeats them), the long commands of the docs,'
+	@echo '                and all scenarios as printed programs'
 	@echo 'make bench      measure the figures of docs/speed.md'
 	@echo 'make soak       run all scenarios 20 times on busy processors; every result must be the same'
 	@echo 'make clean      remove .venv and the caches, but not the results in reports/runs'
@@ -46,7 +47,7 @@ nightly:
 	@$(SETUP) { seed=$(or $(SEED),$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')); \
 	  echo "make nightly: the same again with  make nightly SEED=$$seed"; \
 	  FINWAIT_NIGHTLY=1 $(VENV) -m pytest -m hypothesis --hypothesis-seed=$$seed tests $(ARGS) && \
-	  FINWAIT_NIGHTLY=1 $(VENV) -m pytest tests/docs; }
+	  FINWAIT_NIGHTLY=1 $(VENV) -m pytest tests/docs tests/program/test_catalogue.py; }
 
 bench:
 	@$(SETUP) $(VENV) -m benchmarks $(ARGS)

@@ -42,6 +42,10 @@ _PORTS = re.compile("port|address|to")
 """The parameters in which a number may be a port, and is then written as whose port it is."""
 _LEAST_PORT = 1024
 """A lab and its kernel choose none below."""
+_LABEL = "flow_label"
+"""Both a parameter and what a segment of the kernel's has: a number that the kernel chose."""
+_COMMAND = "command"
+"""The parameter whose texts may hold ports."""
 
 
 class Recorded(Protocol):
@@ -133,7 +137,7 @@ class _Writer:
         self._names = {id(thing): name for name, thing in things.items()}
         self._used = dict.fromkeys(things, 1)
         self._later = list(reversed(known))
-        self._known: dict[object, list[Symbol]] = {}
+        self._known: dict[int | str, list[Symbol]] = {}
 
     def _learn(self, number: int) -> None:
         """Take in what is known at a step."""
@@ -141,26 +145,35 @@ class _Writer:
             known = self._later.pop()
             self._known.setdefault(known.value, []).insert(0, known)
 
-    def _known_as(self, value: int | str) -> Ref | None:
-        names = ((self._names.get(id(known.of)), known.attribute) for known in self._known.get(value, ()))
+    def _learn_label(self, number: int, segment: Segment, asked: object) -> None:
+        """A flow label that the scenario did not ask for is the kernel's own, and another one in the next lab."""
+        if (label := segment.flow_label) and asked is None:
+            self._known.setdefault(label, []).insert(0, Symbol(number, label, segment, _LABEL))
+
+    def _known_as(self, value: int | str, *, label: bool = False) -> Ref | None:
+        known = [one for one in self._known.get(value, ()) if (one.attribute == _LABEL) is label]
+        names = ((self._names.get(id(one.of)), one.attribute) for one in known)
         return next((Ref(f"{name}.{attribute}") for name, attribute in names if name), None)
 
-    def _named(self, value: object, *, port: bool) -> Ref | Joined | None:
+    def _named(self, value: object, *, parameter: str) -> Ref | Joined | None:
         if path := self._names.get(id(value)):
             return Ref(path)
         if isinstance(value, str):
-            return self._known_as(value) or self._text(value)
-        return self._known_as(value) if port and isinstance(value, int) else None
+            return self._known_as(value) or self._text(value, ports=parameter == _COMMAND)
+        if isinstance(value, int) and (parameter == _LABEL or _PORTS.search(parameter)):
+            return self._known_as(value, label=parameter == _LABEL)
+        return None
 
-    def _text(self, text: str) -> Joined | None:
-        known = [re.escape(value) for value in self._known if isinstance(value, str) and value in text]
+    def _text(self, text: str, *, ports: bool) -> Joined | None:
+        meant = {str(value): value for value in self._known if ports or isinstance(value, str)}
+        known = [re.escape(value) for value in meant if value in text]
         parts = re.split(rf"(?<![\w.])({'|'.join(known)})(?!\w|\.\d)", text) if known else []
-        items = tuple(self._known_as(part) or part for part in parts if part)
+        items = tuple(self._known_as(meant.get(part, part)) or part for part in parts if part)
         return Joined(items) if any(isinstance(one, Ref) for one in items) else None
 
     def _value(self, value: object, parameter: str = "") -> Value:
         try:
-            return encoded(value, functools.partial(self._named, port=bool(_PORTS.search(parameter))))
+            return encoded(value, functools.partial(self._named, parameter=parameter))
         except FinwaitError as error:
             self.gaps.append(str(error).partition("\n")[0])
             return None
@@ -190,6 +203,8 @@ class _Writer:
         else:
             segment, found = (result if isinstance(result, Segment) else None), None
         given = self._give(taken.gives, result) if taken.gives and result is not None else ()
+        if given and taken.kind is Expect and segment is not None:
+            self._learn_label(number, segment, taken.named.get(_LABEL))
         made = taken.kind(
             on=on,
             name=taken.name,

@@ -24,6 +24,7 @@ class FakePeer:
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
         self.silent = False
+        self.label = 0
         self._timestamps = True
 
     @property
@@ -51,7 +52,7 @@ class FakePeer:
         if self.silent:
             raise Mismatch(Evidence(expected=(Due("> F."),), observed="nothing"))
         pattern = Pattern(flags, **{name: one for name, one in fields.items() if name != "within"})
-        return Segment(flags=pattern.flags)
+        return Segment(flags=pattern.flags, flow_label=self.label)
 
     @step(Expect, "reply")
     def expect_one_of(self, **alternatives: Pattern) -> Reply:
@@ -127,6 +128,10 @@ class FakeSession:
 
     @step(Call)
     def connect(self, address: tuple[str, int]) -> None:
+        """Nothing."""
+
+    @step(Call)
+    def run(self, command: str | tuple[str, ...]) -> None:
         """Nothing."""
 
     @step(Expect)

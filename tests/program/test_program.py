@@ -83,6 +83,35 @@ def test_number_that_happens_to_be_a_port_is_a_number_where_no_port_is_meant() -
     assert session.program().steps[-1].args == (9001,)
 
 
+@pytest.mark.parametrize("command", ["ss -K dport = 9001", ("ss", "-K", "dport", "=", "9001")])
+def test_port_inside_of_a_command_is_named(command: str | tuple[str, ...]) -> None:
+    session = FakeSession()
+    session.run(command)
+    listener = session.listen()
+    assert listener.port == 9001
+    session.run(command)
+    first, last = (step for step in session.program().steps if step.name == "run")
+    assert "9001" in python(Program(steps=(first,)), ID)
+    assert "{listener.port}" in python(Program(steps=(last,)), ID)
+    assert again(session.program()) == printed_again(session.program()) == session.program()
+
+
+def test_flow_label_that_the_kernel_chose_is_named_and_one_that_the_scenario_chose_is_not() -> None:
+    session = FakeSession()
+    _, peer = session.establish(session.listen())
+    peer.label = 0xABCDE
+    first = peer.expect(FIN)
+    peer.expect(FIN, flow_label=first.flow_label)
+    peer.expect(FIN, flow_label=7)
+    peer.send(FIN, flow_label=7, seq=0xABCDE)
+    assert python(session.program(), ID).splitlines()[-4:] == [
+        "    segment = peer.expect(FIN)",
+        "    peer.expect(FIN, flow_label=segment.flow_label)",
+        "    peer.expect(FIN, flow_label=7)",
+        "    peer.send(FIN, flow_label=7, seq=703710)",
+    ]
+
+
 def test_what_is_known_later_is_named_after_what_it_is_then() -> None:
     session = FakeSession()
     first, second = session.listen(), session.listen()
