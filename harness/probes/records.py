@@ -122,9 +122,14 @@ def of_connection(all_seen: Iterable[Seen], local: Key, remote: Key, process: in
 
 def _claims(kept: list[tuple[Seen, tuple[Key, Key] | None]], local: Key, remote: Key) -> Claims:
     claims: Claims = {}
-    for seen, both in kept:
-        if seen.event in _NAMING and both and _whole(both) and (pointer := seen.integer("skaddr")):
-            claims.setdefault(pointer, []).append((seen.at, both == (local, remote)))
+    for seen, both in reversed(kept):
+        if seen.event not in _NAMING or not both or not (pointer := seen.integer("skaddr")):
+            continue
+        later = claims.setdefault(pointer, [])
+        if _whole(both):
+            later.insert(0, (seen.at, both == (local, remote)))
+        elif _opens(seen):  # whose it is shows when it has its addresses: its memory may have been another's
+            later.insert(0, (seen.at, bool(later) and later[0][1]))
     return claims
 
 
@@ -139,8 +144,11 @@ def _claimed(claims: Claims, pointer: int, at: int) -> bool:
 def _unnamed(seen: Seen, both: tuple[Key, Key], claims: Claims) -> bool:
     """A listener's child is in SYN-RECEIVED before it is given the peer's address (inet_csk_clone_lock), a caller in
     SYN-SENT before its own port (tcp_v4_connect)."""
-    opening = seen.event == SET_STATE and states.state_name(seen.integer("newstate")) in ("SYN-RECEIVED", "SYN-SENT")
-    return opening and not _whole(both) and _claimed(claims, seen.integer("skaddr"), seen.at)
+    return _opens(seen) and not _whole(both) and _claimed(claims, seen.integer("skaddr"), seen.at)
+
+
+def _opens(seen: Seen) -> bool:
+    return seen.event == SET_STATE and states.state_name(seen.integer("newstate")) in ("SYN-RECEIVED", "SYN-SENT")
 
 
 def _whole(both: tuple[Key, Key]) -> bool:

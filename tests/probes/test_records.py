@@ -40,7 +40,7 @@ PROBE = Format(
     },
 )
 DROP = parse_format(DROP_OF_6_18)
-ESTABLISHED, SYN_RECV, FIN_WAIT_1, FIN_WAIT_2, CLOSED, LISTEN = 1, 3, 4, 5, 7, 10
+ESTABLISHED, SYN_SENT, SYN_RECV, FIN_WAIT_1, FIN_WAIT_2, CLOSED, LISTEN = 1, 2, 3, 4, 5, 7, 10
 
 
 def state(
@@ -72,6 +72,13 @@ def test_a_child_is_known_before_it_has_the_peers_address() -> None:
     nobody = ("0.0.0.0", 0)  # noqa: S104
     child = state(1, 0xA, LISTEN, SYN_RECV, nobody)
     assert mine(child, state(2, 0xB, LISTEN, SYN_RECV, nobody), state(3, 0xA, SYN_RECV, ESTABLISHED)) == [1, 3]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_what_opens_in_the_memory_of_a_socket_that_is_gone_is_not_ours(named: bool) -> None:
+    ours, theirs = state(1, 0xA, FIN_WAIT_2, CLOSED), state(2, 0xA, CLOSED, SYN_SENT, OTHER, ("198.18.0.2", 0))
+    names = [state(4, 0xA, SYN_SENT, ESTABLISHED, OTHER)] if named else []
+    assert mine(ours, theirs, drop(3, 0xA), *names) == [1]
 
 
 def test_a_drop_without_a_socket_is_ours_when_our_own_injection_caused_it() -> None:
