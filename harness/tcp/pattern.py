@@ -36,6 +36,10 @@ ANY = Between(0, 2**32 - 1)
 Number = int | Between
 
 
+NO_ACK = "no ack"
+"""What is seen of the number in a segment without ACK, whose field says nothing (RFC 9293 3.1)."""
+
+
 class Difference(NamedTuple):
     """One field of a segment that is not as expected."""
 
@@ -44,7 +48,7 @@ class Difference(NamedTuple):
     seen: str
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.seen}, not {self.expected}"
+        return f"{'' if self.seen == NO_ACK else f'{self.field}: '}{self.seen}, not {self.expected}"
 
 
 def fits(expected: Number | None, seen: int) -> bool:
@@ -124,10 +128,9 @@ class Pattern:
 
     def differences(self, segment: Segment) -> tuple[Difference, ...]:
         """Every field in which the segment is not as expected; empty where it matches."""
-        found = list(self._flag_difference(segment))
+        found = [*self._flag_difference(segment), *self._ack_difference(segment)]
         numbers = (
             ("seq", self.seq, segment.seq),
-            ("ack", self.ack, segment.ack),
             ("window", self.window, segment.window),
             ("length", self.length, len(segment.data)),
             ("flow label", self.flow_label, segment.flow_label),
@@ -142,6 +145,12 @@ class Pattern:
         if different == 0 or (different == PSH and not self.flags & PSH):
             return ()
         return (Difference("flags", format_flags(self.flags), format_flags(segment.flags)),)
+
+    def _ack_difference(self, segment: Segment) -> tuple[Difference, ...]:
+        acknowledges = bool(segment.flags & ACK)
+        if self.ack is None or (acknowledges and fits(self.ack, segment.ack)):
+            return ()
+        return (Difference("ack", str(self.ack), str(segment.ack) if acknowledges else NO_ACK),)
 
     def _option_differences(self, segment: Segment) -> tuple[Difference, ...]:
         seen = f"<{format_options(segment.options)}>"
