@@ -207,7 +207,9 @@ def _failure(result: Result) -> list[str]:
         return []
     if result.evidence is None:
         return result.message.splitlines()
-    return str(msgspec.structs.replace(result.evidence, kernel=(), so_far=(), where="")).splitlines()
+    return str(
+        msgspec.structs.replace(result.evidence, kernel=(), so_far=(), where="", requirements=(), capture="")
+    ).splitlines()
 
 
 def _before(change: Change) -> list[str]:

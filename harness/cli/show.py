@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 from rich.console import Console
 
 from harness.errors import FinwaitError
@@ -80,6 +81,7 @@ def _head(run: LoadedRun, result: Result) -> Iterator[str]:
         yield f"{one}  {known.text(one)}".rstrip()
     if result.fixed_by:
         yield f"fixed by  {result.fixed_by}"
-    if result.message:
+    evidence = result.evidence and msgspec.structs.replace(result.evidence, requirements=(), capture="")
+    if told := str(evidence) if evidence else result.message:
         yield ""
-        yield result.message
+        yield told

@@ -165,7 +165,9 @@ class Peer(Watcher):
         with self._dispatcher.stopwatch.part("kernel"):
             self._dispatcher.flush()
         if (arrival := self.inbox.next(expectation)) is None and not silence:
-            raise expectation.mismatch("nothing, and the kernel has taken in all it was sent")
+            missing = expectation.mismatch("nothing, and the kernel has taken in all it was sent")
+            missing.add(step=step, connection=self.connection)
+            raise missing
         if arrival is None:
             self._dispatcher.after_step()
             self.last_reply = Reply(silence, Segment(flags=NONE), 0, expectation, self.recording.judged)
@@ -173,7 +175,8 @@ class Peer(Watcher):
         elif not alternatives:
             self.inbox.take(arrival, step, "broken")
             expected = (Due("> nothing", silence),)
-            raise Mismatch(Evidence(expected=expected, observed=f"> {arrival.segment}", step=step))
+            seen = f"> {arrival.segment}"
+            raise Mismatch(Evidence(expected=expected, observed=seen, step=step, connection=self.connection))
         else:
             self._judge(expectation, arrival, step)
         return self.last_reply.name if self.last_reply else ""
@@ -189,12 +192,13 @@ class Peer(Watcher):
                 arrived = self._dispatcher.pump(began + wait - self._dispatcher.clock.monotonic_ns())
             if not arrived and not self.inbox:
                 self._dispatcher.wire.check()
-                raise self._missing(expectation, wait)
+                raise self._missing(expectation, wait, step)
         return self._judge(expectation, arrival, step)
 
-    def _missing(self, expectation: Expectation, waited_ns: int) -> Mismatch:
+    def _missing(self, expectation: Expectation, waited_ns: int, step: str) -> Mismatch:
         refuse_unknowable(self._dispatcher.conditions, expectation, waited_ns)
         missing = expectation.missing(waited_ns)
+        missing.add(step=step, connection=self.connection)
         if came_before(expectation, self._dispatcher.timeline, self.connection):
             missing.add(lab=told_by(self._dispatcher.conditions, ["again"]))
         return missing

@@ -22,7 +22,7 @@ from harness.program.steps import Call, Expect, Open, Program, Wait
 from harness.tcp.mutation import Mutation
 from harness.tcp.segment import ACK, SYN, check_range
 from harness.tcp.timing import PROMPT, Span, Time, TimingProfile, bounds, format_ms, span_of
-from harness.tcp.verdict import Due, Evidence, Mismatch
+from harness.tcp.verdict import Due, Evidence, Mismatch, shown
 from harness.trace.events import Called, Probed
 from harness.wire.frames import Flow
 from netns import processor
@@ -238,7 +238,7 @@ class Session(BaseSession):
         now = time.time_ns()
         self.dispatcher.flush()
         if seen != name or now - began < earliest.ns or now - over > latest:
-            due = (Due(f"  {name}   not before {earliest}, by {format_ms(latest)}", step),)
+            due = (Due(f"  {name}   not before {earliest}, by {format_ms(latest)}"),)
             told = f"  {seen or 'no error'}"
             raise Mismatch(Evidence(expected=due, observed=told, elapsed_ns=now - over, step=step, cause_ns=over))
 
@@ -276,10 +276,11 @@ class Session(BaseSession):
         step = self.timeline.step("nothing more")
         with self.stopwatch.part("kernel"):
             self.dispatcher.flush()
-        left = [arrival.segment for peer in self.peers for arrival in peer.inbox.leftover()]
-        if segments := left + [stray.segment for stray in self.dispatcher.strays]:
-            seen = "; ".join(f"> {segment}" for segment in segments)
-            raise Mismatch(Evidence(expected=(Due("> nothing more", step),), observed=seen, step=step))
+        left = [(arrival.segment, peer.connection) for peer in self.peers for arrival in peer.inbox.leftover()]
+        if left := left + [(stray.segment, 0) for stray in self.dispatcher.strays]:
+            several = len(self.peers) > 1 or self.dispatcher.strays
+            seen = "; ".join(f"> {segment}" + f"   on {shown(number)}" * bool(several) for segment, number in left)
+            raise Mismatch(Evidence(expected=(Due("> nothing more"),), observed=seen, step=step))
 
     def program(self, failure: BaseException | None, outcome: str) -> Program:
         """See ``BaseSession.program``."""

@@ -234,7 +234,7 @@ def expect_state(session: Session, peer: Peer, state: str, ownership: str | None
     if not _is(now, state, ownership):
         wanted = f"{state}, {ownership}" if ownership else state
         step = session.timeline.step(f"expect state {wanted}")
-        due = (Due(f"  the connection from port {peer.port} in {wanted}", step),)
+        due = (Due(f"  the connection from port {peer.port} in {wanted}"),)
         raise Mismatch(Evidence(expected=due, observed=f"  {_shown(now)}, as sock_diag sees it", step=step))
 
 

@@ -243,7 +243,7 @@ class TwoKernelSession(BaseSession):
                 break
             if not self.path.watch(end - time.monotonic_ns()) and time.monotonic_ns() >= end:
                 seen = f"client {names[0]}, server {names[1]} after {format_ms(wait)}"
-                due = (Due("both sockets gone or in TIME-WAIT", step),)
+                due = (Due("both sockets gone or in TIME-WAIT"),)
                 raise Mismatch(Evidence(expected=due, observed=seen, step=step))
         self._closing = self.path.passages.closing(connection)
         return self._closing

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from harness.errors import FinwaitError
 from harness.live.sender import Sender
 from harness.program.recording import step
@@ -43,7 +45,8 @@ class Watcher(Sender):
             self.inbox.take(arrival, step, "broken")
             due = (Due(f"> silence for {for_}"),)
             seen, elapsed = f"> {arrival.segment}", max(0, arrival.at - cause)
-            raise Mismatch(Evidence(expected=due, observed=seen, elapsed_ns=elapsed, step=step, cause_ns=cause))
+            evidence = Evidence(expected=due, observed=seen, elapsed_ns=elapsed, step=step, cause_ns=cause)
+            raise Mismatch(msgspec.structs.replace(evidence, connection=self.connection))
         self._dispatcher.after_step()
 
     @step(Wait, "collected")
@@ -96,7 +99,8 @@ class Watcher(Sender):
         if at_least <= len(found) <= (len(found) if at_most is None else at_most):
             return found
         self._dispatcher.wire.check()
-        raise Mismatch(Evidence(expected=(due,), observed=f"{len(found)} in {span}", step=step))
+        seen = f"{len(found)} in {span}"
+        raise Mismatch(Evidence(expected=(due,), observed=seen, step=step, connection=self.connection))
 
     def _take_for(self, span: Span, pattern: Pattern | None, step: str) -> list[Arrival]:
         """Wait so long, then take what fits, in the order in which it came."""

@@ -280,7 +280,7 @@ class Path(Ruling):
         if left and not self._rest_allowed:
             in_order = sorted(left, key=lambda pair: pair[0].at)
             seen = "; ".join(f"{'<' if side is Side.CLIENT else '>'} {one.segment}" for one, side in in_order)
-            raise Mismatch(Evidence(expected=(Due("nothing more", step),), observed=seen, step=step))
+            raise Mismatch(Evidence(expected=(Due("nothing more"),), observed=seen, step=step))
 
     def conclude(self) -> None:
         """Take all that happened, stop forwarding, and let the rules say what they still wait for; once only."""

@@ -222,17 +222,24 @@ class Runner:
             report.outcome = "skipped"
             report.longrepr = (str(item.path), item.location[1] or 0, result.message)
         elif report.outcome == "failed" and (result.outcome == Outcome.DEVIATES or misuse):
-            report.longrepr = f"{item.nodeid}\n\n{result.message}"
+            report.longrepr = self._text(result)
         if reason := self.known_deviations.known_reason(result):
             report.outcome = "skipped"
             report.wasxfail = reason
             result = msgspec.structs.replace(result, known=True)
         elif reason := self.known_deviations.unexpected_pass(result):
             report.outcome = "failed"
-            report.longrepr = f"{item.nodeid}: {reason}"
+            report.longrepr = reason
         vars(report)["finwait"] = msgspec.json.encode(result).decode()
         vars(report)["finwait_misuse"] = misuse
         vars(report)["finwait_busy"] = isinstance(error, TooBusy)
+
+    def _text(self, result: Result) -> str:
+        """What a failure says here: the run folder keeps the capture's path from itself on."""
+        if result.evidence is None or not result.capture:
+            return result.message
+        capture = shown(self.folder.path / result.capture, self.config.invocation_params.dir)
+        return str(msgspec.structs.replace(result.evidence, capture=str(capture)))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:

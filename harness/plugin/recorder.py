@@ -6,6 +6,7 @@ they are still open.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from harness.errors import FinwaitError, Unsupported
 from harness.live.base_session import BaseSession
+from harness.model.requirements import load
 from harness.plugin.mistakes import mistake, place
 from harness.tcp.verdict import Due, Evidence, Mismatch, Outcome
 from harness.trace.folder import RunFolder
@@ -22,6 +24,7 @@ from harness.trace.pcapng import pcapng
 from harness.trace.records import Result, TimelineRecord
 
 _NEXT_LINE = "\n" + " " * 10  # below the text of a section, see Evidence
+_ADDRESS = re.compile(r" object at 0x[0-9a-f]+")  # which differs from run to run
 
 
 @dataclass(slots=True)
@@ -100,8 +103,10 @@ class ScenarioRecorder:
         where, text = place(error, self.root)
         if not isinstance(error, Mismatch):
             due = (Due(text),) if where else ()
-            error = Mismatch(Evidence(expected=due, observed=str(error).replace("\n", _NEXT_LINE), step=text))
-        error.add(where=where)
+            seen = _ADDRESS.sub("", str(error)).replace("\n", _NEXT_LINE)
+            error = Mismatch(Evidence(expected=due, observed=seen, step=text))
+        texts = {cited: load().text(cited) for cited in scenario.requirements}
+        error.add(where=where, requirements=tuple(f"{cited}  {text}".rstrip() for cited, text in texts.items()))
         scenario.sessions[-1].explain(error)
         return error
 
@@ -117,8 +122,13 @@ class ScenarioRecorder:
             if self.captures == "all" or (self.captures != "none" and result.outcome != Outcome.CONFORMS):
                 capture = self.folder.write_capture(scenario.id, pcapng(account.frames, scenario.id))
         replies = [reply for reply in account.replies if reply.name] or account.replies  # a declared choice tells more
+        evidence = result.evidence
+        if evidence and capture:
+            evidence = msgspec.structs.replace(evidence, capture=capture)
         return msgspec.structs.replace(
             result,
+            evidence=evidence,
+            message=str(evidence) if evidence else result.message,
             answer=replies[-1].name if replies else "",
             answer_ns=replies[-1].elapsed_ns if replies else -1,
             choices=tuple(account.choices),

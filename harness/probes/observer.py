@@ -15,7 +15,7 @@ from harness.probes.counters import Counters
 from harness.probes.sockets import Address, Diag, SocketState
 from harness.probes.tracepoints import Tracer
 from harness.tcp.kernel_view import KernelView, Moment, SocketView, socket_text
-from harness.trace.events import Probed, Timeline
+from harness.trace.events import Probed, Timeline, begin
 from netns.enter import Namespace
 
 
@@ -174,26 +174,25 @@ class Observer:
     def view(self) -> KernelView:
         """What the kernel knew: how the states went, drops, the sockets as they are now, counters."""
         self.look()
+        at = time.time_ns()
         self.collect()
-        views = tuple(self._view_of(number, state) for number, state in self._states.items())
+        views = tuple(self._view_of(number, state, at) for number, state in self._states.items())
         return KernelView(self._side, views, self.growth())
 
-    def _view_of(self, number: int, now: SocketState | None) -> SocketView:
+    def _view_of(self, number: int, now: SocketState | None, at: int) -> SocketView:
+        start = begin(self._timeline)
         told = [
             event
             for event in self._timeline
             if isinstance(event, Probed) and (event.side, event.connection) == (self._side, number)
         ]
-        stated = [event for event in told if event.state]
+        drops = [event for event in told if event.what == records.DROPPED]
         return SocketView(
             number,
-            tuple(Moment(event.at - stated[0].at, event.state) for event in stated),
-            tuple(
-                Moment(event.at - told[0].at, str(event.details.get("reason", "")))
-                for event in told
-                if event.what == records.DROPPED
-            ),
+            tuple(Moment(max(0, event.at - start), event.state) for event in told if event.state),
+            tuple(Moment(max(0, event.at - start), str(event.details.get("reason", ""))) for event in drops),
             *seen(now),
+            max(0, at - start),
         )
 
 

@@ -21,7 +21,7 @@ def socket_text(state: str, holder: str) -> str:
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """A state or the reason of a drop, and how many ns after the connection was first seen."""
+    """A state or the reason of a drop, and how many ns after the first thing in the scenario that no probe saw."""
 
     after_ns: int
     what: str
@@ -36,6 +36,7 @@ class SocketView(msgspec.Struct, frozen=True):
         drops: why segments of the connection were dropped.
         state: that it is in now; CLOSED where there is none.
         holder: who has it, see ``HOLDERS``.
+        seen_ns: when it was, as of ``Moment``.
     """
 
     connection: int
@@ -43,6 +44,7 @@ class SocketView(msgspec.Struct, frozen=True):
     drops: tuple[Moment, ...] = ()
     state: str = "CLOSED"
     holder: str = ""
+    seen_ns: int = 0
 
     def lines(self) -> list[str]:
         """As text: how the states went, what was dropped, and what it is now."""
@@ -52,7 +54,8 @@ class SocketView(msgspec.Struct, frozen=True):
             if old.what != new.what
         ]
         dropped = [f"dropped: {drop.what} at +{format_ms(drop.after_ns)}" for drop in self.drops]
-        return [*went, *dropped, f"now {socket_text(self.state, self.holder)}"]
+        when = f" at +{format_ms(self.seen_ns)}" if self.seen_ns else ""  # which records of before do not say
+        return [*went, *dropped, f"now {socket_text(self.state, self.holder)}{when}"]
 
 
 class KernelView(msgspec.Struct, frozen=True):

@@ -67,6 +67,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         lab: what the lab sets that may have brought this about.
         so_far: what went before, a line each.
         where: file and line of the scenario's step; empty where none is known.
+        connection: its number where there are several; 0 where it goes without saying.
+        requirements: what the scenario checks, a line each: an id, and what it says where it is not a section.
+        capture: file of the capture, from the run folder on; empty where none is kept.
     """
 
     expected: tuple[Due, ...]
@@ -83,6 +86,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     lab: tuple[LabCondition, ...] = ()
     so_far: tuple[str, ...] = ()
     where: str = ""
+    connection: int = 0
+    requirements: tuple[str, ...] = ()
+    capture: str = ""
 
     def __str__(self) -> str:
         sections = (
@@ -91,7 +97,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
             ("kernel", (*(line for view in self.kernel for line in view.lines()), *self.notes)),
             ("lab", tuple(map(str, self.lab))),
             ("so far", self.so_far),
+            ("requires", self.requirements),
             ("where", (self.where,) if self.where else ()),
+            ("capture", (self.capture,) if self.capture else ()),
         )
         return "\n".join(
             f"{title if number == 0 else '':<9} {line}"
@@ -102,6 +110,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     def _expected(self) -> tuple[str, ...]:
         when = f"   within {self.within}" if self.within else ""
         when += f"   not before {self.at_least}" if self.at_least else ""
+        when += f"   on {shown(self.connection)}" if self.connection else ""
         width = max((len(due.name) for due in self.expected), default=0)
         return tuple(due.what + when + (f"   ({due.name:<{width}})" if due.name else "") for due in self.expected)
 
@@ -110,6 +119,11 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         chosen = f"   ({self.chosen})" if self.chosen else ""
         because = f"   ({'; '.join(map(str, self.differences))})" if self.differences else ""
         return f"{self.observed}{when}{chosen}{because}"
+
+
+def shown(connection: int) -> str:
+    """A connection of several by its number; 0 for none."""
+    return f"connection #{connection}" if connection else "no connection"
 
 
 class Mismatch(AssertionError):

@@ -193,13 +193,30 @@ def _of(side: str) -> str:
     return f"{side}: " if side else ""
 
 
+def begin(timeline: Timeline) -> int:
+    """When the first thing happened that no probe saw, which times are told from; ns since the epoch, 0 for nothing."""
+    return next((event.at for event in timeline if not isinstance(event, Probed)), 0)
+
+
+def connections(timeline: Timeline) -> set[int]:
+    """The numbers of the connections that something happened on."""
+    return {event.connection for event in timeline if event.connection}
+
+
 def so_far(timeline: Timeline) -> list[str]:
-    """What happened, one line each with its time, without what the probes saw."""
+    """What happened, one line each behind its time, without what the probes saw.
+
+    The number of the connection comes first where there are several.
+    """
     events = [event for event in timeline if not isinstance(event, Probed)]
-    start = events[0].at if events else 0
-    lines = [(describe(event), format_ms(event.at - start)) for event in events]
-    width = max((len(text) for text, _ in lines), default=0)
-    return [f"{text:<{width}}  +{when}" for text, when in lines]
+    start, several = begin(timeline), len(connections(timeline)) > 1
+    times = [f"+{format_ms(event.at - start)}" for event in events]
+    width = max(map(len, times), default=0)
+    numbers = [(f"#{event.connection} " if event.connection else "   ") * several for event in events]
+    return [
+        f"{when:>{width}}  {number}{describe(event)}"
+        for when, number, event in zip(times, numbers, events, strict=True)
+    ]
 
 
 class Frame(msgspec.Struct, frozen=True):

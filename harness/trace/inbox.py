@@ -121,7 +121,7 @@ class Inbox:
         try:
             name = expectation.judge(arrival.segment, arrival.at - cause.start, since_end, profile)
         except Mismatch as mismatch:
-            mismatch.add(step=step, cause_ns=cause.end)
+            mismatch.add(step=step, cause_ns=cause.end, connection=arrival.connection)
             self.take(arrival, step, "not as expected")
             raise
         self.take(arrival, step, name)

@@ -46,7 +46,7 @@ def test_places_that_the_answer_rules_out_are_left_behind(peer: Peer) -> None:
 
 
 def test_answer_that_follows_from_nothing_is_told_with_the_clauses(peer: Peer) -> None:
-    with pytest.raises(Mismatch, match=r"> \. 1:1\(0\) ack 9   \(RFC9293-3.10.7.4 first"):
+    with pytest.raises(Mismatch, match=r"> \. 1:1\(0\) ack 9   on connection #1   \(RFC9293-3.10.7.4 first"):
         judge(peer, [ELSEWHERE], peer.make(ACK, seq=1, ack=1, data=b"abc"))
 
 

@@ -125,7 +125,7 @@ def test_segment_that_never_comes_is_waited_for_as_long_as_is_said(bench: Bench)
     with pytest.raises(Mismatch) as raised:
         bench.peer.expect(FIN, seq=1, ack=1)
     assert str(raised.value).splitlines()[:2] == [
-        "expected  > F. 1:1(0) ack 1   within 40 ms (PROMPT)",
+        "expected  > F. 1:1(0) ack 1   within 40 ms (PROMPT)   on connection #1",
         "observed  nothing in 40 ms",
     ]
 

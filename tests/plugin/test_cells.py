@@ -31,7 +31,7 @@ def cell(lab: Session) -> Cell:
 def test_state_that_changed_is_no_longer_the_same(cell: Cell) -> None:
     cell.expect_same_state()
     cell.peer.send(RST, seq=1)
-    with pytest.raises(Mismatch, match="in ESTABLISHED, owned "):
+    with pytest.raises(Mismatch, match="in ESTABLISHED, owned\n"):
         cell.expect_same_state()
     cell.expect_state("CLOSED")
     cell.expect_gone()
@@ -39,7 +39,7 @@ def test_state_that_changed_is_no_longer_the_same(cell: Cell) -> None:
 
 def test_state_may_be_one_of_several(cell: Cell) -> None:
     cell.expect_state("CLOSED", "ESTABLISHED")
-    with pytest.raises(Mismatch, match="in CLOSED "):
+    with pytest.raises(Mismatch, match="in CLOSED\n"):
         cell.expect_state("CLOSED", "CLOSE-WAIT")
 
 

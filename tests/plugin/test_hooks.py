@@ -137,7 +137,7 @@ def test_any_failure_with_a_session_says_what_the_kernel_knew_and_what_went_befo
     assert ran.outcomes == {"test_it": "deviates"}
     message = ran.results["test_it"]["message"]
     assert message.startswith(f"expected  {step}\nobserved  ")
-    assert message.endswith("\nwhere     test_s.py:7")
+    assert message.splitlines()[-2:] == ["where     test_s.py:7", f"capture   {ran.results['test_it']['capture']}"]
     for text in ("\nobserved  ", "\nkernel    ", "now ESTABLISHED", "\nso far    ", "accept() = "):
         assert text in message
         assert text in ran.output

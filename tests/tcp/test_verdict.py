@@ -52,6 +52,7 @@ def test_failure_says_expected_observed_kernel_and_what_went_before() -> None:
                         (Moment(120_000, "TCP_OLD_ACK"),),
                         "FIN-WAIT-2",
                         "nobody",
+                        300_000,
                     ),
                 ),
                 counters={"TcpInSegs": 5, "TcpExtTCPChallengeACK": 1},
@@ -65,7 +66,7 @@ def test_failure_says_expected_observed_kernel_and_what_went_before() -> None:
         "observed  > . 2:2(0) ack 1   at +0.2 ms   (ack: 1, not 2; window: 6, not 5)\n"
         "kernel    FIN-WAIT-1 -> FIN-WAIT-2 by +0.1 ms\n"
         "          dropped: TCP_OLD_ACK at +0.1 ms\n"
-        "          now FIN-WAIT-2, held by no process\n"
+        "          now FIN-WAIT-2, held by no process at +0.3 ms\n"
         "          TcpExtTCPChallengeACK +1\n"
         "          path: rule 1 matched nothing\n"
         "so far    > F. 1:1(0) ack 1  +0 ms\n"
