@@ -146,7 +146,7 @@ def _no_veth(error: NetlinkError) -> FinwaitError:
     if error.code in {errno.EPERM, errno.EACCES}:
         return FinwaitError(
             what,
-            why="a security module takes the rights away that a user namespace has, as AppArmor does where "
+            why="a security module denies the rights that a user namespace should have, as AppArmor does if "
             "sysctl kernel.apparmor_restrict_unprivileged_userns is 1",
             hint="sudo, with the same command",
         )

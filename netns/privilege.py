@@ -105,9 +105,9 @@ def refusal(error: OSError) -> str:
         if seen == value:
             return f"{meaning} (sysctl {name.replace('/', '.')} is {value})"
     if error.errno == errno.ENOSPC:
-        return "as many namespaces are in use as sysctl user.max_net_namespaces or user.max_user_namespaces allows"
+        return "the limit of sysctl user.max_net_namespaces or user.max_user_namespaces is reached"
     if error.errno == errno.EMFILE:
-        return "the process has as many open files as it may have (ulimit -n)"
+        return "the process has reached its limit of open files (ulimit -n)"
     if error.errno == errno.EINVAL and threading.active_count() > 1:
-        return "the process has several threads already, and then a user namespace cannot be entered"
+        return "the process has several threads already, and such a process cannot enter a user namespace"
     return "a container, a chroot or a security module forbids it"

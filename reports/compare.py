@@ -181,7 +181,7 @@ def lines(comparison: Comparison, width: int) -> list[Line]:
 
 
 def _run(run: LoadedRun) -> Line:
-    torn = f"  {run.torn} result(s) torn by a crash" if run.torn else ""
+    torn = f"  {run.torn} result(s) cut off by a crash" if run.torn else ""
     return [(run.name, "bold"), (f"  {run.record.kernel}  {run.path}", ""), (torn, "yellow")]
 
 

@@ -85,7 +85,7 @@ def reasons(path: Path, catalogue: Catalogue) -> dict[str, str]:
             if one not in catalogue.ids:
                 raise FinwaitError(f"{path}: {catalogue.objection(one) or f'{one!r} is a section and no requirement'}")
             if one in named:
-                raise FinwaitError(f"{path} names {one} again")
+                raise FinwaitError(f"{path} names {one} a second time")
             named.add(one)
             found[one] = str(reason).strip()
     return found

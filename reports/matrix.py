@@ -122,7 +122,7 @@ class Matrix:
             made.append([(f"{len(mixed)} {were} not the same version in all runs: {mixed[0]}{rest}", "yellow")])
         for name, run in zip(self.names, self.runs, strict=True):
             if run.torn:
-                made.append([(f"{name}: {run.torn} result(s) were torn by a crash and could not be read", "yellow")])
+                made.append([(f"{name}: {run.torn} result(s) were cut off by a crash and could not be read", "yellow")])
         return made
 
     def reasons(self) -> list[Line]:

@@ -165,7 +165,7 @@ def summary(run: LoadedRun) -> Line:
     parts = [(f"{counts[outcome]} {outcome}", OUTCOME_STYLES[outcome]) for outcome in Outcome if counts[outcome]]
     for number, part in enumerate(parts):
         line += [(", " if number else "", ""), part]
-    return [*line, (f"; {run.torn} torn by a crash and not readable", "yellow")] if run.torn else line
+    return [*line, (f"; {run.torn} cut off by a crash and not readable", "yellow")] if run.torn else line
 
 
 def _of_one(found: list[TableRow], keys: Sequence[str]) -> Grid:

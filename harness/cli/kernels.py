@@ -104,7 +104,7 @@ def build_kernel(
             spec = parse(name)
             if spec.kind is not KernelKind.UML_VIRTUAL:
                 raise FinwaitError(
-                    f"{name} is not built but fetched",
+                    f"{name} is fetched and not built",
                     hint=f"finwait kernels fetch {name}, or build uml-virtual:{spec.series or '7.2'}",
                 )
             provide(spec, cache, source())

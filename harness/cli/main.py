@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = command_line()
     options, rest = parser.parse_known_args(arguments)
     if rest and not options.passes_on:
-        parser.error(f"unknown argument {rest[0]!r}; finwait {options.verb} --help lists what there is")
+        parser.error(f"unknown argument {rest[0]!r}; finwait {options.verb} --help lists its options")
     options.rest = rest
     console = Console(highlight=False, markup=False, soft_wrap=True)
     try:
@@ -207,7 +207,8 @@ def _kernels(options: argparse.Namespace, console: Console) -> int:
         case "build":
             if not options.name and not options.tree:
                 raise FinwaitError(
-                    "there is nothing to build", hint="finwait kernels build uml-virtual:7.2, or --tree DIR"
+                    "neither a kernel nor a source tree to build is named",
+                    hint="finwait kernels build uml-virtual:7.2, or --tree DIR",
                 )
             verbs.build_kernel(
                 options.name, cache, lambda: _source(options), console, jobs=options.jobs, tree=options.tree

@@ -36,7 +36,7 @@ def chosen(run: LoadedRun, name: str) -> Result:
     if not found:
         raise FinwaitError(
             f"no result in {run.path} matches {name!r}",
-            why=f"the run has {len(run.results)} results, and none has these words in its id",
+            why=f"the run has {len(run.results)} results, and none has all these words in its id",
             hint="fewer words",
         )
     listed = "".join(f"\n  {scenario}" for scenario in found[:_LISTED])

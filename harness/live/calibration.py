@@ -66,7 +66,7 @@ def _wait_for_stamps(dispatcher: Dispatcher, wire: Wire) -> None:
         if wire.frames[first].at - sent < MS:
             return
     raise FinwaitError(
-        "the kernel does not stamp frames when they pass",
-        why="SO_TIMESTAMPNS gives the time of reading only",
+        "the kernel does not timestamp frames as they pass",
+        why="SO_TIMESTAMPNS gives only the time at which they are read",
         hint="finwait doctor",
     )

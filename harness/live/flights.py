@@ -64,7 +64,7 @@ def write_segments(server: Endpoint, count: int, *, size: int = IPV4_MSS) -> Non
         if all(server.send(bytes(size), socket.MSG_EOR) == size for _ in range(count)):
             return
     raise Unsupported(
-        f"the send buffer does not take {count} segments of {size} bytes",
+        f"the send buffer does not hold {count} segments of {size} bytes",
         why="net.core.wmem_max is too small on this machine",
         hint=f"sysctl net.core.wmem_max={_ROOM * count * size}",
     )

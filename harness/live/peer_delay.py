@@ -31,7 +31,7 @@ def wait_from_afar(peer: Peer, span: Span) -> None:
     took = time.monotonic_ns() - began
     if took - span.ns > span.ns // _TOLERATED:
         raise TooBusy(
-            f"the peer answered after {format_ms(took)}, and a path of {span} is what the scenario is about",
+            f"the peer answered after {format_ms(took)}, and the scenario is about a path of {span}",
             why="other programs kept this machine's processors busy",
             hint="finwait matrix --kernel uml-virtual:7.2, where the peer is never late",
         )

@@ -89,7 +89,7 @@ class Watcher(Sender):
             raise FinwaitError(f"{pattern!r} is not a pattern", hint="Pattern(ACK, ack=1)")
         if not 0 <= at_least <= (at_least if at_most is None else at_most) or (not at_least and at_most is None):
             raise FinwaitError(
-                f"at_least={at_least}, at_most={at_most} judge nothing", hint="at_most=3, at_least=1, or both"
+                f"at_least={at_least}, at_most={at_most} leave nothing to judge", hint="at_most=3, at_least=1, or both"
             )
         most = "" if at_most is None else f"at most {at_most}"
         wanted = " and ".join([f"at least {at_least}"] * bool(at_least) + [most] * bool(most))

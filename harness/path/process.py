@@ -109,7 +109,7 @@ class Forwarder:
         status = self._process.wait()
         return FinwaitError(
             f"the process that forwards for the path ended with status {status}",
-            why="it was killed" if status < 0 else "its last words stand above",
+            why="it was killed" if status < 0 else "its last message is above",
         )
 
     @property

@@ -212,7 +212,9 @@ class Ruling:
             FinwaitError: no rate, or no queue.
         """
         if bytes_per_second < 1 or queue < 1:
-            raise FinwaitError("a rate and a queue are 1 byte at least", hint="bytes_per_second=125_000 for 1 Mbit/s")
+            raise FinwaitError(
+                "a rate and a queue must be at least 1 byte", hint="bytes_per_second=125_000 for 1 Mbit/s"
+            )
         match = Match(side_of(from_))
         self.add(Limit(match=match, times=None, bytes_per_second=bytes_per_second, queue=queue))
 
@@ -240,7 +242,7 @@ def pattern_of(flags: Flags, fields: MatchFields) -> Pattern:
 
 def _times(times: int | None) -> int | None:
     if times is not None and times < 1:
-        raise FinwaitError(f"times={times} lets a rule do nothing", hint="1 or more, or None for all")
+        raise FinwaitError(f"times={times} would make a rule do nothing", hint="1 or more, or None for all")
     return times
 
 

@@ -144,7 +144,9 @@ def parse(text: str, path: str = "baseline") -> Baseline:
     for one in known:
         before = by_scenario.setdefault(one.scenario, [])
         if any(not (one.kernels and other.kernels) or {*one.kernels} & {*other.kernels} for other in before):
-            raise FinwaitError(f"{path}:{one.line} names {one.scenario} again", hint="one entry for each scenario")
+            raise FinwaitError(
+                f"{path}:{one.line} names {one.scenario} a second time", hint="one entry for each scenario"
+            )
         before.append(one)
     return Baseline(tuple(known), path)
 
@@ -177,7 +179,7 @@ def _known(entry: dict[str, object], text: str, path: str, line: int) -> list[Kn
         raise FinwaitError(
             f"{path}:{_line_of(text, 'reason', line)}: {scenarios[0]} has no reason",
             why="every known deviation needs a reason",
-            hint='reason = "the commit that mends it, the report, or why it is right here"',
+            hint='reason = "the commit that fixes it, the report, or why it is right here"',
         )
     return [Known(one, reason.strip(), answer, tuple(kernels), line) for one in scenarios]
 

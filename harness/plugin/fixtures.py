@@ -98,9 +98,9 @@ def refuse_long_wait(waits: Iterable[Span], profile: TimingProfile, most: Span =
     wait = sum(span.ns for span in waits)
     if wait > most.ns and not profile.virtual:
         raise Unsupported(
-            f"waits {format_ms(wait)} for the kernel's timers, and real time is not spent on more than {most}",
+            f"waits {format_ms(wait)} for the kernel's timers, and in real time finwait waits for {most} at most",
             hint=f"--real-wait {math.ceil(wait / SECOND.ns)}, "
-            "or finwait matrix --kernel uml-virtual:7.2, where waiting is free",
+            "or finwait matrix --kernel uml-virtual:7.2, where waiting takes no time",
         )
 
 

@@ -22,10 +22,10 @@ def run(program: Program, things: Mapping[str, object]) -> None:
 
     Raises:
         Mismatch: what a step expected did not happen, a call or a look gave something else, or none of the errors came.
-        FinwaitError: the program is not all of the scenario, or names what is not there.
+        FinwaitError: the program is not the whole scenario, or names what is not there.
     """
     if program.gaps:
-        raise FinwaitError("the program is not all of the scenario", why="; ".join(program.gaps))
+        raise FinwaitError("the program is not the whole scenario", why="; ".join(program.gaps))
     interpreter = _Interpreter(things)
     last = len(program.steps) - 1
     with interpreter.entered:
@@ -73,7 +73,7 @@ class _Interpreter:
     def _do(self, step: AnyStep) -> object:
         thing = self._resolve(step.on)
         if step.name.startswith("_") or not hasattr(thing, step.name):
-            raise FinwaitError(f"{step.name} is not a step of {step.on}", why="a program calls public methods alone")
+            raise FinwaitError(f"{step.name} is not a step of {step.on}", why="a program calls only public methods")
         args = [decoded(one, self._resolve) for one in step.args]
         named = {name: decoded(one, self._resolve) for name, one in step.named.items()}
         if isinstance(step, Assign):

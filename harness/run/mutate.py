@@ -229,7 +229,7 @@ class Mutator:
                 runs.append(load(task.folder))
             except FinwaitError as error:
                 raise FinwaitError(
-                    f"the {task.folder.name} run left nothing behind ({reply.lost or reply.said})", why=str(error)
+                    f"the {task.folder.name} run left no results ({reply.lost or reply.said})", why=str(error)
                 ) from error
         return runs, lost
 

@@ -68,7 +68,7 @@ class Mutation:
         if kind not in KINDS or not number.isdecimal() or int(number) < 1:
             raise FinwaitError(
                 f"{text!r} is not a mutation",
-                why="it is a kind and the number of a segment, counted from 1",
+                why="a mutation is a kind and the number of a segment, counted from 1",
                 hint=" or ".join(f"{name}:1" for name in KINDS),
             )
         return cls(kind, int(number))
@@ -97,8 +97,8 @@ class MutationChoice:
         if number == "last" and not last:
             raise FinwaitError(
                 "finwait does not know which answer is the last",
-                why="an earlier run of the same scenarios says so",
-                hint="--mutate-after with the folder of one",
+                why="only an earlier run of the same scenarios tells",
+                hint="--mutate-after, with the folder of such a run",
             )
 
     def of(self, scenario: str) -> Mutation | None:

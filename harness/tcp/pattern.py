@@ -120,7 +120,7 @@ class Pattern:
             if not fits(self.length or None, len(self.data)):
                 raise FinwaitError(
                     f"length={self.length} does not fit data of {len(self.data)} bytes",
-                    hint="leave out length, which the data have already",
+                    hint="leave out length, which follows from the data",
                 )
             put("length", len(self.data))
         elif isinstance(self.length, int):

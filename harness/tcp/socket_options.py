@@ -117,5 +117,5 @@ def encoded(name: Name, value: Value) -> int | bytes:
     if isinstance(value, str):
         return value.encode() + b"\0"
     if isinstance(value, float):
-        raise FinwaitError(f"{name_of(name)} takes no fraction, and {value} is one", hint=f"{round(value)}")
+        raise FinwaitError(f"{name_of(name)} takes a whole number, not {value}", hint=f"{round(value)}")
     return value

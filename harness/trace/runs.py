@@ -83,7 +83,7 @@ class LoadedRun:
         if program is None:
             raise FinwaitError(
                 f"{self.path} holds no program of {result.scenario}",
-                why="it never had a lab, or the run kept no evidence, or is of an older version",
+                why="it never had a lab, the run kept no evidence, or an older version wrote it",
                 hint="run it again, without --captures=none",
             )
         return program
@@ -93,7 +93,7 @@ class LoadedRun:
         if not path.is_relative_to(self.path.resolve()):
             raise FinwaitError(
                 f"the timeline {result.timeline!r} lies outside of its run folder {self.path}",
-                why="the run folder was altered",
+                why="the run folder was changed afterwards",
             )
         return _decode(path, TimelineRecord, format1.timeline)
 
@@ -104,7 +104,7 @@ def load(path: Path) -> LoadedRun:
     A line of ``results.jsonl`` that a crash tore is counted and left out; what stands behind it is read.
 
     Raises:
-        FinwaitError: there is not a run folder, its format is another version's, or a whole record is not one.
+        FinwaitError: there is no run folder, its format is another version's, or a whole record is not one.
     """
     try:
         if not path.is_dir() or not (path / RUN).is_file():
@@ -158,12 +158,12 @@ def _no_run(path: Path) -> FinwaitError:
     inside, beside = _run_folders(path), _run_folders(path.parent)
     near = ", ".join(str(folder) for folder in (inside or beside)[-3:])
     if not path.exists():
-        return FinwaitError(f"there is not a run folder {path}", hint=near or "finwait run, which makes one")
+        return FinwaitError(f"there is no run folder {path}", hint=near or "finwait run, which makes one")
     if not path.is_dir():
-        return FinwaitError(f"{path} is a file and no run folder", hint=str(path.parent) if path.name == RUN else near)
+        return FinwaitError(f"{path} is a file, not a run folder", hint=str(path.parent) if path.name == RUN else near)
     return FinwaitError(
         f"{path} is not a run folder",
-        why=f"it has no {RUN}: it is another folder, or the run died before its first record",
+        why=f"it has no {RUN}: it is some other folder, or the run died before its first record",
         hint=near,
     )
 
@@ -180,10 +180,10 @@ def _decode(path: Path, kind: type[Record], old: Callable[[bytes], Record] | Non
         if version in (1, FORMAT):
             return msgspec.json.decode(content, type=kind)
     except msgspec.DecodeError as error:
-        raise FinwaitError(f"{path} is not a record of a run ({error})", why="it was altered or torn") from error
+        raise FinwaitError(f"{path} is not a record of a run ({error})", why="it was changed or damaged") from error
     raise FinwaitError(
         f"{path} has format {version}, and this version reads formats 1 and {FORMAT}",
-        why="it was written by another version of finwait",
+        why="another version of finwait wrote it",
         hint="read it with that version, or run again",
     )
 
@@ -219,13 +219,15 @@ def _line(line: bytes, where: str) -> tuple[Result | None, bool]:
             msgspec.json.decode(line[begin:])  # a typed one may stumble over a field before it sees the tear
             result = msgspec.json.decode(line[begin:], type=Result)
         except msgspec.ValidationError as error:
-            raise FinwaitError(f"{where} is not a result ({error})", why="the run folder was altered") from error
+            raise FinwaitError(
+                f"{where} is not a result ({error})", why="the run folder was changed afterwards"
+            ) from error
         except (msgspec.DecodeError, UnicodeDecodeError):
             continue
         if result.outcome not in set(Outcome):
             raise FinwaitError(
                 f"{where} has the outcome {result.outcome!r}",
-                why="it was written by another version of finwait, or altered",
+                why="another version of finwait wrote it, or it was changed afterwards",
                 hint="an outcome is one of " + ", ".join(Outcome),
             )
         return result, begin == 0

@@ -103,7 +103,7 @@ def _option_bytes(segment: Segment) -> bytes:
         return encode_options(segment.options)
     if len(raw) > 40:
         what, why = f"raw_options of {len(raw)} bytes do not fit", "a TCP header has 40 bytes for options"
-        raise FinwaitError(what, why=why, hint="what is to stand behind the header as data")
+        raise FinwaitError(what, why=why, hint="passing what follows the header as data")
     # beside a data offset of the scenario's own nothing is added either
     return raw if segment.data_offset is not None else raw + bytes(-len(raw) % 4)
 

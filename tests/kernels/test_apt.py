@@ -112,7 +112,7 @@ def test_file_with_a_mistake(configuration: Path, text: str, said: str) -> None:
     [("http://m/debian", "a b"), ("http://m/x y", "sid"), ("http://m/debian", "sid main\ndeb")],
 )
 def test_what_would_not_fit_in_a_sources_list(tmp_path: Path, mirror: str, suite: str) -> None:
-    with pytest.raises(FinwaitError, match="neither may hold blanks"):
+    with pytest.raises(FinwaitError, match="neither may contain a space"):
         Apt(Source(mirror), suite, Cache(tmp_path))
 
 

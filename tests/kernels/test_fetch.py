@@ -148,7 +148,7 @@ def test_name_stays_what_it_was_until_it_is_renewed(mirror: Mirror, cache: Cache
 
 def test_only_the_series_that_was_asked_for(mirror: Mirror, cache: Cache) -> None:
     mirror.add("2.1")
-    with pytest.raises(FinwaitError, match=r"uml:trial is gone from trial; there is thing 2\.1"):
+    with pytest.raises(FinwaitError, match=r"uml:trial is no longer in trial; there is thing 2\.1"):
         provide.provide(THING, cache, mirror.source)
 
 

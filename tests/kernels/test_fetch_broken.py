@@ -30,7 +30,7 @@ def test_package_cut_short(mirror: Mirror, cache: Cache) -> None:
     os.truncate(deb, package.size - 10)
     cannot_fetch("its content is not what the index says", mirror.source, package, cache)
     with served(mirror) as source:
-        cannot_fetch("it is cut short", source, find(source, "thing", SUITE, cache)[0], cache)
+        cannot_fetch("it is incomplete", source, find(source, "thing", SUITE, cache)[0], cache)
 
 
 _FETCHER = """

@@ -140,7 +140,7 @@ def test_kernel_that_hangs_is_lost_and_not_asked_again(backend: Backend, job: Jo
         hung = worker.run(python(job, "print('here', flush=True)\nwhile True: pass"), limit_at("here"))
         assert hung.lost == "hung: not done after 120 s of real time; last line: here"
         assert not worker.alive
-        with pytest.raises(FinwaitError, match="is not up any more"):
+        with pytest.raises(FinwaitError, match="is no longer running"):
             worker.run(job)
 
 

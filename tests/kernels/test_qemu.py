@@ -261,7 +261,7 @@ def test_tree_that_does_not_fit_is_refused_before_the_boot(checkout: Path, outpu
     (checkout / "large").write_bytes(bytes(200 << 20))
     image = bzimage(checkout.parent / "bzImage", long_mode=True)
     backend = Qemu(KernelSpec("own", KernelKind.DEBIAN, path=image), Cache(checkout.parent / "cache"), memory=256)
-    with pytest.raises(FinwaitError, match="does not fit into a machine of 256 MB"):
+    with pytest.raises(FinwaitError, match="do not fit into its memory of 256 MB"):
         backend.run(python("", checkout, output))
 
 

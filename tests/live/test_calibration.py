@@ -47,5 +47,5 @@ def test_kernel_that_stamps_frames_when_they_are_read_is_told(monkeypatch: pytes
 
     monkeypatch.setattr(Wire, "receive", late)
     monkeypatch.setattr(calibration, "_STAMPING_SECONDS", 0.05)
-    with pytest.raises(FinwaitError, match="the kernel does not stamp frames when they pass; SO_TIMESTAMPNS"):
+    with pytest.raises(FinwaitError, match="the kernel does not timestamp frames as they pass; SO_TIMESTAMPNS"):
         calibrate()

@@ -138,7 +138,7 @@ def test_another_segment_is_not_counted_and_left_for_what_comes_next(bench: Benc
 @pytest.mark.parametrize("bounds", [{}, {"at_least": 0}, {"at_least": 2, "at_most": 1}, {"at_most": -1}])
 def test_a_count_that_judges_nothing_is_told(bench: Bench, bounds: dict[str, int]) -> None:
     began = bench.clock.now
-    with pytest.raises(FinwaitError, match="judge nothing"):
+    with pytest.raises(FinwaitError, match="leave nothing to judge"):
         bench.peer.expect_count(Pattern(ACK), within=1, **bounds)
     assert bench.clock.now == began
 

@@ -186,11 +186,11 @@ def test_complaints_stand_in_the_text_of_a_failure(two_kernels: TwoKernelSession
     ("call", "complaint"),
     [
         ("path.hold(FIN, from_='middle')", "is not a side of the path"),
-        ("path.drop(FIN, from_='client', times=0)", "lets a rule do nothing"),
+        ("path.drop(FIN, from_='client', times=0)", "would make a rule do nothing"),
         ("path.drop(FIN, from_='client', seq=2**32)", "does not fit"),
         ("path.lose(from_='client', seed=1, chance=2)", "is not a probability"),
         ("path.reorder(from_='client', seed=1, depth=0)", "would reorder nothing"),
-        ("path.limit(from_='client', bytes_per_second=0)", "1 byte at least"),
+        ("path.limit(from_='client', bytes_per_second=0)", "at least 1 byte"),
     ],
 )
 def test_rule_that_says_nothing_is_refused(two_kernels: TwoKernelSession, call: str, complaint: str) -> None:

@@ -83,7 +83,7 @@ def test_what_a_kernel_answers_otherwise_than_another_is_two_entries() -> None:
     first, second = (_known(answer=answer) + f'kernels = ["{one}"]\n' for answer, one in (("a", "5.10"), ("b", "6.1")))
     assert [entry.answer for entry in baseline.parse(first + second).on("6.1.192").entries] == ["b"]
     for other in (first, _known()):
-        with pytest.raises(FinwaitError, match="again"):
+        with pytest.raises(FinwaitError, match="a second time"):
             baseline.parse(first + other)
 
 
@@ -136,7 +136,7 @@ def test_what_a_machine_cannot_run_says_nothing_of_the_kernel(known: str) -> Non
         ('[[known]]\nscenario = "a"\nscenarios = ["b"]\nreason = "r"', "b.toml:1 names its scenarios twice"),
         ('[[known]]\nscenarios = []\nreason = "r"', "b.toml:2: scenarios is not a list of quoted texts"),
         ('[[known]]\nscenario = "a"\nkernels = "6.1"\nreason = "r"', "b.toml:3: kernels is not a list of quoted texts"),
-        (_known() + "\n" + _known(), "b.toml:5 names a.py::test_fin[shutdown_wr-IPv4] again"),
+        (_known() + "\n" + _known(), "b.toml:5 names a.py::test_fin[shutdown_wr-IPv4] a second time"),
     ],
 )
 def test_a_bad_file_is_one_line_that_names_the_place(tmp_path: Path, text: str, said: str) -> None:

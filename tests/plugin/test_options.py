@@ -14,7 +14,7 @@ from tests.plugin.conftest import FOUR, RunScenarios
     [
         (["--mutate-answer=lose:1"], "'lose:1' is not a mutation; "),
         (["--mutate-answer=drop:last"], "finwait does not know which answer is the last; "),
-        (["--mutate-answer=drop:last", "--mutate-after=nowhere"], "there is not a run folder nowhere; "),
+        (["--mutate-answer=drop:last", "--mutate-after=nowhere"], "there is no run folder nowhere; "),
         (["--baseline=nowhere.toml"], "nowhere.toml"),
         (["--run-dir=/proc/finwait"], "the run folder /proc/finwait/run cannot be made ("),
         (["--run-dir=test_s.py"], "the run folder test_s.py/run cannot be made (Not a directory); "),

@@ -192,7 +192,7 @@ def test_what_no_step_says_is_a_gap_and_not_passed_over() -> None:
     program = session.program()
     assert "is not data" in program.gaps[0]
     assert "raise FinwaitError" in python(program, ID)
-    with pytest.raises(FinwaitError, match="not all of the scenario"):
+    with pytest.raises(FinwaitError, match="not the whole scenario"):
         again(program)
 
 

@@ -103,7 +103,7 @@ def test_what_shows_on_no_wire_has_the_catalogues_own_reason(tmp_path: Path) -> 
     [
         ('[[untested]]\nids = ["FSM-999"]\nreason = "x"', "no requirement 'FSM-999'"),
         ('[[untested]]\nids = ["RFC9293-3.1"]\nreason = "x"', "is a section and no requirement"),
-        ('[[untested]]\nids = ["FSM-005", "FSM-005"]\nreason = "x"', "names FSM-005 again"),
+        ('[[untested]]\nids = ["FSM-005", "FSM-005"]\nreason = "x"', "names FSM-005 a second time"),
         ('[[untested]]\nids = ["FSM-005"]\nreason = " "', "an entry is ids and a reason"),
         ('[[untested]]\nid = "FSM-005"\nreason = "x"', "an entry is ids and a reason, not id, reason"),
         ("[[untested]", "cannot be read"),

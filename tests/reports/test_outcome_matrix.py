@@ -85,7 +85,7 @@ def test_reasons_for_no_verdict_are_added_up_over_scenarios_and_kernels(make_run
 def test_torn_results_are_owned_up_to(make_run: Callable[..., Path]) -> None:
     folder = make_run(planned=(ONE,))
     (folder / "results.jsonl").write_bytes(b'{"scenario":"x')
-    assert "host: 1 result(s) were torn by a crash and could not be read" in _rows(join([runs.load(folder)]))
+    assert "host: 1 result(s) were cut off by a crash and could not be read" in _rows(join([runs.load(folder)]))
 
 
 def test_programs_get_the_same_as_json(make_run: Callable[..., Path]) -> None:

@@ -119,9 +119,9 @@ def _one_line(error: pytest.ExceptionInfo[FinwaitError]) -> str:
 def test_what_is_no_run_folder_says_which_are(make_run: Callable[..., Path]) -> None:
     folder = make_run()
     for path, said in [
-        (folder.parent / "nine", "there is not a run folder"),
+        (folder.parent / "nine", "there is no run folder"),
         (folder.parent, "is not a run folder"),
-        (folder / "run.json", "is a file and no run folder"),
+        (folder / "run.json", "is a file, not a run folder"),
     ]:
         with pytest.raises(FinwaitError) as error:
             runs.load(path)

@@ -119,8 +119,8 @@ def test_torn_results_are_owned_up_to(make_run: Callable[..., Path]) -> None:
     with (folder / "results.jsonl").open("a") as file:
         file.write('{"scenario":"a.py::te')
     run = runs.load(folder)
-    assert plain([summary(run)]).endswith(": 1 conforms; 1 torn by a crash and not readable")
-    assert "1 result(s) torn by a crash" in plain(lines(compare(run, run), 100))
+    assert plain([summary(run)]).endswith(": 1 conforms; 1 cut off by a crash and not readable")
+    assert "1 result(s) cut off by a crash" in plain(lines(compare(run, run), 100))
 
 
 def test_times_have_the_places_they_deserve() -> None:

@@ -74,5 +74,5 @@ def test_value_is_encoded_as_its_kind() -> None:
     assert encoded("TCP_CONGESTION", "cubic") == b"cubic\0"
     assert encoded("TCP_NODELAY", 1) == 1
     assert encoded("SO_LINGER", b"raw") == b"raw"
-    with pytest.raises(FinwaitError, match="takes no fraction"):
+    with pytest.raises(FinwaitError, match="takes a whole number"):
         encoded("TCP_KEEPIDLE", 0.5)

@@ -70,7 +70,7 @@ class GuestWorker(Worker):
     def _check(self, job: Job) -> None:
         guest.check(job)
         if not self.alive:
-            raise FinwaitError(f"{self._name} is not up any more", hint="boot it again")
+            raise FinwaitError(f"{self._name} is no longer running", hint="boot it again")
         first = self._booted_for
         same = (job.cwd, job.reads, job.unneeded) == (first.cwd, first.reads, first.unneeded)
         if not same or not job.output.is_relative_to(first.output):

@@ -276,7 +276,7 @@ def shared_libraries(files: Iterable[Path]) -> list[Path]:
         FinwaitError: ``ldd`` is missing.
     """
     if shutil.which("ldd") is None:
-        raise FinwaitError("the guest's libraries cannot be found: no ldd", hint="apt-get install libc-bin")
+        raise FinwaitError("the guest's libraries cannot be found: there is no ldd", hint="apt-get install libc-bin")
     found = set[str]()
     told = subprocess.run(["ldd", *map(str, files)], capture_output=True, text=True, check=False).stdout
     for line in told.splitlines():

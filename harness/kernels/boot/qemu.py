@@ -94,7 +94,9 @@ class Qemu(GuestBackend):
     def _files(self) -> MachineFiles:
         path = self.spec.path
         if shutil.which(QEMU) is None:
-            raise FinwaitError(f"{self.name} needs {QEMU}, which is not here", hint=f"apt-get install {QEMU_PACKAGE}")
+            raise FinwaitError(
+                f"{self.name} needs {QEMU}, which is not installed", hint=f"apt-get install {QEMU_PACKAGE}"
+            )
         files = self._provided() if path is None or _is_package(path) else MachineFiles(path, self.spec.modules)
         image = identify(files.vmlinuz, "x86_64")
         if image.kind is not ImageKind.BZIMAGE:
@@ -110,7 +112,7 @@ class Qemu(GuestBackend):
         folders = [path.parent for tree in trees for path in sorted(_glob(tree, "*/kernel"))]
         if not images or not folders:
             raise FinwaitError(
-                f"{self.name} holds no kernel image with modules",
+                f"{self.name} contains no kernel image with modules",
                 hint="a linux-image or linux-binary package",
             )
         return MachineFiles(images[-1], folders[-1])
@@ -128,8 +130,8 @@ class Qemu(GuestBackend):
             size = os.fstat(disk).st_size >> 20
             if size > self.memory // 2:  # it is there twice while the kernel unpacks it
                 raise FinwaitError(
-                    f"the guest's tree of {size} MB does not fit into a machine of {self.memory} MB",
-                    why=f"all below {', '.join(map(str, (job.cwd, *job.reads)))} goes into it",
+                    f"the guest's files of {size} MB do not fit into its memory of {self.memory} MB",
+                    why=f"everything below {', '.join(map(str, (job.cwd, *job.reads)))} goes into it",
                     hint="start in a smaller folder",
                 )
             yield disk

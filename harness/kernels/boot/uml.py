@@ -107,7 +107,7 @@ class Uml(GuestBackend):
         tree, *libc = provided(self.spec, self.cache)
         binary = tree / "usr/bin/linux.uml"
         if not binary.is_file():
-            raise FinwaitError(f"{self.name} holds no usr/bin/linux.uml", hint="a user-mode-linux package")
+            raise FinwaitError(f"{self.name} contains no usr/bin/linux.uml", hint="a user-mode-linux package")
         modules = max(tree.glob("usr/lib/uml/modules/*"), default=None)
         if not libc:
             return UmlFiles(binary, modules)
@@ -146,7 +146,7 @@ def _relink(binary: Path, folder: Path) -> None:
     """
     content = binary.read_bytes()
     if content.count(_HOST_LOADER) != 1:
-        raise FinwaitError(f"{binary} names no loader that is known", hint="another kernel")
+        raise FinwaitError(f"{binary} names a dynamic loader that finwait does not know", hint="another kernel")
     relinked = folder / binary.name
     relinked.write_bytes(content.replace(_HOST_LOADER, _LOADER.encode().ljust(len(_HOST_LOADER), b"\0")))
     relinked.chmod(0o755)
@@ -167,7 +167,7 @@ def _quoted(path: str) -> str:
     """A path as one word of a kernel command line, which cannot hold a quote (next_arg, lib/cmdline.c)."""
     if '"' in path or "\n" in path:
         raise FinwaitError(
-            f"cannot boot with the path {path!r}", why="a kernel command line cannot hold a quotation mark"
+            f"cannot boot with the path {path!r}", why="a kernel command line cannot contain a quotation mark"
         )
     return f'"{path}"'
 

@@ -72,5 +72,5 @@ def source_tarball(spec: KernelSpec, cache: Cache) -> Path:
     (tree,) = provided(spec, cache)
     tarballs = sorted(tree.glob("usr/src/linux-source-*.tar.*"))
     if not tarballs:
-        raise FinwaitError(f"{spec.name} holds no usr/src/linux-source-*", hint="a linux-source package")
+        raise FinwaitError(f"{spec.name} contains no usr/src/linux-source-*", hint="a linux-source package")
     return tarballs[0]

@@ -136,7 +136,7 @@ class Apt:
         self.source, self.suite, self.cache = source, suite, cache
         uri = source.uri(suite)
         if re.search(r"[^\w.+-]", suite) or re.search(r"\s", uri):
-            raise FinwaitError(f"cannot use suite {suite!r} of mirror {uri!r}", why="neither may hold blanks")
+            raise FinwaitError(f"cannot use suite {suite!r} of mirror {uri!r}", why="neither may contain a space")
         identity = repr((uri, source.keyring, source.insecure, source.settings))
         self.name = f"{suite}-{sha256(identity.encode()).hexdigest()[:12]}"
         self.folder = cache.root / "apt" / self.name
@@ -153,7 +153,7 @@ class Apt:
     def _write(self) -> None:
         folder = self.folder
         if '"' in str(folder):
-            raise FinwaitError(f"cannot use the cache {folder}", why="apt.conf cannot hold a quotation mark")
+            raise FinwaitError(f"cannot use the cache {folder}", why="apt.conf cannot contain a quotation mark")
         try:
             for name in ("lists/partial", "archives/partial", "empty"):
                 (folder / name).mkdir(parents=True, exist_ok=True)

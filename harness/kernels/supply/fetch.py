@@ -107,7 +107,7 @@ def fetch_deb(source: Source, package: Package, cache: Cache) -> Path:
         if free < package.size:  # from a file: mirror, apt copies what fits and calls it done
             raise FinwaitError(
                 f"{what}: no space left in {cache.root}",
-                why=f"it has {package.size / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free",
+                why=f"it needs {package.size / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free",
                 hint="make room, or set XDG_CACHE_HOME to a folder with more",
             )
         with cache.lock(f"apt-{apt.name}"):
@@ -121,7 +121,7 @@ def _check_deb(folder: Path, package: Package, what: str) -> None:
     deb = _only_file(folder)
     size = deb.stat().st_size
     if size != package.size:
-        raise FinwaitError(f"{what}: {size} bytes instead of {package.size}", why="the download is cut short or wrong")
+        raise FinwaitError(f"{what}: {size} bytes instead of {package.size}", why="the download is incomplete or wrong")
     got = sha256_of(deb)
     if got != package.sha256:
         raise FinwaitError(
@@ -197,16 +197,20 @@ _MEANINGS = (
         "its content is not what the index says",
         "later: the mirror may be in the middle of an update",
     ),
-    ("unexpected size", "it is cut short or in the middle of an update", "later, or another mirror"),
+    ("unexpected size", "it is incomplete, or the mirror is in the middle of an update", "later, or another mirror"),
     ("does not have a Release file", "the mirror has no such suite", "another mirror"),
-    ("Unable to locate package", "it is gone from the index", "finding it anew, for a newer version"),
-    ("was not found", "it is gone from the index", "finding it anew, for a newer version"),
-    ("Can't find a source", "it is gone from the index", "finding it anew, for a newer version"),
-    ("  404  ", "it is in the index but gone from the mirror", "finding it anew later, or another mirror"),
+    ("Unable to locate package", "it is gone from the index", "finwait kernels fetch --renew, for a newer version"),
+    ("was not found", "it is gone from the index", "finwait kernels fetch --renew, for a newer version"),
+    ("Can't find a source", "it is gone from the index", "finwait kernels fetch --renew, for a newer version"),
+    (
+        "  404  ",
+        "it is in the index but gone from the mirror",
+        "finwait kernels fetch --renew later, or another mirror",
+    ),
     (
         "File not found",
         "it is in the index but gone from the mirror",
-        "finding it anew later, or another mirror",
+        "finwait kernels fetch --renew later, or another mirror",
     ),
     ("not a Debian format archive", "it is not a Debian package", "the path of a .deb"),
     ("is not a Debian", "it is not a Debian package", "the path of a .deb"),

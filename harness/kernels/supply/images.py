@@ -121,7 +121,7 @@ def _elf(path: Path, head: bytes, whole: mmap.mmap, machine: str) -> Image:
         raise FinwaitError(f"{path} is a program, not a kernel", hint=_NOT_ONE)
     if whole.find(b"User Mode Linux") < 0:
         raise FinwaitError(
-            f"{path} is a vmlinux, which is not booted as it is",
+            f"{path} is a vmlinux, which finwait cannot boot",
             hint="arch/x86/boot/bzImage of the same build",
         )
     return Image(ImageKind.UML, path, banner[1].decode("ascii", "replace"))

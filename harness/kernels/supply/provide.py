@@ -70,7 +70,7 @@ def choose(spec: KernelSpec, source: Source, cache: Cache) -> tuple[Package, ...
             return chosen + tuple(find(source, "libc6", suite, cache)[:1] if spec.libc else ())
         seen += [f"{package.name} {package.version}" for package in candidates]
     raise FinwaitError(
-        f"{spec.name} is gone from {', '.join(spec.suites)}",
+        f"{spec.name} is no longer in {', '.join(spec.suites)}",
         why="there is " + (", ".join(seen[:3]) if seen else "no package like " + " or ".join(spec.packages)),
         hint="another kernel, or the path of a .deb",
     )
