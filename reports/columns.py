@@ -37,6 +37,8 @@ class Arrow:
         label: what travels.
         remark: what became of it.
         style: its colour.
+        whole: the label with all that a brief one leaves out.
+        ends: whether it got no further than its head.
     """
 
     tail: int
@@ -44,6 +46,8 @@ class Arrow:
     label: str
     remark: str = ""
     style: str = ""
+    whole: str = ""
+    ends: bool = False
 
     @property
     def spans(self) -> int:

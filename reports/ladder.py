@@ -122,11 +122,11 @@ def _rows(
     match event:
         case Sent():
             style = "red" if event.segment.flags & RST else "cyan"
-            arrow = Arrow(PEER, KERNEL, label(event.segment), style=style)
+            arrow = Arrow(PEER, KERNEL, label(event.segment), style=style, whole=str(event.segment))
             return [LadderRow(event.at, event.connection, arrow)]
         case Received():
             style = "bold red" if event.segment.flags & RST else "bold green"
-            arrow = Arrow(KERNEL, PEER, label(event.segment), _judged(event), style)
+            arrow = Arrow(KERNEL, PEER, label(event.segment), _judged(event), style, str(event.segment))
             return [LadderRow(event.at, event.connection, arrow)]
         case Forwarded():
             return _passage(event, label(event.segment))
@@ -136,7 +136,8 @@ def _rows(
             return _state(event, known)
         case Probed():
             note = _of(event.side) + (f"{event.source}: " if event.source else "") + seen_text(event)
-            return [LadderRow(event.at, event.connection, side=note, side_style="dim")]
+            style = "red" if event.what == "dropped" else "dim"
+            return [LadderRow(event.at, event.connection, side=note, side_style=style)]
 
 
 def _passage(event: Forwarded, label: str) -> list[LadderRow]:
@@ -148,10 +149,13 @@ def _passage(event: Forwarded, label: str) -> list[LadderRow]:
     fate = "" if event.fate == "forwarded" else event.fate
     remark = ", ".join(filter(None, (fate, judged)))
     straight = bool(event.left) and event.left[0] - event.at < MS and event.fate in _STRAIGHT
-    if not event.left and fate not in ("dropped", "lost"):
+    ends = fate in ("dropped", "lost")
+    if not event.left and not ends:
         remark += ", and stays"
-    first = Arrow(tail, head if straight else BETWEEN, label, remark, colour)
-    later = [LadderRow(at, event.connection, Arrow(BETWEEN, head, label, "", colour)) for at in event.left[straight:]]
+    whole = str(event.segment)
+    first = Arrow(tail, head if straight else BETWEEN, label, remark, colour, whole, ends)
+    onwards = Arrow(BETWEEN, head, label, "", colour, whole)
+    later = [LadderRow(at, event.connection, onwards) for at in event.left[straight:]]
     return [LadderRow(event.at, event.connection, first), *later]
 
 

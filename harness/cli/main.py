@@ -144,10 +144,21 @@ def _show(options: argparse.Namespace, console: Console) -> int:
 
     run = load(options.run)
     result = show.chosen(run, options.name)
-    if options.kind:
+    if options.svg:
+        show.draw(run, result, options.svg, brief=options.brief)
+    elif options.kind:
         print(show.program_text(run, result, options.kind), end="")
     else:
         show.print_result(run, result, console, brief=options.brief)
+    return 0
+
+
+def _report(options: argparse.Namespace, console: Console) -> int:
+    from harness.cli import report
+    from harness.trace.runs import load
+
+    page = report.write([load(folder) for folder in options.runs], options.output, CHECKOUT)
+    console.print(f"the report is in {page}", soft_wrap=True)
     return 0
 
 
@@ -227,6 +238,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
     "matrix": _matrix,
     "compare": _compare,
     "show": _show,
+    "report": _report,
     "coverage": _coverage,
     "mutate": _mutate,
     "baseline": _baseline,

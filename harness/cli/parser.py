@@ -101,12 +101,27 @@ def _add_readers(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         "",
         'finwait show RUN -k "overtaken close IPv4 noTS" --brief',
         "finwait show RUN -k half_closed --as python > test_again.py",
+        "finwait show RUN -k half_closed --brief --svg half_closed.svg",
     )
     _add_run(shown, "run")
     shown.add_argument("-k", dest="name", required=True, metavar="NAME", help="its id, or words that only its id has")
     shown.add_argument("--brief", action="store_true", help="leave out windows and options of segments")
     shown.add_argument(
         "--as", dest="kind", choices=("python", "pkt"), help="print what it did as a scenario or a packetdrill script"
+    )
+
+    shown.add_argument("--svg", type=Path, metavar="FILE", help="draw what happened into a file instead of printing")
+
+    report = _verb(
+        verbs,
+        "report",
+        "write pages to look at and to send",
+        "They open from a folder in any browser, offline; one run for each kernel.",
+        "finwait report reports/runs/matrix-20261127T043810-12837/* --output report",
+    )
+    report.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, one per kernel")
+    report.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="where to; a report that is there is replaced"
     )
 
     compare = _verb(verbs, "compare", "show what changed between two runs", "The exit status is 1 on a regression.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 from rich.console import Console
@@ -11,10 +12,12 @@ from harness.errors import FinwaitError
 from harness.model import requirements
 from harness.program.packetdrill import packetdrill
 from harness.program.python import python
+from harness.trace.owner import hand_back
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun
 from reports.ladder import ladder
 from reports.lines import show, width_of
+from reports.picture import picture
 
 _LISTED = 10
 PRINTERS = {"python": python, "pkt": packetdrill}
@@ -51,6 +54,31 @@ def program_text(run: LoadedRun, result: Result, kind: str) -> str:
         FinwaitError: the run kept none.
     """
     return PRINTERS[kind](run.program(result), result.scenario).rstrip() + "\n"
+
+
+def draw(run: LoadedRun, result: Result, file: Path, *, brief: bool = False) -> None:
+    """Write what happened as an SVG picture.
+
+    Args:
+        brief: no windows and options, unless the pointer rests on a segment.
+
+    Raises:
+        FinwaitError: the run kept nothing of it, or the file cannot be written.
+    """
+    events = run.timeline(result)
+    if not events:
+        raise FinwaitError(
+            f"{run.path} holds no timeline of {result.scenario}",
+            why="it never had a lab, or the run kept no evidence",
+            hint="run it again, without --captures=none",
+        )
+    odd = result.evidence.observed.removeprefix("> ") if result.evidence else ""
+    drawn = picture(ladder(events, kernel=run.name, brief=brief), name=result.scenario, odd=odd)
+    try:
+        file.write_text(drawn, encoding="utf-8")
+        hand_back(file)
+    except OSError as error:
+        raise FinwaitError(f"{file} cannot be written ({error.strerror})") from error
 
 
 def print_result(run: LoadedRun, result: Result, console: Console, *, brief: bool = False) -> None:

@@ -69,9 +69,8 @@ class LoadedRun:
         Raises:
             FinwaitError: the file is gone, unreadable, or of a version this reader does not know.
         """
-        if not result.timeline:
-            return ()
-        return tuple(sorted(self._record(result).events, key=lambda event: event.at))
+        kept = self.kept(result)
+        return tuple(sorted(kept.events, key=lambda event: event.at)) if kept else ()
 
     def program(self, result: Result) -> Program:
         """What a scenario did, as data.
@@ -79,16 +78,23 @@ class LoadedRun:
         Raises:
             FinwaitError: the run kept nothing of it, or see ``timeline``.
         """
-        program = self._record(result).program if result.timeline else None
-        if program is None:
+        kept = self.kept(result)
+        if kept is None or kept.program is None:
             raise FinwaitError(
                 f"{self.path} holds no program of {result.scenario}",
                 why="it never had a lab, the run kept no evidence, or an older version wrote it",
                 hint="run it again, without --captures=none",
             )
-        return program
+        return kept.program
 
-    def _record(self, result: Result) -> TimelineRecord:
+    def kept(self, result: Result) -> TimelineRecord | None:
+        """All that was recorded of a scenario; None where the run kept nothing of it.
+
+        Raises:
+            FinwaitError: see ``timeline``.
+        """
+        if not result.timeline:
+            return None
         path = (self.path / result.timeline).resolve()
         if not path.is_relative_to(self.path.resolve()):
             raise FinwaitError(

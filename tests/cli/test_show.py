@@ -98,3 +98,13 @@ def test_packetdrill_script_has_the_segments(run: LoadedRun, capsys: pytest.Capt
     assert "< F. 1:1(0) ack 1 win 65535" in script
     assert "> . 1:1(0) ack 2" in script
     assert script.endswith("\n")
+
+
+def test_picture_goes_to_a_file(run: LoadedRun, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    whole, brief = tmp_path / "whole.svg", tmp_path / "brief.svg"
+    assert shown(run, capsys, "-k", "reset", "--svg", str(whole)) == ""
+    shown(run, capsys, "-k", "reset", "--svg", str(brief), "--brief")
+    assert ">F. 1:1(0) ack 1 win " in whole.read_text()
+    assert ">F. 1:1(0) ack 1</text>" in brief.read_text()
+    assert main(["show", str(run.path), "-k", "reset", "--svg", str(tmp_path / "none" / "x.svg")]) == 2
+    assert "cannot be written (No such file or directory)" in capsys.readouterr().err

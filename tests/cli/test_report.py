@@ -1,0 +1,58 @@
+"""``finwait report``: what the command says, and that baselines tell which deviations are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.cli.main import main
+from harness.cli.report import known_by_baselines
+from harness.tcp.timing import TimingProfile
+from harness.trace.folder import RunFolder
+from harness.trace.records import Result, RunRecord
+from harness.trace.runs import load
+from reports.findings import ResultKind, explain
+
+SCENARIO = "scenarios/closing/test_x.py::test_fin"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = RunFolder.create(tmp_path, name="run")
+    folder.write_run(
+        RunRecord(
+            id="run",
+            started="2026-11-20T06:39:06Z",
+            kernel="5.10.262 #1",
+            kernel_name="uml:5.10",
+            machine="x86_64",
+            versions={},
+            preconditions={},
+            missing={},
+            timing=TimingProfile(),
+        )
+    )
+    folder.append_result(Result(scenario=SCENARIO, outcome="deviates"))
+    return folder.path
+
+
+def test_the_page_is_written_and_named(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(run), "--output", str(tmp_path / "out")]) == 0
+    page = tmp_path / "out" / "index.html"
+    assert capsys.readouterr().out == f"the report is in {page}\n"
+    assert "uml:5.10" in page.read_text()
+
+
+def test_a_folder_without_a_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(tmp_path), "--output", str(tmp_path / "out")]) == 2
+    assert "is not a run folder" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("kernel", "kind"), [("5.10", ResultKind.DESIGN), ("6.1", ResultKind.UNEXPECTED)])
+def test_baselines_tell_what_is_known_of_a_kernel(run: Path, tmp_path: Path, kernel: str, kind: ResultKind) -> None:
+    entry = f'[[known]]\nscenario = "{SCENARIO}"\nkernels = ["{kernel}"]\nreason = "so it is"\n'
+    (tmp_path / "linux.toml").write_text(entry)
+    loaded = load(run)
+    assert explain(loaded, loaded.results[SCENARIO], known_by_baselines(tmp_path)).kind == kind
