@@ -42,10 +42,10 @@ test:
 	  $(VENV) -m pytest $(PYTEST_FLAGS) $(ARGS) || exit; \
 	  [ $$style = 0 ] || { echo 'make test: pytest passed, but ruff or mypy (above) did not' >&2; exit 1; }; }
 
-# the seed is told first, so that a run which is cut short can be had again too
+# the seed is printed first, so that even a run that is cut short can be repeated
 nightly:
 	@$(SETUP) { seed=$(or $(SEED),$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')); \
-	  echo "make nightly: the same again with  make nightly SEED=$$seed"; \
+	  echo "make nightly: make nightly SEED=$$seed repeats this run"; \
 	  FINWAIT_NIGHTLY=1 $(VENV) -m pytest -m hypothesis --hypothesis-seed=$$seed tests $(ARGS) && \
 	  FINWAIT_NIGHTLY=1 $(VENV) -m pytest tests/docs tests/program/test_catalogue.py; }
 

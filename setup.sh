@@ -64,9 +64,9 @@ explain() { # the one line behind pip's many
     if grep -q 'No space left on device' .venv/setup.log; then
         fail "no space left for .venv; try: make room below $(pwd -P)"
     elif grep -qE 'NameResolution|name resolution|establish a new connection|unreachable|timed out|ProxyError|SSLError|RemoteDisconnected' .venv/setup.log; then
-        fail "the Python packages could not be fetched: the package index cannot be reached; try: check the network, or PIP_INDEX_URL or PIP_FIND_LINKS for an index of your own (pip's words: .venv/setup.log)"
+        fail "the Python packages could not be fetched: the package index cannot be reached; try: check the network, or PIP_INDEX_URL or PIP_FIND_LINKS for an index of your own (pip's output: .venv/setup.log)"
     fi
-    fail "the Python packages could not be installed: $(grep -m1 -i 'error' .venv/setup.log || echo 'pip was ended'); try: read .venv/setup.log, then make again"
+    fail "the Python packages could not be installed: $(grep -m1 -i 'error' .venv/setup.log || echo 'pip was killed'); try: read .venv/setup.log, then make again"
 }
 
 make_venv() {
@@ -96,6 +96,6 @@ trap 'exit 143' TERM HUP
 if command -v flock >/dev/null; then
     # the script is its own lock file; pip inherits the lock, so a killed script's pip is waited for as well
     exec 9<setup.sh
-    flock -n 9 || { echo "finwait: waiting for another make that sets up .venv"; flock 9; }
+    flock -n 9 || { echo "finwait: waiting for another make to set up .venv"; flock 9; }
 fi
 fits || make_venv

@@ -143,7 +143,7 @@ def tracefs(machine: Machine) -> Finding:
         return Finding("tracefs", State.LIMITED, f"not mounted ({error.strerror})", purpose, remedy)
     with closing(unmounted):
         there = {name for name in TRACEPOINTS if unmounted.format(name)}
-    return _tracepoints("not mounted anywhere, read all the same", there, purpose)
+    return _tracepoints("not mounted, but readable", there, purpose)
 
 
 def _tracepoints(where: str, there: set[str], purpose: str) -> Finding:

@@ -31,7 +31,7 @@ _KINDS = {
 
 
 def listing(cache: Cache) -> Grid:
-    """Every kernel that has a name: what it is, its version, what is downloaded for it, and how it is had."""
+    """Every kernel that has a name: what it is, its version, what is downloaded for it, and whether it is here."""
     rows = tuple(_row(spec, cache) for spec in known())
     return Grid(("kernel", "runs as", "version", "download", "here"), (Section("", rows),), right=frozenset({3}))
 
@@ -42,7 +42,7 @@ def _row(spec: KernelSpec, cache: Cache) -> tuple[Cell, ...]:
     size = f"{spec.megabytes} MB" if spec.megabytes else ""
     state = ("yes", "green") if backend_of(spec, cache).available() is None else ("no", "dim")
     if state[0] == "no" and spec.kind is KernelKind.UML_VIRTUAL:
-        state = ("its source; to be built" if fetched else "no; source, to be built", "dim")
+        state = ("source only; to be built" if fetched else "no; built from source", "dim")
     return (spec.name, "bold"), (_KINDS[spec.kind], ""), (version, ""), (size, ""), state
 
 
@@ -50,7 +50,7 @@ def fetch(name: str, cache: Cache, source: Source, console: Console, *, renew: b
     """Have a kernel's packages in the cache; nothing is downloaded that is there.
 
     Raises:
-        FinwaitError: there is no such kernel, or its packages cannot be had.
+        FinwaitError: there is no such kernel, or its packages cannot be fetched.
     """
     spec = parse(name)
     if spec.kind is KernelKind.HOST:
@@ -139,7 +139,7 @@ def verify(cache: Cache, console: Console) -> int:
     entries = cache.entries()
     size = sum(entry.size for entry in entries) / _MIB
     console.print(
-        f"{len(entries)} entries, {size:.0f} MiB in {cache.root}: {len(wrong)} files are wrong", soft_wrap=True
+        f"{len(entries)} entries, {size:.0f} MiB in {cache.root}: {len(wrong)} files are damaged", soft_wrap=True
     )
     return 1 if wrong else 0
 

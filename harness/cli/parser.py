@@ -57,13 +57,13 @@ def _add_runners(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         verbs,
         "matrix",
         "run the same scenarios on several kernels",
-        f"{_PASSED_ON}\nA kernel is a name of 'finwait kernels list', or the path of your own.",
+        f"{_PASSED_ON}\nA kernel is a name from 'finwait kernels list', or the path of your own.",
         "finwait matrix --kernel uml:5.10 --kernel host scenarios/closing",
         "finwait matrix --kernel ./linux -k disorder",
     )
     matrix.add_argument("--kernel", action="append", required=True, metavar="NAME", help="a kernel; may be repeated")
     _add_run_dir(matrix)
-    matrix.add_argument("--at-once", type=int, metavar="N", help="kernels to run at once [by processors and memory]")
+    matrix.add_argument("--at-once", type=int, metavar="N", help="kernels to run at once [as many as fit]")
     _add_source(matrix)
     matrix.set_defaults(passes_on=True)
 
@@ -71,7 +71,7 @@ def _add_runners(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         verbs,
         "reproduce",
         "show the bug that finwait was made for",
-        "A FIN arrives after the ACK that was sent behind it. Which kernels drop it?",
+        "A FIN arrives after the ACK that was sent after it. Which kernels drop it?",
     )
     again.add_argument("--kernel", action="append", metavar="NAME", help="a kernel; may be repeated [host, uml:5.10]")
     _add_run_dir(again)
@@ -86,7 +86,7 @@ def _add_runners(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     )
     mutate.add_argument("--kernel", default="host", metavar="NAME", help="the kernel that answers [host]")
     mutate.add_argument("--sample", type=int, metavar="N", help="try N changes, chosen at random [all]")
-    mutate.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the random numbers [0]")
+    mutate.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the random choice [0]")
     _add_run_dir(mutate)
     _add_source(mutate)
     mutate.set_defaults(passes_on=True)
@@ -104,7 +104,7 @@ def _add_readers(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         "finwait show RUN -k half_closed --brief --svg half_closed.svg",
     )
     _add_run(shown, "run")
-    shown.add_argument("-k", dest="name", required=True, metavar="NAME", help="its id, or words that only its id has")
+    shown.add_argument("-k", dest="name", required=True, metavar="NAME", help="its id, or words of no other id")
     shown.add_argument("--brief", action="store_true", help="leave out windows and options of segments")
     shown.add_argument(
         "--as", dest="kind", choices=("python", "pkt"), help="print what it did as a scenario or a packetdrill script"
@@ -155,7 +155,7 @@ def _add_run_dir(parser: argparse.ArgumentParser) -> None:
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("where kernels are fetched from")
-    group.add_argument("--mirror", default="", metavar="URL", help="a Debian mirror [that of apt on this machine]")
+    group.add_argument("--mirror", default="", metavar="URL", help="a Debian mirror [the one that apt uses here]")
     group.add_argument("--security-mirror", default="", metavar="URL", help="a mirror of the -security suites")
     group.add_argument("--keyring", type=Path, metavar="FILE", help="the keys that sign the mirror's indexes")
     group.add_argument("--insecure", action="store_true", help="accept packages without checking their signatures")
@@ -171,13 +171,13 @@ def _add_kernels(kernels: argparse.ArgumentParser) -> None:
         "",
         "finwait kernels fetch uml:5.10",
     )
-    fetch.add_argument("name", metavar="NAME", help="a name of 'finwait kernels list'")
+    fetch.add_argument("name", metavar="NAME", help="a name from 'finwait kernels list'")
     fetch.add_argument("--renew", action="store_true", help="look for a newer version")
     _add_source(fetch)
     build = _verb(
         actions,
         "build",
-        "build a kernel with virtual time",
+        "build a kernel that runs in virtual time",
         "",
         "finwait kernels build uml-virtual:7.2",
         "finwait kernels build --tree ~/linux",
@@ -187,5 +187,5 @@ def _add_kernels(kernels: argparse.ArgumentParser) -> None:
     build.add_argument("-j", "--jobs", type=int, metavar="N", help="compilers to run at once [one per processor]")
     _add_source(build)
     remove = _verb(actions, "remove", "remove a kernel from the cache")
-    remove.add_argument("name", metavar="NAME", help="a name of 'finwait kernels list'")
+    remove.add_argument("name", metavar="NAME", help="a name from 'finwait kernels list'")
     _verb(actions, "verify", "check every file in the cache against its hash")

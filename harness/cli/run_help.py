@@ -16,8 +16,8 @@ how long
   --real-wait SECONDS   also run scenarios that wait this long for timers [3]
 
 with what settings
-  --defaults            the kernel's own, with its timers and rate limits, and
-                        not those that labs pin: docs/conditions.md
+  --defaults            keep the kernel's own timers, rate limits and sysctls
+                        where labs set others: docs/conditions.md
 
 what is kept
   --run-dir DIR         where to put the run folder [reports/runs]
@@ -25,15 +25,15 @@ what is kept
   --captures WHICH      none, deviating or all [deviating]
 
 what counts as a failure
-  --baseline FILE       exactly the deviations that FILE names must occur
-  --known-deviations    let known deviations pass: a test of finwait itself
+  --baseline FILE       expect exactly the deviations that FILE lists
+  --known-deviations    let known deviations pass, to test finwait itself
 
 Every other option of pytest works as well: finwait run --help-pytest
 
 examples
   finwait run                              all scenarios
   finwait run -k disorder -x               the case of docs/disorder.md
-  finwait run scenarios/closing            one theme
+  finwait run scenarios/closing            one folder
   sudo .venv/bin/python -m harness run     as root, with tracepoints as evidence
 
 exit status: 0 nothing deviates, 1 a scenario deviates, 2 a mistake in the

@@ -25,7 +25,7 @@ def test_list_says_of_each_kernel_what_it_runs_as_and_what_it_costs(tmp_path: Pa
     assert rows["host"].rstrip().endswith("yes")
     assert rows["uml:5.10"].split()[-4:] == ["5.10", "38", "MB", "no"]
     assert "virtual time" in rows["uml-virtual:7.2"]
-    assert rows["uml-virtual:7.2"].rstrip().endswith("164 MB  no; source, to be built")
+    assert rows["uml-virtual:7.2"].rstrip().endswith("164 MB  no; built from source")
     assert "an emulated machine" in rows["debian:6.1"]
 
 

@@ -57,7 +57,7 @@ def test_tracefs_that_is_not_mounted_is_read_by_root_all_the_same(machine: Machi
     unmounted = Mock(spec=Tracefs)
     found = finding(replace(machine, user=0, unmounted_tracefs=lambda: unmounted), "tracefs")
     assert (found.state, found.remedy) == (State.OK, "")
-    assert found.seen == f"not mounted anywhere, read all the same, with {len(TRACEPOINTS)} tracepoints"
+    assert found.seen == f"not mounted, but readable, with {len(TRACEPOINTS)} tracepoints"
     unmounted.close.assert_called_once_with()
     assert finding(replace(machine, user=1000), "tracefs").seen == "is for root only"
 
