@@ -48,7 +48,8 @@ if TYPE_CHECKING:
         table_cells,
     )
     from harness.path.passages import Closing
-    from harness.path.path import BadRules, Path
+    from harness.path.path import Path
+    from harness.path.rules import BadRules
     from harness.path.ruling import Holding
     from harness.plugin.cells import Cell, in_states
     from harness.plugin.markers import (
@@ -141,7 +142,8 @@ _HOMES = {
         "HAVE_A_ZERO_WINDOW", "NOMINAL_WINDOW", "WITH_A_WINDOW", "WITH_A_ZERO_WINDOW", "TableCell", "table_cells",
     ),
     "harness.path.passages": ("Closing",),
-    "harness.path.path": ("BadRules", "Path"),
+    "harness.path.path": ("Path",),
+    "harness.path.rules": ("BadRules",),
     "harness.path.ruling": ("Holding",),
     "harness.plugin.cells": ("Cell", "in_states"),
     "harness.plugin.markers": (

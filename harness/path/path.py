@@ -11,7 +11,7 @@ from harness.errors import FinwaitError, Unsupported
 from harness.path import process
 from harness.path.messages import Came, Left, Told
 from harness.path.passages import Passage, Passages
-from harness.path.rules import AnyRule, Side, side_of
+from harness.path.rules import AnyRule, BadRules, Side, side_of
 from harness.path.ruling import MatchFields, Ruling, pattern_of, plain_rules
 from harness.program.recording import step
 from harness.program.steps import Allow, Expect, PathRule, Wait
@@ -31,10 +31,6 @@ from netns.link import PATH_ENDS
 
 _BUFFER = 64 << 20
 _MOST_ROUNDS = 64
-
-
-class BadRules(FinwaitError):
-    """A rule of the path never took effect, so that the scenario did not test what it meant to."""
 
 
 class Path(Ruling):
@@ -161,15 +157,17 @@ class Path(Ruling):
             return
         self._received += 1
         connection, segment, ports = passage.tracked
-        seen = [(passage.at, segment)]
-        if self._mutation and self._mutation.number == self._received:
+        arrival = Arrival(passage.at, segment, ports, connection, self._received, passage.explain)
+        inbox, mutation = self._inboxes[passage.side], self._mutation
+        seen = [(arrival.at, segment)]
+        # two applications send in now more, now fewer segments: what is allowed may come to have a judged one's number
+        if mutation and not self.mutated and arrival.number >= mutation.number and not inbox.allows(arrival):
             self.mutated = True
             # patience only tells a late segment from a missing one, and which of the two a mutation makes is known
             self._profile = self._profile.impatient()
-            seen = self._mutation.apply(self._received, *seen[0])
+            seen = mutation.apply(mutation.number, *seen[0])
         for at, one in seen:
-            arrival = Arrival(at, one, ports, connection, self._received, passage.explain)
-            self._inboxes[passage.side].add(arrival)
+            inbox.add(arrival._replace(at=at, segment=one))
 
     @property
     def judged(self) -> int:

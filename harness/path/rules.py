@@ -12,6 +12,10 @@ from harness.tcp.segment import Segment
 from harness.tcp.timing import format_ms
 
 
+class BadRules(FinwaitError):
+    """A rule of the path never took effect, so that the scenario did not test what it meant to."""
+
+
 class Side(enum.StrEnum):
     """Which kernel a segment comes from, or a call was made on."""
 

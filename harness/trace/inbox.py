@@ -96,7 +96,7 @@ class Inbox:
                 continue
             arrival = self._waiting.pop(place)
             expected = any(pattern.matches(arrival.segment) for pattern in expectation.alternatives.values())
-            if expected or not self._is_allowed(arrival):
+            if expected or not self.allows(arrival):
                 return arrival
         return None
 
@@ -157,7 +157,8 @@ class Inbox:
 
     def leftover(self) -> list[Arrival]:
         """What no expectation mentioned."""
-        return [arrival for arrival in self._waiting if not self._is_allowed(arrival)]
+        return [arrival for arrival in self._waiting if not self.allows(arrival)]
 
-    def _is_allowed(self, arrival: Arrival) -> bool:
+    def allows(self, arrival: Arrival) -> bool:
+        """Whether it need not be expected."""
         return any(arrival.number > came and pattern.matches(arrival.segment) for came, pattern in self._allowed)

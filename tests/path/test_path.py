@@ -6,6 +6,7 @@ import hashlib
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,7 +19,8 @@ from harness.live.endpoint import Endpoint
 from harness.live.kernel_pair import KernelPair
 from harness.live.two_kernels import TwoKernelSession
 from harness.path import path, process
-from harness.path.path import BadRules
+from harness.path.rules import BadRules
+from harness.tcp.mutation import Mutation
 from harness.tcp.pattern import ANY
 from harness.tcp.segment import ACK, FIN
 from harness.tcp.timing import MS, RTO_MIN, Span, TimingProfile
@@ -108,6 +110,23 @@ def test_corrupted_segment_is_refused_and_sent_again(two_kernels: TwoKernelSessi
     joined.path.expect(ACK, from_="server", seq=1, ack=5)
     two_kernels.finish()
     assert two_kernels.account().counters["TcpInCsumErrors"] == 1
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_what_is_mutated_is_judged_in_however_many_segments_what_is_allowed_came(
+    profile: TimingProfile, pieces: int
+) -> None:
+    with TwoKernelSession(profile, mutation=Mutation("drop", 6)) as session:
+        joined = session.connect(session.listen())
+        joined.path.allow(ACK, from_="client", length=ANY)
+        joined.path.allow(ACK, from_="server", length=0)
+        for _ in range(pieces):  # from the fourth segment on, each with its ACK
+            joined.client.send(b"data")
+            joined.server.receive()
+            session.path.settle()
+        joined.client.shutdown(socket.SHUT_WR)
+        with pytest.raises(Mismatch, match="nothing in"):
+            joined.path.expect(FIN, from_="client", seq=1 + 4 * pieces)
 
 
 def test_duplicated_segment_arrives_twice(two_kernels: TwoKernelSession, joined: KernelPair) -> None:
