@@ -24,6 +24,7 @@ from harness.mutation.runner import MutationRunner, read_plan
 from harness.plugin import preconditions
 from harness.plugin.ends import pytest_testnodedown as pytest_testnodedown  # noqa: PLC0414  (a hook)
 from harness.plugin.ends import recording, refuse
+from harness.plugin.expecting import pytest_pyfunc_call as pytest_pyfunc_call  # noqa: PLC0414  (a hook)
 from harness.plugin.items import SCENARIO, is_scenario, scenario_of
 from harness.plugin.known_deviations import known_of
 from harness.plugin.lacking import remedies
@@ -173,15 +174,6 @@ class Runner:
         if self._planned and self.worker in ("", "gw0"):
             with recording(self.config):
                 self.folder.write_run(self._record(None))
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Iterator[None]:
-        """After the scenario's own words: nothing may be left that it did not mention."""
-        result = yield
-        scenario = pyfuncitem.stash.get(SCENARIO, None)
-        for session in scenario.sessions if scenario else ():
-            session.finish()
-        return result
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(self) -> Iterator[None]:

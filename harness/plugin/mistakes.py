@@ -86,8 +86,12 @@ def _is_scenario(path: Path) -> bool:
 
 def _shown(frame: tuple[FrameType, int], root: Path) -> tuple[str, str]:
     path, line = Path(frame[0].f_code.co_filename), frame[1]
-    shown = path.relative_to(root) if path.is_relative_to(root) else path
-    return f"{shown}:{line}", linecache.getline(str(path), line).strip()
+    return f"{shown_path(path, root)}:{line}", linecache.getline(str(path), line).strip()
+
+
+def shown_path(path: Path, root: Path) -> Path:
+    """A file as it is told of, from the root on where it is below it."""
+    return path.relative_to(root) if path.is_relative_to(root) else path
 
 
 def _remedy(error: BaseException, called: FrameType | None) -> str:

@@ -68,7 +68,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         so_far: what went before, a line each.
         where: file and line of the scenario's step; empty where none is known.
         connection: its number where there are several; 0 where it goes without saying.
-        requirements: what the scenario checks, a line each: an id, and what it says where it is not a section.
+        requirements: what the scenario checks, a line each: an id, and what it says where that is known.
         capture: file of the capture, from the run folder on; empty where none is kept.
     """
 

@@ -128,6 +128,57 @@ def test_a_requirement_without_parentheses_is_one_line(run: RunScenarios) -> Non
     assert "harness/" not in ran.output
 
 
+VOID = {
+    "session": "pass",
+    "established": "server, peer = established",
+    "established.": "established.peer.allow(ACK)",
+    "session.": "session.new_peer(); session.settle()",
+    "two_kernels": "two_kernels.path.drop(FIN, from_='client')",
+}
+
+
+@pytest.mark.parametrize("fixture", VOID)
+def test_scenario_that_expects_nothing_is_a_mistake_in_one_line(run: RunScenarios, fixture: str) -> None:
+    ran = run(f"def test_void({fixture.rstrip('.')}):\n    {VOID[fixture]}\n")
+    assert ran.status == 2
+    assert ran.outcomes == {"test_void": "lost"}
+    said = "test_s.py:6: mistake in the scenario: test_void expects nothing of the kernel, so it cannot fail; try: "
+    assert len([text for text in ran.output.splitlines() if text.startswith(said)]) == 1
+    assert "Traceback" not in ran.output
+    assert "harness/" not in ran.output
+
+
+def test_scenario_of_a_marker_alone_that_asserts_nothing_is_a_mistake(run: RunScenarios) -> None:
+    ran = run("@pytest.mark.scenario\ndef test_void():\n    pass\n")
+    assert "test_s.py:6: mistake in the scenario: test_void expects nothing of the kernel" in ran.output
+    assert ran.status == 2
+
+
+JUDGING = """
+def test_call_that_comes_back(session): session.connect()
+def test_option_that_is_taken(established): established.endpoint.set_option("TCP_NODELAY", 1)
+def test_silence(established): established.peer.expect_silence()
+def test_silence_after_a_segment(established): established.peer.send(RST, seq=1)
+def test_what_is_known(session): assert session.sockets() == []
+def test_what_a_fixture_saw(session, established): assert session.events(Received)
+def test_words_of_its_own(established): said(established)
+def said(connection): assert connection.endpoint.port
+def test_refusal(session):
+    with pytest.raises(FinwaitError):
+        session.listen(port=99999)
+def test_choice(session):
+    if session.sockets():
+        pytest.fail("there are sockets")
+"""
+
+
+def test_scenario_expects_something_in_one_of_many_ways(run: RunScenarios) -> None:
+    ran = run(JUDGING)
+    assert set(ran.outcomes.values()) == {"conforms"}
+    assert len(ran.outcomes) == JUDGING.count("def test_")
+    assert ran.status == 0
+
+
 @pytest.mark.parametrize("step", ["assert established.peer.choices == [1]", "pytest.fail('not as I like it')"])
 def test_any_failure_with_a_session_says_what_the_kernel_knew_and_what_went_before(
     run: RunScenarios, step: str
@@ -162,7 +213,7 @@ def test_fixture_of_another_that_is_called_session_makes_no_scenario(run: RunSce
 def test_fixture_that_goes_on_from_ours_makes_a_scenario_and_so_does_the_mark(run: RunScenarios) -> None:
     ran = run(
         OTHERS.replace("def session():", "def session(session):").replace("a database's", "ours")
-        + "\n@pytest.mark.scenario\ndef test_marked():\n    pass\n"
+        + "\n@pytest.mark.scenario\ndef test_marked():\n    assert True\n"
         + "\ndef test_late(request):\n    request.getfixturevalue('session')\n"
     )
     assert ran.status == 0

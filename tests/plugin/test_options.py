@@ -33,8 +33,8 @@ def test_options_that_cannot_be_met_are_one_line_and_leave_no_run_folder(
 
 WAITING = """
 @waits(3500 * MS)
-def test_waits_long(session):
-    pass
+def test_waits_long(established):
+    established.peer.expect_silence()
 """
 
 

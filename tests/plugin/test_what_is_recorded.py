@@ -35,7 +35,7 @@ def test_captures_of_all_are_kept_on_request(run: RunScenarios) -> None:
 def test_the_first_worker_that_opens_a_lab_describes_the_run(run: RunScenarios) -> None:
     pytest.importorskip("xdist", reason="pytest-xdist is missing")
     # of two tests each worker gets one, so that gw0 opens no lab
-    ran = run("def test_plain():\n    pass\n\ndef test_it(session):\n    pass\n", "-n2")
+    ran = run("def test_plain():\n    pass\n\ndef test_it(session):\n    session.listen()\n", "-n2")
     assert ran.outcomes == {"test_it": "conforms"}
     assert ran.record["preconditions"]
     assert ran.record["timing"]["rounds"]

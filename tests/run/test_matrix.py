@@ -44,7 +44,7 @@ from pathlib import Path
 
 
 def test_one_that_is_judged(established):
-    pass
+    established.peer.expect_silence()
 
 
 def test_one_that_the_kernel_does_not_survive(established):
@@ -53,7 +53,7 @@ def test_one_that_the_kernel_does_not_survive(established):
 
 
 def test_one_that_comes_after(established):
-    pass
+    established.peer.expect_silence()
 """
 
 
