@@ -85,6 +85,14 @@ def _had(names: Sequence[str], options: argparse.Namespace, console: Console) ->
     return specs
 
 
+def _folder(options: argparse.Namespace) -> Path:
+    """Where a verb that asks several kernels puts their run folders."""
+    from harness.trace.folder import new_name
+
+    parent: Path = options.run_dir or CHECKOUT / "reports" / "runs"
+    return parent / (options.run_name or new_name(options.verb))
+
+
 def _reproduce(options: argparse.Namespace, console: Console) -> int:
     from harness.cli import reproduce
     from harness.kernels.supply.cache import Cache
@@ -98,8 +106,7 @@ def _reproduce(options: argparse.Namespace, console: Console) -> int:
             raise
         # the running kernel's half is worth showing without the other
         specs, hint = [parse("host")], f"{reproduce.AFFECTED} is not here: {error}"
-    parent = options.run_dir or CHECKOUT / "reports" / "runs"
-    found = reproduce.reproduce(specs, CHECKOUT, parent, Cache.of_user(), console)
+    found = reproduce.reproduce(specs, CHECKOUT, _folder(options), Cache.of_user(), console)
     status = reproduce.present(found, console)
     if hint:
         console.print(hint, soft_wrap=True)
@@ -118,13 +125,12 @@ def _matrix(options: argparse.Namespace, console: Console) -> int:
     from harness.cli.matrix import present
     from harness.kernels.supply.cache import Cache
     from harness.run import matrix
-    from harness.trace.folder import new_name
+    from harness.run.rehearsal import rehearse
 
+    rehearse(options.rest, CHECKOUT)
     specs = _had(options.kernel, options, console)
-    parent = options.run_dir or CHECKOUT / "reports" / "runs"
-    folder = parent / new_name("matrix")
     found = matrix.run_on(
-        specs, CHECKOUT, folder, options.rest, Cache.of_user(), console, at_once=options.at_once, split=True
+        specs, CHECKOUT, _folder(options), options.rest, Cache.of_user(), console, at_once=options.at_once, split=True
     )
     return present(found, console)
 
@@ -183,11 +189,12 @@ def _coverage(options: argparse.Namespace, console: Console) -> int:
 def _mutate(options: argparse.Namespace, console: Console) -> int:
     from harness.kernels.supply.cache import Cache
     from harness.run import mutate
+    from harness.run.rehearsal import rehearse
 
+    rehearse(options.rest, CHECKOUT)
     (spec,) = _had([options.kernel], options, console)
-    parent = options.run_dir or CHECKOUT / "reports" / "runs"
     mutator = mutate.Mutator(spec, CHECKOUT, Cache.of_user(), console)
-    found = mutator.mutate(options.rest, parent, sample=options.sample, seed=options.seed)
+    found = mutator.mutate(options.rest, _folder(options), sample=options.sample, seed=options.seed)
     mutate.present(found, console)
     return found.exit_status
 

@@ -57,7 +57,8 @@ def _add_runners(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         verbs,
         "matrix",
         "run the same scenarios on several kernels",
-        f"{_PASSED_ON}\nA kernel is a name from 'finwait kernels list', or the path of your own.",
+        f"{_PASSED_ON}\nA kernel is a name from 'finwait kernels list', or the path of your own.\n"
+        "--junitxml a.xml writes one file per kernel, such as a-host.xml.",
         "finwait matrix --kernel uml:5.10 --kernel host scenarios/closing",
         "finwait matrix --kernel ./linux -k disorder",
     )
@@ -151,6 +152,7 @@ def _add_run(parser: argparse.ArgumentParser, name: str, metavar: str = "RUN") -
 
 def _add_run_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="where to put the run folders [reports/runs]")
+    parser.add_argument("--run-name", metavar="NAME", help="name of the folder that they are in [the time in UTC]")
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,6 @@ from harness.kernels.supply.spec import KernelSpec
 from harness.run.matrix import Found, run_on
 from harness.tcp.verdict import Outcome
 from harness.trace.events import Called, Event, Sent
-from harness.trace.folder import new_name
 from harness.trace.runs import LoadedRun
 from reports import incident
 from reports.ladder import ladder
@@ -50,13 +49,13 @@ next: judge this kernel      .venv/bin/python -m harness run -n auto
       the incident in full   docs/incident.md"""
 
 
-def reproduce(specs: Sequence[KernelSpec], checkout: Path, parent: Path, cache: Cache, console: Console) -> Found:
-    """Run the selection on each kernel; the run folders lie together in a new folder below ``parent``.
+def reproduce(specs: Sequence[KernelSpec], checkout: Path, folder: Path, cache: Cache, console: Console) -> Found:
+    """Run the selection on each kernel; a new folder is made of ``folder``, for the run folders.
 
     Raises:
         FinwaitError: the folder cannot be made.
     """
-    return run_on(specs, checkout, parent / new_name("reproduce"), SELECTION, cache, console)
+    return run_on(specs, checkout, folder, SELECTION, cache, console)
 
 
 def present(found: Found, console: Console) -> int:

@@ -168,9 +168,10 @@ class Runner:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Note which scenarios are to run, in whichever part: one that never reports is lost."""
-        self._planned = tuple(self.begin(item).id for item in items if is_scenario(item))
+        """Note which scenarios are to run, at whichever boot: one that never reports is lost."""
         items[:] = share_of(items, self.config.option.part)
+        self._planned = tuple(self.begin(item).id for item in items if is_scenario(item))
+        items[:] = share_of(items, self.config.option.share)
         if self._planned and self.worker in ("", "gw0"):
             with recording(self.config):
                 self.folder.write_run(self._record(None))
@@ -260,7 +261,7 @@ class Runner:
         if self.worker:
             return
         if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self._planned:
-            session.exitstatus = pytest.ExitCode.OK  # other parts have them all
+            session.exitstatus = pytest.ExitCode.OK  # other shares have them all
         if self.misused:
             session.exitstatus = 2
         if not (self.folder.path / RUN).exists():

@@ -70,6 +70,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="I/N",
         help="split the scenarios into N parts and run part I [1/1]",
     )
+    # a kernel that is booted several times runs a share at each; --part is what the user asks for
+    group.addoption("--share", type=_part, default=(1, 1), help=argparse.SUPPRESS)
     group.addoption(
         "--mutate-after", type=Path, metavar="RUN", help="the run folder that says which answer is the last"
     )

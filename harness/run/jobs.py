@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,8 @@ from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelKind, KernelSpec
 from harness.process import Stop
 from harness.run.request import Request
-from harness.trace.folder import default_parent
+from harness.trace.folder import Unwritable, default_parent
+from harness.trace.owner import hand_back_tree
 
 MEMORY_EACH = 1280 << 20
 """Bytes of memory that one kernel may take, with what boots it: 1 GiB for an emulated machine and its own needs."""
@@ -73,7 +76,8 @@ def pytest_job(task: Task, checkout: Path, stop: Stop) -> Job:
     """
     request, output = task.request, task.folder.parent
     number, parts = request.part
-    more = [f"--part={number}/{parts}"] if parts > 1 else []
+    more = [f"--share={number}/{parts}"] if parts > 1 else []
+    more += [f"{option}={_writes(task, path)}" for option, path in request.written]
     reads = [(checkout / path).resolve() for path in request.outside]
     files = {}
     if request.plan:
@@ -102,6 +106,37 @@ def pytest_job(task: Task, checkout: Path, stop: Stop) -> Job:
         virtual_limit=request.virtual_limit,
         stop=stop,
     )
+
+
+def _writes(task: Task, path: str) -> Path:
+    """Where a kernel's pytest writes a file that the user wants at ``path``: in a folder, since more may come along."""
+    wanted = Path(path)
+    folder = task.folder.with_name(f".{task.folder.name}-{hashlib.sha256(path.encode()).hexdigest()[:8]}")
+    return folder / f"{wanted.stem}-{task.folder.name}{wanted.suffix}"
+
+
+def deliver(task: Task, checkout: Path) -> None:
+    """Move the files that pytest wrote beside its run folder to where the user wants them, named by the kernel.
+
+    Raises:
+        Unwritable: they cannot be there.
+    """
+    for _, path in task.request.written:
+        wanted, made = checkout / path, _writes(task, path).parent
+        if not made.is_dir():
+            continue  # the kernel died before
+        try:
+            wanted.parent.mkdir(parents=True, exist_ok=True)
+            for one in made.iterdir():
+                hand_back_tree(one)
+                target = wanted.parent / one.name
+                if one.is_dir():
+                    shutil.copytree(one, target, dirs_exist_ok=True)
+                else:
+                    shutil.move(one, target)
+            shutil.rmtree(made)
+        except OSError as error:
+            raise Unwritable(wanted, error) from error
 
 
 def room() -> int:

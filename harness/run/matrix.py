@@ -99,7 +99,8 @@ def run_with(
         FinwaitError: pytest does not take the arguments.
     """
     boots = max(1, workers.at_once // max(1, len(specs))) if split else 1
-    tasks = [task for spec in specs for task in _tasks(spec, output, ask(spec, arguments, workers.checkout), boots)]
+    requests = [(spec, ask(spec, arguments, workers.checkout)) for spec in specs]
+    tasks = [task for spec, request in requests for task in _tasks(spec, output, request, boots)]
     replies = workers.ask(tasks, more=more)
     strict = any(argument.startswith("--baseline") for argument in arguments)
     found = Found(output)
@@ -113,7 +114,8 @@ def run_with(
 def _tasks(spec: KernelSpec, output: Path, request: Request, boots: int) -> list[Task]:
     """What a kernel is to do, in as many parts as it is booted; the running one is not."""
     folder = output / folder_name(spec)
-    if boots == 1 or spec.kind is KernelKind.HOST:
+    # a file that pytest writes of a part cannot be joined
+    if boots == 1 or spec.kind is KernelKind.HOST or request.written:
         return [Task(spec, folder, request)]
     parts = [msgspec.structs.replace(request, part=(number, boots)) for number in range(1, boots + 1)]
     return [Task(spec, make_folder(_place(folder) / str(one.part[0])) / folder.name, one) for one in parts]

@@ -23,7 +23,7 @@ from harness.tcp.segment import SYN
 from harness.tcp.timing import PHASE_NS
 from harness.tcp.verdict import Outcome
 from harness.trace.events import Event, Forwarded, Received
-from harness.trace.folder import make_folder, new_name
+from harness.trace.folder import make_folder
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, load
 
@@ -183,19 +183,19 @@ class Mutator:
     cache: Cache
     console: Console
 
-    def mutate(self, arguments: Sequence[str], parent: Path, *, sample: int | None = None, seed: int = 0) -> Mutations:
-        """Run a selection once as it is and once with all mutations; the run folders lie together below ``parent``.
+    def mutate(self, arguments: Sequence[str], folder: Path, *, sample: int | None = None, seed: int = 0) -> Mutations:
+        """Run a selection once as it is and once with all mutations; a new folder is made of ``folder``.
 
         Args:
             arguments: of pytest; none for all scenarios.
-            parent: where the folder is made.
+            folder: for the run folders of both.
             sample: see ``plan_of``.
             seed: see ``plan_of``.
 
         Raises:
             FinwaitError: a run left nothing behind.
         """
-        folder = make_folder(parent / new_name("mutate")).absolute()
+        folder = make_folder(folder).absolute()
         with Workers(folder, self.checkout, self.cache, self.console) as workers:
             asked = Task(self.spec, folder / "ordinary", ask(self.spec, arguments, self.checkout))
             (ordinary,), lost = self._run(workers, [asked], more=True)

@@ -49,6 +49,6 @@ def _record(parts: Sequence[Path], folder: Path) -> RunRecord:
         arguments=tuple(
             str(folder.parent) if one == own else one
             for one in records[described].arguments
-            if not one.startswith("--part=")
+            if not one.startswith("--share=")
         ),
     )

@@ -32,6 +32,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         timing: the timing profile, as the option of that name takes it.
         arguments: for pytest; paths count from the checkout.
         outside: files and folders of them that are not part of the checkout, likewise.
+        written: options of pytest that name a file to write, and the file that the user wants, likewise.
         part: which part of the selection, from 1 on, and of how many.
         plan: the mutations to make; empty for none.
         real_limit: seconds of real time after which the kernel is called hung.
@@ -42,6 +43,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     timing: str
     arguments: tuple[str, ...]
     outside: tuple[str, ...] = ()
+    written: tuple[tuple[str, str], ...] = ()
     part: tuple[int, int] = (1, 1)
     plan: Plan = {}
     real_limit: float = REAL_LIMIT
@@ -87,5 +89,6 @@ def ask(spec: KernelSpec, given: Sequence[str], checkout: Path) -> Request:
         timing="virtual" if spec.kind is KernelKind.UML_VIRTUAL else "calibrated",
         arguments=selection.arguments,
         outside=tuple(os.path.relpath(path, checkout) for path in selection.outside),
+        written=tuple((option, os.path.relpath(path, checkout)) for option, path in selection.written),
         real_limit=REAL_LIMIT * max(1.0, selection.real_wait * SECOND.ns / REAL_WAIT.ns),
     )

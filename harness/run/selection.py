@@ -16,6 +16,8 @@ from harness.errors import FinwaitError
 _PLUGIN = ("-p", "harness.plugin.hooks")
 _FILES = ("--baseline", "--mutations", "--mutate-after")
 """Those options of ours that name what is read."""
+_WRITTEN = ("--junitxml", "--junit-xml", "--html", "--log-file", "--report-log")
+"""Options of pytest and its plugins that name a file to write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +27,13 @@ class Selection:
     Args:
         arguments: for pytest.
         outside: files and folders of them that are not part of the checkout.
+        written: options that name a file to write, with the file; no part of ``arguments`` where these can travel.
         real_wait: seconds that one scenario may wait for timers in real time.
     """
 
     arguments: tuple[str, ...]
     outside: tuple[Path, ...]
+    written: tuple[tuple[str, Path], ...]
     real_wait: float
 
 
@@ -63,6 +67,7 @@ def select(given: Sequence[str], checkout: Path, *, start: Path | None = None) -
     completed: list[str] = []
     scenarios: list[Path] = []
     read: list[Path] = []
+    written: list[tuple[str, Path]] = []
     for one in arguments:
         file, separator, rest = one.partition("::")
         option, _, value = one.partition("=")
@@ -72,6 +77,8 @@ def select(given: Sequence[str], checkout: Path, *, start: Path | None = None) -
         elif option in _FILES and id(one) not in positional and Path(value).exists():
             read.append(Path(value).resolve())
             completed.append(f"{option}={name(read[-1])}")
+        elif start and option in _WRITTEN and id(one) not in positional and value:
+            written.append((option, Path(value).absolute()))
         else:
             completed.append(str(one))
     if not positional:
@@ -82,15 +89,15 @@ def select(given: Sequence[str], checkout: Path, *, start: Path | None = None) -
     root = common if common != Path("/") else checkout
     settings = (f"--rootdir={name(root)}", f"--config-file={name(checkout / 'pyproject.toml')}")
     also_read = (path for path in read if not path.is_relative_to(checkout))
-    return Selection((*_PLUGIN, *settings, *completed), (*outside, *also_read), parsed.real_wait)
+    return Selection((*_PLUGIN, *settings, *completed), (*outside, *also_read), tuple(written), parsed.real_wait)
 
 
 def _with_values(given: Sequence[str]) -> Iterator[str]:
-    """The same arguments, those options of ours in one word with their value."""
+    """The same arguments, those options that name files in one word with their value."""
     rest = list(given)
     while rest:
         one = rest.pop(0)
-        yield f"{one}={rest.pop(0)}" if one in _FILES and rest else one
+        yield f"{one}={rest.pop(0)}" if one in (*_FILES, *_WRITTEN) and rest else one
 
 
 def _parsed(arguments: list[_Given]) -> argparse.Namespace:

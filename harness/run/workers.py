@@ -19,10 +19,10 @@ from harness.kernels.boot.backend import Job, Worker
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelKind, KernelSpec
 from harness.process import Stop
-from harness.run.jobs import Task, backend_of, pytest_job, room
+from harness.run.jobs import Task, backend_of, deliver, pytest_job, room
 from harness.run.progress import Display, Watch
 from harness.run.request import KernelReply
-from harness.trace.folder import CONSOLE, RESULTS
+from harness.trace.folder import CONSOLE, RESULTS, write_whole
 from harness.trace.owner import hand_back_tree
 
 _Seen = tuple[KernelSpec, tuple[str, ...]]
@@ -141,7 +141,8 @@ class Workers:
             tell(str(error))
             return KernelReply(lost=str(error))
         if task.folder.is_dir():
-            (task.folder / CONSOLE).write_text("\n".join(run.console) + "\n")
+            write_whole(task.folder / CONSOLE, ("\n".join(run.console) + "\n").encode())
+        deliver(task, self.checkout)
         tell(run.lost or f"done in {run.seconds:.1f} s")
         return KernelReply(status=run.status, lost=run.lost or "", console=run.console, seconds=run.seconds)
 

@@ -125,6 +125,28 @@ def test_kernel_that_panics_loses_what_it_did_not_finish_and_the_matrix_goes_on(
     assert [cell[AFFECTED]["outcome"] for cell in cells] == outcomes
 
 
+def test_file_that_pytest_writes_is_one_for_each_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "test_one.py").write_text("def test_that_is_judged(established):\n    pass\n")
+    monkeypatch.chdir(tmp_path)
+    specs = [needed("host"), needed(VIRTUAL)]
+    arguments = ["--junitxml", "told/junit.xml", "--log-file=log.txt", "test_one.py"]
+    found = matrix.run_on(specs, CHECKOUT, tmp_path / "out", arguments, Cache.of_user(), console(), split=True)
+    assert found.failures == ()
+    written = [path.relative_to(tmp_path) for path in (*tmp_path.glob("told/*"), *tmp_path.glob("*.txt"))]
+    assert sorted(map(str, written)) == [
+        *("log-host.txt", "log-uml-virtual-7.2.txt", "told/junit-host.xml", "told/junit-uml-virtual-7.2.xml")
+    ]
+    assert all('tests="1"' in path.read_text() for path in tmp_path.glob("told/*"))
+    assert sorted(path.name for path in found.folder.iterdir()) == ["host", "uml-virtual-7.2"]
+
+
+def test_run_name_is_that_of_the_folder_with_a_run_of_each_kernel(tmp_path: Path) -> None:
+    (tmp_path / "test_one.py").write_text("def test_that_is_judged(established):\n    pass\n")
+    arguments = ["--kernel=host", f"--run-dir={tmp_path}", "--run-name=mine", str(tmp_path / "test_one.py")]
+    assert cli.main(["matrix", *arguments]) in (0, 1)
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["host", "matrix.json"]
+
+
 def test_paths_of_the_user_count_from_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "test_mine.py").write_text("")

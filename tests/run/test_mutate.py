@@ -204,7 +204,7 @@ def test_each_answer_is_mutated_in_each_way_and_the_careless_scenario_is_told(tm
     missing = backend_of(mutator.spec, mutator.cache).available()
     if missing:
         pytest.skip(missing)
-    found = mutator.mutate([str(folder)], tmp_path / "runs")
+    found = mutator.mutate([str(folder)], tmp_path / "runs" / "mutate")
     assert found.planned == 2 * len(KINDS)
     assert found.missing == ()
     told = [mutated.rpartition("::")[2] for mutated in found.unnoticed]

@@ -67,6 +67,21 @@ def test_part_that_is_none_is_refused(text: str) -> None:
         select([f"--part={text}"], CHECKOUT)
 
 
+def test_part_that_the_user_asks_for_is_all_that_is_planned(tmp_path: Path) -> None:
+    scenarios = tmp_path / "test_many.py"
+    scenarios.write_text(SCENARIOS.replace("/proc/sysrq-trigger", "/dev/null"))
+    quiet = Console(file=io.StringIO())
+    arguments = ["--part=2/2", str(scenarios)]
+    found = run_on([parse("host")], CHECKOUT, tmp_path / "out", arguments, Cache.of_user(), quiet, split=True)
+    (run,) = found.runs
+    assert [name.partition("::")[2] for name in run.results] == [
+        "test_one_that_is_judged",
+        "test_one_that_the_kernel_does_not_survive",
+        "test_one_that_comes_after",
+    ]
+    assert Outcome.LOST not in {result.outcome for result in run.results.values()}
+
+
 def left_by_a_part(place: Path, number: int, scenarios: tuple[str, ...], *, started: str, lab: bool = True) -> Path:
     """A run folder as a part leaves it."""
     folder = RunFolder.create(make_folder(place / str(number)), name="kernel")
@@ -86,7 +101,7 @@ def left_by_a_part(place: Path, number: int, scenarios: tuple[str, ...], *, star
             missing={},
             timing=TimingProfile(),
             planned=PLANNED,
-            arguments=("-q", "--run-dir", own, "--run-name", "kernel", f"--part={number}/2", "scenarios"),
+            arguments=("-q", "--run-dir", own, "--run-name", "kernel", f"--share={number}/2", "scenarios"),
         )
     )
     (folder.path / "console.txt").write_text(f"of {number}\n")
