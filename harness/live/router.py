@@ -130,7 +130,7 @@ class Router:
         """Read or set a sysctl of the router; see ``Session.sysctl``. Those of netfilter are below net/netfilter."""
         return self._sysctls.value(name, value)
 
-    @step(Look)
+    @step(Look, "tracked")  # with ports and seconds that differ from lab to lab
     def tracked(self) -> list[TrackedConnection]:
         """The TCP connections that it tracks; none as long as no rule asks for it.
 

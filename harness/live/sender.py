@@ -7,7 +7,8 @@ from typing import TypedDict, Unpack
 
 from harness.live.dispatcher import Dispatcher
 from harness.program.recording import step
-from harness.program.steps import Assign, Send
+from harness.program.steps import Assign, Open, Send
+from harness.tcp import md5
 from harness.tcp.ip import Envelope
 from harness.tcp.options import Option, parse_options
 from harness.tcp.relative import FirstNumbers, to_relative, to_wire
@@ -214,6 +215,32 @@ class Sender:
         self._dispatcher.timeline.add(Probed(at, "ICMP", "sent", details=details, connection=self.connection))
         self._dispatcher.wire.send([frame])
         self._dispatcher.after_step()
+
+    # -- segments that are signed
+
+    @step(Open, "shared")
+    def key_option(self, key: bytes) -> bytes:
+        """The value of TCP_MD5SIG with which an endpoint signs what it sends to the peer, and drops what is unsigned.
+
+        The key has 80 octets at most (RFC 2385; ``struct tcp_md5sig`` of include/uapi/linux/tcp.h).
+        """
+        return md5.key_option(self.address[0], key)
+
+    @step(Open, "digest")
+    def digest(self, segment: Segment, key: bytes, *, of_kernel: bool = False) -> str:
+        """The digest of a segment of the peer's, or of the kernel's, in hexadecimal: that of the option of kind 19.
+
+        Args:
+            segment: in relative numbers, without the option, which two NOPs bring to the end of a word.
+            key: the shared one.
+            of_kernel: whether the kernel sends it.
+        """
+        plan = self._dispatcher.plan
+        peer, kernel = ((plan.peer, self.own), (plan.kernel, self.kernel))
+        (source, own), (target, other) = (kernel, peer) if of_kernel else (peer, kernel)
+        addresses = source.address(self.flow.version), target.address(self.flow.version)
+        ports = self._ports if of_kernel else self._ports[::-1]
+        return md5.digest(addresses, ports, to_wire(segment, own, other), key)
 
     def note_sent(self, at: int, segment: Segment, frame: int) -> None:
         """An own segment passed the capture: now its time is known."""

@@ -153,7 +153,7 @@ class _Writer:
     def _known_as(self, value: int | str, *, label: bool = False) -> Ref | None:
         known = [one for one in self._known.get(value, ()) if (one.attribute == _LABEL) is label]
         names = ((self._names.get(id(one.of)), one.attribute) for one in known)
-        return next((Ref(f"{name}.{attribute}") for name, attribute in names if name), None)
+        return next((Ref(f"{name}.{attribute}".rstrip(".")) for name, attribute in names if name), None)
 
     def _named(self, value: object, *, parameter: str) -> Ref | Joined | None:
         if path := self._names.get(id(value)):
@@ -205,6 +205,8 @@ class _Writer:
         given = self._give(taken.gives, result) if taken.gives and result is not None else ()
         if given and taken.kind is Expect and segment is not None:
             self._learn_label(number, segment, taken.named.get(_LABEL))
+        if given and isinstance(result, str):  # what the step made of the lab's numbers
+            self._known.setdefault(result, []).insert(0, Symbol(number, result, result, ""))
         made = taken.kind(
             on=on,
             name=taken.name,

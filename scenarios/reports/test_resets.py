@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import socket
-import struct
-
 from harness import (
     ACK,
-    INITIAL_SEQUENCE_NUMBER,
     RST,
     SYN,
     Connection,
     Endpoint,
     Peer,
+    Segment,
     Session,
     Unsupported,
     errno_of,
@@ -41,39 +37,27 @@ def test_killed_socket_resets_its_peer_and_tells_its_process(session: Session, e
 # -- TCP-MD5 (RFC 2385)
 
 
-def protect(session: Session, listener: Endpoint) -> None:
+def protect(peer: Peer, listener: Endpoint) -> None:
     """Have all segments of the peer's address signed."""
-    address = struct.pack("=HH4s120x", socket.AF_INET, 0, socket.inet_aton(session.peer_address))
-    value = address + struct.pack("=BBHi80s", 0, 0, len(KEY), 0, KEY)
-    if errno_of(lambda: listener.set_option("TCP_MD5SIG", value)) == "ENOPROTOOPT":
+    if errno_of(lambda: listener.set_option("TCP_MD5SIG", peer.key_option(KEY))) == "ENOPROTOOPT":
         raise Unsupported("no TCP-MD5", why="CONFIG_TCP_MD5SIG is off")
-
-
-def digest(source: str, target: str, ports: tuple[int, int], fields: tuple[int, int, int, int]) -> str:
-    """RFC 2385 2: over pseudo-header, header without options and with no checksum, no data, and the key."""
-    seq, ack, flags, window = fields
-    pseudo = socket.inet_aton(source) + socket.inet_aton(target) + struct.pack("!BBH", 0, socket.IPPROTO_TCP, 40)
-    header = struct.pack("!HHIIBBHHH", *ports, seq, ack, 10 << 4, flags, window, 0, 0)
-    return hashlib.md5(pseudo + header + KEY).hexdigest()
 
 
 def test_reset_for_a_connection_that_is_gone_is_signed(session: Session, listener: Endpoint) -> None:
     """Commit 658ddaaf6694: an unsigned RST is ignored, so that BGP waits for its hold timer when a router restarts."""
-    protect(session, listener)
     peer = session.new_peer(listener.port)
-    here, there = session.kernel_address, session.peer_address
-    sent = INITIAL_SEQUENCE_NUMBER + 1, 1, ACK, 65535
-    signed = digest(there, here, (peer.port, listener.port), sent)
+    protect(peer, listener)
+    signed = peer.digest(Segment(flags=ACK, seq=1, ack=1), KEY)
     peer.send(ACK, seq=1, ack=1, options=f"nop,nop,opt 19 {signed}")
-    expected = digest(here, there, (listener.port, peer.port), (1, 0, RST, 0))
+    expected = peer.digest(Segment(flags=RST, seq=1, window=0), KEY, of_kernel=True)
     peer.expect(RST, seq=1, options=f"opt 19 {expected}")
 
 
 @requirement("RFC2385-2.0")
 def test_unsigned_or_wrongly_signed_segment_draws_nothing(session: Session, listener: Endpoint) -> None:
     """RFC 2385 2.0: a failing comparison "must not produce any response back to the sender"."""
-    protect(session, listener)
-    peer: Peer = session.new_peer(listener.port)
+    peer = session.new_peer(listener.port)
+    protect(peer, listener)
     for options in (session.syn_options, f"nop,nop,opt 19 {NO_DIGEST}"):
         peer.send(SYN, seq=0, options=options)
         peer.expect_at_once(silence="dropped")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import pytest
 
 from harness.errors import FinwaitError
 from harness.live.session import Connection, Session
-from harness.tcp.options import parse_options
-from harness.tcp.segment import ACK, SYN, WRONG_CHECKSUM
-from harness.tcp.timing import MS
+from harness.live.syscalls import errno_of
+from harness.tcp.options import Option, parse_options
+from harness.tcp.segment import ACK, SYN, WRONG_CHECKSUM, Segment
+from harness.tcp.timing import MS, TimingProfile
 from harness.trace.events import Sent
 
 
@@ -105,3 +107,23 @@ def test_what_cannot_be_sent_is_told_where_it_is_made(
 def test_initial_sequence_number_outside_its_field_is_told(opened: Session) -> None:
     with pytest.raises(FinwaitError, match="isn=-2147483649 does not fit"):
         opened.new_peer(isn=-(2**31) - 1)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_signed_syn_is_answered_with_a_signed_one_and_a_wrongly_signed_syn_is_not(
+    profile: TimingProfile, version: int
+) -> None:
+    with Session(profile, version=version) as opened:
+        listener = opened.listen()
+        peer = opened.new_peer(listener.port)
+        if errno_of(lambda: listener.set_option("TCP_MD5SIG", peer.key_option(b"key"))) == "ENOPROTOOPT":
+            pytest.skip("this kernel has no TCP-MD5")
+        peer.send(SYN, options=f"nop,nop,opt 19 {peer.digest(Segment(flags=SYN), b'other')}")
+        peer.expect_at_once(silence="dropped")
+        peer.send(SYN, options=f"nop,nop,opt 19 {peer.digest(Segment(flags=SYN), b'key')}")
+        answer = peer.expect(SYN, seq=0, ack=1)
+        signature = answer.option("opt 19")
+        rest = tuple(one for one in answer.options if one.name != "nop" and one != signature)
+        unsigned = msgspec.structs.replace(answer, options=rest)
+        expected = peer.digest(unsigned, b"key", of_kernel=True)
+        assert signature == Option("opt 19", raw=bytes.fromhex(expected))

@@ -46,6 +46,11 @@ class FakePeer:
     def send_together(self, *segments: Segment) -> None:
         """Take segments."""
 
+    @step(Open, "text")
+    def describe(self, port: int) -> str:
+        """Something that is made of the lab's numbers."""
+        return f"made of {port}"
+
     @step(Expect, "segment")
     def expect(self, flags: Flags, **fields: Any) -> Segment:  # noqa: ANN401
         """See what is expected, unless nothing comes."""

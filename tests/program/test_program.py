@@ -76,6 +76,14 @@ def test_what_the_lab_chose_is_named_inside_of_a_text_too() -> None:
     assert again(session.program()) == printed_again(session.program()) == session.program()
 
 
+def test_text_that_a_step_made_is_named_inside_of_others() -> None:
+    session = FakeSession()
+    server, peer = session.establish(session.listen())
+    server.tell(f"it is {peer.describe(server.port)}")
+    assert python(session.program(), ID).splitlines()[-1] == '    listener.tell(f"it is {text}")'
+    assert again(session.program()) == printed_again(session.program()) == session.program()
+
+
 def test_number_that_happens_to_be_a_port_is_a_number_where_no_port_is_meant() -> None:
     session = FakeSession()
     listener = session.listen()
