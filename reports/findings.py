@@ -9,6 +9,7 @@ from typing import NamedTuple
 from harness.tcp.verdict import Outcome
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun
+from reports.names import in_any_run
 
 Reason = Callable[[LoadedRun, Result], str]
 """Why a deviation is known; empty where it is not."""
@@ -68,4 +69,4 @@ def _seen(result: Result) -> str:
 
 
 def _first(message: str) -> str:
-    return message.strip().partition("\n")[0]
+    return in_any_run(message.strip().partition("\n")[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from html import escape
 from importlib.resources import files
 
@@ -29,6 +29,7 @@ _CLASSES = {"red": "rst", "bold red": "rst", "cyan": "in", "green": "out", "bold
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+@lru_cache(maxsize=1 << 14)  # the same segments come in thousands of cases
 def in_xml(text: str) -> str:
     """Any text as the content of an element or a quoted attribute; what XML cannot hold is replaced."""
     return escape(_NOT_IN_XML.sub("\ufffd", text))
@@ -73,20 +74,19 @@ class _Picture:
         self._ladder, self._rows = drawn, drawn.rows
         self._beside = [_beside(row) for row in self._rows]
         self._several = len({row.connection for row in self._rows if row.connection}) > 1
+        self._sockets = len({row.connection for row in self._rows if row.state}) if self._several else 1
         self._odd = max((n for n, row in enumerate(self._rows) if row.arrow and row.arrow.whole == odd), default=-1)
         self._tops, self._height = self._down()
         self._left_state, left_side = self._widths(left=True)
         self._right_state, right_side = self._widths(left=False)
-        times = max((len(self._time(row)) for row in self._rows), default=2)
+        self._times = [f"{(row.at - drawn.zero) / MS:.3f}" for row in self._rows]
+        times = max(map(len, self._times), default=2)
         first = 16 + times * _LETTER + left_side + self._left_state + len(drawn.lanes[0]) * _LETTER / 2
         span = max([_NARROWEST_SPAN, *(_span(row.arrow) for row in self._rows if row.arrow)])
         self._time_end = 8 + times * _LETTER
         self._lanes = [round(first + number * span) for number in range(len(drawn.lanes))]
         right = self._right_state + right_side + 2 * _GAP
         self._width = round(self._lanes[-1] + max(right, len(drawn.lanes[-1]) * _LETTER / 2) + _GAP)
-
-    def _time(self, row: LadderRow) -> str:
-        return f"{(row.at - self._ladder.zero) / MS:.3f}"
 
     def _down(self) -> tuple[list[int], int]:
         """Where each row stands, and where the last one ends."""
@@ -104,11 +104,10 @@ class _Picture:
     def _widths(self, *, left: bool) -> tuple[float, float]:
         """How much room states and what else is told take on one side of the lanes."""
         found = [one for one in self._beside if one.left == left]
-        sockets = len({row.connection for row in self._rows if row.state}) if self._several else 1
         state = max((len(one.state) for one in found if one.state), default=-1)
         side = max((len(one.side) for one in found), default=0)
         mark = 3 if self._several else 0
-        return (state + 1 + mark) * _LETTER + _BAND * min(4, sockets) if state >= 0 else 0.0, side * _LETTER
+        return (state + 1 + mark) * _LETTER + _BAND * min(4, self._sockets) if state >= 0 else 0.0, side * _LETTER
 
     def svg(self, name: str, *, own_style: bool) -> str:
         style = f"<style>{styles()}</style>" if own_style else ""
@@ -164,16 +163,17 @@ class _Picture:
             if row.at - before.at > PROMPT.ns:
                 y = self._tops[number] - _FOLD + 2
                 for x in self._lanes:
-                    yield f'<path class="fold" d="M{x - 9} {y}l6 -5 6 10 6 -5"/>'
-                middle = (self._lanes[0] + self._lanes[-1]) / 2
+                    yield f'<path class="fold" d="M{x - 14} {y}l9 -6 10 12 9 -6"/>'
+                middle = (self._lanes[0] + self._lanes[1]) / 2
                 yield _text(middle, y + 4, f"{_length(row.at - before.at)} pass", "dim mid")
 
     def _row(self, number: int) -> Iterator[str]:
         row, beside, y = self._rows[number], self._beside[number], self._tops[number]
         whole = row.arrow.whole or row.arrow.label if row.arrow else beside.side or beside.state
-        told = f"{self._time(row)} ms  {whole}" + (f"  ({row.arrow.remark})" if row.arrow and row.arrow.remark else "")
-        yield f'<g class="row"><title>{in_xml(told)}</title>{self._reach("reach", number)}'
-        yield _text(self._time_end, y + 4, self._time(row), "dim end")
+        remark = f"  ({row.arrow.remark})" if row.arrow and row.arrow.remark else ""
+        told = f"{self._times[number]} ms  {in_xml(whole + remark)}"
+        yield f'<g class="row"><title>{told}</title>{self._reach("reach", number)}'
+        yield f'<text class="dim end" x="{self._time_end:.0f}" y="{y + 4}">{self._times[number]}</text>'
         if row.arrow:
             yield from self._arrow(row.arrow, y)
         yield from self._besides(row, beside, y + 4)
@@ -202,7 +202,7 @@ class _Picture:
         ends, sign = (" end", -1) if beside.left else ("", 1)
         lane = self._lanes[0 if beside.left else -1]
         mark = f"#{row.connection} " if self._several and row.connection else ""
-        sockets = _BAND * min(4, len({one.connection for one in self._rows if one.state})) if self._several else _BAND
+        sockets = _BAND * min(4, self._sockets)
         if beside.state:
             yield _text(lane + sign * sockets, y, mark + beside.state, f"state{ends}")
         if beside.side:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -95,13 +96,27 @@ class LoadedRun:
         """
         if not result.timeline:
             return None
-        path = (self.path / result.timeline).resolve()
-        if not path.is_relative_to(self.path.resolve()):
+        return _decode(self.file("timeline", result.timeline), TimelineRecord, format1.timeline)
+
+    def file(self, what: str, name: str) -> Path:
+        """Where a file of the run lies, whether or not it is there.
+
+        Raises:
+            FinwaitError: outside of the folder.
+        """
+        path = (self.path / name).resolve()
+        if not path.is_relative_to(_resolved(self.path)):
             raise FinwaitError(
-                f"the timeline {result.timeline!r} lies outside of its run folder {self.path}",
+                f"the {what} {name!r} lies outside of its run folder {self.path}",
                 why="the run folder was changed afterwards",
             )
-        return _decode(path, TimelineRecord, format1.timeline)
+        return path
+
+
+@cache
+def _resolved(folder: Path) -> Path:
+    """Looked up once: a report asks for thousands of files."""
+    return folder.resolve()
 
 
 def load(path: Path) -> LoadedRun:

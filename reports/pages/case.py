@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
@@ -60,6 +60,7 @@ def templates() -> jinja2.Environment:
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
@@ -81,6 +82,7 @@ class CasePrinter:
     runs: Sequence[LoadedRun]
     names: Sequence[str]
     _programs: list[tuple[Program, dict[str, str]]] = field(default_factory=list)
+    _labs: dict[int, Markup] = field(default_factory=dict)
 
     def pieces(self, case: Case) -> list[str]:
         """The HTML of a case, one for each run; empty where it has no result."""
@@ -116,6 +118,8 @@ class CasePrinter:
                 unread=unread,
                 again=again(run, result),
                 capture=_capture(run, result),
+                counters="; ".join(f"{name} +{by}" for name, by in result.counters.items()),
+                conditions=self._conditions(number),
                 others=list(zip(self.names, case.findings, strict=True)),
             )
         )
@@ -127,6 +131,13 @@ class CasePrinter:
         drawn = ladder(kept.events, kernel=self.names[number], brief=True)
         name = f"what happened on {self.names[number]}"
         return Markup(picture(drawn, name=name, own_style=False, odd=odd))
+
+    def _conditions(self, number: int) -> Markup:
+        """What the lab of a run sets, made once for thousands of cases."""
+        if number not in self._labs:
+            lines = Markup().join(Markup("<li>{}</li>\n").format(one) for one in self.runs[number].record.conditions)
+            self._labs[number] = Markup("<ul>\n{}</ul>").format(lines)
+        return self._labs[number]
 
     def _printed(self, result: Result, kept: TimelineRecord | None) -> dict[str, str]:
         """The program in each way that it can be printed; mostly the kernels ran the same."""
@@ -164,10 +175,11 @@ def _capture(run: LoadedRun, result: Result) -> tuple[str, str] | None:
     """The name of the capture and its content in base64, so that a report needs no file of the run's."""
     if not result.capture:
         return None
-    path = (run.path / result.capture).resolve()
-    if not path.is_relative_to(run.path.resolve()) or not path.is_file():
-        return None
-    return PurePosixPath(result.capture).name, base64.b64encode(path.read_bytes()).decode()
+    try:
+        path = run.file("capture", result.capture)
+        return path.name, base64.b64encode(path.read_bytes()).decode()
+    except (FinwaitError, OSError):
+        return None  # the case is worth showing without
 
 
 def _marked_expected(evidence: Evidence | None) -> list[tuple[Markup, str]]:

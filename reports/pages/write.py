@@ -89,7 +89,7 @@ def write(report: Report, folder: Path, *, processes: int | None = None) -> Path
     """
     page = folder / "index.html"
     try:
-        _make_room(folder, page)
+        _make_room(folder)
     except OSError as error:
         raise FinwaitError(
             f"the report's folder {folder} cannot be made ({error.strerror})",
@@ -112,8 +112,9 @@ def write(report: Report, folder: Path, *, processes: int | None = None) -> Path
     return page
 
 
-def _make_room(folder: Path, page: Path) -> None:
-    if folder.exists() and any(folder.iterdir()) and not (page.is_file() and (folder / "cases").is_dir()):
+def _make_room(folder: Path) -> None:
+    there = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if there and not {"cases"} <= there <= {"cases", "index.html"}:  # one that was interrupted has no index yet
         raise FinwaitError(
             f"{folder} holds something else than a report", why="a report replaces what is there", hint="a new folder"
         )

@@ -164,6 +164,8 @@ def test_a_report_replaces_a_report_and_nothing_else(report: Report, tmp_path: P
     (tmp_path / "report" / "cases" / "7.js").write_text("old")
     write(report, tmp_path / "report")
     assert not (tmp_path / "report" / "cases" / "7.js").exists()
+    (tmp_path / "report" / "index.html").unlink()  # interrupted before the end
+    write(report, tmp_path / "report")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(FinwaitError, match="holds something else than a report"):
