@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         both_sides,
         in_shared_lab,
         owned_and_orphaned,
+        report,
         requirement,
         waits,
         with_and_without_timestamps,
@@ -147,7 +148,7 @@ _HOMES = {
     "harness.path.ruling": ("Holding",),
     "harness.plugin.cells": ("Cell", "in_states"),
     "harness.plugin.markers": (
-        "both_families", "both_sides", "in_shared_lab", "owned_and_orphaned", "requirement", "waits",
+        "both_families", "both_sides", "in_shared_lab", "owned_and_orphaned", "report", "requirement", "waits",
         "with_and_without_timestamps",
     ),
     "harness.probes.states": ("state_name",),
@@ -182,7 +183,7 @@ __all__ = [
     "Sent", "Session", "Span", "TableCell", "TrackedConnection", "TwoKernelSession", "Unsupported", "backoff",
     "both_families", "both_sides", "close", "close_with_long_linger2", "distance", "errno_of",
     "establish_from_afar", "expect_flight", "expect_state", "in_shared_lab", "in_states", "judge", "longest_timer",
-    "new_listener", "owned_and_orphaned", "reach", "requirement", "shutdown_rdwr", "shutdown_wr",
+    "new_listener", "owned_and_orphaned", "reach", "report", "requirement", "shutdown_rdwr", "shutdown_wr",
     "shutdown_wr_then_close", "state_name", "table_cells", "wait_from_afar", "waits",
     "with_and_without_timestamps", "write_segments",
 ]

@@ -107,9 +107,11 @@ def _head(run: LoadedRun, result: Result) -> Iterator[str]:
     known = requirements.load()
     for one in result.requirements:
         yield f"{one}  {known.text(one)}".rstrip()
+    for report in result.reports:
+        yield f"reported  {report}"
     if result.fixed_by:
         yield f"fixed by  {result.fixed_by}"
-    evidence = result.evidence and msgspec.structs.replace(result.evidence, requirements=(), capture="")
+    evidence = result.evidence and msgspec.structs.replace(result.evidence, requirements=(), reports=(), capture="")
     if told := str(evidence) if evidence else result.message:
         yield ""
         yield told

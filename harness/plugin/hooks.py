@@ -57,6 +57,7 @@ _WORDS = {
 def pytest_configure(config: pytest.Config) -> None:
     """Get the right to make namespaces, and a run folder."""
     config.addinivalue_line("markers", "requirement(*ids, fixed_by='', reason=''): the clauses a scenario checks")
+    config.addinivalue_line("markers", "report(*sources): the public reports that a scenario rests on")
     config.addinivalue_line("markers", "waits(*spans): how long a scenario waits for timers in all")
     config.addinivalue_line("markers", "scenario: what becomes of it is recorded, though it opens no session of ours")
     if config.option.help or config.option.collectonly:
@@ -153,6 +154,8 @@ class Runner:
         """A new scenario of an item, whose id has the suffix behind its own."""
         item.stash[SCENARIO] = scenario = scenario_of(item)
         scenario.id += suffix
+        told = [("requirement", one) for one in scenario.requirements] + [("report", one) for one in scenario.reports]
+        item.user_properties += [one for one in told if one not in item.user_properties]  # JUnit's properties
         return scenario
 
     def scenario(self, item: pytest.Item) -> Scenario:

@@ -37,10 +37,12 @@ def scenario_of(item: pytest.Item) -> Scenario:
     """The scenario that a pytest item stands for, before it runs."""
     callspec = getattr(item, "callspec", None)
     marks = list(item.iter_markers("requirement"))
+    reports = [str(one) for mark in item.iter_markers("report") for one in mark.args]
     return Scenario(
         id=item.nodeid,
         params={name: shown(value) for name, value in (callspec.params if callspec else {}).items()},
         requirements=tuple(dict.fromkeys(str(one) for mark in marks for one in mark.args)),
+        reports=tuple(dict.fromkeys(reports)),
         fixed_by=next((mark.kwargs["fixed_by"] for mark in marks if mark.kwargs.get("fixed_by")), ""),
         digest=_digest(getattr(item, "function", None)),
     )

@@ -1,13 +1,16 @@
-"""The marks that a scenario wears: the clause it checks, and the variants it runs in. Pure."""
+"""The marks that a scenario wears: the clause it checks, the reports it rests on, its variants. Pure."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from harness.errors import FinwaitError
 from harness.tcp.timing import Span
+
+_SOURCE = re.compile(r"https?://\S+|CVE-\d{4}-\d{4,}|[0-9a-f]{8,40}|(?!CVE)[A-Za-z][\w.-]* #?\d+")
 
 
 def requirement(*ids: str, fixed_by: str = "") -> pytest.MarkDecorator:
@@ -28,6 +31,28 @@ def requirement(*ids: str, fixed_by: str = "") -> pytest.MarkDecorator:
             hint='@requirement("RFC9293-3.10.7.4")',
         )
     mark: Any = pytest.mark.requirement(*ids, fixed_by=fixed_by)
+    decorated: pytest.MarkDecorator = mark
+    return decorated
+
+
+def report(*sources: str) -> pytest.MarkDecorator:
+    """Cite the public reports that a scenario rests on; they are told with its result.
+
+    Args:
+        sources: addresses (``https://...``), ``CVE-2019-11477``, commits of the kernel (``97a9063518f1``) or bugs by
+            tracker and number (``bugzilla.kernel.org 65981``).
+
+    Raises:
+        FinwaitError: there is none, or one is nothing of the kind, for example because the parentheses are missing.
+    """
+    for one in sources or ("",):
+        if not isinstance(one, str) or not _SOURCE.fullmatch(one):
+            raise FinwaitError(
+                f"{getattr(one, '__name__', one)!r} is no report",
+                why="a report is a URL, a CVE, a commit of 8 to 40 hexadecimal digits, or a tracker and a number",
+                hint='@report("CVE-2019-11477", "https://...", "bugzilla.kernel.org 65981")',
+            )
+    mark: Any = pytest.mark.report(*sources)
     decorated: pytest.MarkDecorator = mark
     return decorated
 

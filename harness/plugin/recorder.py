@@ -34,6 +34,7 @@ class Scenario:
     id: str
     params: Mapping[str, str] = field(default_factory=dict)
     requirements: tuple[str, ...] = ()
+    reports: tuple[str, ...] = ()
     fixed_by: str = ""
     digest: str = ""
     sessions: list[BaseSession] = field(default_factory=list)
@@ -76,6 +77,7 @@ class ScenarioRecorder:
             evidence=evidence,
             params=dict(scenario.params),
             requirements=scenario.requirements,
+            reports=scenario.reports,
             fixed_by=scenario.fixed_by,
             digest=scenario.digest,
             seconds=seconds,
@@ -106,7 +108,8 @@ class ScenarioRecorder:
             seen = _ADDRESS.sub("", str(error)).replace("\n", _NEXT_LINE)
             error = Mismatch(Evidence(expected=due, observed=seen, step=text))
         texts = {cited: load().text(cited) for cited in scenario.requirements}
-        error.add(where=where, requirements=tuple(f"{cited}  {text}".rstrip() for cited, text in texts.items()))
+        requirements = tuple(f"{cited}  {text}".rstrip() for cited, text in texts.items())
+        error.add(where=where, requirements=requirements, reports=scenario.reports)
         scenario.sessions[-1].explain(error)
         return error
 

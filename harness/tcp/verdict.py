@@ -69,6 +69,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         where: file and line of the scenario's step; empty where none is known.
         connection: its number where there are several; 0 where it goes without saying.
         requirements: what the scenario checks, a line each: an id, and what it says where that is known.
+        reports: the public reports that the scenario rests on.
         capture: file of the capture, from the run folder on; empty where none is kept.
     """
 
@@ -88,6 +89,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     where: str = ""
     connection: int = 0
     requirements: tuple[str, ...] = ()
+    reports: tuple[str, ...] = ()
     capture: str = ""
 
     def __str__(self) -> str:
@@ -98,6 +100,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
             ("lab", tuple(map(str, self.lab))),
             ("so far", self.so_far),
             ("requires", self.requirements),
+            ("reported", self.reports),
             ("where", (self.where,) if self.where else ()),
             ("capture", (self.capture,) if self.capture else ()),
         )

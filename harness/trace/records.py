@@ -38,6 +38,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         message: the failure, the reason of a skip, or empty.
         params: the scenario's parameters by name.
         requirements: ids of the requirements the scenario is tied to.
+        reports: the public reports that it rests on: URLs, CVEs, commits, bugs.
         fixed_by: the commit that mends the deviation, where known.
         digest: of the scenario's source, so that runs of different versions of it are never compared.
         seconds: real time, with lab and drain.
@@ -57,6 +58,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     evidence: Evidence | None = None
     params: dict[str, str] = {}
     requirements: tuple[str, ...] = ()
+    reports: tuple[str, ...] = ()
     fixed_by: str = ""
     known: bool = False
     digest: str = ""

@@ -15,6 +15,7 @@ from harness import (
     Peer,
     Session,
     errno_of,
+    report,
     requirement,
     waits,
 )
@@ -54,13 +55,14 @@ def test_deferring_listener_is_awakened_by_data_alone(session: Session, deferrin
     assert deferring.accept().receive() == b"GET /"
 
 
+@report("https://labs.ripe.net/Members/gih/the-curious-case-of-the-crooked-tcp-handshake")
 @requirement("RFC9293-3.10.7.4")
 @waits(3 * SECOND)
 @pytest.mark.parametrize("hold_timers", [False], ids=["timers"])
 def test_acknowledged_syn_ack_is_not_sent_again(session: Session, deferring: Endpoint) -> None:
     """The acknowledged SYN leaves the retransmission queue, whenever the application wants to know.
 
-    https://labs.ripe.net/Members/gih/the-curious-case-of-the-crooked-tcp-handshake: a second SYN,ACK after the ACK.
+    The report saw a second SYN,ACK after the ACK.
     """
     peer = begin(session, deferring)
     peer.send(ACK, seq=1, ack=1)
@@ -69,11 +71,12 @@ def test_acknowledged_syn_ack_is_not_sent_again(session: Session, deferring: End
     peer.expect(ACK, seq=1, ack=6)
 
 
+@report("https://bugs.launchpad.net/ubuntu/+source/apache2/+bug/134274")
 @requirement("RFC9293-3.10.7.4")
 @waits(3 * SECOND)
 @pytest.mark.parametrize("hold_timers", [False], ids=["timers"])
 def test_client_that_speaks_late_is_heard(session: Session, deferring: Endpoint) -> None:
-    """https://bugs.launchpad.net/ubuntu/+source/apache2/+bug/134274: its data met a RST once the wait was over."""
+    """In the report its data met a RST once the wait was over."""
     peer = begin(session, deferring)
     peer.send(ACK, seq=1, ack=1)
     peer.allow(SYN, seq=0, ack=1)
@@ -95,11 +98,12 @@ def listen_beside(session: Session) -> Endpoint:
     return made
 
 
+@report("https://mail.spinics.net/lists/bpf/msg30220.html")
 @pytest.mark.parametrize("got_to", ["SYN-RECEIVED", "accept queue"])
 def test_connection_moves_to_the_listener_that_stays(session: Session, got_to: str) -> None:
     """ip-sysctl, tcp_migrate_req: with it a close() or shutdown() of one listener hands over to another.
 
-    https://mail.spinics.net/lists/bpf/msg30220.html: servers that restart drop what they have not accepted.
+    Without it, servers that restart drop what they have not accepted.
     """
     session.sysctl("net/ipv4/tcp_migrate_req", 1)
     old = listen_beside(session)
@@ -117,12 +121,13 @@ def test_connection_moves_to_the_listener_that_stays(session: Session, got_to: s
 # -- SYN cookies
 
 
+@report("909172a14974")
 @requirement("RFC9293-SHLD-14")
 @pytest.mark.parametrize("cookies", [0, ALWAYS], ids=["kept", "cookie"])
 def test_window_after_the_handshake_is_scaled_as_it_was_announced(
     session: Session, listener: Endpoint, cookies: int
 ) -> None:
-    """Commit 909172a14974: with SO_RCVBUF set, a cookie's connection scaled its windows by another shift count."""
+    """Before the commit, with SO_RCVBUF set, a cookie's connection scaled its windows by another shift count."""
     session.sysctl("net/ipv4/tcp_syncookies", cookies)
     listener.set_option("SO_RCVBUF", BUFFER)
     peer = session.new_peer(listener.port)
@@ -139,12 +144,10 @@ def test_window_after_the_handshake_is_scaled_as_it_was_announced(
 # -- a client that meets itself
 
 
+@report("https://adil.medium.com/what-is-tcp-self-connect-issue-be7d7b5f9f59")
 @requirement("RFC9293-MUST-10")
 def test_client_may_connect_to_itself_and_then_holds_the_servers_port(session: Session) -> None:
-    """A simultaneous open of one with itself (RFC 9293 3.5): the server that starts later finds its port taken.
-
-    https://adil.medium.com/what-is-tcp-self-connect-issue-be7d7b5f9f59
-    """
+    """A simultaneous open of one with itself (RFC 9293 3.5): the server that starts later finds its port taken."""
     client = session.socket(SERVICE_PORT)
     client.connect((session.kernel_address, SERVICE_PORT))
     client.send(b"echo")

@@ -13,6 +13,7 @@ from harness import (
     Session,
     Unsupported,
     errno_of,
+    report,
     requirement,
 )
 
@@ -20,12 +21,12 @@ KEY = b"secret"
 NO_DIGEST = 16 * "00"
 
 
+@report(
+    "https://gerrit-public.fairphone.software/plugins/gitiles/kernel/msm-4.9/+/5cfe6d8adb57bd390bedc604be84cf8ff6808e1c"
+)
 @requirement("RFC9293-3.10.5")
 def test_killed_socket_resets_its_peer_and_tells_its_process(session: Session, established: Connection) -> None:
-    """ss(8): -K closes a socket by force, and the process gets ECONNABORTED.
-
-    https://gerrit-public.fairphone.software/plugins/gitiles/kernel/msm-4.9/+/5cfe6d8adb57bd390bedc604be84cf8ff6808e1c
-    """
+    """ss(8): -K closes a socket by force, and the process gets ECONNABORTED."""
     server, peer = established
     killed = session.run(["ss", "-HtK", "dport", "=", str(peer.port)])
     if not killed.stdout.strip():
@@ -43,8 +44,9 @@ def protect(peer: Peer, listener: Endpoint) -> None:
         raise Unsupported("no TCP-MD5", why="CONFIG_TCP_MD5SIG is off")
 
 
+@report("658ddaaf6694")
 def test_reset_for_a_connection_that_is_gone_is_signed(session: Session, listener: Endpoint) -> None:
-    """Commit 658ddaaf6694: an unsigned RST is ignored, so that BGP waits for its hold timer when a router restarts."""
+    """Before the commit it was unsigned and ignored, and BGP waited for its hold timer when a router restarted."""
     peer = session.new_peer(listener.port)
     protect(peer, listener)
     signed = peer.digest(Segment(flags=ACK, seq=1, ack=1), KEY)

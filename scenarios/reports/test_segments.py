@@ -14,6 +14,7 @@ from harness import (
     Received,
     Session,
     both_families,
+    report,
     requirement,
     write_segments,
 )
@@ -26,14 +27,16 @@ SMALL_BUFFER = 8192
 # -- the kernel's own window
 
 
+@report(
+    "https://blog.cloudflare.com/unbounded-memory-usage-by-tcp-for-receive-buffers-and-how-we-fixed-it/", "0e24d17bd966"
+)
 @requirement("RFC7323-2.4", fixed_by="0e24d17bd966")
 def test_segment_that_an_earlier_window_allowed_is_taken_after_the_window_shrank(
     session: Session, established: Connection
 ) -> None:
     """RFC 7323 2.4: the receiver "MUST honor, as in window, any segment that would have been in window" once.
 
-    ip-sysctl, tcp_shrink_window, and https://blog.cloudflare.com/unbounded-memory-usage-by-tcp-for-receive-buffers-and-how-we-fixed-it/
-    for why one wants that; commit 0e24d17bd966 for what it broke.
+    ip-sysctl: tcp_shrink_window. The first report says why one wants that, the second what it broke.
     """
     session.sysctl("net/ipv4/tcp_shrink_window", 1)
     server, peer = established
@@ -52,13 +55,14 @@ def test_segment_that_an_earlier_window_allowed_is_taken_after_the_window_shrank
 # -- SACK
 
 
+@report("5d9f4262b7ea", "86de5921a3d5")
 @pytest.mark.parametrize(("most", "together"), [(44, 3), (0, 10)], ids=["default", "uncompressed"])
 def test_out_of_order_segments_are_acknowledged_one_by_one(
     session: Session, established: Connection, most: int, together: int
 ) -> None:
     """The first three, which fast retransmit counts, always; all with tcp_comp_sack_nr 0 (ip-sysctl).
 
-    Commit 86de5921a3d5: since SACKs are compressed (5d9f4262b7ea), a burst with a hole drew a single one.
+    Between the first commit, which compresses SACKs, and the second, a burst with a hole drew a single one.
     """
     session.sysctl("net/ipv4/tcp_comp_sack_nr", most)
     _, peer = established
@@ -71,15 +75,13 @@ def test_out_of_order_segments_are_acknowledged_one_by_one(
 # -- sizes
 
 
+@report("CVE-2019-11479", "https://access.redhat.com/security/vulnerabilities/tcpsack")
 @requirement("RFC9293-MUST-16")
 @pytest.mark.parametrize("least", [48, 500])
 def test_tiny_mss_of_the_peer_is_raised_to_the_configured_least(
     session: Session, listener: Endpoint, least: int
 ) -> None:
-    """ip-sysctl, tcp_min_snd_mss: a smaller MSS "is silently capped", for CVE-2019-11479: segments of 8 bytes.
-
-    https://access.redhat.com/security/vulnerabilities/tcpsack
-    """
+    """ip-sysctl, tcp_min_snd_mss: a smaller MSS "is silently capped", against segments of 8 bytes."""
     session.sysctl("net/ipv4/tcp_min_snd_mss", least)
     server, peer = session.establish(listener, options="mss 8,sackOK,TS val 1 ecr 0,nop,wscale 7")
     size = least - TIMESTAMPS
@@ -109,11 +111,12 @@ def test_metrics_of_the_route_hold_for_new_connections(session: Session) -> None
 # -- headers
 
 
+@report("66b13d99d96a")
 @both_families
 def test_acknowledgment_from_time_wait_bears_the_applications_traffic_class(
     established: Connection, ip_version: int
 ) -> None:
-    """ip(7), ipv6(7): every packet of the socket does. Commit 66b13d99d96a: the ACK echoed the peer's instead."""
+    """ip(7), ipv6(7): every packet of the socket does. Before the commit the ACK echoed the peer's instead."""
     server, peer = established
     server.set_option("IP_TOS" if ip_version == 4 else "IPV6_TCLASS", EXPEDITED)
     server.close()

@@ -20,6 +20,7 @@ from harness import (
     Session,
     Span,
     backoff,
+    report,
     requirement,
     waits,
 )
@@ -43,10 +44,13 @@ def keep_alive(connection: Connection) -> Connection:
 
 
 # -- keep-alive
-# https://blog.cloudflare.com/when-tcp-sockets-refuse-to-die/: "this socket option does change the semantics of TCP
-# keepalives"; commit dca43c75e7e5 and tcp(7): the user timeout overrides keep-alive in when a connection ends.
+# "This socket option does change the semantics of TCP keepalives" (the first report); the commit and tcp(7): the user
+# timeout overrides keep-alive in when a connection ends.
+
+OVERRIDDEN = report("https://blog.cloudflare.com/when-tcp-sockets-refuse-to-die/", "dca43c75e7e5")
 
 
+@OVERRIDDEN
 @requirement("RFC9293-MUST-29")
 @waits(2 * SECOND)
 def test_lost_probe_within_the_user_timeout_proves_nothing(established: Connection) -> None:
@@ -60,6 +64,7 @@ def test_lost_probe_within_the_user_timeout_proves_nothing(established: Connecti
     peer.send(ACK, seq=1, ack=11)
 
 
+@OVERRIDDEN
 @requirement("RFC9293-E-19")
 @waits(3 * SECOND)
 def test_user_timeout_ends_an_idle_connection_before_the_ninth_probe(established: Connection) -> None:
@@ -71,6 +76,7 @@ def test_user_timeout_ends_an_idle_connection_before_the_ninth_probe(established
     assert server.await_error(SECOND) == "ETIMEDOUT"
 
 
+@OVERRIDDEN
 @requirement("RFC9293-E-19")
 @waits(3 * SECOND)
 def test_idle_time_longer_than_the_user_timeout_ends_nothing(established: Connection) -> None:
@@ -106,12 +112,13 @@ def test_half_closed_connection_is_kept_alive(established: Connection, closed_by
 # -- closed windows
 
 
+@report("9d9b1ee0b2d1")
 @requirement("RFC9293-E-19")
 @waits(2 * USER_TIMEOUT)
 def test_user_timeout_ends_a_connection_whose_closed_window_is_answered(established: Connection) -> None:
     """tcp(7): for how long "buffered data may remain untransmitted (due to zero window size)".
 
-    Commit 9d9b1ee0b2d1 "tcp: fix TCP_USER_TIMEOUT with zero window": each answer to a probe began the time anew.
+    Before "tcp: fix TCP_USER_TIMEOUT with zero window" each answer to a probe began the time anew.
     """
     server, peer = established
     server.set_option("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)
@@ -126,10 +133,11 @@ def test_user_timeout_ends_a_connection_whose_closed_window_is_answered(establis
     assert server.await_error(2 * USER_TIMEOUT) == "ETIMEDOUT"
 
 
+@report("97a9063518f1", "CVE-2024-41007")
 @requirement("RFC9293-MUST-19", "RFC9293-E-19", fixed_by="97a9063518f1")
 @waits(2 * USER_TIMEOUT)
 def test_retracted_window_starts_no_storm_when_the_user_timeout_is_over(established: Connection) -> None:
-    """Commit 97a9063518f1, CVE-2024-41007: a segment every two ticks for minutes, where RFC 6298 5.5 backs off."""
+    """Before the commit, a segment every two ticks for minutes, where RFC 6298 5.5 backs off."""
     server, peer = established
     server.set_option("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)
     server.set_option("TCP_NODELAY", 1)
@@ -146,12 +154,13 @@ def test_retracted_window_starts_no_storm_when_the_user_timeout_is_over(establis
 # -- orphans
 
 
+@report("CVE-2008-4609")
 @requirement("RFC9293-MUST-36")
 @waits(9 * RTO_MIN)
 def test_orphan_behind_a_closed_window_is_given_up_as_tcp_orphan_retries_says(
     session: Session, established: Connection
 ) -> None:
-    """Sockstress (CVE-2008-4609): peers that close their window and vanish must not hold memory for good.
+    """Sockstress: peers that close their window and vanish must not hold memory for good.
 
     tcp(7): tcp_orphan_retries is how often the other end of a connection that was closed here is probed.
     """
@@ -173,10 +182,11 @@ def test_orphan_behind_a_closed_window_is_given_up_as_tcp_orphan_retries_says(
 # -- retransmission
 
 
+@report("36e31b0af587")
 @requirement("RFC9293-MUST-20")
 @waits(40 * RTO_MIN)
 def test_thin_stream_backs_off_after_six_linear_timeouts(established: Connection) -> None:
-    """Commit 36e31b0af587 and ip-sysctl: up to six timeouts of a stream with few packets in flight do not double."""
+    """ip-sysctl: up to six timeouts of a stream with few packets in flight do not double."""
     server, peer = established
     server.set_option("TCP_THIN_LINEAR_TIMEOUTS", 1)
     server.send(b"thin")
@@ -187,10 +197,11 @@ def test_thin_stream_backs_off_after_six_linear_timeouts(established: Connection
     peer.send(ACK, seq=1, ack=5)
 
 
+@report("f1ecd5d9e736")
 @requirement("RFC6069-4")
 @waits(5 * RTO_MIN)
 def test_unreachable_host_reverts_one_backoff(established: Connection) -> None:
-    """RFC 6069 4, Linux since commit f1ecd5d9e736: what an ICMP error explains is no sign of congestion."""
+    """RFC 6069 4, Linux since the commit: what an ICMP error explains is no sign of congestion."""
     server, peer = established
     server.send(b"lost")
     peer.expect(ACK, seq=1, ack=1, data=b"lost")

@@ -14,7 +14,7 @@ from netns import privilege
 
 CHECKOUT = Path(__file__).parents[2]
 SCENARIOS = """\
-from harness import ACK, FIN, RST, Connection, requirement, shutdown_wr
+from harness import ACK, FIN, RST, Connection, report, requirement, shutdown_wr
 
 
 @requirement("RFC9293-E-17")
@@ -25,6 +25,7 @@ def test_fin_is_acknowledged(established: Connection) -> None:
     assert server.receive() == b""
 
 
+@report("https://example.org/fin", "CVE-2019-11477")
 def test_fin_is_reset(established: Connection) -> None:
     server, peer = established
     shutdown_wr(server)
@@ -57,6 +58,7 @@ def test_result_is_shown_with_reason_ladder_and_evidence(run: LoadedRun, capsys:
     text = shown(run, capsys, "-k", "reset")
     assert "test_two.py::test_fin_is_reset" in text
     assert "deviates on host" in text
+    assert text.count("reported  https://example.org/fin\nreported  CVE-2019-11477\n") == 1
     assert "expected  > R. 1:1(0) ack 1" in text
     assert "F. 1:1(0) ack 1" in text.split("│ state")[1]
     assert str(run.path / "captures") in text
