@@ -147,7 +147,7 @@ class BaseSession(ABC):
     def note(
         self, source: str, what: str = "", *, state: str = "", connection: int = 1, side: str = "", **details: int | str
     ) -> None:
-        """Put an observation of the scenario's own onto the timeline; see ``Probed``."""
+        """Add an observation of the scenario's own to the timeline; see ``Probed``."""
         seen = Probed(time.time_ns(), source, what, state, details=details, connection=connection, side=side)
         self.timeline.add(seen)
 

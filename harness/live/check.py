@@ -17,7 +17,7 @@ def judge(peer: Peer, possible: Iterable[ControlBlock], segment: Segment) -> tup
 
     Args:
         peer: the connection's.
-        possible: where the connection may be, for the answers before can have left it open.
+        possible: where the connection may be, since earlier answers can have left that open.
         segment: what is sent.
 
     Returns:

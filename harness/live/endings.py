@@ -57,4 +57,4 @@ ENDINGS: tuple[Ending, ...] = (
 """The endings that send a FIN."""
 
 READS_NO_MORE: tuple[Ending, ...] = tuple(ending for ending in ENDINGS if ending is not shutdown_wr)
-"""The endings after which nobody can read what the peer still sends."""
+"""The endings after which no process can read what the peer still sends."""

@@ -148,7 +148,7 @@ class Endpoint:
 
     @step(Open, "sender")
     def begin_send(self, data: bytes) -> BlockingCall[int]:
-        """send(2) on a thread of its own, which may wait meanwhile; see ``BlockingCall.end``."""
+        """send(2) on a thread of its own, where it may wait; see ``BlockingCall.end``."""
         return self._begin("send", len(data), lambda: self.socket.send(data))
 
     @step(Open, "reader")
@@ -294,7 +294,7 @@ class Endpoint:
 
     @property
     def port(self) -> int:
-        """The local port; the last one that the socket had where it has none, or is closed."""
+        """The local port; its last one if the socket has none any more, or is closed."""
         self._port = ports_of(self.socket)[0] or self._port
         self.recording.knows(self._port, self, "port")
         return self._port

@@ -25,7 +25,7 @@ _ROOM = 4
 
 
 def expect_flight(peer: Peer, count: int, *, seq: int, size: int = IPV4_MSS, ack: int = 1) -> int:
-    """Expect so many segments of data, one straight after the other.
+    """Expect ``count`` segments of data, one after the other.
 
     Args:
         peer: who gets them.
@@ -35,10 +35,10 @@ def expect_flight(peer: Peer, count: int, *, seq: int, size: int = IPV4_MSS, ack
         ack: what all of them acknowledge.
 
     Returns:
-        The number behind the last byte.
+        The sequence number after the last byte.
 
     Raises:
-        Mismatch: one is missing, shorter, longer or out of its turn.
+        Mismatch: one is missing, shorter, longer or out of order.
     """
     for number in range(seq, seq + count * size, size):
         peer.expect(ACK, seq=number, ack=ack, length=size)
@@ -48,16 +48,16 @@ def expect_flight(peer: Peer, count: int, *, seq: int, size: int = IPV4_MSS, ack
 def write_segments(server: Endpoint, count: int, *, size: int = IPV4_MSS) -> None:
     """Have full segments written one by one, each a record of its own, into a buffer that has room for all of them.
 
-    So none is held back to make a larger piece of work for a network card (tcp_tso_should_defer,
+    So none is held back to make a larger burst for a network card (tcp_tso_should_defer,
     net/ipv4/tcp_output.c), which goes by the clock.
 
     Args:
-        server: who writes.
+        server: the socket that writes.
         count: how many.
         size: bytes of each.
 
     Raises:
-        Unsupported: the buffer does not take them, as net.core.wmem_max is too small.
+        Unsupported: the buffer does not hold them, as net.core.wmem_max is too small.
     """
     server.set_option("SO_SNDBUF", _ROOM * count * size)
     with server.without_waiting(), suppress(BlockingIOError):

@@ -126,7 +126,7 @@ class Nginx:
 
     @step(Call)
     def answers(self, client: Endpoint, body: str | None = None) -> bytes:
-        """What it answers a client on its connection, which is closed then: a POST of ``body``, or a GET."""
+        """GET, or POST ``body``, on a client's connection; the body of the answer, after which nginx closes."""
         http = HTTPConnection(NGINX_HOST)
         http.sock = client.socket
         http.request("POST" if body else "GET", "/", body)
@@ -198,7 +198,7 @@ class Curl:
     @step(Enter)
     @contextmanager
     def post(self, body: str) -> Iterator[None]:
-        """POST while the block runs, and be done without an error at its end.
+        """POST while the block runs; curl must finish without an error at its end.
 
         Raises:
             Mismatch: it is not.

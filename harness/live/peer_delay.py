@@ -20,7 +20,7 @@ _HANDSHAKES = 3
 def wait_from_afar(peer: Peer, span: Span) -> None:
     """Let a time pass, in which the kernel sends nothing, before the peer answers.
 
-    A peer that is late has made another path of the one that the scenario is about. Virtual time knows no such peer.
+    A late peer makes the path longer than the one that the scenario is about. In virtual time no peer is late.
 
     Raises:
         Mismatch: the kernel sent something in that time, by its own stamps, however late this process saw it.
@@ -46,7 +46,7 @@ def establish_from_afar(
 
     Args:
         session: the lab.
-        listener: who accepts.
+        listener: the socket that accepts.
         round_trip: less than a second, or the SYN,ACK is sent again (RFC 6298 2.1).
         options: of the SYN, in packetdrill's notation; the session's ``syn_options`` by default.
 
@@ -79,9 +79,9 @@ def _shake_hands(session: Session, listener: Endpoint, options: str | None) -> P
 
 
 def longest_timer(session: Session, timer: Span) -> Span:
-    """The longest that a timer may be which follows from round trips: the peer's own slowness adds to each of them.
+    """The longest that a timer derived from round trips may be: the peer's own slowness adds to each of them.
 
-    In virtual time it has none. On a real clock three times the timer are let pass, as round trips may be half as long
-    again (``wait_from_afar``) and the kernel be late as well: there only the least of it is exact.
+    In virtual time the peer is never slow. In real time it is three times the timer, since round trips may be half as
+    long again (``wait_from_afar``) and the kernel may be late as well: there only the lower bound is exact.
     """
     return timer if session.profile.virtual else 3 * timer

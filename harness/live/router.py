@@ -50,11 +50,11 @@ class TrackedConnection(NamedTuple):
     """A TCP connection that the router tracks.
 
     Args:
-        state: where it takes the connection to be, in RFC 9293's words; what it calls so has timeouts of its own.
+        state: that it takes the connection to be in, by RFC 9293's names; the timeouts are its own.
         opened: source and destination of the SYN, as it came.
-        answered: source and destination of answers, as they are to come; another source than the SYN's destination,
+        answered: source and destination that answers will have; another source than the SYN's destination,
             or another destination than its source, is network address translation.
-        seconds: until it forgets the connection, unless more of it comes.
+        seconds: until it forgets the connection, if no more segments come.
     """
 
     state: str

@@ -82,7 +82,7 @@ class Sender:
 
     @property
     def isn(self) -> int:
-        """Its initial sequence number, 0 to 2**32 - 1; a peer that begins anew is given another."""
+        """Its initial sequence number, 0 to 2**32 - 1; a peer that begins anew gets another."""
         return self.own.isn or 0
 
     @isn.setter
@@ -201,10 +201,10 @@ class Sender:
         """Send an ICMP error about a segment of the kernel's.
 
         Args:
-            kind: such as ``port unreachable``; a wrong one is answered with those there are.
+            kind: such as ``port unreachable``; the error for an unknown one lists them.
             quoting: the segment, in relative numbers.
             mtu: of the next hop, for ``packet too big``.
-            quoted: how many bytes of the segment the error quotes behind the IP header.
+            quoted: how many bytes of the segment the error quotes after the IP header.
         """
         about = to_wire(quoting, self.kernel, self.own)
         frame = icmp.error(self._dispatcher.plan, self.flow, kind, about, mtu=mtu, quoted=quoted)

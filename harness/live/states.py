@@ -41,7 +41,7 @@ WAYS: Mapping[str, tuple[str, ...]] = {
     "LAST-ACK": (OWNED, ORPHANED),
     "TIME-WAIT": (OWNED, ORPHANED),
 }
-"""In which ways each state can be held, the usual one first. CLOSED ``owned`` is a bound socket that does not listen.
+"""The ways in which a state can be held, the usual one first. CLOSED ``owned`` is a bound socket that does not listen.
 
 Not held orphaned: what close(2) deletes (LISTEN, SYN-SENT) or moves on (SYN-RECEIVED, ESTABLISHED, CLOSE-WAIT).
 """
@@ -94,7 +94,7 @@ def reach(
         The kernel's end and the peer's. Of an unaccepted connection and in LISTEN, the kernel's end is the listener.
 
     Raises:
-        Mismatch: on the way there the kernel answers with something else than RFC 9293 3.5 and 3.6 say, or
+        Mismatch: on the way there the kernel answers with something other than RFC 9293 3.5 and 3.6 say, or
             sock_diag sees the connection in another state.
         FinwaitError: there is no such state, or no such ownership in it.
         Unsupported: sock_diag shows nothing on this machine.
@@ -156,7 +156,7 @@ _UNOPENED: Mapping[str, Callable[[Session, str], Connection]] = {
 
 
 def new_listener(session: Session) -> Endpoint:
-    """A further listening socket, on the next port from ``SERVICE_PORT`` on that has none in this session."""
+    """Another listening socket, on the next port from ``SERVICE_PORT`` on that is free in this session."""
     return session.listen(SERVICE_PORT + len(session.peers))
 
 

@@ -186,7 +186,7 @@ class TwoKernelSession(BaseSession):
 
     @step(Open, "curl")
     def curl(self) -> Curl:
-        """curl as the client, about to ask the server at ``SERVICE_PORT``; the probes look at its connection."""
+        """curl as the client, to ask the server at ``SERVICE_PORT``; the probes watch its connection."""
         port = self.client_port
         self.watch(port, SERVICE_PORT)
         return Curl(self.lab.client, port, self.address(Side.SERVER), SERVICE_PORT, self.recording)

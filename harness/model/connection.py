@@ -18,14 +18,14 @@ class ControlBlock:
         rcv_nxt: next number to receive.
         rcv_wnd: size of the receive window.
         iss: initial send sequence number.
-        actively: it was opened by the kernel and not by the peer.
+        actively: the kernel opened it, and not the peer.
         max_snd_wnd: the largest window that the peer has offered (RFC 5961 5.2).
-        reads: somebody may still read what arrives; not so after close(2).
+        reads: a process may still read what arrives; False after close(2).
         kept: segments that arrived ahead of rcv_nxt and wait for their turn (RFC 9293 SHLD-31).
-        quickack: data in sequence are acknowledged at once, as the route of a lab has it (ip-route(8), quickack). The
+        quickack: data in sequence are acknowledged at once, as a lab's route sets it (ip-route(8), quickack). The
             RFCs let the ACK wait, for half a second or two full segments (RFC 9293 3.8.6.3, RFC 5681 4.2).
-        owed: octets of data that were taken and whose ACK waits so.
-        rmss: the largest segment that the kernel takes; 536 octets where it has not said (RFC 9293 MUST-15).
+        owed: octets of data that were accepted and whose ACK still waits.
+        rmss: the largest segment that the kernel accepts; 536 octets where it has announced none (RFC 9293 MUST-15).
     """
 
     state: str
@@ -45,7 +45,7 @@ class ControlBlock:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One thing that may be answered, and the connection afterwards.
+    """One answer that is allowed, and the connection afterwards.
 
     Args:
         name: what ``judge`` calls the answer.

@@ -31,10 +31,10 @@ KINDS: Mapping[str, tuple[Flags, bytes]] = {
 """Flags and payload by kind. One byte of data: it lies on one side of an edge."""
 
 WITH_A_WINDOW = ("left", "at-left-edge", "inside", "at-right-edge", "right")
-"""Just before the window, its first number, one within, its last number, and just behind."""
+"""Just before the window, its first number, one within, its last number, and just beyond."""
 
 WITH_A_ZERO_WINDOW = ("left", "at", "right")
-"""Just before the place where the window would begin, there, and just behind."""
+"""Just before the place where the window would begin, there, and just beyond."""
 
 ACKS: Mapping[str, int] = {"older": -1, "equal": 0, "newer": 1}
 """What is acknowledged, counted from SND.NXT: all but the last number, all that was sent, one more than that."""
@@ -43,10 +43,10 @@ INSIDE = 100
 """How far within the window ``inside`` is."""
 
 NOMINAL_WINDOW = 65535
-"""The window that the places are counted in where the state has none: an earlier connection's."""
+"""The window to count places in where the state has none: that of an earlier connection."""
 
 HAVE_A_ZERO_WINDOW = tuple(state for state in STATES if state not in ("CLOSED", "LISTEN", "SYN-SENT", "SYN-RECEIVED"))
-"""CLOSED, LISTEN and SYN-SENT have no window yet; in SYN-RECEIVED nothing was taken that could have closed it."""
+"""CLOSED, LISTEN and SYN-SENT have no window yet; in SYN-RECEIVED no data were accepted that could have closed it."""
 
 
 class TableCell(NamedTuple):

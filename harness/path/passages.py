@@ -40,7 +40,7 @@ class Closing(NamedTuple):
     """How a connection ended.
 
     Args:
-        ns: from the client's FIN at the path to the last segment that brought both sockets to TIME-WAIT or away.
+        ns: from the client's FIN at the path to the last segment that put both sockets into TIME-WAIT or ended them.
         retransmissions: how many segments the client sent again.
     """
 

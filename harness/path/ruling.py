@@ -63,12 +63,12 @@ class Holding:
 
     @step(PathRule)
     def release(self) -> None:
-        """Forward what is held now; what would be held from now on passes."""
+        """Forward what is held; segments that would be held later pass."""
         self._release(self._number)
 
     @step(PathRule)
     def until(self, flags: Flags, *, from_: str = "", connection: int = 0, **fields: Unpack[MatchFields]) -> None:
-        """Forward what is held straight behind such a segment, from the same side unless ``from_`` names the other."""
+        """Forward what is held right after such a segment, from the same side unless ``from_`` names the other."""
         self._say(flags, from_, connection, fields, arrived=False)
 
     @step(PathRule)
@@ -107,7 +107,7 @@ class Ruling:
         self._state_rule(number, rule)
 
     def add(self, rule: AnyRule) -> int:
-        """State a rule; its number."""
+        """Add a rule; returns its number."""
         number = len(self.rules) + 1
         self._keep(number, rule)
         return number
@@ -136,7 +136,7 @@ class Ruling:
         connection: int = 0,
         **fields: Unpack[MatchFields],
     ) -> None:
-        """Let such a segment get lost."""
+        """Drop such a segment."""
         self.add(Drop(match=_match(flags, from_, connection, fields), times=_times(times)))
 
     @step(PathRule)
@@ -149,7 +149,7 @@ class Ruling:
         connection: int = 0,
         **fields: Unpack[MatchFields],
     ) -> None:
-        """Let such a segment arrive twice."""
+        """Deliver such a segment twice."""
         self.add(Duplicate(match=_match(flags, from_, connection, fields), times=_times(times)))
 
     @step(PathRule)
@@ -162,7 +162,7 @@ class Ruling:
         connection: int = 0,
         **fields: Unpack[MatchFields],
     ) -> None:
-        """Turn a bit of such a segment over, of its data where it has some, so that its checksum is wrong."""
+        """Flip a bit of such a segment, in its data if it has any, so that its checksum is wrong."""
         self.add(Corrupt(match=_match(flags, from_, connection, fields), times=_times(times)))
 
     @step(PathRule)
@@ -176,17 +176,17 @@ class Ruling:
         connection: int = 0,
         **fields: Unpack[MatchFields],
     ) -> None:
-        """Forward such a segment a time after it arrived; others overtake it."""
+        """Forward such a segment that much later; others may overtake it."""
         self.add(Delay(match=_match(flags, from_, connection, fields), times=_times(times), ns=span_of(by, "by").ns))
 
     @step(PathRule)
     def reorder(self, *, from_: str, seed: int, chance: float = 0.2, depth: int = 3, at_most: Time = PASS_BY) -> None:
-        """Put frames aside at random, each until 1 to ``depth`` later ones have passed; the same seed does the same.
+        """Hold back frames at random, each until 1 to ``depth`` later ones passed; the same seed holds back the same.
 
         Args:
             from_: the side that they come from.
             seed: of the random numbers.
-            chance: of a frame to be put aside, 0 to 1.
+            chance: that a frame is held back, 0 to 1.
             depth: how many may overtake it, 1 or more.
             at_most: how long it waits for them.
 

@@ -182,7 +182,7 @@ def lingering_close() -> str:
 
 @pytest.fixture
 def nginx(path_session: TwoKernelSession, lingering_close: str) -> Nginx:
-    """nginx, as this machine has it, as the server of ``path_session``; HTTP keepalive is off."""
+    """nginx, as installed on this machine, as the server of ``path_session``; HTTP keepalive is off."""
     return path_session.serve_nginx(lingering_close)
 
 

@@ -58,9 +58,9 @@ def report(*sources: str) -> pytest.MarkDecorator:
 
 
 def waits(*spans: Span) -> pytest.MarkDecorator:
-    """Say how long a scenario waits for the kernel's timers, in sum; its lab holds none of them (docs/conditions.md).
+    """Say how long a scenario waits for the kernel's timers, in total; its lab holds none of them (docs/conditions.md).
 
-    In real time one that waits for longer than ``--real-wait`` (``harness.tcp.timing.REAL_WAIT`` unless given) is
+    In real time, a scenario that waits longer than ``--real-wait`` (``harness.tcp.timing.REAL_WAIT`` unless given) is
     unsupported, with that reason.
     """
     mark: Any = pytest.mark.waits(*spans)

@@ -99,7 +99,7 @@ def header_of(frame: bytes) -> IpHeader:
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """What the IP header of a segment of the peer's says, where it is not the usual.
+    """What is unusual in the IP header of a peer's segment.
 
     Args:
         source: address; None for the peer's own.
@@ -118,7 +118,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     options: bytes = b""
 
     def dress(self, frame: bytes) -> bytes:
-        """The frame with this traffic class, ttl and these options; the addresses stand in it already.
+        """The frame with this traffic class, ttl and these options; the addresses are in it already.
 
         Raises:
             FinwaitError: a number or the options do not fit, or options are given for IPv6.

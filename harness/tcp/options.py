@@ -40,7 +40,7 @@ BY_KIND = {row.kind: row for row in KINDS}
 class Option(msgspec.Struct, frozen=True, omit_defaults=True):
     """One option. ``values`` for the kinds of the table, ``raw`` (with name ``opt N``) for every other.
 
-    In an expectation empty ``values`` of a kind that has some mean: any.
+    In an expectation, empty ``values`` of a kind that has values match any.
     """
 
     name: str

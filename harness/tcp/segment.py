@@ -111,7 +111,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Args:
         flags: control bits, see ``Flags``.
         seq: relative sequence number, 0 to 2**32 - 1.
-        ack: relative acknowledgment number; it stands in the header whether or not ACK is set.
+        ack: relative acknowledgment number; it is in the header whether or not ACK is set.
         window: the window field as on the wire, not scaled, 0 to 65535.
         data: the payload.
         options: in the order of the wire, padding included.
@@ -119,7 +119,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         checksum: None for the right one, ``WRONG_CHECKSUM`` for a wrong one; a number is put into the field as it is.
         data_offset: None for the right one; otherwise 0 to 15 words of 32 bits.
         reserved: the reserved bits of RFC 9293 3.1, except the one that RFC 9768 uses, 0 to 7.
-        raw_options: bytes to stand in place of ``options``, up to 40; padded to whole words when data_offset is None.
+        raw_options: bytes to send in place of ``options``, up to 40; padded to whole words when data_offset is None.
         flow_label: of the IPv6 header around it (RFC 6437), 0 to 2**20 - 1; 0 with IPv4, whose header has none. It is
             not printed: a kernel chooses another for every connection.
     """

@@ -34,7 +34,7 @@ class Span:
         return Span(self.ns + other.ns, f"{self.name} + {other.name}", self.ground)
 
     def minus(self, other: Span) -> Span:
-        """What is left of this when that has passed."""
+        """What is left of this span once the other has passed."""
         return Span(self.ns - other.ns, f"{self.name} - {other._term}", self.ground)
 
     def unrounded(self) -> Span:
@@ -91,7 +91,7 @@ CALL_LIMIT = Span(2000 * MS, "CALL_LIMIT", "no blocking call of a scenario waits
 MARKER_LIMIT = Span(5000 * MS, "MARKER_LIMIT", "a kernel that does not answer a neighbour request by then hangs")
 PROGRAM_LIMIT = Span(10_000 * MS, "PROGRAM_LIMIT", "a program that is not ready or done by then never will be")
 
-REAL_WAIT = Span(3000 * MS, "REAL_WAIT", "longer waits have to be free, in virtual time, or asked for: --real-wait")
+REAL_WAIT = Span(3000 * MS, "REAL_WAIT", "longer waits need virtual time, where they cost nothing, or --real-wait")
 
 PHASE_NS = 131_072 * MS
 """A period of all levels of the kernel's timer wheel that reach up to two hours, at 250 and at 1000 ticks a second.
@@ -100,7 +100,7 @@ Level n counts in 8**n ticks (kernel/time/timer.c), so 8**5 ticks at 250 a secon
 depends on where in the period it was set.
 """
 
-QUIET = Span(60 * MS, "QUIET", "longer than PROMPT: what no timer delays would have come")
+QUIET = Span(60 * MS, "QUIET", "longer than PROMPT: by then whatever no timer delays has come")
 
 
 UNSAID = replace(PROMPT)

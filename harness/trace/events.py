@@ -26,7 +26,7 @@ class Sent(msgspec.Struct, frozen=True, tag="sent"):
 class Received(msgspec.Struct, frozen=True, tag="received"):
     """The kernel under test put a segment on the wire.
 
-    ``judged`` is the alternative that it matched, or why it matched none; empty where there was but one.
+    ``judged`` is the alternative that it matched, or why it matched none; empty where there was only one.
     """
 
     at: int
@@ -75,11 +75,11 @@ def call_text(name: str, arguments: Iterable[int | str]) -> str:
 
 
 class Probed(msgspec.Struct, frozen=True, tag="probed"):
-    """What a probe saw of the kernel's inside: explains a verdict, never makes one.
+    """What a probe saw inside the kernel: explains a verdict, never makes one.
 
     Args:
         at: when.
-        source: the probe, or the program that told.
+        source: the probe, or the program that reported it.
         what: happened, in a few words; empty where the socket's state is all.
         state: the socket's from now on, where it is told; CLOSED where there is none.
         was: its state before, where that is told.
