@@ -7,25 +7,26 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import Self, Unpack
 
-from harness.errors import FinwaitError, Unsupported
+from harness.errors import FinwaitError
 from harness.path import process
+from harness.path.impairing import Impairing
 from harness.path.messages import Came, Left, Told
 from harness.path.passages import Passage, Passages
 from harness.path.rules import AnyRule, BadRules, Side, side_of
-from harness.path.ruling import MatchFields, Ruling, pattern_of, plain_rules
+from harness.path.ruling import MatchFields, pattern_of
 from harness.program.recording import step
-from harness.program.steps import Allow, Expect, PathRule, Wait
+from harness.program.steps import Allow, Expect, Wait
 from harness.tcp.mutation import Mutation
 from harness.tcp.pattern import Pattern
 from harness.tcp.segment import SYN, Flags, Segment
-from harness.tcp.timing import PROMPT, UNSAID, Time, TimingProfile, bounds, span_of
+from harness.tcp.timing import PROMPT, QUIET, UNSAID, Time, TimingProfile, bounds, span_of
 from harness.tcp.verdict import Due, Evidence, Expectation, Mismatch, Reply
 from harness.trace.events import Timeline
 from harness.trace.inbox import Arrival, Inbox
 from harness.wire.capture import ETH_P_ALL, packet_socket
 from harness.wire.marker import neighbour_request
 from harness.wire.overflow import lost
-from netns import netem, processor
+from netns import processor
 from netns.lab import PathLab, closer
 from netns.link import PATH_ENDS
 
@@ -33,7 +34,7 @@ _BUFFER = 64 << 20
 _MOST_ROUNDS = 64
 
 
-class Path(Ruling):
+class Path(Impairing):
     """The path between two kernels: forwards segments by the scenario's rules, and judges those that pass.
 
     Args:
@@ -102,33 +103,6 @@ class Path(Ruling):
     def _let_go(self, number: int) -> None:
         self._timeline.step(f"path: release what rule {number} holds")
         self.forwarder.release(number)
-
-    @step(PathRule)
-    def impair(self, *, from_: str, delay: Time | None = None, loss: float = 0.0, bytes_per_second: int = 0) -> None:
-        """Delay, lose or slow down everything that a side sends, with the kernel's netem.
-
-        Without netem, the path itself can do one of the three.
-
-        Args:
-            from_: ``client`` or ``server``.
-            delay: of every frame.
-            loss: probability that a frame is dropped, 0 to 1.
-            bytes_per_second: 0 for no limit.
-
-        Raises:
-            Unsupported: there is no netem, and more than one of the three is given.
-        """
-        side, late = side_of(from_), span_of(delay or 0, "delay")
-        device = PATH_ENDS[list(Side).index(side.other)]
-        self._timeline.step(f"path: impair what comes from the {side}")
-        try:
-            netem.impair(self._lab.path, device, delay_ns=late.ns, loss=loss, bytes_per_second=bytes_per_second)
-        except Unsupported:
-            wanted = plain_rules(side, late.ns, loss, bytes_per_second)
-            if len(wanted) > 1:
-                raise
-            for rule in wanted:
-                self.add(rule)
 
     def send(self, side: Side, frame: bytes) -> None:
         """Send a frame to a side, as if it came from the other."""
@@ -229,6 +203,26 @@ class Path(Ruling):
         self.expect(SYN, from_="server", seq=0, ack=1, connection=connection)
         self.expect(Flags.ACK, from_="client", seq=1, ack=1, connection=connection)
 
+    @step(Expect)
+    def expect_silence(self, for_: Time = QUIET) -> None:
+        """Wait, and fail if either side sends anything in that time that was not allowed.
+
+        Args:
+            for_: how long, in seconds or as a span.
+
+        Raises:
+            Mismatch: one does.
+            FinwaitError: ``for_`` is not a time.
+        """
+        for_ = span_of(for_, "for_")
+        step = self._timeline.step(f"expect silence for {for_}")
+        end = time.monotonic_ns() + for_.ns
+        while (left := end - time.monotonic_ns()) > 0 and not self._unexpected():
+            self.watch(left)
+        if seen := self._unexpected():
+            raise Mismatch(Evidence(expected=(Due(f"silence for {for_}"),), observed=seen, step=step))
+        self.after_step()
+
     @step(Allow)
     def allow(self, flags: Flags, *, from_: str, **fields: Unpack[MatchFields]) -> None:
         """From now on, accept matching segments from a side without an expectation; see ``Pattern``."""
@@ -274,11 +268,14 @@ class Path(Ruling):
         self.conclude()
         if self.complaints:
             raise BadRules("; ".join(self.complaints))
-        left = [(one, side) for side, inbox in self._inboxes.items() for one in inbox.leftover()]
-        if left and not self._rest_allowed:
-            in_order = sorted(left, key=lambda pair: pair[0].at)
-            seen = "; ".join(f"{'<' if side is Side.CLIENT else '>'} {one.segment}" for one, side in in_order)
+        if seen := self._unexpected():
             raise Mismatch(Evidence(expected=(Due("nothing more"),), observed=seen, step=step))
+
+    def _unexpected(self) -> str:
+        """What came that no expectation took and nothing allows, as it came; empty where nothing did."""
+        left = [(one, side) for side, inbox in self._inboxes.items() for one in inbox.leftover()]
+        in_order = [] if self._rest_allowed else sorted(left, key=lambda pair: pair[0].at)
+        return "; ".join(f"{'<' if side is Side.CLIENT else '>'} {one.segment}" for one, side in in_order)
 
     def conclude(self) -> None:
         """Take all that happened, stop forwarding, and let the rules say what they still wait for; once only."""

@@ -53,6 +53,16 @@ def test_path_has_two_ends_and_no_address(two_kernels: TwoKernelSession) -> None
     assert found == {"client": ({CLIENT_END}, 1), "path": (set(PATH_ENDS), 0), "server": ({SERVER_END}, 1)}
 
 
+def test_silence_is_broken_by_either_side(joined: KernelPair) -> None:
+    _, server, path = joined
+    path.expect_silence(SHORT)
+    server.send(b"more")
+    with pytest.raises(Mismatch, match=r"silence for 20 ms \(SHORT\)[^$]*> P. 1:5"):
+        path.expect_silence(SHORT)
+    path.allow_rest()
+    path.expect_silence(SHORT)
+
+
 def test_sysctl_is_that_of_the_side(two_kernels: TwoKernelSession) -> None:
     two_kernels.sysctl("net/ipv4/tcp_fin_timeout", 17, side="client")
     assert two_kernels.sysctl("net/ipv4/tcp_fin_timeout", side="client") == "17"

@@ -1,0 +1,50 @@
+"""What a path does to everything that a side sends, by the kernel's own queue."""
+
+from __future__ import annotations
+
+from abc import ABC
+
+from harness.errors import Unsupported
+from harness.path.rules import Side, side_of
+from harness.path.ruling import Ruling, plain_rules
+from harness.program.recording import step
+from harness.program.steps import PathRule
+from harness.tcp.timing import Time, span_of
+from harness.trace.events import Timeline
+from netns import netem
+from netns.lab import PathLab
+from netns.link import PATH_ENDS
+
+
+class Impairing(Ruling, ABC):
+    """States rules, and impairments of a lab's path."""
+
+    _lab: PathLab
+    _timeline: Timeline
+
+    @step(PathRule)
+    def impair(self, *, from_: str, delay: Time | None = None, loss: float = 0.0, bytes_per_second: int = 0) -> None:
+        """Delay, lose or slow down everything that a side sends, with the kernel's netem.
+
+        Without netem, the path itself can do one of the three.
+
+        Args:
+            from_: ``client`` or ``server``.
+            delay: of every frame.
+            loss: probability that a frame is dropped, 0 to 1.
+            bytes_per_second: 0 for no limit.
+
+        Raises:
+            Unsupported: there is no netem, and more than one of the three is given.
+        """
+        side, late = side_of(from_), span_of(delay or 0, "delay")
+        device = PATH_ENDS[list(Side).index(side.other)]
+        self._timeline.step(f"path: impair what comes from the {side}")
+        try:
+            netem.impair(self._lab.path, device, delay_ns=late.ns, loss=loss, bytes_per_second=bytes_per_second)
+        except Unsupported:
+            wanted = plain_rules(side, late.ns, loss, bytes_per_second)
+            if len(wanted) > 1:
+                raise
+            for rule in wanted:
+                self.add(rule)
