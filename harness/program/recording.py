@@ -192,7 +192,8 @@ class _Writer:
         """One step as data."""
         # before its result has a name: an argument cannot refer to it
         self._learn(number)
-        args = tuple(self._value(one, of) for of, one in zip(_parameters(taken), taken.args, strict=False))
+        names = itertools.chain(_parameters(getattr(type(taken.on), taken.name)), itertools.repeat(""))
+        args = tuple(self._value(one, of) for of, one in zip(names, taken.args, strict=False))
         named = {name: self._value(one, name) for name, one in taken.named.items()}
         on = self._names.get(id(taken.on), "")
         if not on:
@@ -221,11 +222,11 @@ class _Writer:
         return made
 
 
-def _parameters(taken: Taken) -> Iterator[str]:
-    """The names of a step's arguments that have none of their own."""
-    function = getattr(type(taken.on), taken.name)
-    _, *names = inspect.signature(function).parameters if callable(function) else ("self", "value")
-    return itertools.chain(names, itertools.repeat(""))
+@functools.cache  # to look at a method takes longer than to write the step down
+def _parameters(method: object) -> tuple[str, ...]:
+    """The names of the arguments of a method, or of a property's setter."""
+    _, *names = inspect.signature(method).parameters if callable(method) else ("self", "value")
+    return tuple(names)
 
 
 def _judged(reply: object, name: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import socket
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -59,17 +60,21 @@ def encoded(value: object, named: Callable[[object], Ref | Joined | None]) -> Va
 
 def _fields(value: Any) -> list[tuple[str, object]]:  # noqa: ANN401  (two kinds of record)
     """The fields that differ from their default."""
-    if isinstance(value, msgspec.Struct):
-        several = [(field.name, field.default) for field in msgspec.structs.fields(value)]
-    else:
-        several = [(field.name, field.default) for field in dataclasses.fields(value) if field.init]
     missing = (dataclasses.MISSING, msgspec.NODEFAULT)
-    found = [(name, getattr(value, name), default) for name, default in several]
+    found = [(name, getattr(value, name), default) for name, default in _defaults(type(value).__name__)]
     if isinstance(value, Pattern) and value.data is not None:
         found = [one for one in found if one[0] != "length"]  # follows from the data
     if isinstance(value, Segment):
         found = [(name, Flags(one) if name == "flags" else one, default) for name, one, default in found]
     return [(name, one) for name, one, default in found if default in missing or one != default]
+
+
+@cache  # msgspec reads a type's annotations anew each time
+def _defaults(name: str) -> list[tuple[str, object]]:
+    kind: Any = KINDS[name]
+    if issubclass(kind, msgspec.Struct):
+        return [(field.name, field.default) for field in msgspec.structs.fields(kind)]
+    return [(field.name, field.default) for field in dataclasses.fields(kind) if field.init]
 
 
 def decoded(value: Value, resolve: Callable[[str], object]) -> Any:  # noqa: ANN401  (whatever it was)
