@@ -93,7 +93,7 @@ def print_result(run: LoadedRun, result: Result, console: Console, *, brief: boo
         console.print()
         show(console, ladder(run.timeline(result), kernel=run.name, brief=brief).lines(width_of(console)))
     console.print()
-    for what, file in (("timeline", result.timeline), ("capture", result.capture)):
+    for what, file in (("timeline", result.timeline.partition(":")[0]), ("capture", result.capture)):
         if file:
             console.print(f"{what:<9} {run.path / file}", soft_wrap=True, markup=False)
     grown = "; ".join(f"{name} +{count}" for name, count in result.counters.items())

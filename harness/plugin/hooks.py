@@ -227,6 +227,7 @@ class Runner:
             report.outcome = "failed"
             report.longrepr = reason
         vars(report)["finwait"] = msgspec.json.encode(result).decode()
+        vars(report)["finwait_outcome"] = result.outcome
         vars(report)["finwait_misuse"] = misuse
         vars(report)["finwait_busy"] = isinstance(error, TooBusy)
 
@@ -240,20 +241,19 @@ class Runner:
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         """The four outcomes in pytest's words."""
-        text = getattr(report, "finwait", None)
-        if text is None or hasattr(report, "wasxfail") or (report.failed and '"conforms"' in text):
+        outcome = getattr(report, "finwait_outcome", None)
+        if outcome is None or hasattr(report, "wasxfail") or (report.failed and outcome == Outcome.CONFORMS):
             return None  # pytest's own words for what is known: xfailed, failed
-        return _WORDS[Outcome(msgspec.json.decode(text, type=Result).outcome)]
+        return _WORDS[Outcome(outcome)]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep a result as soon as it is there; the process that the user started does it for all workers."""
         text = getattr(report, "finwait", None)
         if text is None or self.worker:
             return
-        result = msgspec.json.decode(text, type=Result)
         with recording(self.config):
-            self.folder.append_result(result)
-        self.counts[Outcome(result.outcome)] += 1
+            self.folder.append_result(text)
+        self.counts[Outcome(vars(report)["finwait_outcome"])] += 1
         self.misused |= vars(report)["finwait_misuse"]
         self.lost_to_load += vars(report)["finwait_busy"]
 

@@ -78,12 +78,14 @@ def write_whole(path: Path, content: bytes) -> None:
         raise Unwritable(path, error) from error
 
 
-def _write(path: Path, how: int, content: bytes) -> None:
+def _write(path: Path, how: int, content: bytes) -> int:
+    """The byte of the file that the content begins with."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | how, 0o644)
     try:
         left = memoryview(content)
         while left:  # a disk that is nearly full takes a part of it
             left = left[os.write(descriptor, left) :]
+        return os.lseek(descriptor, 0, os.SEEK_CUR) - len(content)
     finally:
         os.close(descriptor)
 
@@ -104,6 +106,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._timelines = ""
 
     @classmethod
     def create(cls, parent: Path, *, name: str | None = None) -> RunFolder:
@@ -146,20 +149,37 @@ class RunFolder:
             return False
         return bool(record.preconditions)
 
-    def append_result(self, result: Result) -> None:
-        """Add a line to ``results.jsonl``: one write, so that lines of several processes never mix."""
+    def append_result(self, result: Result | str) -> None:
+        """Add a line to ``results.jsonl``: one write, so that lines of several processes never mix.
+
+        Args:
+            result: or its JSON, as it came from the process that ran the scenario.
+        """
+        line = result.encode() if isinstance(result, str) else msgspec.json.encode(result)
         path = self.path / RESULTS
         try:
-            _write(path, os.O_APPEND, msgspec.json.encode(result) + b"\n")
+            _write(path, os.O_APPEND, line + b"\n")
             hand_back(path)
         except OSError as error:
             raise Unwritable(path, error) from error
 
     def write_timeline(self, record: TimelineRecord) -> str:
-        """Write a scenario's timeline; its path inside the run folder."""
-        name = f"timelines/{file_name(record.scenario)}.json"
-        write_whole(self.path / name, msgspec.json.encode(record))
-        return name
+        """Add a scenario's timeline as a line to this process's file of them.
+
+        Returns:
+            Where it is: the file's path inside the run folder, a colon, and the byte that the line begins with.
+        """
+        # by what stands in it first: no other process, and no other part of the run, has that
+        self._timelines = self._timelines or f"timelines/{file_name(record.scenario)}.jsonl"
+        path = self.path / self._timelines
+        try:
+            # not held open: what is closed is on its way to the host, also when a guest's kernel dies then
+            start = _write(path, os.O_APPEND, msgspec.json.encode(record) + b"\n")
+            if not start:
+                hand_back(path)
+        except OSError as error:
+            raise Unwritable(path, error) from error
+        return f"{self._timelines}:{start}"
 
     def write_capture(self, scenario: str, content: bytes) -> str:
         """Write a scenario's capture; its path inside the run folder."""

@@ -17,7 +17,7 @@ FORMAT = 2
 
 
 class TimelineRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The file of one scenario below ``timelines/``."""
+    """A line of a file below ``timelines/``: what happened in one scenario."""
 
     format: int = FORMAT
     scenario: str
@@ -47,6 +47,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
             connections from 1; what came after it and was allowed decides nothing.
         mutated: whether an answer was mutated before it was judged, so that this says nothing about the kernel.
         counters: what the kernel's TCP counters grew by, zeros left out.
+        timeline: a file of the run folder; behind a colon the byte that the record begins with, where it holds several.
+        capture: a file of the run folder.
     """
 
     scenario: str

@@ -96,7 +96,9 @@ class LoadedRun:
         """
         if not result.timeline:
             return None
-        return _decode(self.file("timeline", result.timeline), TimelineRecord, format1.timeline)
+        name, _, start = result.timeline.partition(":")
+        begin = int(start) if start.isdecimal() else None
+        return _decode(self.file("timeline", name), TimelineRecord, format1.timeline, begin)
 
     def file(self, what: str, name: str) -> Path:
         """Where a file of the run lies, whether or not it is there.
@@ -189,9 +191,13 @@ def _no_run(path: Path) -> FinwaitError:
     )
 
 
-def _decode(path: Path, kind: type[Record], old: Callable[[bytes], Record] | None = None) -> Record:
+def _decode(
+    path: Path, kind: type[Record], old: Callable[[bytes], Record] | None = None, start: int | None = None
+) -> Record:
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            file.seek(start or 0)
+            content = file.read() if start is None else file.readline()
     except OSError as error:
         raise FinwaitError(f"{path} cannot be read ({error.strerror})") from error
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.kernels.boot import stream
+from harness.kernels.boot.qemu_init import Mirror
 from harness.kernels.boot.receiver import Malformed, Receiver
 from harness.kernels.boot.stream import record
 
@@ -33,10 +35,50 @@ def test_file_that_is_cut_short_is_not_there(tmp_path: Path) -> None:
     assert files(tmp_path) == {"whole": b"x" * 1000}
 
 
+def test_more_of_a_file_that_the_stream_did_not_bring_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_bytes(b"1")
+    with pytest.raises(Malformed, match="more of 'mine'"):
+        Receiver(tmp_path).feed(record(stream.MORE, b"mine", b"2"))
+    assert files(tmp_path) == {"mine": b"1"}
+
+
+def test_file_of_lines_is_sent_by_what_it_grew_by_until_another_takes_its_place(tmp_path: Path) -> None:
+    guest, host = tmp_path / "guest", tmp_path / "host"
+    guest.mkdir()
+    host.mkdir()
+    read, write = os.pipe()
+    mirror, receiver, sent = Mirror(str(guest), write), Receiver(host), []
+    lines, other = guest / "lines.jsonl", guest / "other.json"
+
+    def follow() -> None:
+        mirror.follow()
+        mirror.everything()
+        sent.append(os.read(read, 1 << 16))
+        receiver.feed(sent[-1])
+        assert files(host) == files(guest)
+
+    try:
+        lines.write_bytes(b"one\n" * 100)
+        other.write_bytes(b"one\n" * 100)
+        follow()
+        with lines.open("ab") as more:
+            more.write(b"two\n")
+        follow()
+        assert len(sent[-1]) == len(record(stream.MORE, b"lines.jsonl", b"two\n"))
+        other.write_bytes(b"two\n")
+        other.replace(lines)
+        follow()
+        lines.write_bytes(b"3")  # shorter than before
+        follow()
+    finally:
+        for descriptor in (read, write, mirror.notices.fd):
+            os.close(descriptor)
+
+
 @pytest.mark.parametrize(
     "path", [b"../out", b"..", b"a/..", b"/etc/x", b"a/../../out", b"", b".", b"a//b", b"a/.", b"a\0b"]
 )
-@pytest.mark.parametrize("kind", [stream.PUT, stream.FOLDER, stream.DELETE])
+@pytest.mark.parametrize("kind", [stream.PUT, stream.MORE, stream.FOLDER, stream.DELETE])
 def test_path_that_leads_out_is_refused(tmp_path: Path, kind: bytes, path: bytes) -> None:
     output = tmp_path / "output"
     output.mkdir()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from harness.trace.events import Received, Sent
 from harness.trace.runs import load
 from tests.plugin.conftest import FOUR, Ran, RunScenarios
 
@@ -18,13 +18,9 @@ def test_deviation_keeps_its_timeline_and_its_capture_and_the_rest_its_timeline(
     results = ran.results
     assert (ran.folder / results["test_deviates"]["capture"]).stat().st_size > 500
     assert "capture" not in results["test_conforms"] or results["test_conforms"]["capture"] == ""
-    events = json.loads((ran.folder / results["test_conforms"]["timeline"]).read_text())["events"]
-    assert [event["type"] for event in events if event["type"] in ("sent", "received")] == [
-        "sent",
-        "received",
-        "sent",
-        "received",
-    ]
+    loaded = load(ran.folder)
+    events = loaded.timeline(loaded.results["test_s.py::test_conforms"])
+    assert [type(event) for event in events if isinstance(event, Sent | Received)] == [Sent, Received, Sent, Received]
 
 
 def test_captures_of_all_are_kept_on_request(run: RunScenarios) -> None:

@@ -189,13 +189,27 @@ def test_no_bytes_at_all_break_the_reader(make_run: Callable[..., Path], tmp_pat
         assert "\n" not in str(error)  # noqa: PT017 - either end is right
 
 
+def test_timelines_of_a_killed_run_and_those_in_files_of_their_own_are_read(
+    make_run: Callable[..., Path], disorder: Callable[..., tuple[Event, ...]]
+) -> None:
+    folder = make_run(OK, BAD, timelines={OK.scenario: disorder(), BAD.scenario: disorder(accepted=False)})
+    run = runs.load(folder)
+    file = folder / run.results[OK.scenario].timeline.partition(":")[0]
+    assert run.results[BAD.scenario].timeline.startswith(f"timelines/{file.name}:")
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(lines) + lines[0][:-20])  # killed while it wrote a third
+    assert [run.timeline(run.results[one.scenario]) for one in (OK, BAD)] == [disorder(), disorder(accepted=False)]
+    (folder / "timelines" / "own.json").write_bytes(lines[1])
+    assert run.timeline(msgspec.structs.replace(OK, timeline="timelines/own.json")) == disorder(accepted=False)
+
+
 def test_a_timeline_that_is_gone_torn_or_elsewhere_is_one_line(
     make_run: Callable[..., Path], disorder: Callable[..., tuple[Event, ...]]
 ) -> None:
     folder = make_run(OK, timelines={OK.scenario: disorder()})
     run = runs.load(folder)
     result = run.results[OK.scenario]
-    path = folder / result.timeline
+    path = folder / result.timeline.partition(":")[0]
     content = json.loads(path.read_bytes())
     for altered, said in [
         ("{", "is not a record"),

@@ -26,6 +26,8 @@ RETURNED, ORDERS = 1, 2
 # include/uapi/linux/inotify.h
 IN_CLOSE_WRITE, IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE = 0x8, 0x40, 0x80, 0x100, 0x200
 IN_ISDIR, IN_Q_OVERFLOW, IN_NONBLOCK = 0x40000000, 0x4000, os.O_NONBLOCK
+GROWING = ".jsonl"
+"""How the names of files end that only ever grow: what was sent of one is not sent again (harness/trace/folder.py)."""
 WATCHED = IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE
 _EVENT = struct.Struct("iIII")
 RB_AUTOBOOT = 0x1234567
@@ -72,7 +74,7 @@ class Mirror:
     def __init__(self, folder: str, port: int) -> None:
         self.folder, self.port = folder, port
         self.notices = Notices()
-        self._sent: dict[str, tuple[int, int]] = {}
+        self._sent: dict[str, tuple[int, int, int]] = {}  # size, time and inode
         self.notices.watch(folder)
 
     def send(self, kind: bytes, path: str = "", content: bytes = b"") -> None:
@@ -113,11 +115,15 @@ class Mirror:
     def _put(self, path: str, *, only_changed: bool = False) -> None:
         try:
             found = os.lstat(path)
-            state = (found.st_size, found.st_mtime_ns)
+            size, _, inode = self._sent.get(path, (0, 0, 0))
+            state = (found.st_size, found.st_mtime_ns, found.st_ino)
             if stat.S_ISREG(found.st_mode) and not (only_changed and self._sent.get(path) == state):
+                begin = size if path.endswith(GROWING) and found.st_ino == inode and size <= found.st_size else 0
                 with open(path, "rb") as file:  # noqa: PTH123
-                    self.send(stream.PUT, path, file.read())
-                self._sent[path] = state
+                    file.seek(begin)
+                    content = file.read()
+                self.send(stream.MORE if begin else stream.PUT, path, content)
+                self._sent[path] = (begin + len(content), *state[1:])
         except FileNotFoundError:
             return  # gone again
 

@@ -20,7 +20,7 @@ class Malformed(Exception):
 
 @dataclass(slots=True)
 class Receiver:
-    """Takes a stream apart. A file is replaced whole, and only what came by the stream is removed by it.
+    """Takes a stream apart. A file is replaced whole, and only what came by the stream grows or is removed by it.
 
     Args:
         output: the folder that the paths in the stream start from.
@@ -60,6 +60,8 @@ class Receiver:
                 self.booted = content
             case stream.PUT:
                 self._put(self._below(path), content)
+            case stream.MORE:
+                self._more(self._below(path), content)
             case stream.FOLDER:
                 self._folder(self._below(path))
             case stream.DELETE:
@@ -90,6 +92,12 @@ class Receiver:
         Path(fresh).chmod(0o644)
         Path(fresh).replace(path)
         self._ours.add(path)
+
+    def _more(self, path: Path, content: bytes) -> None:
+        if path not in self._ours or path.is_symlink():
+            raise Malformed(f"more of {path.name!r}, of which there is nothing")
+        with path.open("ab") as out:
+            out.write(content)
 
     def _delete(self, path: Path) -> None:
         if path not in self._ours:

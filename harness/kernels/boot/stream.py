@@ -9,7 +9,7 @@ import struct
 
 # kind, length of the path, length of the content; numbers in network order.
 HEAD = struct.Struct("!cIQ")
-PUT, FOLDER, DELETE, BOOTED, ANSWER = b"P", b"F", b"D", b"B", b"A"
+PUT, MORE, FOLDER, DELETE, BOOTED, ANSWER = b"P", b"M", b"F", b"D", b"B", b"A"
 
 
 def record(kind: bytes, path: bytes = b"", content: bytes = b"") -> bytes:
