@@ -24,6 +24,7 @@ from harness import (
     Span,
     TwoKernelSession,
     both_families,
+    report,
     requirement,
     waits,
     with_and_without_timestamps,
@@ -40,12 +41,16 @@ UPLOAD = 6  # segments that do it
 
 
 # -- segments that connection tracking calls invalid
-# https://github.com/distribution/distribution/issues/785: uploads from behind a translator end with a RST, after "a
-# packet that was very far out of sequence"; https://github.com/kubernetes/kubernetes/issues/74839, and
-# https://github.com/kubernetes/kubernetes/pull/120412 for what helps. Commit 6e250dcbff1d "ignore overly delayed tcp
-# packets": until then what came so late was invalid, and what is invalid is forwarded as it came, not translated.
+# An upload ends with a RST after a segment that others have overtaken by far: connection tracking called it invalid,
+# and what is invalid is forwarded as it came, not translated. Since commit 6e250dcbff1d what comes late is not invalid.
 
 
+@report(
+    "https://github.com/distribution/distribution/issues/785",
+    "https://github.com/kubernetes/kubernetes/issues/74839",
+    "https://github.com/kubernetes/kubernetes/pull/120412",
+    "6e250dcbff1d",
+)
 @requirement("RFC9293-3.10.7.4", "RFC5382-5", fixed_by="6e250dcbff1d")
 @pytest.mark.parametrize("remedy", ["none", "be-liberal", "drop-invalid"])
 def test_overtaken_ack_ends_no_upload(path_session: TwoKernelSession, router: Router, remedy: str) -> None:
@@ -76,8 +81,7 @@ def test_overtaken_ack_ends_no_upload(path_session: TwoKernelSession, router: Ro
 
 
 # -- connections that connection tracking forgets
-# https://github.com/kubernetes/kubernetes/issues/32551: "Low nf_conntrack_tcp_timeout_close_wait default causes
-# intermittent ECONNREFUSED": a client that has nothing more to send waits for an answer that takes a minute.
+# A client that has nothing more to send waits for an answer that takes its time, and gets none.
 
 
 def half_close(session: TwoKernelSession, router: Router) -> Endpoint:
@@ -94,6 +98,7 @@ def half_close(session: TwoKernelSession, router: Router) -> Endpoint:
     return server
 
 
+@report("https://github.com/kubernetes/kubernetes/issues/32551")
 @requirement("RFC9293-3.6", "RFC5382-5")
 @waits(TRANSITORY)
 @pytest.mark.parametrize("close_wait", ["default", 3600])
@@ -110,6 +115,7 @@ def test_half_closed_connection_is_remembered_for_four_minutes(
     path.expect(ACK, from_="client", seq=9, ack=7)
 
 
+@report("https://github.com/kubernetes/kubernetes/issues/32551")
 @requirement("RFC9293-3.6")
 @waits(IDLE)
 def test_router_forgets_a_half_closed_connection_when_it_is_told_to(
@@ -126,8 +132,8 @@ def test_router_forgets_a_half_closed_connection_when_it_is_told_to(
 
 
 # -- ports that are used again
-# https://github.com/cilium/cilium/issues/45863 and https://github.com/cloudfoundry/silk-release/issues/29: the server
-# closed first and is in TIME-WAIT when a translator gives the port to another connection.
+# The server closed first and is in TIME-WAIT when the port is used again: by the same client, or by another connection
+# because the router has forgotten the first one too early.
 
 
 def end_by_the_server(session: TwoKernelSession, client: Endpoint, server: Endpoint) -> None:
@@ -141,6 +147,7 @@ def end_by_the_server(session: TwoKernelSession, client: Endpoint, server: Endpo
     assert session.states() == ("CLOSED", "TIME-WAIT")
 
 
+@report("https://github.com/cloudfoundry/silk-release/issues/29")
 @requirement("RFC9293-MAY-2", "RFC5382-4.3")
 @both_families
 @with_and_without_timestamps
@@ -155,6 +162,7 @@ def test_port_is_used_again_while_router_and_server_wait(path_session: TwoKernel
     assert [one.state for one in router.tracked()] == ["ESTABLISHED"]
 
 
+@report("https://github.com/cilium/cilium/issues/45863")
 @requirement("RFC9293-MAY-2", "RFC9293-3.10.7.3", "RFC6191-2-1")
 @waits(IDLE, RTO_INIT)
 def test_port_that_the_router_forgot_too_early_is_given_to_another_connection(
@@ -181,10 +189,13 @@ def test_port_that_the_router_forgot_too_early_is_given_to_another_connection(
     assert listener.accept(connection=2).socket.getpeername() == (router.address, 5000)
 
 
+@report(
+    "https://github.com/projectcalico/felix/pull/2983", "https://github.com/kubernetes-sigs/ip-masq-agent/issues/51"
+)
 @requirement("RFC5382-7.1")
 @both_families
 def test_two_connections_of_one_port_are_told_apart(path_session: TwoKernelSession, router: Router) -> None:
-    """Two services of the router's lead to one server: https://github.com/projectcalico/felix/pull/2983."""
+    """Two services of the router's lead to one server, where both connections would look the same."""
     family = "ip" if path_session.version == 4 else "ip6"
     router.load(MASQUERADE)
     router.load(
