@@ -8,6 +8,7 @@ from harness import (
     ACK,
     IPV4_MSS,
     RTO_INIT,
+    RTO_MIN,
     SYN,
     Connection,
     Endpoint,
@@ -15,14 +16,13 @@ from harness import (
     expect_flight,
     in_shared_lab,
     requirement,
+    waits,
 )
 
 pytestmark = [in_shared_lab, pytest.mark.usefixtures("no_tail_loss_probe")]
 
 SEGMENTS = 4
 SECOND, THIRD, FOURTH, BEHIND = (1 + number * IPV4_MSS for number in range(1, SEGMENTS + 1))
-
-real_timers = pytest.mark.parametrize("hold_timers", [False])
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def established(session: Session, listener: Endpoint) -> Connection:
 
 
 @requirement("RFC2018-5-2", "RFC2018-8-1")
-@real_timers
+@waits(RTO_MIN)
 def test_left_edge_is_sent_again_though_it_was_sacked(session: Session, established: Connection) -> None:
     """The receiver has taken its word back: the ACK has reached the block, and says no more of it (RFC 2018 8)."""
     _, peer = established
@@ -47,7 +47,7 @@ def test_left_edge_is_sent_again_though_it_was_sacked(session: Session, establis
 
 
 @requirement("RFC2018-5-1", "RFC2018-5.1-1", "RFC2018-8-1")
-@real_timers
+@waits(RTO_MIN)
 def test_everything_is_sent_again_after_a_receiver_took_its_word_back(
     session: Session, established: Connection
 ) -> None:
@@ -73,7 +73,7 @@ def test_sacked_segments_are_not_sent_again(established: Connection) -> None:
 
 
 @requirement("RFC5681-3.1-2")
-@real_timers
+@waits(RTO_INIT)
 def test_first_flight_is_one_segment_after_the_syn_and_ack_was_lost(session: Session, listener: Endpoint) -> None:
     peer = session.new_peer(listener.port)
     peer.send(SYN, seq=0, options="mss 1460")

@@ -16,6 +16,7 @@ from harness import (
     expect_flight,
     in_shared_lab,
     requirement,
+    waits,
     write_segments,
 )
 
@@ -25,8 +26,6 @@ PLAIN = "mss 1460"
 STANDARD_FLIGHT = 3  # segments of 1460 bytes (RFC 5681 3.1)
 HALF = FLIGHT // 2
 DUPLICATES = 3  # ACKs before the first segment counts as lost (RFC 5681 3.2)
-
-real_timers = pytest.mark.parametrize("hold_timers", [False])
 
 
 @pytest.fixture
@@ -147,7 +146,7 @@ def test_flight_after_recovery_is_half_of_the_one_before(session: Session, estab
 
 
 @requirement("RFC5681-3.1-7", "RFC8961-4-5", "RFC9293-MUST-19")
-@real_timers
+@waits(RTO_MIN)
 def test_flight_after_a_timeout_is_one_segment_and_then_two(session: Session, established: Connection) -> None:
     server, peer = established
     session.sysctl("net/ipv4/tcp_frto", 0)  # else it looks first whether the timeout was spurious (RFC 5682)
@@ -161,7 +160,7 @@ def test_flight_after_a_timeout_is_one_segment_and_then_two(session: Session, es
 
 
 @requirement("RFC5681-3.1-6", "RFC5681-3.1-8")
-@real_timers
+@waits(3 * RTO_MIN)
 @pytest.mark.parametrize("timeouts", [1, 2], ids=["one-timeout", "two-timeouts"])
 def test_flight_after_timeouts_doubles_up_to_half_of_what_was_in_flight(
     session: Session, established: Connection, timeouts: int
@@ -187,7 +186,7 @@ def test_flight_after_timeouts_doubles_up_to_half_of_what_was_in_flight(
 
 
 @requirement("RFC5681-4.1-1")
-@real_timers
+@waits(RTO_INIT)
 def test_flight_after_an_idle_time_is_no_more_than_the_first(session: Session, established: Connection) -> None:
     server, peer = established
     write_segments(server, 3 * FLIGHT)

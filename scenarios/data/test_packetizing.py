@@ -18,6 +18,7 @@ from harness import (
     expect_flight,
     in_shared_lab,
     requirement,
+    waits,
 )
 
 pytestmark = in_shared_lab
@@ -112,7 +113,7 @@ def test_data_that_are_not_pushed_are_collected(established: Connection) -> None
 
 @requirement("RFC9293-MUST-60")
 @pytest.mark.usefixtures("no_tail_loss_probe")
-@pytest.mark.parametrize("hold_timers", [False])
+@waits(CORKED)
 def test_data_that_are_not_pushed_are_sent_in_the_end(established: Connection) -> None:
     server, peer = established
     server.send(b"one and no other", socket.MSG_MORE)

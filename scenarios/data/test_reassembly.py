@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, FIN, NONE, Connection, Flags, Pattern, both_families, in_shared_lab, requirement
+from harness import (
+    ACK,
+    DELACK_MAX,
+    FIN,
+    NONE,
+    Connection,
+    Flags,
+    Pattern,
+    both_families,
+    in_shared_lab,
+    requirement,
+    waits,
+)
 
 pytestmark = in_shared_lab
 
@@ -37,7 +49,7 @@ def test_segment_that_fills_part_of_a_gap_is_acknowledged_at_once(established: C
 
 @requirement("RFC5681-3.2-1", "RFC5681-3.2-2")
 @pytest.mark.usefixtures("no_tail_loss_probe")
-@pytest.mark.parametrize("hold_timers", [False])
+@waits(DELACK_MAX)
 def test_acks_about_a_gap_are_not_delayed(established: Connection) -> None:
     """Also where delayed ACKs are allowed: after an exchange the kernel takes the connection for an interactive one."""
     server, peer = established

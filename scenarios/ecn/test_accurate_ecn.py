@@ -238,7 +238,6 @@ def test_bytes_are_counted_by_how_they_were_marked(counting: Connection, codepoi
 
 @requirement("RFC9768-3.2.3.2-1")
 @waits(RTO_INIT, 2 * RTO_INIT)
-@pytest.mark.parametrize("hold_timers", [False])
 def test_syn_and_ack_that_comes_again_does_without_the_option_and_then_without_the_flags(session: Session) -> None:
     listener = session.listen()
     ask(session, ALWAYS_OPTION)

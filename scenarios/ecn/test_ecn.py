@@ -13,6 +13,7 @@ from harness import (
     ECE,
     FLIGHT,
     IPV4_MSS,
+    RTO_MIN,
     SYN,
     Connection,
     Endpoint,
@@ -25,6 +26,7 @@ from harness import (
     expect_flight,
     in_shared_lab,
     requirement,
+    waits,
     write_segments,
 )
 
@@ -196,7 +198,7 @@ def test_retransmission_is_neither_ect_nor_cwr(established: Connection) -> None:
 
 @requirement("RFC3168-6.1.6-1")
 @pytest.mark.usefixtures("no_tail_loss_probe")
-@pytest.mark.parametrize("hold_timers", [False])
+@waits(RTO_MIN)
 def test_window_probe_is_neither_ect_nor_cwr(session: Session, established: Connection) -> None:
     server, peer = established
     peer.send(ACK, seq=1, ack=1, data=b"!")

@@ -74,7 +74,6 @@ def test_data_that_the_server_did_not_take_are_sent_after_the_handshake(fast: Se
 
 @requirement("RFC7413-4-1")
 @waits(RTO_INIT)
-@pytest.mark.parametrize("hold_timers", [False])
 @both_families
 def test_syn_that_is_sent_again_has_neither_data_nor_the_option(fast: Session) -> None:
     _, peer = open_with(fast, EARLY)
@@ -116,7 +115,6 @@ def leave_unanswered(session: Session) -> None:
 
 @requirement("RFC7413-4.1.3.1-1")
 @waits(2 * RTO_INIT)
-@pytest.mark.parametrize("hold_timers", [False])
 def test_silence_is_remembered(fast: Session) -> None:
     leave_unanswered(fast)
     expect_remembered(fast)
@@ -124,7 +122,6 @@ def test_silence_is_remembered(fast: Session) -> None:
 
 @requirement("RFC7413-4.1.3.1-1")
 @waits(2 * RTO_INIT)
-@pytest.mark.parametrize("hold_timers", [False])
 def test_silence_is_remembered_where_that_is_asked_for(fast: Session) -> None:
     fast.sysctl("net/ipv4/tcp_fastopen_blackhole_timeout_sec", AN_HOUR)
     leave_unanswered(fast)

@@ -58,7 +58,6 @@ def test_deferring_listener_is_awakened_by_data_alone(session: Session, deferrin
 @report("https://labs.ripe.net/Members/gih/the-curious-case-of-the-crooked-tcp-handshake")
 @requirement("RFC9293-3.10.7.4")
 @waits(3 * SECOND)
-@pytest.mark.parametrize("hold_timers", [False], ids=["timers"])
 def test_acknowledged_syn_ack_is_not_sent_again(session: Session, deferring: Endpoint) -> None:
     """The acknowledged SYN leaves the retransmission queue, whenever the application wants to know.
 
@@ -74,7 +73,6 @@ def test_acknowledged_syn_ack_is_not_sent_again(session: Session, deferring: End
 @report("https://bugs.launchpad.net/ubuntu/+source/apache2/+bug/134274")
 @requirement("RFC9293-3.10.7.4")
 @waits(3 * SECOND)
-@pytest.mark.parametrize("hold_timers", [False], ids=["timers"])
 def test_client_that_speaks_late_is_heard(session: Session, deferring: Endpoint) -> None:
     """In the report its data met a RST once the wait was over."""
     peer = begin(session, deferring)
