@@ -37,13 +37,19 @@ from harness.tcp.mutation import MutationChoice
 from harness.tcp.timing import TimingProfile
 from harness.tcp.verdict import Mismatch, Outcome
 from harness.trace.folder import RUN, RunFolder, Unwritable, default_parent
+from harness.trace.owner import hand_back_caches_at_the_end
 from harness.trace.records import Result, RunRecord
 from harness.trace.runs import load
 from netns import privilege
 from netns.conditions import Settings
 
 # for scenarios in a folder of their own, which have no conftest of ours
-pytest_plugins = ["harness.plugin.fixtures", "harness.plugin.state_fixtures", "harness.plugin.cells"]
+pytest_plugins = [
+    "harness.plugin.fixtures",
+    "harness.plugin.state_fixtures",
+    "harness.plugin.cells",
+    "harness.plugin.beside",
+]
 
 RUNNER = pytest.StashKey["Runner"]()
 _WORDS = {
@@ -60,10 +66,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "report(*sources): the public reports that a scenario rests on")
     config.addinivalue_line("markers", "waits(*spans): how long a scenario waits for timers in all")
     config.addinivalue_line("markers", "scenario: what becomes of it is recorded, though it opens no session of ours")
-    if config.option.help or config.option.collectonly:
-        return
     if os.environ.get("SUDO_UID"):
         sys.dont_write_bytecode = True  # beside a scenario outside of the checkout it would stay root's
+        # there pytest keeps a cache as well, in a folder that may be large
+        hand_back_caches_at_the_end(config.rootpath, config.rootpath / config.getini("cache_dir"))
+    if config.option.help or config.option.collectonly:
+        return
     try:
         if not hasattr(config, "workerinput"):
             privilege.ensure()
@@ -122,7 +130,7 @@ class Runner:
 
     @property
     def tracer(self) -> Tracer:
-        """The process's tracepoints; opened when first asked for."""
+        """The process's ear for tracepoints; opened when first asked for."""
         if self._tracer is None:
             self._tracer = Tracer().__enter__()
         return self._tracer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ class Selection:
 
     Args:
         arguments: for pytest.
-        outside: files and folders of them that are not part of the checkout.
+        outside: what they need that is not part of the checkout: the folders of scenarios, and files that are read.
         written: options that name a file to write, with the file; no part of ``arguments`` where these can travel.
         real_wait: seconds that one scenario may wait for timers in real time.
     """
@@ -83,13 +84,28 @@ def select(given: Sequence[str], checkout: Path, *, start: Path | None = None) -
             completed.append(str(one))
     if not positional:
         completed.insert(0, name(checkout / "scenarios"))
-    outside = tuple(path for path in scenarios if not path.is_relative_to(checkout))
+    outside = [path for path in scenarios if not path.is_relative_to(checkout)]
     folders = [path if path.is_dir() else path.parent for path in outside]
     common = Path(os.path.commonpath(folders)) if outside else checkout
     root = common if common != Path("/") else checkout
     settings = (f"--rootdir={name(root)}", f"--config-file={name(checkout / 'pyproject.toml')}")
-    also_read = (path for path in read if not path.is_relative_to(checkout))
-    return Selection((*_PLUGIN, *settings, *completed), (*outside, *also_read), tuple(written), parsed.real_wait)
+    also_read = [path for path in read if not path.is_relative_to(checkout)]
+    travels = dict.fromkeys(one for path in outside for one in _with_all_it_needs(path, checkout))
+    return Selection((*_PLUGIN, *settings, *completed), (*travels, *also_read), tuple(written), parsed.real_wait)
+
+
+def _with_all_it_needs(scenario: Path, checkout: Path) -> Iterator[Path]:
+    """A scenario's folder, and each above it that has a conftest.py, or a module of the scenario's package.
+
+    Of a home or a folder that all users share, such as /tmp, only the Python files: the rest has nothing to do with it.
+    """
+    folder = scenario if scenario.is_dir() else scenario.parent
+    for each in (folder, *folder.parents):
+        if checkout.is_relative_to(each):
+            return  # where pytest, with the checkout's settings, looks for no conftest.py
+        if each == folder or any((each / name).is_file() for name in ("conftest.py", "__init__.py")):
+            shared = each.stat().st_mode & stat.S_ISVTX or each == Path.home()
+            yield from sorted(each.glob("*.py")) if shared and each != scenario else [each]
 
 
 def _with_values(given: Sequence[str]) -> Iterator[str]:

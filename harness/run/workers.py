@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from errno import EDQUOT, ENOSPC
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +23,7 @@ from harness.process import Stop
 from harness.run.jobs import Task, backend_of, deliver, pytest_job, room
 from harness.run.progress import Display, Watch
 from harness.run.request import KernelReply
-from harness.trace.folder import CONSOLE, RESULTS, write_whole
+from harness.trace.folder import CONSOLE, RESULTS, Unwritable, write_whole
 from harness.trace.owner import hand_back_tree
 
 _Seen = tuple[KernelSpec, tuple[str, ...]]
@@ -140,6 +141,10 @@ class Workers:
         except FinwaitError as error:
             tell(str(error))
             return KernelReply(lost=str(error))
+        except OSError as error:
+            if error.errno not in (ENOSPC, EDQUOT):
+                raise
+            raise Unwritable(task.folder.parent, error) from error
         if task.folder.is_dir():
             write_whole(task.folder / CONSOLE, ("\n".join(run.console) + "\n").encode())
         deliver(task, self.checkout)

@@ -30,16 +30,17 @@ def hand_back_tree(folder: Path) -> None:
             hand_back(path)
 
 
-def hand_back_caches(checkout: Path, since: float) -> None:
+def hand_back_caches(checkout: Path, since: float, below: Path | None = None) -> None:
     """The same for what Python, pytest and hypothesis keep in a checkout of the caller's.
 
     Args:
         checkout: nothing outside of it is touched.
         since: what is older, in seconds since 1970, was not made by this run.
+        below: the only folder in it to look at; None for all.
     """
     if str(checkout.stat().st_uid) != os.environ.get("SUDO_UID"):
         return
-    for path, found in _below(checkout):
+    for path, found in _below(below or checkout):
         # of a file with several names one may lie elsewhere
         ours = found.st_uid == 0 and found.st_ctime >= since and (stat.S_ISDIR(found.st_mode) or found.st_nlink == 1)
         if ours and not _CACHES.isdisjoint(path.relative_to(checkout).parts):
@@ -47,10 +48,10 @@ def hand_back_caches(checkout: Path, since: float) -> None:
 
 
 @functools.cache
-def hand_back_caches_at_the_end(checkout: Path) -> None:
+def hand_back_caches_at_the_end(checkout: Path, below: Path | None = None) -> None:
     """Hand back what this process and those it starts will have cached, once all of it is written."""
     if os.environ.get("SUDO_UID") and "PYTEST_XDIST_WORKER" not in os.environ:
-        atexit.register(hand_back_caches, checkout, _started() - _TICK)
+        atexit.register(hand_back_caches, checkout, _started() - _TICK, below)
 
 
 def _below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:

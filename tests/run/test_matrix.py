@@ -147,6 +147,26 @@ def test_run_name_is_that_of_the_folder_with_a_run_of_each_kernel(tmp_path: Path
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["host", "matrix.json"]
 
 
+def test_full_disk_is_one_line_and_status_2(tmp_path: Path) -> None:
+    (tmp_path / "test_one.py").write_text("def test_that_is_judged(established):\n    pass\n")
+    (tmp_path / "full").mkdir()
+    unshare = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else [])]
+    shell = 'mount -t tmpfs -o size=8k none "$1" || exit 77; shift; exec "$@"'
+    command = [sys.executable, "-m", "harness", "matrix", f"--kernel={needed(VIRTUAL).name}", "--at-once=1"]
+    command += [f"--run-dir={tmp_path / 'full'}", str(tmp_path / "test_one.py")]
+    ended = subprocess.run(
+        [*unshare, "sh", "-c", shell, "sh", str(tmp_path / "full"), *command],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode == 77 or "unshare: " in ended.stderr:
+        pytest.skip("this user may not mount a file system")
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1), ended.stderr
+    assert "cannot be written (No space left on device)" in ended.stderr
+
+
 def test_paths_of_the_user_count_from_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "test_mine.py").write_text("")
@@ -154,7 +174,7 @@ def test_paths_of_the_user_count_from_the_users_folder(tmp_path: Path, monkeypat
     chosen = selection.select(["mine/test_mine.py::test_one[a-b]", "-k", "one"], CHECKOUT)
     assert f"{tmp_path}/mine/test_mine.py::test_one[a-b]" in chosen.arguments
     assert f"--rootdir={tmp_path}/mine" in chosen.arguments
-    assert chosen.outside == (tmp_path / "mine" / "test_mine.py",)
+    assert chosen.outside == (tmp_path / "mine",)
 
 
 @pytest.mark.parametrize("given", [["--baseline", "known.toml"], ["--baseline=known.toml"]])

@@ -57,3 +57,27 @@ def test_what_has_nothing_in_common_has_not_the_whole_machine_as_its_root() -> N
 def test_what_pytest_does_not_take_is_one_line_of_its_own() -> None:
     with pytest.raises(FinwaitError, match=r"^argument -k: expected one argument; try: "):
         select(["-k"], CHECKOUT)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Scenarios in a folder of their own, with a conftest.py two folders above that they use as well."""
+    tests = tmp_path / "project" / "tests" / "tcp"
+    tests.mkdir(parents=True)
+    for path in (tests / "test_mine.py", tests / "helper.py", tmp_path / "project" / "conftest.py"):
+        path.touch()
+    return tmp_path / "project"
+
+
+def test_folder_of_a_scenario_travels_and_so_does_each_with_a_conftest(project: Path) -> None:
+    chosen = select([str(project / "tests" / "tcp" / "test_mine.py")], CHECKOUT)
+    assert chosen.outside == (project / "tests" / "tcp", project)
+    assert f"--rootdir={project / 'tests' / 'tcp'}" in chosen.arguments
+
+
+def test_of_a_folder_that_all_users_share_only_python_files_travel(project: Path) -> None:
+    tests = project / "tests" / "tcp"
+    (tests / "another-users").mkdir()
+    tests.chmod(0o1777)
+    chosen = select([str(tests / "test_mine.py")], CHECKOUT)
+    assert chosen.outside == (tests / "helper.py", tests / "test_mine.py", project)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -47,6 +49,18 @@ def test_caches_that_this_run_left_in_the_checkout_are_handed_back(checkout: Pat
     assert kept <= handed
     assert {name.partition("/")[0] for name in handed} == {"__pycache__", ".venv", ".pytest_cache", ".hypothesis"}
     assert ".venv" not in handed
+
+
+@real_root
+def test_cache_beside_a_scenario_outside_of_the_checkout_is_handed_back(checkout: Path) -> None:
+    touch(checkout / "of root")
+    (checkout / "test_it.py").write_text("def test_it():\n    pass\n")
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "harness.plugin.hooks", f"--run-dir={checkout}", "."]
+    subprocess.run(command, cwd=checkout, env=env, capture_output=True, check=True)
+    handed = of_the_caller(checkout)
+    assert ".pytest_cache/v/cache/nodeids" in handed
+    assert {name.partition("/")[0] for name in handed} == {".pytest_cache"}
 
 
 @real_root

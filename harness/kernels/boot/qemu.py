@@ -126,14 +126,15 @@ class Qemu(GuestBackend):
                 with initramfs.python_root(self.cache).open("rb") as shared:
                     shutil.copyfileobj(shared, out, _PIECE)
                 loading = _write_modules(files.modules, out)
-                _job_archive(job, loading).write(out)
-            size = os.fstat(disk).st_size >> 20
-            if size > self.memory // 2:  # it is there twice while the kernel unpacks it
-                raise FinwaitError(
-                    f"the guest's files of {size} MB do not fit into its memory of {self.memory} MB",
-                    why=f"everything below {', '.join(map(str, (job.cwd, *job.reads)))} goes into it",
-                    hint="start in a smaller folder",
-                )
+                own = _job_archive(job, loading)
+                size = (out.tell() + own.size()) >> 20
+                if size > self.memory // 2:  # it is there twice while the kernel unpacks it
+                    raise FinwaitError(
+                        f"the guest's files of {size} MB do not fit into its memory of {self.memory} MB",
+                        why=f"everything below {', '.join(map(str, (job.cwd, *job.reads)))} goes into it",
+                        hint="put the scenarios into a folder of their own",
+                    )
+                own.write(out)
             yield disk
         finally:
             os.close(disk)

@@ -14,7 +14,7 @@ from harness.kernels.supply.images import VIRTUAL_TIME, ImageKind, holds, identi
 
 
 class KernelKind(StrEnum):
-    """What kind of kernel it is, by how it runs."""
+    """How a kernel is had."""
 
     HOST = "host"
     UML = "uml"
