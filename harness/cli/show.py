@@ -20,8 +20,6 @@ from reports.lines import show, width_of
 from reports.picture import picture
 
 _LISTED = 10
-PRINTERS = {"python": python, "pkt": packetdrill}
-"""How a program can be printed, by what a user calls it."""
 
 
 def chosen(run: LoadedRun, name: str) -> Result:
@@ -48,12 +46,15 @@ def chosen(run: LoadedRun, name: str) -> Result:
 
 
 def program_text(run: LoadedRun, result: Result, kind: str) -> str:
-    """The program of a result as text, see ``PRINTERS``.
+    """The program of a result as text: ``python`` or ``pkt``, a packetdrill script.
 
     Raises:
         FinwaitError: the run kept none.
     """
-    return PRINTERS[kind](run.program(result), result.scenario).rstrip() + "\n"
+    program = run.program(result)
+    if kind == "pkt":
+        return packetdrill(program, result.scenario, run.record.conditions)
+    return python(program, result.scenario)
 
 
 def draw(run: LoadedRun, result: Result, file: Path, *, brief: bool = False) -> None:

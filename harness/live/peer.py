@@ -50,6 +50,7 @@ class Peer(Watcher):
         self._judged_frame: int | None = None
         self._last_ack: int | None = None
         self._cookie = ""
+        self.opening: Segment | None = None  # the kernel's first SYN
         dispatcher.register(flow, self)
 
     # -- what the dispatcher hands over
@@ -66,6 +67,8 @@ class Peer(Watcher):
         if segment.flags & ACK:
             self._last_ack = segment.ack
         relative = to_relative(segment, self.kernel, self.own)
+        if segment.flags & SYN and self.opening is None:
+            self.opening = relative
         for option in segment.options:
             if option.name == _FAST_OPEN and option.raw:
                 self._cookie = option.raw.hex()

@@ -5,51 +5,78 @@ The script is for packetdrill of May 2026. It knows one connection, one kernel, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from harness.program.steps import AnyStep, Enter, Expect, Fail, Judge, Leave, Octets, Open, Program, Send, Value, Wait
+import msgspec
+
+from harness.program import packetdrill_packets as packets
+from harness.program.packetdrill_calls import call_text, settings_text
+from harness.program.steps import (
+    AnyStep,
+    Assign,
+    Call,
+    Enter,
+    Expect,
+    Fail,
+    Judge,
+    Leave,
+    Open,
+    Program,
+    Send,
+    Value,
+    Wait,
+)
 from harness.program.values import decoded
-from harness.tcp.options import format_options
-from harness.tcp.pattern import Between, Pattern
-from harness.tcp.segment import ACK, Flags, Segment, format_flags
+from harness.tcp.pattern import Pattern
+from harness.tcp.segment import Flags, Segment
 from harness.tcp.timing import PROMPT, QUIET, Span, span_of
+from harness.tcp.verdict import LabCondition
 
 _DESCRIPTORS = 3  # the first one of a script
-_SHUT = ("SHUT_RD", "SHUT_WR", "SHUT_RDWR")
+_NEEDLESS = ("timestamps", "window", "settle")
+"""What each segment shows by itself; and packetdrill goes on only when the kernel has taken in what it sent."""
 
 
-def packetdrill(program: Program, scenario: str) -> str:
-    """The script of a program, which says in a comment whose it is."""
+def packetdrill(program: Program, scenario: str, conditions: Sequence[LabCondition] = ()) -> str:
+    """The script of a program, which says in a comment whose it is, and sets what ``conditions`` says of the lab."""
     head = [f"// {scenario}, as it ran, printed by finwait"]
     if program.topology != "session":
-        return "\n".join(
-            [*head, "// cannot be said: two kernels and a path between them; packetdrill has one kernel", ""]
-        )
+        said = "// cannot be said: two kernels and a path between them; packetdrill has one kernel"
+        return "\n".join([*head, said, ""])
     if program.settings.get("ip_version") == 6:
         head.append("--ip_version=ipv6")
-    return "\n".join([*head, *(f"// cannot be said: {gap}" for gap in program.gaps), *_Script().lines(program), ""])
+    if program.settings.get("hold_timers") is False:
+        conditions = [one for one in conditions if not one.freed]
+    gaps = (f"// cannot be said: {gap}" for gap in program.gaps)
+    return "\n".join([*head, *settings_text(conditions), *gaps, *_Script(program).lines(), ""])
 
 
 class _Script:
-    def __init__(self) -> None:
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._version = 6 if program.settings.get("ip_version") == 6 else 4
         self._descriptors: dict[str, int] = {}
-        self._made: dict[str, Segment] = {}
-        self._syn_options = ""
+        self._segments: dict[str, Segment] = {}  # made, or seen, by the name that its step gave it
+        self._begun: dict[str, tuple[int, str, int, AnyStep]] = {}
         self._peer = ""
+        self._clock = 0
         self._pause = 0
-
-    def lines(self, program: Program) -> Iterator[str]:
-        """The script, line by line."""
+        self._out: list[str] = []
         stamps = "nop,nop,sackOK" if program.settings.get("timestamps") is False else "sackOK,TS val 1 ecr 0"
         self._syn_options = f"mss 1460,{stamps},nop,wscale 7"
-        for step in program.steps:
-            yield from self._step(step)
+
+    def lines(self) -> list[str]:
+        """The script, line by line."""
+        for step in self._program.steps:
+            self._out += self._step(step)
         if self._pause:
-            yield f"{self._at()} %{{ pass }}%"
+            self._out.append(f"{self._at()} %{{ pass }}%")
+        return self._out
 
     def _at(self, least: int = 0, most: int = 0) -> str:
         """When: packetdrill counts from the event before."""
         begin, self._pause = self._pause + least, 0
+        self._clock += begin
         if most > least:
             return f"+{_seconds(begin)}~+{_seconds(begin + most - least)}"
         return f"+{_seconds(begin)}"
@@ -69,10 +96,12 @@ class _Script:
                 yield _comment("a second connection", step)
                 return
         match step:
-            case Judge() if not step.error:
+            case Judge(error=""):
                 pass  # the answer that stands there already
-            case Fail():
-                yield _comment(f"the scenario {step.name} here by its own Python", step, str(step.result))
+            case Assign() | Wait() if step.name in _NEEDLESS:
+                pass
+            case Fail(name=outcome):
+                yield _comment(f"the scenario {outcome} here by its own Python", step, str(step.result))
             case Open():
                 yield from self._open(step)
             case Send():
@@ -81,12 +110,12 @@ class _Script:
                 yield from self._expect(step)
             case Wait() if step.name == "collect":
                 yield _comment(f"all that comes in {self._wait(step)}", step)
-            case Enter() | Leave():
-                yield _comment("calls that fail where they would wait", step)
-            case _ if step.on in self._descriptors and step.name in _CALLS:
-                yield self._call(step)
+            case Enter() | Leave() if step.on in self._descriptors:
+                yield self._flags(self._descriptors[step.on], waits=isinstance(step, Leave))
+            case Call():
+                yield from self._call(step)
             case _:
-                yield _comment(f"{step.on}.{step.name}", step, *map(_plain, step.args))
+                yield _said(step)
 
     # -- what is opened
 
@@ -104,8 +133,8 @@ class _Script:
                 if step.name == "unbound_socket":
                     return
                 yield f"{self._at()} setsockopt({number}, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0"
+                yield f"{self._at()} bind({number}, ..., ...) = 0"
                 if step.name == "listen":
-                    yield f"{self._at()} bind({number}, ..., ...) = 0"
                     yield f"{self._at()} listen({number}, {step.named.get('backlog', 16)}) = 0"
             case "establish":
                 yield from self._shaken(step, passive=True)
@@ -116,6 +145,9 @@ class _Script:
                 yield f"{self._at()} accept({listener}, ..., ...) = {self._new(self._given(step))}"
             case "new_peer":
                 pass  # packetdrill's remote end is there from the start
+            case "begin_send" | "begin_receive" if step.gives and step.on in self._descriptors:
+                self._begun[step.gives[0]] = len(self._out), self._at(), self._clock, step
+                yield _comment("a call that never returned", step)
             case _:
                 yield _comment(f"{step.on}.{step.name}", step)
 
@@ -127,15 +159,15 @@ class _Script:
         if passive:
             listener = next(iter(self._descriptors.values()), _DESCRIPTORS)
             yield f"{self._at()} < S 0:0(0) win 65535 <{options}>"
-            yield f"{self._at(0, PROMPT.ns)} > S. 0:0(0) ack 1 <...>"
+            yield f"{self._at(0, PROMPT.ns)} > S. 0:0(0) ack 1 <{packets.seen_options(step.segment)}>"
             yield f"{self._at()} < . 1:1(0) ack 1 win 65535"
             yield f"{self._at()} accept({listener}, ..., ...) = {self._new(self._given(step))}"
         else:
             number = self._new(self._given(step))
             yield f"{self._at()} socket(..., SOCK_STREAM, IPPROTO_TCP) = {number}"
-            yield f"{self._at()} fcntl({number}, F_SETFL, O_RDWR|O_NONBLOCK) = 0"
+            yield self._flags(number, waits=False)
             yield f"{self._at()} connect({number}, ..., ...) = -1 EINPROGRESS (Operation now in progress)"
-            yield f"{self._at(0, PROMPT.ns)} > S 0:0(0) <...>"
+            yield f"{self._at(0, PROMPT.ns)} > S 0:0(0) <{packets.seen_options(step.segment)}>"
             yield f"{self._at()} < S. 0:0(0) ack 1 win 65535 <{options}>"
             yield f"{self._at(0, PROMPT.ns)} > . 1:1(0) ack 1 <...>"
 
@@ -143,19 +175,35 @@ class _Script:
 
     def _send(self, step: Send) -> Iterator[str]:
         if step.name == "make" and step.segment and step.gives:
-            self._made[step.gives[0]] = step.segment  # sent where it is named
+            self._segments[step.gives[0]] = step.segment  # sent where it is named
+            return
+        if step.name == "send_icmp":
+            yield self._icmp(step)
             return
         if step.name not in ("send", "send_together"):
-            yield _comment(f"{step.name}: an IP header or an ICMP error of one's own", step, *map(_plain, step.args))
+            yield _comment("an IP header of one's own", step, *map(_plain, step.args))
             return
-        several = [step.segment] if step.segment else [self._made.get(str(one), one) for one in map(_live, step.args)]
+        several = [step.segment] if step.segment else [self._segment(one) for one in step.args]
         for segment in several:
-            if not isinstance(segment, Segment):
+            if segment is None:
                 yield _comment("a segment that was made earlier", step, _plain(step.args[0]))
-            elif fault := _fault(segment):
+            elif fault := packets.fault(segment):
                 yield _comment(f"{fault}: < {segment}", step)
             else:
-                yield f"{self._at()} < {_inbound(segment)}"
+                yield f"{self._at()} < {packets.inbound(segment)}"
+
+    def _segment(self, value: Value) -> Segment | None:
+        live = _live(value)
+        return live if isinstance(live, Segment) else self._segments.get(str(live))
+
+    def _icmp(self, step: Send) -> str:
+        kind = _plain(step.args[0])
+        about = self._segment(step.args[1] if len(step.args) > 1 else step.named.get("quoting"))
+        mtu = step.named.get("mtu", 0)
+        text = (
+            packets.icmp(kind, about, int(_plain(mtu)), self._version) if about and "quoted" not in step.named else ""
+        )
+        return f"{self._at()} < {text}" if text else _comment("this ICMP error", step, kind)
 
     def _expect(self, step: Expect) -> Iterator[str]:
         if step.name == "expect_count":
@@ -177,33 +225,42 @@ class _Script:
             yield _comment(step.name, step, str(step.result or ""))
             return
         low, high = least.ns if least else 0, within.ns if within else PROMPT.ns
-        yield from _unsaid(pattern, step)
-        text = _outbound(pattern, step.segment)
+        for what in packets.unsaid(pattern):
+            yield _comment(what, step)
+        if step.segment and step.gives:
+            self._segments[step.gives[0]] = step.segment
+        text = packets.outbound(pattern, step.segment)
         when = "*" if "within" in step.named and within is None else self._at(low, max(high, low + low // 8))
         yield f"{when} > {text}"
 
-    def _call(self, step: AnyStep) -> str:
-        number = self._descriptors[step.on]
-        result = f"-1 {step.error} ({step.error})" if step.error else str(step.result if step.result is not None else 0)
-        data = step.args[0].data if step.args and isinstance(step.args[0], Octets) else b""
-        match step.name:
-            case "send":
-                text = f"write({number}, ..., {len(data)})"
-            case "receive":
-                size = step.args[0] if step.args else 65536
-                text = f"read({number}, ..., {size})"
-                result = result if step.error else str(len(step.result.data) if isinstance(step.result, Octets) else 0)
-            case "shutdown":
-                how = step.args[0]
-                text = f"shutdown({number}, {_SHUT[how] if isinstance(how, int) else how})"
-            case "listen":
-                text = f"listen({number}, {step.args[0] if step.args else 16})"
-            case _:
-                text = f"close({number})"
-        return f"{self._at()} {text} = {result}"
+    # -- calls
 
+    def _flags(self, number: int, *, waits: bool) -> str:
+        return f"{self._at()} fcntl({number}, F_SETFL, {'O_RDWR' if waits else 'O_RDWR|O_NONBLOCK'}) = 0"
 
-_CALLS = ("send", "receive", "shutdown", "listen", "close")
+    def _call(self, step: Call) -> Iterator[str]:
+        if step.name == "sysctl" and step.on == "session" and len(step.args) == 2:
+            yield "{} `sysctl -q -w {}='{}'`".format(self._at(), *map(_plain, step.args))
+            return
+        number = self._descriptors.get(step.on)
+        if number is None:
+            yield from self._end(step) if step.on in self._begun else (_said(step),)
+            return
+        begins = step.name == "connect" and step.named.get("wait") is False
+        if begins:
+            yield self._flags(number, waits=False)
+        text = call_text(step, number)
+        yield f"{self._at()} {text}" if text else _said(step)
+        if begins:
+            yield self._flags(number, waits=True)
+
+    def _end(self, step: Call) -> tuple[str, ...]:
+        """Write what a call that waited gave, and when it was back, where it was begun; nothing here."""
+        index, when, since, begun = self._begun.pop(step.on)
+        whole = msgspec.structs.replace(begun, result=step.result, error=step.error)
+        text = call_text(whole, self._descriptors[begun.on])
+        self._out[index] = f"{when}...{_seconds(self._clock + self._pause - since)} {text}"
+        return ()
 
 
 def _seconds(ns: int) -> str:
@@ -226,30 +283,13 @@ def _plain(value: Value) -> str:
     return str(_live(value))
 
 
+def _said(step: AnyStep) -> str:
+    return _comment(f"{step.on}.{step.name}", step, *map(_plain, step.args))
+
+
 def _comment(what: str, step: AnyStep, *more: str) -> str:
     text = " ".join(f"cannot be said: {what} ({step.on}.{step.name}) {' '.join(more)}".split())
     return f"// {text}"
-
-
-def _fault(segment: Segment) -> str:
-    """What of a segment packetdrill cannot send."""
-    told = (
-        ("a checksum of one's own", segment.checksum is not None),
-        ("a data offset of one's own", segment.data_offset is not None),
-        ("reserved bits", bool(segment.reserved)),
-        ("raw option bytes", segment.raw_options is not None),
-        ("no control bit", not segment.flags),
-        ("a flow label", bool(segment.flow_label)),
-    )
-    return ", ".join(what for what, wrong in told if wrong)
-
-
-def _inbound(segment: Segment) -> str:
-    text = f"{format_flags(segment.flags)} {segment.seq}:{segment.end}({len(segment.data)})"
-    text += f" ack {segment.ack}" if segment.flags & ACK else ""
-    text += f" win {segment.window}"
-    text += f" urg {segment.urgent}" if segment.urgent else ""
-    return text + (f" <{format_options(segment.options)}>" if segment.options else "")
 
 
 def _pattern_of(step: Expect) -> Pattern | None:
@@ -258,29 +298,3 @@ def _pattern_of(step: Expect) -> Pattern | None:
         return None
     fields = {name: _live(value) for name, value in step.named.items()}
     return Pattern(flags, **{name: one for name, one in fields.items() if name not in ("within", "at_least", "after")})  # type: ignore[arg-type]  # as the scenario gave them
-
-
-def _unsaid(pattern: Pattern, step: Expect) -> Iterator[str]:
-    fields = (("seq", pattern.seq), ("ack", pattern.ack), ("window", pattern.window), ("length", pattern.length))
-    for name, value in fields:
-        if isinstance(value, Between):
-            yield _comment(f"any {name} of {value}; it was the one below", step)
-    if pattern.options or pattern.without:
-        yield _comment(f"of its options: <{pattern.options}>, and not <{pattern.without}>", step)
-    if pattern.flow_label is not None:
-        yield _comment(f"flow label {pattern.flow_label}", step)
-    if pattern.data:
-        yield _comment(f"its data: {pattern.data!r}", step)
-
-
-def _outbound(pattern: Pattern, seen: Segment | None) -> str:
-    """What packetdrill is to expect: what the pattern leaves open is as it was seen."""
-    seq = pattern.seq if isinstance(pattern.seq, int) else seen.seq if seen else 0
-    length = pattern.length if isinstance(pattern.length, int) else len(seen.data) if seen else 0
-    flags = seen.flags if seen else pattern.flags
-    text = f"{format_flags(flags)} {seq}:{(seq + length) % 2**32}({length})"
-    if flags & ACK:
-        text += f" ack {pattern.ack if isinstance(pattern.ack, int) else seen.ack if seen else 0}"
-    if isinstance(pattern.window, int):
-        text += f" win {pattern.window}"
-    return f"{text} <...>"

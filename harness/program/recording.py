@@ -27,6 +27,7 @@ from harness.program.steps import (
     Judge,
     Leave,
     Look,
+    Open,
     Program,
     Ref,
     Send,
@@ -217,7 +218,9 @@ class _Writer:
             result=found if taken.gives else self._value(result) if taken.kind in _TELLING else None,
             error=_judged(taken.on, *taken.args) if taken.kind is Judge else _error_name(taken.error),
         )
-        if segment is not None and isinstance(made, Send | Expect):
+        if taken.kind is Open and isinstance(result, tuple):  # an endpoint and its peer
+            segment = getattr(result[-1], "opening", None)
+        if segment is not None and isinstance(made, Open | Send | Expect):
             return msgspec.structs.replace(made, segment=segment)
         return made
 

@@ -71,7 +71,9 @@ class StepFields(msgspec.Struct, frozen=True, kw_only=True, tag_field="step", om
 
 
 class Open(StepFields, frozen=True, kw_only=True, tag="open"):
-    """A socket, a peer or a connection is there from now on."""
+    """A socket, a peer or a connection is there from now on; ``segment`` is the SYN with which a kernel opened it."""
+
+    segment: Segment | None = None
 
 
 class Send(StepFields, frozen=True, kw_only=True, tag="send"):

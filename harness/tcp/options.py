@@ -125,7 +125,7 @@ def encode_options(options: Iterable[Option]) -> bytes:
     Raises:
         FinwaitError: more than the 40 bytes that a header has room for, or a name without the values it needs.
     """
-    encoded = b"".join(map(_encode_one, options))
+    encoded = b"".join(map(encode_option, options))
     encoded += bytes(-len(encoded) % 4)
     if len(encoded) > 40:
         raise FinwaitError(
@@ -137,7 +137,8 @@ def encode_options(options: Iterable[Option]) -> bytes:
 
 
 @lru_cache(maxsize=256)  # a segment is encoded when it is made and when it is sent, and most options are always alike
-def _encode_one(option: Option) -> bytes:
+def encode_option(option: Option) -> bytes:
+    """The bytes of one option, without padding."""
     if option.name.startswith("opt "):
         return bytes((int(option.name[4:]), 2 + len(option.raw))) + option.raw
     row = BY_NAME[option.name]

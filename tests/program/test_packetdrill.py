@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import socket
 
+import pytest
 from hypothesis import given, settings
 
 from harness.program.packetdrill import packetdrill
-from harness.program.steps import Program
-from harness.tcp.segment import ACK, FIN, WRONG_CHECKSUM
+from harness.program.steps import Call, Expect, Octets, Open, Program, Ref, Send, Value
+from harness.program.values import encoded
+from harness.tcp.options import parse_options
+from harness.tcp.segment import ACK, ECE, FIN, SYN, URG, WRONG_CHECKSUM, Segment
+from harness.tcp.verdict import LabCondition
 from tests.program.fakes import ID, FakeSession
 from tests.program.programs import recorded
 
@@ -38,3 +42,81 @@ def test_a_script_reads_like_packetdrill_and_says_what_it_cannot() -> None:
 
 def test_two_kernels_have_no_script() -> None:
     assert "cannot be said: two kernels" in packetdrill(Program(topology="path_session"), ID)
+
+
+def test_what_waits_is_written_where_it_began_with_the_time_of_its_end() -> None:
+    steps = (
+        Open(on="session", name="listen", gives=("listener",)),
+        Open(on="session", name="establish", gives=("server", "peer")),
+        Open(on="server", name="begin_receive", args=(9,), gives=("reader",)),
+        Expect(on="peer", name="expect_silence", args=(0.25,)),
+        Call(on="server", name="close"),
+        Call(on="reader", name="end", result=Octets(b"abc")),
+    )
+    lines = [line for line in packetdrill(Program(steps=steps), ID).splitlines() if line.startswith("+")]
+    assert lines[-2:] == ["+0...0.25 read(4, ..., 9) = 3", "+0.25 close(4) = 0"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("TCP_NODELAY", 1, "setsockopt(3, SOL_TCP, TCP_NODELAY, [1], 4) = 0"),
+        ("TCP_CONGESTION", "reno", 'setsockopt(3, SOL_TCP, TCP_CONGESTION, "reno", 4) = 0'),
+        ("SO_LINGER", Octets(b"\1\0\0\0\2\0\0\0"), "setsockopt(3, SOL_SOCKET, SO_LINGER, {onoff=1, linger=2}, 8) = 0"),
+        ("TCP_REPAIR", 1, "setsockopt(3, 6, 19, [1], 4) = 0"),  # it knows no such name
+    ],
+)
+def test_socket_option_is_set(name: str, value: Value, line: str) -> None:
+    steps = (
+        Open(on="session", name="unbound_socket", gives=("client",)),
+        Call(on="client", name="set_option", args=(name, value)),
+    )
+    assert packetdrill(Program(steps=steps), ID).splitlines()[-1] == f"+0 {line}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "line"),
+    [
+        ("host unreachable", 4, "+0 < icmp unreachable host_unreachable [1:4(3)]"),
+        ("host unreachable", 6, "+0 < icmp unreachable address_unreachable [1:4(3)]"),
+        ("packet too big", 4, "+0 < icmp unreachable frag_needed mtu 1400 [1:4(3)]"),
+        ("reassembly time exceeded", 4, "// cannot be said: this ICMP error (peer.send_icmp) reassembly time exceeded"),
+    ],
+)
+def test_icmp_error_is_sent_about_the_segment_that_was_expected(kind: str, version: int, line: str) -> None:
+    data = Segment(flags=ACK, seq=1, ack=1, data=b"abc")
+    mtu: dict[str, Value] = {"mtu": 1400} if kind == "packet too big" else {}
+    steps = (
+        Expect(on="peer", name="expect", args=(encoded(ACK, lambda _: None),), gives=("answer",), segment=data),
+        Send(on="peer", name="send_icmp", args=(kind, Ref("answer")), named=mtu),
+    )
+    settings: dict[str, bool | int] = {"ip_version": 6} if version == 6 else {}
+    assert packetdrill(Program(settings=settings, steps=steps), ID).splitlines()[-1] == line
+
+
+def test_options_are_as_long_as_packetdrill_demands_and_by_its_names() -> None:
+    session = FakeSession()
+    _, peer = session.establish(session.listen())
+    for options in ("opt 34 0102", "mss 1460,opt 19 " + 16 * "ab", "opt 253 abcd"):
+        peer.send(FIN | ECE, seq=1, ack=1, options=parse_options(options))
+    assert packetdrill(session.program(), ID).splitlines()[-3:] == [
+        "+0 < FE 1:1(0) win 65535 <FO 0102>",
+        f"+0 < FE 1:1(0) win 65535 <mss 1460,md5 {16 * 'ab'},eol,eol>",
+        "// cannot be said: an option that it does not know: < FE 1:1(0) win 65535 <opt 253 abcd> (peer.send)",
+    ]
+
+
+def test_acknowledgment_stands_behind_all_other_flags() -> None:
+    session = FakeSession()
+    _, peer = session.establish(session.listen())
+    peer.send(SYN | ACK | ECE | URG, seq=0, ack=1)
+    assert "+0 < SUE. 0:0(0) ack 1" in packetdrill(session.program(), ID)
+
+
+def test_sysctls_of_the_lab_are_set_first_and_what_is_left_to_the_kernel_is_not() -> None:
+    given = (
+        LabCondition("net/ipv4/tcp_ecn", "0", "2"),
+        LabCondition("net/ipv4/tcp_early_retrans", "0", "3", freed=True),
+    )
+    lines = packetdrill(Program(settings={"hold_timers": False}), ID, given).splitlines()
+    assert lines[1:] == ["`sysctl -q -e -w net/ipv4/tcp_ecn='0'`"]

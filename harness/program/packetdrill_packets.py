@@ -1,0 +1,109 @@
+"""Segments and ICMP errors as packetdrill writes them, and what of them its language lacks. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from harness.tcp.options import Option, encode_option
+from harness.tcp.pattern import Between, Pattern
+from harness.tcp.segment import ACK, Segment, format_flags
+
+_KINDS = {"opt 19": "md5", "opt 34": "FO"}
+"""Options that it has a name for and that are bytes here."""
+
+_ICMP: Mapping[str, tuple[str, str]] = {
+    "net unreachable": ("unreachable net_unreachable", "unreachable net_unreachable"),
+    "host unreachable": ("unreachable host_unreachable", "unreachable address_unreachable"),
+    "protocol unreachable": ("unreachable protocol_unreachable", "parameter_problem unknown_next_header"),
+    "port unreachable": ("unreachable port_unreachable", "unreachable port_unreachable"),
+    "packet too big": ("unreachable frag_needed", "packet_too_big"),
+    "source route failed": ("unreachable source_route_failed", ""),
+    "prohibited": ("unreachable packet_filtered", "unreachable admin_prohibited"),
+    "source quench": ("source_quench", ""),
+    "time exceeded": ("time_exceeded", "time_exceeded exceeded_hop_limit"),
+    "reassembly time exceeded": ("", "time_exceeded exceeded_frag_time"),
+    "parameter problem": ("parameter_problem", "parameter_problem header_field"),
+}
+"""ICMP errors over IPv4 and IPv6 by our name; empty where packetdrill has no code for it."""
+
+
+def flags_text(flags: int) -> str:
+    """The letters of the flags; that of ACK is the last one there."""
+    letters = format_flags(flags)
+    return letters.replace(".", "") + "." if flags & ACK else letters
+
+
+def fault(segment: Segment) -> str:
+    """What of a segment packetdrill cannot send; empty for nothing."""
+    told = (
+        ("a checksum of one's own", segment.checksum is not None),
+        ("a data offset of one's own", segment.data_offset is not None),
+        ("reserved bits", bool(segment.reserved)),
+        ("raw option bytes", segment.raw_options is not None),
+        ("an option that it does not know", any(_option(one) is None for one in segment.options)),
+        ("numbers that begin anew inside of it", segment.end < segment.seq),
+        ("a flow label", bool(segment.flow_label)),
+    )
+    return ", ".join(what for what, wrong in told if wrong)
+
+
+def inbound(segment: Segment) -> str:
+    """A segment that packetdrill is to send, see ``fault``."""
+    text = f"{flags_text(segment.flags)} {segment.seq}:{segment.end}({len(segment.data)})"
+    text += f" ack {segment.ack}" if segment.flags & ACK else ""
+    text += f" win {segment.window}"
+    text += f" urg {segment.urgent}" if segment.urgent else ""
+    return text + (f" <{options_text(segment.options)}>" if segment.options else "")
+
+
+def options_text(options: tuple[Option, ...]) -> str:
+    """Options; packetdrill does not pad them to whole words by itself."""
+    missing = -sum(len(encode_option(one)) for one in options) % 4
+    return ",".join([*(_option(one) or str(one) for one in options), *("eol",) * missing])
+
+
+def _option(one: Option) -> str | None:
+    if not one.name.startswith("opt "):
+        return str(one)
+    name = _KINDS.get(one.name)
+    return f"{name} {one.raw.hex()}".strip() if name else None
+
+
+def unsaid(pattern: Pattern) -> Iterator[str]:
+    """What a scenario demands of a segment and packetdrill does not look at."""
+    fields = (("seq", pattern.seq), ("ack", pattern.ack), ("window", pattern.window), ("length", pattern.length))
+    for name, value in fields:
+        if isinstance(value, Between):
+            yield f"any {name} of {value}; it was the one below"
+    if pattern.options or pattern.without:
+        yield f"of its options: <{pattern.options}>, and not <{pattern.without}>"
+    if pattern.flow_label is not None:
+        yield f"flow label {pattern.flow_label}"
+    if pattern.data:
+        yield f"its data: {pattern.data!r}"
+
+
+def outbound(pattern: Pattern, seen: Segment | None) -> str:
+    """What packetdrill is to expect: what the pattern leaves open is as it was seen."""
+    seq = pattern.seq if isinstance(pattern.seq, int) else seen.seq if seen else 0
+    length = pattern.length if isinstance(pattern.length, int) else len(seen.data) if seen else 0
+    flags = seen.flags if seen else pattern.flags
+    text = f"{flags_text(flags)} {seq}:{(seq + length) % 2**32}({length})"
+    if flags & ACK:
+        text += f" ack {pattern.ack if isinstance(pattern.ack, int) else seen.ack if seen else 0}"
+    if isinstance(pattern.window, int):
+        text += f" win {pattern.window}"
+    return f"{text} <{seen_options(seen)}>"
+
+
+def seen_options(seen: Segment | None) -> str:
+    """The options as they were seen with timestamps, for later ones echo them; all others may be any."""
+    stamped = seen is not None and seen.option("TS") and not any(_option(one) is None for one in seen.options)
+    return options_text(seen.options) if seen is not None and stamped else "..."
+
+
+def icmp(kind: str, about: Segment, mtu: int, version: int) -> str:
+    """An ICMP error about a segment of the kernel's; empty where packetdrill has none of that kind."""
+    name = _ICMP.get(kind, ("", ""))[version == 6]
+    size = f" mtu {mtu}" if mtu else ""
+    return f"icmp {name}{size} [{about.seq}:{about.end}({len(about.data)})]" if name else ""
