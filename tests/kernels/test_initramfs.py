@@ -14,7 +14,14 @@ from pathlib import Path
 import pytest
 
 from harness.errors import FinwaitError
-from harness.kernels.boot.initramfs import Archive, environment, package_files, python_root, shared_libraries, without
+from harness.kernels.boot.initramfs import (
+    Archive,
+    environment,
+    python_root,
+    shared_libraries,
+    without,
+)
+from harness.kernels.boot.packages import package_files, plugins_of_pytest
 from harness.kernels.supply.cache import Cache
 from netns import privilege
 
@@ -128,6 +135,18 @@ def test_packages_come_with_what_they_require() -> None:
     found = {path.name for path in package_files(("pytest",))}
     assert {"pytest", "_pytest", "pluggy", "iniconfig"} <= found
     assert "scapy" not in found
+
+
+def test_plugins_of_pytest_that_are_installed_go_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pytest_told.py").touch()
+    described = tmp_path / "pytest_told-1.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: pytest-told\nVersion: 1\n")
+    (described / "entry_points.txt").write_text("[pytest11]\ntold = pytest_told\n")
+    (described / "RECORD").write_text("pytest_told.py,,\npytest_told-1.dist-info/METADATA,,\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert tmp_path / "pytest_told.py" in list(package_files(plugins_of_pytest()))
+    assert "pytest-xdist" not in plugins_of_pytest()
 
 
 def test_package_that_is_not_installed_is_passed_over() -> None:

@@ -16,16 +16,13 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import BinaryIO
 
 from harness.errors import FinwaitError
+from harness.kernels.boot.packages import GUEST_PACKAGES, package_files, plugins_of_pytest
 from harness.kernels.supply.cache import Cache
 
-# What a job imports beside the standard library; what these require comes with them.
-# Not finwait itself: guests have the checkout, and an editable install counts all of that as its own, old runs too.
-GUEST_PACKAGES = ("scapy", "pytest", "pyroute2", "netaddr", "msgspec", "rich")
 _TOOLS = {"test", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "distutils", "pydoc_data"}
 _LEFT_OUT = _TOOLS | {"site-packages", "dist-packages"}
 ROOT_FILE = "root.cpio"
@@ -193,7 +190,7 @@ def environment() -> Archive:
     for name in ("stdlib", "platstdlib"):
         if Path(sysconfig.get_path(name)).is_dir():
             archive.add(Path(sysconfig.get_path(name)), _worth_having)
-    for path in package_files():
+    for path in package_files((*GUEST_PACKAGES, *plugins_of_pytest())):
         archive.add(path, _no_optimised)
     for path in shared_libraries(_linked(archive)):
         archive.add(path)
@@ -226,25 +223,6 @@ def _worth_having(entry: os.DirEntry[str]) -> bool:
 
 def _no_optimised(entry: os.DirEntry[str]) -> bool:
     return not re.search(r"\.opt-\d\.pyc$", entry.name)
-
-
-def package_files(names: Iterable[str] = GUEST_PACKAGES) -> Iterator[Path]:
-    """Top-level files and folders of installed distributions and of all they require, without extras."""
-    waiting, seen = list(names), set[str]()
-    while waiting:
-        name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
-        if name in seen:
-            continue
-        seen.add(name)
-        try:
-            found = metadata.distribution(name)
-        except metadata.PackageNotFoundError:
-            continue  # for another platform or Python; what is really missing says so when it is imported
-        tops = {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}
-        yield from (path for path in (Path(str(found.locate_file(top))) for top in sorted(tops)) if path.exists())
-        for requirement in found.requires or ():
-            if "extra ==" not in requirement and (match := re.match(r"[\w.-]+", requirement)):
-                waiting.append(match[0])
 
 
 def without(*folders: Path) -> Keep:
