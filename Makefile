@@ -12,7 +12,7 @@ GUARD := trap 'sh ./setup.sh --hand-back' EXIT; trap 'exit 130' INT; trap 'exit 
 SETUP := $(GUARD) sh ./setup.sh &&
 export PYTHON
 
-.PHONY: help reproduce test nightly bench soak clean setup
+.PHONY: help reproduce test nightly bench soak pictures clean setup
 .NOTPARALLEL:
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo '                and all scenarios as printed programs'
 	@echo 'make bench      measure the figures of docs/speed.md'
 	@echo 'make soak       run all scenarios 20 times on busy processors; every result must be the same'
+	@echo 'make pictures   draw the pictures of docs/lectures anew'
 	@echo 'make clean      remove .venv and the caches, but not the results in reports/runs'
 	@echo 'Works as an ordinary user and with sudo. PYTHON=... picks an interpreter, ARGS=... adds arguments.'
 
@@ -54,6 +55,9 @@ bench:
 
 soak:
 	@$(SETUP) $(VENV) -m benchmarks.soak $(ARGS)
+
+pictures:
+	@$(SETUP) $(VENV) -m benchmarks.pictures $(ARGS)
 
 # the stamp first: a half-removed .venv must not be trusted
 clean:

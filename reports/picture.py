@@ -81,7 +81,7 @@ class _Picture:
         self._right_state, right_side = self._widths(left=False)
         self._times = [f"{(row.at - drawn.zero) / MS:.3f}" for row in self._rows]
         times = max(map(len, self._times), default=2)
-        first = 16 + times * _LETTER + left_side + self._left_state + len(drawn.lanes[0]) * _LETTER / 2
+        first = 28 + times * _LETTER + left_side + self._left_state + len(drawn.lanes[0]) * _LETTER / 2
         span = max([_NARROWEST_SPAN, *(_span(row.arrow) for row in self._rows if row.arrow)])
         self._time_end = 8 + times * _LETTER
         self._lanes = [round(first + number * span) for number in range(len(drawn.lanes))]

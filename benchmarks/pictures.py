@@ -1,0 +1,53 @@
+"""``python -m benchmarks.pictures``: runs the scenarios that lectures draw, and makes docs/lectures of them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.errors import FinwaitError
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.spec import parse
+from harness.run.matrix import run_on
+from harness.trace.folder import write_whole
+from reports.lectures import LECTURES, draw, page
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def main() -> int:
+    """Draw; 0 when every picture was made, 1 when a scenario did not conform, 2 where nothing could be run."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pictures", description=__doc__)
+    parser.add_argument("--kernel", default="uml-virtual:7.2", metavar="NAME", help="[uml-virtual:7.2]")
+    parser.add_argument("--output", type=Path, default=CHECKOUT / "docs" / "lectures", metavar="DIR")
+    options = parser.parse_args()
+    scenarios = sorted({f"scenarios/{one.scenario}" for one in LECTURES})
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            found = run_on(
+                [parse(options.kernel)], CHECKOUT, Path(scratch) / "run", scenarios, Cache.of_user(), Console()
+            )
+            if not found.runs:
+                raise FinwaitError(f"nothing ran on {options.kernel}", why="; ".join(found.failures))
+            (run,) = found.runs
+            bad = [name for name, result in run.results.items() if result.outcome != "conforms"]
+            if bad:
+                print(f"not drawn, for these do not conform on {options.kernel}: {', '.join(bad)}", file=sys.stderr)
+                return 1
+            options.output.mkdir(parents=True, exist_ok=True)
+            for lecture in LECTURES:
+                write_whole(options.output / f"{lecture.file}.svg", draw(run, lecture).encode())
+            write_whole(options.output / "README.md", page(f"Linux {run.release}").encode())
+    except FinwaitError as error:
+        print(f"pictures: {error}", file=sys.stderr)
+        return 2
+    print(f"{len(LECTURES)} pictures are in {options.output}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
