@@ -35,7 +35,7 @@ def pin(values: Mapping[str, str]) -> dict[str, str]:
         try:
             _pin_one(f"{ROOT}/{name}", value.encode())
         except FileNotFoundError:
-            left[name] = "this kernel has it not"
+            left[name] = "this kernel does not have it"
         except OSError as error:
             left[name] = error.strerror or str(error)
     return left

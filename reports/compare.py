@@ -220,7 +220,7 @@ def _before(change: Change) -> list[str]:
 
 def _mended(result: Result) -> list[str]:
     named = result.fixed_by and result.outcome == Outcome.DEVIATES
-    return [f"the scenario names the commit that mends it: {result.fixed_by}"] if named else []
+    return [f"the scenario names the commit that fixes it: {result.fixed_by}"] if named else []
 
 
 def _title(name: str, result: Result) -> Line:
@@ -272,6 +272,6 @@ def _conclusion(comparison: Comparison) -> Line:
     if comparison.unseen:
         line.append((f"; of {comparison.unseen} the segments were not kept", "yellow"))
     if comparison.exit_status == _IN_DOUBT:
-        reason = "a regression may hide behind them" if comparison.uncompared else "there was nothing to compare"
+        reason = "they may hide a regression" if comparison.uncompared else "there was nothing to compare"
         line.append((f": {reason}", "bold magenta"))
     return line

@@ -35,7 +35,7 @@ class SysctlChanges:
         """The value of a sysctl such as net/ipv4/tcp_fin_timeout, white space folded.
 
         Raises:
-            Unsupported: this kernel has it not.
+            Unsupported: this kernel does not have it.
         """
         with self._namespace.entered():
             value = sysctls.read(name)
@@ -53,7 +53,7 @@ class SysctlChanges:
         """Set a sysctl until ``undo``.
 
         Raises:
-            Unsupported: this kernel has it not.
+            Unsupported: this kernel does not have it.
             CallFailed: it forbids it here (EPERM, EACCES) or refuses the value (EINVAL).
         """
         at, arguments = time.time_ns(), (name, value)

@@ -68,7 +68,7 @@ class Match(msgspec.Struct, frozen=True):
             return ""
         both = {option.partition(" ")[0] for option in self.pattern.options.split(",")} - {""}
         both &= {option.strip() for option in self.pattern.without.split(",")}
-        return f"{', '.join(sorted(both))} cannot be there and be missing" if both else ""
+        return f"{', '.join(sorted(both))} cannot be both present and absent" if both else ""
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +100,7 @@ class Hold(Rule, frozen=True, kw_only=True, tag="hold"):
 
     def __str__(self) -> str:
         if self.until is None:
-            return f"{Rule.__str__(self)} until the scenario lets it go"
+            return f"{Rule.__str__(self)} until the scenario releases it"
         return f"{Rule.__str__(self)} until {self.until} {self.event}"
 
     @property

@@ -69,7 +69,7 @@ def _of(working: Working, rules: Sequence[Working]) -> Iterator[str]:
     if rule.times is not None and working.matched < rule.times:
         yield f"only {working.matched} of {rule.times} came"
     if isinstance(rule, Delay) and rule.times is not None and working.waiting:
-        yield f"{working.waiting} still waited when the scenario was over"
+        yield f"{working.waiting} still delayed when the scenario ended"
     if isinstance(rule, Hold):
         for held in working.held:
             yield _never_released(working, rule, held, rules)

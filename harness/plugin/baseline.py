@@ -7,7 +7,7 @@ that conforms, answers otherwise or does not exist any more: a list of excuses t
     scenario = "scenarios/closing/test_disorder.py::test_fin_overtaken_by_its_ack_is_acknowledged[shutdown_wr-*]"
     answer = "challenged"
     kernels = ["5.10"]
-    reason = "mended by 795a7dfbc3d9, which 5.10 has not"
+    reason = "fixed by 795a7dfbc3d9, which 5.10 lacks"
 
 ``scenarios`` is a list of such where one reason is good for several. An entry with ``kernels`` is about those whose
 release begins so, and says nothing of others; without, it is about all. That tells where a deviation was seen and
@@ -220,7 +220,7 @@ def hold(baseline: Baseline, results: Iterable[Result], *, complete: bool = True
         for scenario in about:
             named[scenario].append(entry)
         if not about and complete:
-            violations.append(Violation(entry.scenario, "known, but the run has no such scenario", entry.line))
+            violations.append(Violation(entry.scenario, "known to deviate, but not in the run", entry.line))
     judged = (_violation(result, named[scenario]) for scenario, result in by_scenario.items())
     return [*filter(None, judged), *violations]
 
@@ -228,14 +228,16 @@ def hold(baseline: Baseline, results: Iterable[Result], *, complete: bool = True
 def _violation(result: Result, entries: Sequence[Known]) -> Violation | None:
     line = entries[0].line if entries else 0
     if result.outcome == Outcome.LOST:
-        return Violation(result.scenario, "lost: nothing was said of it", line)
+        return Violation(result.scenario, "lost: it has no result", line)
     if result.outcome == Outcome.CONFORMS and entries:
-        return Violation(result.scenario, "conforms, and is known to deviate: take it off the baseline", line)
+        return Violation(result.scenario, "conforms, but is known to deviate: remove it from the baseline", line)
     if result.outcome != Outcome.DEVIATES:
         return None
     if not entries:
-        return Violation(result.scenario, "deviates, and is not known to")
+        return Violation(result.scenario, "deviates, and is not known to do so")
     if any(entry.answer in ("", result.answer) for entry in entries):
         return None
     known = " or ".join(entry.answer for entry in entries)
-    return Violation(result.scenario, f"answers {result.answer or 'nothing declared'}, and is known for {known}", line)
+    return Violation(
+        result.scenario, f"answers {result.answer or 'nothing declared'}, and is known to answer {known}", line
+    )

@@ -47,7 +47,7 @@ def draft(results: Iterable[Result], *, kernel: str, known: Baseline) -> str:
         grouped.setdefault((file, result.answer, _answered(result), result.fixed_by), []).append(result.scenario)
     for (_, answer, answered, fixed_by), scenarios in grouped.items():
         note = f"# answered {_comment(answered)}" if answered and not answer else ""
-        named = f"# the scenario names the commit that mends it: {_comment(fixed_by)}" if fixed_by else ""
+        named = f"# the scenario names the commit that fixes it: {_comment(fixed_by)}" if fixed_by else ""
         parts.append("\n".join(filter(None, (note, named, _entry(scenarios, answer, UNEXPLAINED)))))
     if len(parts) == 1:
         parts.append("# Nothing deviated.")

@@ -64,8 +64,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Get the right to make namespaces, and a run folder."""
     config.addinivalue_line("markers", "requirement(*ids, fixed_by='', reason=''): the clauses a scenario checks")
     config.addinivalue_line("markers", "report(*sources): the public reports that a scenario rests on")
-    config.addinivalue_line("markers", "waits(*spans): how long a scenario waits for timers in all")
-    config.addinivalue_line("markers", "scenario: what becomes of it is recorded, though it opens no session of ours")
+    config.addinivalue_line("markers", "waits(*spans): how long a scenario waits for timers in total")
+    config.addinivalue_line("markers", "scenario: its result is recorded, though the test opens no session")
     if os.environ.get("SUDO_UID"):
         sys.dont_write_bytecode = True  # beside a scenario outside of the checkout it would stay root's
         # there pytest keeps a cache as well, in a folder that may be large

@@ -18,7 +18,7 @@ class KnownDeviations:
     """What is known before a run.
 
     Args:
-        fixes: whether a scenario that names a mending commit may deviate: the harness is tested, not the kernel.
+        fixes: whether a scenario that names a fixing commit may deviate: the harness is tested, not the kernel.
         tolerated: baselines whose entries may deviate, and may conform as well.
         strict: the baseline that the run is held against: what it names must deviate as it says. None for no such.
     """

@@ -26,10 +26,10 @@ def remedies(reasons: Iterable[str]) -> Iterator[str]:
             kernels.update(" ".join(one) for one in named)
             for_kernels += 1
     if packages:
-        yield f"{_skips(for_packages)} for want of packages; try: apt-get install {' '.join(sorted(packages))}"
+        yield f"{_skips(for_packages)} for lack of packages; try: apt-get install {' '.join(sorted(packages))}"
     if kernels:
         commands = "; ".join(f"finwait kernels {kernel}" for kernel in sorted(kernels))
-        yield f"{_skips(for_kernels)} for want of kernels; try: {commands}"
+        yield f"{_skips(for_kernels)} for lack of kernels; try: {commands}"
 
 
 def _skips(count: int) -> str:

@@ -57,7 +57,7 @@ class Tracer:
         try:
             self._formats = _formats()
         except OSError as error:
-            return f"no tracepoints: tracefs cannot be read ({error.strerror}); it takes root and CONFIG_FTRACE"
+            return f"no tracepoints: tracefs cannot be read ({error.strerror}); it needs root and CONFIG_FTRACE"
         if not self.has(records.SET_STATE):
             return f"no tracepoints: this kernel has no {records.SET_STATE}"
         if not self.has(records.DROP, field="reason"):  # before 5.17; a drop without its reason explains nothing
@@ -65,7 +65,7 @@ class Tracer:
         try:
             self._recorder = Recorder({each.number: _filter(event, each) for event, each in self._formats.items()})
         except OSError as error:
-            return f"no tracepoints: perf_event_open failed ({error.strerror}); it takes root and CONFIG_PERF_EVENTS"
+            return f"no tracepoints: perf_event_open failed ({error.strerror}); it needs root and CONFIG_PERF_EVENTS"
         return None
 
     def unavailable(self) -> str | None:

@@ -27,8 +27,8 @@ from harness.trace.folder import make_folder
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, load
 
-JUDGES_NOTHING = "conforms without an answer that it judges"
-ALLOWS_AN_EXCHANGE = "has segments on a path that it allows whatever their numbers, and these stay as they are"
+JUDGES_NOTHING = "conforms, but judges no answer"
+ALLOWS_AN_EXCHANGE = "allows segments on a path whatever their numbers, and these are not mutated"
 """Why scenarios that conformed are left out, wholly or in part."""
 _SHOWN = 50
 
@@ -134,7 +134,7 @@ def left_out(run: LoadedRun) -> dict[str, tuple[str, ...]]:
     reasons: dict[str, tuple[str, ...]] = {}
     for scenario, result in run.results.items():
         if result.outcome != Outcome.CONFORMS:
-            reason = f"{result.outcome} by itself"
+            reason = f"{result.outcome} without a mutation"
         elif not result.received:
             reason = JUDGES_NOTHING
         elif any(isinstance(event, Forwarded) and not event.step for event in run.timeline(result)):
@@ -244,11 +244,11 @@ def present(found: Mutations, console: Console) -> None:
         if len(several) > _SHOWN:
             kinds = Counter(mutated.rpartition(MUTATED)[2].partition(":")[0] for mutated in several)
             told = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-            console.print(f"{title}: {len(several) - _SHOWN} more; in all {told}")
+            console.print(f"{title}: {len(several) - _SHOWN} more; in total {told}")
     noticed = found.planned - len(found.unnoticed) - len(found.missing)
     console.print(f"{noticed} of {found.planned} mutations noticed")
     for reason, scenarios in found.left_out.items():
-        console.print(f"left out: {len(scenarios)}, each {reason}")
+        console.print(f"left out: {len(scenarios)} ({reason})")
         for scenario in scenarios[:_SHOWN]:
             console.print(f"  {scenario}", soft_wrap=True, markup=False)
         if len(scenarios) > _SHOWN:

@@ -39,7 +39,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         params: the scenario's parameters by name.
         requirements: ids of the requirements the scenario is tied to.
         reports: the public reports that it rests on: URLs, CVEs, commits, bugs.
-        fixed_by: the commit that mends the deviation, where known.
+        fixed_by: the commit that fixes the deviation, where known.
         digest: of the scenario's source, so that runs of different versions of it are never compared.
         seconds: real time, with lab and drain.
         costs: the same by part, in ns: lab, craft, kernel, match, write.

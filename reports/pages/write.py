@@ -116,7 +116,7 @@ def _make_room(folder: Path) -> None:
     there = {path.name for path in folder.iterdir()} if folder.exists() else set()
     if there and not {"cases"} <= there <= {"cases", "index.html"}:  # one that was interrupted has no index yet
         raise FinwaitError(
-            f"{folder} holds something else than a report", why="a report replaces what is there", hint="a new folder"
+            f"{folder} holds something other than a report", why="a report replaces what is there", hint="a new folder"
         )
     missing = [path for path in (folder / "cases", *(folder / "cases").parents) if not path.exists()]
     (folder / "cases").mkdir(parents=True, exist_ok=True)

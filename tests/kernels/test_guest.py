@@ -53,7 +53,7 @@ def test_status_comes_from_the_answer_and_not_from_the_process(status: int) -> N
         (
             Ended(0, (), 1),
             GuestReply(failed="mount /x: gone"),
-            "the guest could not be made ready: mount /x: gone",
+            "the guest could not be set up: mount /x: gone",
         ),
     ],
 )

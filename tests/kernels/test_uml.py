@@ -139,7 +139,7 @@ def test_module_that_is_none_is_named(output: Path) -> None:
     run = Uml(spec, CACHE).run(shell("exit 0", output))
     assert run.status is None
     assert run.lost is not None
-    assert run.lost.startswith("the guest could not be made ready: ")
+    assert run.lost.startswith("the guest could not be set up: ")
     assert "veth.ko" in run.lost
 
 

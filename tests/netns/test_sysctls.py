@@ -25,7 +25,7 @@ def test_everything_is_pinned_to_what_stands_in_the_table(namespace: Namespace) 
         left = sysctls.pin(PINNED)
         seen = {name: sysctls.read(name) for name in PINNED if name not in left}
     assert seen == {name: " ".join(value.split()) for name, value in PINNED.items() if name not in left}
-    assert set(left.values()) <= {"this kernel has it not"}
+    assert set(left.values()) <= {"this kernel does not have it"}
 
 
 def test_a_pin_stays_inside(namespace: Namespace) -> None:
@@ -40,7 +40,7 @@ def test_what_cannot_be_pinned_is_named_with_its_reason(namespace: Namespace) ->
     with namespace.entered():
         left = sysctls.pin({"net/ipv4/tcp_of_tomorrow": "1", FIN_TIMEOUT: "soon", "net/ipv4/tcp_sack": "0"})
         assert sysctls.read("net/ipv4/tcp_sack") == "0", "the others are pinned all the same"
-    assert left == {"net/ipv4/tcp_of_tomorrow": "this kernel has it not", FIN_TIMEOUT: "Invalid argument"}
+    assert left == {"net/ipv4/tcp_of_tomorrow": "this kernel does not have it", FIN_TIMEOUT: "Invalid argument"}
 
 
 def test_writing_gives_back_what_was_there(namespace: Namespace) -> None:

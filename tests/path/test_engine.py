@@ -226,11 +226,11 @@ COMPLAINTS: list[tuple[list[AnyRule], list[Arrived], list[str]]] = [
         ["and rule 2 holds that one: the rules contradict", "and rule 1 holds that one: the rules contradict"],
     ),
     ([Hold(match=FINS, until=FINS)], [fin(1)], ["this rule holds that one too: the rules contradict each other"]),
-    ([Delay(match=FINS, ns=MS)], [fin(1)], ["1 still waited when the scenario was over"]),
+    ([Delay(match=FINS, ns=MS)], [fin(1)], ["1 still delayed when the scenario ended"]),
     (
         [Drop(match=Match(CLIENT, Pattern(ACK, options="TS", without="TS")))],
         [ack(1)],
-        ["no segment can match it: TS cannot be there and be missing"],
+        ["no segment can match it: TS cannot be both present and absent"],
     ),
 ]
 

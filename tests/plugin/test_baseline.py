@@ -42,23 +42,23 @@ def test_a_run_that_deviates_as_known_holds(text: str) -> None:
 
 
 def test_a_deviation_that_is_not_named_is_a_violation() -> None:
-    assert _held("") == [f"{WR}: deviates, and is not known to"]
+    assert _held("") == [f"{WR}: deviates, and is not known to do so"]
 
 
 def test_an_unexpected_pass_is_a_violation() -> None:
     assert _held(_known() + _known(CLOSE)) == [
-        f"{CLOSE}: conforms, and is known to deviate: take it off the baseline (line 4 of the baseline)"
+        f"{CLOSE}: conforms, but is known to deviate: remove it from the baseline (line 4 of the baseline)"
     ]
 
 
 def test_a_pattern_must_deviate_in_all_that_it_names() -> None:
     assert [line.partition(":")[0] for line in _held(_known("a.py::test_fin[*]"))] == [CLOSE.partition(":")[0]]
-    assert "conforms, and is known to deviate" in _held(_known("a.py::test_fin[*]"))[0]
+    assert "conforms, but is known to deviate" in _held(_known("a.py::test_fin[*]"))[0]
 
 
 def test_another_answer_than_the_known_one_is_a_violation() -> None:
     assert _held(_known(answer="reset")) == [
-        f"{WR}: answers challenged, and is known for reset (line 1 of the baseline)"
+        f"{WR}: answers challenged, and is known to answer reset (line 1 of the baseline)"
     ]
 
 
@@ -89,7 +89,7 @@ def test_what_a_kernel_answers_otherwise_than_another_is_two_entries() -> None:
 
 def test_what_the_run_does_not_have_is_a_violation_unless_only_a_part_was_run() -> None:
     text = _known() + _known("a.py::test_gone")
-    assert _held(text) == ["a.py::test_gone: known, but the run has no such scenario (line 4 of the baseline)"]
+    assert _held(text) == ["a.py::test_gone: known to deviate, but not in the run (line 4 of the baseline)"]
     assert _held(text, complete=False) == []
 
 
@@ -105,7 +105,7 @@ def test_an_id_that_holds_a_star_means_itself_alone() -> None:
 @pytest.mark.parametrize("known", ["", _known(CLOSE)])
 def test_what_was_lost_is_never_a_success(known: str) -> None:
     [violation] = _held(known, [Result(scenario=CLOSE, outcome="lost")])
-    assert violation.startswith(f"{CLOSE}: lost: nothing was said of it")
+    assert violation.startswith(f"{CLOSE}: lost: it has no result")
 
 
 @pytest.mark.parametrize("known", ["", _known(CLOSE)])

@@ -62,7 +62,7 @@ def test_packages_that_skips_name_are_added_up_in_one_line(run: RunScenarios) ->
         def test_program(session, program):
             session.run(program)
         """)
-    assert "finwait: 2 skips for want of packages; try: apt-get install nosuch-a nosuch-b\n" in ran.output
+    assert "finwait: 2 skips for lack of packages; try: apt-get install nosuch-a nosuch-b\n" in ran.output
 
 
 def test_deviation_shows_the_failure_text_and_no_traceback(run: RunScenarios) -> None:

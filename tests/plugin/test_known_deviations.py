@@ -43,6 +43,6 @@ def test_named_deviation_with_another_answer_is_not_known() -> None:
 
 
 def test_unexpected_pass_is_told_by_the_strict_baseline_alone() -> None:
-    assert "take it off the baseline" in KnownDeviations(strict=NAMES_IT).unexpected_pass(TAKEN)
+    assert "remove it from the baseline" in KnownDeviations(strict=NAMES_IT).unexpected_pass(TAKEN)
     assert KnownDeviations(tolerated=[NAMES_IT]).unexpected_pass(TAKEN) == ""
     assert KnownDeviations(strict=NAMES_IT).unexpected_pass(DROPPED) == ""

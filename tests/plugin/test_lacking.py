@@ -16,8 +16,8 @@ def test_packages_and_kernels_of_all_skips_stand_in_one_line_each() -> None:
         "this kernel has no IPv6",
     ]
     assert list(remedies(reasons)) == [
-        "4 skips for want of packages; try: apt-get install flex gcc nginx tshark",
-        "2 skips for want of kernels; try: finwait kernels build uml-virtual:7.2; finwait kernels fetch uml:5.10",
+        "4 skips for lack of packages; try: apt-get install flex gcc nginx tshark",
+        "2 skips for lack of kernels; try: finwait kernels build uml-virtual:7.2; finwait kernels fetch uml:5.10",
     ]
 
 

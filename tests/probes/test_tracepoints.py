@@ -205,7 +205,7 @@ def test_an_ordinary_user_is_told_why_there_are_none(inside: bool) -> None:
         pytest.skip("ordinary users may not make user namespaces here")
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines()[-1].startswith("no tracepoints: ")
-    assert "takes root" in ran.stdout
+    assert "needs root" in ran.stdout
 
 
 KILLED = """

@@ -168,7 +168,7 @@ def test_a_report_replaces_a_report_and_nothing_else(report: Report, tmp_path: P
     write(report, tmp_path / "report")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(FinwaitError, match="holds something else than a report"):
+    with pytest.raises(FinwaitError, match="holds something other than a report"):
         write(report, tmp_path / "mine")
     (tmp_path / "file").touch()
     with pytest.raises(FinwaitError, match="cannot be made"):

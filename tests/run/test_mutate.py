@@ -114,7 +114,7 @@ def test_what_is_left_out_is_named_by_its_reason(tmp_path: Path) -> None:
     }
     assert left_out(LoadedRun(folder.path, record, results)) == {
         JUDGES_NOTHING: ("looks",),
-        "deviates by itself": ("fails",),
+        "deviates without a mutation": ("fails",),
         ALLOWS_AN_EXCHANGE: ("exchange",),
     }
 

@@ -157,7 +157,7 @@ def _why_lost(job: Job, ended: Ended, answer: GuestReply) -> str | None:
     if panics:
         return "kernel panic: " + panics[0]
     if answer.failed:
-        return "the guest could not be made ready: " + answer.failed
+        return "the guest could not be set up: " + answer.failed
     if answer.overdue:
         return f"hung: not done after {answer.overdue:g} s of its own time{_last(ended)}"
     if answer.status is not None:
