@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from harness.live.router import Router, TrackedConnection
     from harness.live.sender import INITIAL_SEQUENCE_NUMBER
     from harness.live.session import Connection, Session
-    from harness.live.states import NUMBERS, ORPHANED, STATES, WAYS, Numbers, expect_state, new_listener, reach
+    from harness.live.states import NUMBERS, ORPHANED, STATES, WAYS, Numbers, new_listener, reach
     from harness.live.syscalls import errno_of
     from harness.live.two_kernels import TwoKernelSession
     from harness.model.connection import Answer, ControlBlock
@@ -134,7 +134,7 @@ _HOMES = {
     "harness.live.peer_delay": ("establish_from_afar", "longest_timer", "wait_from_afar"),
     "harness.live.session": ("Connection", "Session"),
     "harness.live.states": (
-        "NUMBERS", "ORPHANED", "STATES", "WAYS", "Numbers", "expect_state", "new_listener", "reach",
+        "NUMBERS", "ORPHANED", "STATES", "WAYS", "Numbers", "new_listener", "reach",
     ),
     "harness.live.syscalls": ("errno_of",),
     "harness.live.two_kernels": ("TwoKernelSession",),
@@ -182,7 +182,7 @@ __all__ = [
     "Nginx", "Numbers", "Option", "Path", "Pattern", "Peer", "Probed", "Received", "Reply", "Router", "Segment",
     "Sent", "Session", "Span", "TableCell", "TrackedConnection", "TwoKernelSession", "Unsupported", "backoff",
     "both_families", "both_sides", "close", "close_with_long_linger2", "distance", "errno_of",
-    "establish_from_afar", "expect_flight", "expect_state", "in_shared_lab", "in_states", "judge", "longest_timer",
+    "establish_from_afar", "expect_flight", "in_shared_lab", "in_states", "judge", "longest_timer",
     "new_listener", "owned_and_orphaned", "reach", "report", "requirement", "shutdown_rdwr", "shutdown_wr",
     "shutdown_wr_then_close", "state_name", "table_cells", "wait_from_afar", "waits",
     "with_and_without_timestamps", "write_segments",

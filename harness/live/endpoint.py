@@ -6,89 +6,29 @@ import errno
 import select
 import socket
 import struct
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TypeVar
 
 from harness.live.blocking_call import BlockingCall
+from harness.live.recorded_socket import DEADLINE_SECONDS, RecordedSocket
 from harness.live.sender import Sender
-from harness.live.syscalls import CallFailed, KernelSocket, connect_to_nobody, errno_name, ports_of
-from harness.live.sysctl_changes import SysctlChanges
+from harness.live.syscalls import connect_to_nobody, ports_of
 from harness.program.recording import step
 from harness.program.steps import Call, Enter, Look, Open
 from harness.tcp import socket_options
-from harness.tcp.timing import CALL_LIMIT, MS, SECOND, Span
-from harness.trace.events import Called, Timeline, call_text
+from harness.tcp.timing import MS, Span
 
-T = TypeVar("T")
 D = TypeVar("D", bytes, int)
-
-DEADLINE_SECONDS = CALL_LIMIT.ns / SECOND.ns
-"""How long a blocking call may take before it fails with EAGAIN; seconds of the kernel's clock."""
 
 SHUT_NAMES = {socket.SHUT_RD: "SHUT_RD", socket.SHUT_WR: "SHUT_WR", socket.SHUT_RDWR: "SHUT_RDWR"}
 
 
-class Endpoint:
+class Endpoint(RecordedSocket):
     """A TCP socket of the kernel under test, server or client.
 
     Each method is a system call, or two, and raises the kernel's OSError, as ``CallFailed``.
-
-    Args:
-        sock: the socket, in the namespace of the kernel under test; it is the endpoint's from now on.
-        sysctls: those of that namespace.
-        timeline: where calls are recorded.
-        after_step: called after each call, so that probes can look.
-        connection: its number on the timeline.
-        side: ``client`` or ``server`` where both ends are kernels.
     """
-
-    def __init__(
-        self,
-        sock: socket.socket,
-        sysctls: SysctlChanges,
-        timeline: Timeline,
-        after_step: Callable[[], None] = lambda: None,
-        connection: int = 1,
-        side: str = "",
-    ) -> None:
-        self.socket = KernelSocket(sock.family, sock.type, sock.proto, sock.detach())
-        self.socket.settimeout(DEADLINE_SECONDS)
-        self.connection = connection
-        self.side = side
-        self.accepted: list[Endpoint] = []
-        self.sysctls = sysctls
-        self._timeline = timeline
-        self.recording = timeline.recording
-        self._after_step = after_step
-        self._port = 0
-
-    def _call(
-        self,
-        name: str,
-        arguments: tuple[int | str, ...],
-        function: Callable[[], T],
-        show: Callable[[T], int | str] = lambda _: 0,
-    ) -> T:
-        ports, at = ports_of(self.socket), time.time_ns()
-        try:
-            result = function()
-        except OSError as error:
-            self._record(at, (name, arguments), 0, errno_name(error), ports)
-            raise CallFailed.of(call_text(name, arguments), error) from error
-        self._record(at, (name, arguments), show(result), "", ports)
-        return result
-
-    def _record(
-        self, at: int, call: tuple[str, tuple[int | str, ...]], result: int | str, error: str, ports: tuple[int, int]
-    ) -> None:
-        end, step = time.time_ns(), self._timeline.step(call_text(*call))
-        # connect(2) of a socket that had no port gives it one
-        known = ports if ports[0] else ports_of(self.socket)
-        self._port = known[0] or self._port
-        self._timeline.add(Called(at, end, *call, result, error, step, self.connection, self.side, known))
-        self._after_step()
 
     @step(Call)
     def bind(self, host: str, port: int) -> None:
@@ -101,13 +41,19 @@ class Endpoint:
         self._call("listen", (backlog,), lambda: self.socket.listen(backlog))
 
     @step(Open, "server")
-    def accept(self, connection: int = 1) -> Endpoint:
-        """accept(2): the accepted socket; ``connection`` is its number on the timeline."""
-        accepted = self._call("accept", (), self.socket.accept, lambda pair: f"{pair[1][0]} port {pair[1][1]}")[0]
+    def accept(self, connection: int = 0) -> Endpoint:
+        """accept(2): the accepted socket; ``connection`` is its number on the timeline, 0 for that of its peer."""
+
+        def number(pair: tuple[socket.socket, tuple[str, int]]) -> int:
+            return connection or self._timeline.numbers.get((ports_of(pair[0])[0], pair[1][1]), 1)
+
+        show = "{0[1][0]} port {0[1][1]}".format
+        pair = self._call("accept", (), self.socket.accept, show, number)
         # kept by the listener too: one that the scenario lets go must not be closed, and send a FIN, before its end
         shared = (self.sysctls, self._timeline, self._after_step)
-        self.accepted.append(Endpoint(accepted, *shared, connection, self.side))
-        return self.accepted[-1]
+        accepted = Endpoint(pair[0], *shared, number(pair), self.side)
+        self.accepted.append(accepted)
+        return accepted
 
     @step(Call)
     def connect(self, to: Sender | tuple[str, int], *, wait: bool = True) -> None:
@@ -149,12 +95,12 @@ class Endpoint:
     @step(Open, "sender")
     def begin_send(self, data: bytes) -> BlockingCall[int]:
         """send(2) on a thread of its own, where it may wait; see ``BlockingCall.end``."""
-        return self._begin("send", len(data), lambda: self.socket.send(data))
+        return self._begin("send", len(data), lambda: socket.socket.send(self.socket, data))
 
     @step(Open, "reader")
     def begin_receive(self, size: int = 65536) -> BlockingCall[bytes]:
         """recv(2) on a thread of its own; see ``begin_send``."""
-        return self._begin("recv", size, lambda: self.socket.recv(size))
+        return self._begin("recv", size, lambda: socket.socket.recv(self.socket, size))
 
     @step(Call)
     def receive_urgent(self) -> bytes:
@@ -197,12 +143,8 @@ class Endpoint:
         """
         level, number = socket_options.number_of(name)
         taken = socket_options.encoded(name, value)
-        shown = value.hex() if isinstance(value, bytes) else value if isinstance(value, int) else str(value)
-        self._call(
-            "setsockopt",
-            (socket_options.name_of(name), shown),
-            lambda: self.socket.setsockopt(level, number, taken),
-        )
+        called = (socket_options.name_of(name), socket_options.shown(value))
+        self._call("setsockopt", called, lambda: self.socket.setsockopt(level, number, taken))
 
     @step(Call)
     def option(self, name: socket_options.Name) -> int:
@@ -216,7 +158,9 @@ class Endpoint:
         """getsockopt(2) of any option: at most ``size`` bytes, such as a struct or a text with its NUL."""
         level, number = socket_options.number_of(name)
         called = (socket_options.name_of(name), size)
-        return self._call("getsockopt", called, lambda: self.socket.getsockopt(level, number, size), bytes.hex)
+        return self._call(
+            "getsockopt", called, lambda: self.socket.getsockopt(level, number, size), socket_options.shown
+        )
 
     @step(Call)
     def error(self) -> int:
@@ -284,13 +228,6 @@ class Endpoint:
             return errno.errorcode.get(number, str(number)) if number else ""
 
         return self._call("poll", ("POLLERR",), wait, lambda name: name or 0)
-
-    def let_go(self) -> None:
-        """Close it and what it accepted, at the end of a scenario; not on the timeline."""
-        with ExitStack() as closing:  # one that fails keeps none of the others open
-            closing.callback(self.socket.close)
-            for endpoint in reversed(self.accepted):
-                closing.callback(endpoint.let_go)
 
     @property
     def port(self) -> int:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import NamedTuple, Self
 
-from harness.live.base_session import SERVICE_PORT, Account, BaseSession, know_addresses
+from harness.live.base_session import SERVICE_PORT, Account, know_addresses
 from harness.live.dispatcher import Dispatcher
 from harness.live.endpoint import Endpoint
 from harness.live.lab_pool import EquippedLab
 from harness.live.opening import SYN_OPTIONS, SYN_OPTIONS_WITHOUT_TIMESTAMPS, open_socket, open_unbound
 from harness.live.peer import Peer
 from harness.live.sender import INITIAL_SEQUENCE_NUMBER
+from harness.live.socket_session import SocketSession
 from harness.live.sysctl_changes import SysctlChanges
 from harness.probes.observer import Link, Observer
 from harness.probes.tracepoints import Tracer
@@ -21,9 +22,9 @@ from harness.program.recording import step
 from harness.program.steps import Call, Expect, Open, Program, Wait
 from harness.tcp.mutation import Mutation
 from harness.tcp.segment import ACK, SYN, check_range
-from harness.tcp.timing import PROMPT, Span, Time, TimingProfile, bounds, format_ms, span_of
+from harness.tcp.timing import TimingProfile
 from harness.tcp.verdict import Due, Evidence, Mismatch, shown
-from harness.trace.events import Called, Probed
+from harness.trace.events import Called
 from harness.wire.frames import Flow
 from netns import processor
 from netns.conditions import Settings
@@ -37,7 +38,7 @@ class Connection(NamedTuple):
     peer: Peer
 
 
-class Session(BaseSession):
+class Session(SocketSession):
     """A lab with one kernel under test and scripted peers.
 
     Args:
@@ -155,6 +156,7 @@ class Session(BaseSession):
         flow = Flow(self.version, check_range("port", own, 16), kernel_port)
         peer = Peer(self.dispatcher, flow, len(self.peers) + 1, isn)
         self.peers.append(peer)
+        self.timeline.numbers[kernel_port, own] = peer.connection
         plan = self.lab.plan
         local, remote = (plan.kernel.address(self.version), kernel_port), (plan.peer.address(self.version), own)
         self.observer.watch(Link(peer.connection, self.version, local, remote, lambda: peer.kernel.isn))
@@ -205,43 +207,6 @@ class Session(BaseSession):
         client.wait_connected()
         return Connection(client, peer)
 
-    @step(Expect)
-    def expect_error(
-        self,
-        endpoint: Endpoint,
-        name: str,
-        *,
-        after: Time | None = None,
-        at_least: Time = PROMPT,
-        within: Time | None = None,
-    ) -> None:
-        """Wait until the kernel reports an error on a socket. Times count from the last segment or call.
-
-        Args:
-            endpoint: the socket.
-            name: of the error, such as ``ETIMEDOUT``.
-            after: the length of the timer that ends with the error; sets both bounds.
-            at_least: lower bound.
-            within: upper bound; by default four times the lower one.
-
-        Raises:
-            Mismatch: another error, none, or one at the wrong time.
-            FinwaitError: a bound is no time, or ``within`` is over before ``at_least``.
-        """
-        least = span_of(at_least, "at_least")
-        most, earliest = (one or least for one in bounds(4 * least if within is None else within, least, after))
-        step = self.timeline.step(f"expect {name}")
-        *_, last = (event for event in self.timeline if not isinstance(event, Probed))
-        began, over = (last.at, last.end) if isinstance(last, Called) else (last.at, last.at)
-        latest = self.profile.upper(most) + self.profile.wakeup_ns
-        seen = endpoint.await_error(Span(latest + self.profile.patience_ns, "LIMIT"))
-        now = time.time_ns()
-        self.dispatcher.flush()
-        if seen != name or now - began < earliest.ns or now - over > latest:
-            due = (Due(f"  {name}   not before {earliest}, by {format_ms(latest)}"),)
-            told = f"  {seen or 'no error'}"
-            raise Mismatch(Evidence(expected=due, observed=told, elapsed_ns=now - over, step=step, cause_ns=over))
-
     @step(Call)
     def sysctl(self, name: str, value: int | str | None = None) -> str:
         """Read a sysctl of the kernel under test, or set it until the scenario ends.
@@ -287,6 +252,12 @@ class Session(BaseSession):
         settings = self._settings_of_program(self.timestamps, self._equipped.settings)
         setting = Program(settings=settings, shared=self._shared)
         return self.recording.program({"session": self}, setting, failure, outcome)
+
+    def explain(self, mismatch: Mismatch) -> None:
+        """See ``BaseSession.explain``; what has passed the capture and nobody waited for is told too."""
+        while self.dispatcher.pump(0):
+            pass
+        super().explain(mismatch)
 
     def _account(self, grown: dict[str, int]) -> Account:
         return Account(

@@ -19,13 +19,11 @@ from harness.errors import FinwaitError
 from harness.live.base_session import SERVICE_PORT
 from harness.live.endings import close, shutdown_wr
 from harness.live.endpoint import Endpoint
-from harness.live.peer import Peer
 from harness.live.session import Connection, Session
-from harness.probes.sockets import SocketState
+from harness.live.socket_session import OWNED
 from harness.tcp.segment import ACK, FIN, SYN
-from harness.tcp.verdict import Due, Evidence, Mismatch
 
-OWNED, ORPHANED, UNACCEPTED = "owned", "orphaned", "unaccepted"
+ORPHANED, UNACCEPTED = "orphaned", "unaccepted"
 PASSIVELY, ACTIVELY = "passively", "actively"
 
 WAYS: Mapping[str, tuple[str, ...]] = {
@@ -110,7 +108,7 @@ def reach(
         connection = _open(session, listener, ownership, opening)
         for step in _STEPS[state]:
             step(connection, ownership)
-    expect_state(session, connection.peer, state, ownership)
+    session.expect_state(connection.peer, state, ownership)
     return connection
 
 
@@ -215,49 +213,3 @@ _STEPS: Mapping[str, tuple[Callable[[Connection, str], None], ...]] = {
     "LAST-ACK": (_take_first_fin, _finish_second),
     "TIME-WAIT": (_finish_first, _have_fin_acknowledged, _take_fin_that_acknowledges),
 }
-
-
-# -- what sock_diag says
-
-
-def expect_state(session: Session, peer: Peer, state: str, ownership: str | None = None) -> None:
-    """Check with sock_diag that a connection is in a state, and with this ownership if one is given.
-
-    Raises:
-        Mismatch: it is in another.
-        Unsupported: sock_diag shows nothing on this machine.
-    """
-    now = session.observer.find(peer.connection, listening=state == "LISTEN")
-    if not _is(now, state, ownership):
-        session.settle()  # what the peer sent last may not have been taken in yet
-        now = session.observer.find(peer.connection, listening=state == "LISTEN")
-    if not _is(now, state, ownership):
-        wanted = f"{state}, {ownership}" if ownership else state
-        step = session.timeline.step(f"expect state {wanted}")
-        due = (Due(f"  the connection from port {peer.port} in {wanted}"),)
-        raise Mismatch(Evidence(expected=due, observed=f"  {_shown(now)}, as sock_diag sees it", step=step))
-
-
-def state_of(session: Session, peer: Peer) -> str:
-    """The state of the peer's connection as sock_diag sees it once all that was sent is taken in; CLOSED for none.
-
-    Raises:
-        Unsupported: sock_diag shows nothing on this machine.
-    """
-    session.settle()
-    now = session.observer.find(peer.connection)
-    return now.state if now else "CLOSED"
-
-
-def _is(now: SocketState | None, state: str, ownership: str | None) -> bool:
-    if now is None:
-        return state == "CLOSED"
-    # the process that owns a connection in TIME-WAIT holds a descriptor, and no longer that socket
-    owned = ownership == OWNED and state != "TIME-WAIT"
-    return now.state == state and (ownership is None or now.owned == owned)
-
-
-def _shown(now: SocketState | None) -> str:
-    if now is None:
-        return "no socket"
-    return f"{now.state}, {'owned' if now.owned else 'held by no process'}"

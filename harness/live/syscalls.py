@@ -8,10 +8,14 @@ import functools
 import os
 import socket
 import struct
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
 from harness.tcp.verdict import Due, Evidence, Mismatch
+
+_ASKING = ("getpeername", "getsockname")
+"""Calls that say nothing about TCP."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -57,21 +61,41 @@ def _telling(name: str) -> Callable[..., object]:
 
     @functools.wraps(plain)
     def called(self: KernelSocket, *args: object, **named: object) -> object:
+        at = time.time_ns()
+        came: tuple[int | str, str] = (0, "")
         try:
-            return plain(self, *args, **named)
+            result = plain(self, *args, **named)
+            came = (_shown(result), "")
+            return result
         except OSError as error:
+            came = (0, errno_name(error))
             raise CallFailed.of(f"{name}()", error) from error
+        finally:
+            if self.told and name not in _ASKING:
+                self.told(at, name, tuple(map(_shown, (*args, *named.values()))), came)
 
     return called
 
 
+def _shown(value: object) -> int | str:
+    """An argument or a result as the timeline has it: data by their length."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return len(value)
+    return value if isinstance(value, int | str) else 0 if value is None else str(value)
+
+
 class KernelSocket(socket.socket):
-    """A socket of the kernel under test, whose calls fail with ``CallFailed``, whoever makes them."""
+    """A socket of the kernel under test, whose calls fail with ``CallFailed``, whoever makes them.
+
+    ``told`` is told of each: when it was entered, its name, its arguments, and its result with the name of its error.
+    """
+
+    told: Callable[[int, str, tuple[int | str, ...], tuple[int | str, str]], None] | None = None
 
     for _name in (
         *("accept", "bind", "connect", "getpeername", "getsockname", "getsockopt", "listen", "recv", "recv_into"),
         *("recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into", "send", "sendall", "sendfile", "sendmsg", "sendto"),
-        *("setsockopt", "shutdown"),
+        *("close", "setsockopt", "shutdown"),
     ):
         locals()[_name] = _telling(_name)
     del _name

@@ -10,7 +10,7 @@ import pytest
 from harness.live.endpoint import Endpoint
 from harness.live.peer import Peer
 from harness.live.session import Session
-from harness.live.states import NUMBERS, WAYS, Numbers, expect_state, reach, state_of
+from harness.live.states import NUMBERS, WAYS, Numbers, reach
 from harness.model.connection import ControlBlock
 from harness.plugin.markers import requirement
 from harness.tcp.segment import ACK, RST
@@ -37,12 +37,12 @@ class Cell:
     def expect_same_state(self) -> None:
         """Check with sock_diag that the state has not changed, after the kernel has processed everything sent."""
         self.session.settle()
-        expect_state(self.session, self.peer, self.state, self.ownership)
+        self.session.expect_state(self.peer, self.state, self.ownership)
 
     def expect_state(self, *states: str) -> None:
         """Check with sock_diag that the connection is now in one of these states."""
-        now = state_of(self.session, self.peer)
-        expect_state(self.session, self.peer, now if now in states else states[0])
+        now = self.session.state_of(self.peer)
+        self.session.expect_state(self.peer, now if now in states else states[0])
 
     @property
     def control_block(self) -> ControlBlock:
@@ -58,7 +58,7 @@ class Cell:
         """
         self.peer.send(ACK, seq=self.at.rcv_nxt, ack=self.at.snd_nxt)
         self.peer.expect(RST, seq=self.at.snd_nxt)
-        expect_state(self.session, self.peer, "CLOSED")
+        self.session.expect_state(self.peer, "CLOSED")
 
 
 def in_states(

@@ -10,7 +10,8 @@ from __future__ import annotations
 import pytest
 
 from harness.live.session import Connection, Session
-from harness.live.states import OWNED, PASSIVELY, UNACCEPTED, reach
+from harness.live.socket_session import OWNED
+from harness.live.states import PASSIVELY, UNACCEPTED, reach
 
 
 @pytest.fixture

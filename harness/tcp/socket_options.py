@@ -76,6 +76,9 @@ _NUMBERS: Mapping[str, Mapping[str, int]] = {
 }
 # fmt: on
 
+_SHOWN = 16
+"""How many bytes of a value the timeline has."""
+
 _TIMEOUTS = frozenset({"SO_RCVTIMEO", "SO_SNDTIMEO"})
 """Options whose value is a struct timeval."""
 
@@ -108,6 +111,13 @@ def name_of(name: Name) -> str:
     prefix = next((prefix for prefix, level in _LEVELS.items() if level == name[0]), "")
     rest = next((rest for rest, number in _NUMBERS.get(prefix, {}).items() if number == name[1]), "")
     return f"{prefix}{rest}" if rest else f"level {name[0]} option {name[1]}"
+
+
+def shown(value: Value) -> int | str:
+    """A value as the timeline has it: bytes in hexadecimal, and of many the first and their number."""
+    if not isinstance(value, bytes):
+        return value if isinstance(value, int) else str(value)
+    return value.hex() if len(value) <= _SHOWN else f"{value[:_SHOWN].hex()}... ({len(value)} bytes)"
 
 
 def encoded(name: Name, value: Value) -> int | bytes:

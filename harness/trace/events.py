@@ -137,6 +137,7 @@ class Timeline:
 
     def __init__(self) -> None:
         self.recording = Recording()
+        self.numbers: dict[tuple[int, int], int] = {}  # of connections, by the kernel's port and the other end's
         self._events: list[Event] = []
         self._step = 0
 

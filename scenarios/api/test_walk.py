@@ -5,12 +5,12 @@ To be looked at as a ladder: each call stands beside the segments that it causes
 
 from __future__ import annotations
 
-from harness import ACK, FIN, SERVICE_PORT, SYN, Peer, Session, both_families, expect_state, requirement
+from harness import ACK, FIN, SERVICE_PORT, SYN, Peer, Session, both_families, requirement
 
 
 def shows(session: Session, peer: Peer, state: str) -> None:
     """The state must be this one, and the ladder shows it."""
-    expect_state(session, peer, state)
+    session.expect_state(peer, state)
     session.note("sock_diag", state=state, connection=peer.connection)
 
 

@@ -13,7 +13,6 @@ from harness import (
     Connection,
     Session,
     both_families,
-    expect_state,
     in_shared_lab,
     requirement,
 )
@@ -57,7 +56,7 @@ def test_closed_port_takes_no_fin(closed: Connection, session: Session) -> None:
     _, peer = closed
     peer.send(FIN, seq=SOMEWHERE)
     peer.expect(RST, seq=0, ack=SOMEWHERE + 1)
-    expect_state(session, peer, "CLOSED")
+    session.expect_state(peer, "CLOSED")
 
 
 @requirement("RFC9293-3.10.7.1", "RFC9293-E-3", "RFC9293-E-20", "FSM-070")
@@ -66,7 +65,7 @@ def test_closed_port_takes_no_fin(closed: Connection, session: Session) -> None:
 def test_closed_port_is_silent_to_a_rst(closed: Connection, session: Session, flags: int) -> None:
     _, peer = closed
     peer.send(RST | flags, seq=SOMEWHERE)
-    expect_state(session, peer, "CLOSED")
+    session.expect_state(peer, "CLOSED")
     peer.send(ACK, seq=SOMEWHERE, ack=UNSENT)  # the first that is answered
     peer.expect(RST, seq=UNSENT)
 
@@ -83,7 +82,7 @@ def test_passive_open_listens(session: Session) -> None:
     peer.expect(RST, seq=0, ack=1)
 
     server.listen()
-    expect_state(session, peer, "LISTEN")
+    session.expect_state(peer, "LISTEN")
     peer.send(SYN, seq=0)
     peer.expect(SYN, seq=0, ack=1)
 
@@ -93,7 +92,7 @@ def test_passive_open_listens(session: Session) -> None:
 def test_closing_the_listener_closes_the_port(listen: Connection, session: Session) -> None:
     server, peer = listen
     server.close()
-    expect_state(session, peer, "CLOSED")
+    session.expect_state(peer, "CLOSED")
     peer.send(SYN, seq=0)
     peer.expect(RST, seq=0, ack=1)
 
@@ -104,7 +103,7 @@ def test_syn_makes_a_half_open_connection(listen: Connection, session: Session) 
     _, peer = listen
     peer.send(SYN, seq=0, options=session.syn_options)
     peer.expect(SYN, seq=0, ack=1, options="mss")
-    expect_state(session, peer, "SYN-RECEIVED")
+    session.expect_state(peer, "SYN-RECEIVED")
 
 
 @requirement("RFC9293-3.10.7.2", "RFC9293-E-4", "RFC9293-E-20", "FSM-071")
@@ -112,7 +111,7 @@ def test_syn_makes_a_half_open_connection(listen: Connection, session: Session) 
 def test_listener_ignores_a_rst(listen: Connection, session: Session) -> None:
     _, peer = listen
     peer.send(RST, seq=SOMEWHERE)
-    expect_state(session, peer, "LISTEN")
+    session.expect_state(peer, "LISTEN")
     peer.send(SYN, seq=0)  # the first that is answered
     peer.expect(SYN, seq=0, ack=1)
 
@@ -124,7 +123,7 @@ def test_listener_resets_an_ack(listen: Connection, session: Session, flags: int
     _, peer = listen
     peer.send(ACK | flags, seq=SOMEWHERE, ack=UNSENT)
     peer.expect(RST, seq=UNSENT)
-    expect_state(session, peer, "LISTEN")
+    session.expect_state(peer, "LISTEN")
 
 
 @requirement("RFC9293-3.10.7.2", "RFC9293-E-6", "FSM-074", "FSM-169")
@@ -135,6 +134,6 @@ def test_listener_drops_what_has_neither_syn_nor_ack(
 ) -> None:
     _, peer = listen
     peer.send(NONE | flags, seq=SOMEWHERE, data=data)
-    expect_state(session, peer, "LISTEN")
+    session.expect_state(peer, "LISTEN")
     peer.send(SYN, seq=0)  # the first that is answered
     peer.expect(SYN, seq=0, ack=1)

@@ -20,7 +20,6 @@ from harness import (
     both_sides,
     close,
     close_with_long_linger2,
-    expect_state,
     in_shared_lab,
     in_states,
     owned_and_orphaned,
@@ -42,7 +41,7 @@ def test_closing_sends_a_fin(session: Session, opening: str, end: Ending) -> Non
     server, peer = reach(session, None, "ESTABLISHED", opening=opening)
     end(server)
     peer.expect(FIN, seq=1, ack=1)
-    expect_state(session, peer, "FIN-WAIT-1")
+    session.expect_state(peer, "FIN-WAIT-1")
 
 
 @requirement("RFC9293-3.10.4", "FSM-012")
@@ -54,7 +53,7 @@ def test_fin_follows_the_data_that_were_queued_before(session: Session, opening:
     peer.send(ACK, seq=1, ack=1, window=0)  # so that the data have to wait
     server.send(b"queued")
     end(server)
-    expect_state(session, peer, "FIN-WAIT-1")  # the FIN is queued behind them
+    session.expect_state(peer, "FIN-WAIT-1")  # the FIN is queued behind them
     peer.send(ACK, seq=1, ack=1)
     peer.expect(FIN, seq=1, ack=1, data=b"queued")
 
@@ -76,7 +75,7 @@ def test_fin_that_crosses_ours_leads_to_closing(fin_wait_1: Connection, session:
     _, peer = fin_wait_1
     peer.send(FIN, seq=1, ack=1)
     peer.expect(ACK, seq=2, ack=2)
-    expect_state(session, peer, "CLOSING")
+    session.expect_state(peer, "CLOSING")
 
 
 @requirement("RFC9293-3.10.7.4", "FSM-015")
@@ -86,7 +85,7 @@ def test_fin_that_crosses_ours_leads_to_closing(fin_wait_1: Connection, session:
 def test_ack_of_our_fin_leads_to_fin_wait_2(fin_wait_1: Connection, session: Session) -> None:
     _, peer = fin_wait_1
     peer.send(ACK, seq=1, ack=2)
-    expect_state(session, peer, "FIN-WAIT-2")
+    session.expect_state(peer, "FIN-WAIT-2")
 
 
 @requirement("RFC9293-3.10.7.4", "FSM-021")
@@ -97,7 +96,7 @@ def test_fin_with_the_ack_of_ours_leads_to_time_wait(fin_wait_1: Connection, ses
     _, peer = fin_wait_1
     peer.send(FIN, seq=1, ack=2)
     peer.expect(ACK, seq=2, ack=2)
-    expect_state(session, peer, "TIME-WAIT")
+    session.expect_state(peer, "TIME-WAIT")
 
 
 @requirement("RFC9293-3.10.7.4", "FSM-016")
@@ -108,7 +107,7 @@ def test_fin_in_fin_wait_2_leads_to_time_wait(fin_wait_2: Connection, session: S
     _, peer = fin_wait_2
     peer.send(FIN, seq=1, ack=2)
     peer.expect(ACK, seq=2, ack=2)
-    expect_state(session, peer, "TIME-WAIT")
+    session.expect_state(peer, "TIME-WAIT")
 
 
 @requirement("RFC9293-3.10.7.4", "FSM-017")
@@ -118,7 +117,7 @@ def test_fin_in_fin_wait_2_leads_to_time_wait(fin_wait_2: Connection, session: S
 def test_ack_of_our_fin_in_closing_leads_to_time_wait(closing: Connection, session: Session) -> None:
     _, peer = closing
     peer.send(ACK, seq=2, ack=2)
-    expect_state(session, peer, "TIME-WAIT")
+    session.expect_state(peer, "TIME-WAIT")
 
 
 @requirement("RFC9293-3.10.4", "FSM-018")
@@ -129,7 +128,7 @@ def test_closing_in_close_wait_sends_the_fin(close_wait: Connection, session: Se
     server, peer = close_wait
     end(server)
     peer.expect(FIN, seq=1, ack=2)
-    expect_state(session, peer, "LAST-ACK")
+    session.expect_state(peer, "LAST-ACK")
 
 
 @requirement("RFC9293-3.10.7.4", "FSM-019")
@@ -139,7 +138,7 @@ def test_closing_in_close_wait_sends_the_fin(close_wait: Connection, session: Se
 def test_ack_of_our_fin_in_last_ack_ends_the_connection(last_ack: Connection, session: Session) -> None:
     _, peer = last_ack
     peer.send(ACK, seq=2, ack=2)
-    expect_state(session, peer, "CLOSED")
+    session.expect_state(peer, "CLOSED")
     peer.send(ACK, seq=2, ack=2)
     peer.expect(RST, seq=2)
 
@@ -155,7 +154,7 @@ def test_new_syn_in_time_wait_opens_the_next_incarnation(time_wait: Connection, 
     peer.timestamps = False  # the SYN has its own
     peer.send(SYN, seq=100, options="mss 1460,sackOK,TS val 999999 ecr 0,nop,wscale 7")
     peer.expect(SYN, seq=0, ack=101)
-    expect_state(session, peer, "SYN-RECEIVED")
+    session.expect_state(peer, "SYN-RECEIVED")
 
 
 @requirement("RFC9293-3.10.7.4", "FSM-135")
@@ -166,7 +165,7 @@ def test_old_syn_in_time_wait_is_answered_with_an_ack(time_wait: Connection, ses
     _, peer = time_wait
     peer.send(SYN, seq=0, options=options)
     peer.expect(ACK, seq=2, ack=2)
-    expect_state(session, peer, "TIME-WAIT")
+    session.expect_state(peer, "TIME-WAIT")
 
 
 # -- where Linux cuts the way short
@@ -180,12 +179,12 @@ def test_data_for_an_orphan_in_fin_wait_2_reset_it(session: Session, end: Ending
     end(server)
     peer.expect(FIN, seq=1, ack=1)
     peer.send(ACK, seq=1, ack=2)
-    expect_state(session, peer, "FIN-WAIT-2", ORPHANED)
+    session.expect_state(peer, "FIN-WAIT-2", ORPHANED)
 
     peer.send(ACK, seq=1, ack=2, data=b"nobody reads")
     # numbered from the segment (RFC 9293 3.10.7.1) or as ABORT does (3.10.5); both are 2 here
     peer.expect_one_of(plain=Pattern(RST, seq=2), acknowledging=Pattern(RST, seq=2, ack=1))
-    expect_state(session, peer, "CLOSED")
+    session.expect_state(peer, "CLOSED")
 
 
 @requirement("RFC9293-3.6.1", "RFC9293-SHLD-3")
@@ -198,7 +197,7 @@ def test_closing_with_unread_data_resets(session: Session, state: str, ownership
     peer.expect(ACK, seq=1, ack=7)
     server.close()
     peer.expect_one_of(plain=Pattern(RST, seq=1), acknowledging=Pattern(RST, seq=1, ack=7))
-    expect_state(session, peer, "CLOSED")
+    session.expect_state(peer, "CLOSED")
 
 
 @requirement("RFC9293-3.6.1", "RFC9293-SHLD-3", "FSM-196")
@@ -208,10 +207,10 @@ def test_closing_with_unread_data_resets_in_close_wait(session: Session, opening
     server, peer = reach(session, None, "ESTABLISHED", opening=opening)
     peer.send(FIN, seq=1, ack=1, data=b"unread")
     peer.expect(ACK, seq=1, ack=8)
-    expect_state(session, peer, "CLOSE-WAIT")
+    session.expect_state(peer, "CLOSE-WAIT")
     server.close()
     peer.expect_one_of(plain=Pattern(RST, seq=1), acknowledging=Pattern(RST, seq=1, ack=8))
-    expect_state(session, peer, "CLOSED")
+    session.expect_state(peer, "CLOSED")
 
 
 @requirement("FSM-206")
@@ -222,7 +221,7 @@ def test_no_time_wait_after_fin_wait_1_when_there_are_to_be_none(fin_wait_1: Con
     allow_no_time_wait(session)
     peer.send(FIN, seq=1, ack=2)
     peer.expect(ACK, seq=2, ack=2)
-    expect_state(session, peer, "CLOSED")
+    session.expect_state(peer, "CLOSED")
 
 
 @requirement("FSM-207")
@@ -235,12 +234,12 @@ def test_no_time_wait_after_fin_wait_2_when_there_are_to_be_none(session: Sessio
     end(server)
     peer.expect(FIN, seq=1, ack=1)
     peer.send(ACK, seq=1, ack=2)
-    expect_state(session, peer, "FIN-WAIT-2", ownership)
+    session.expect_state(peer, "FIN-WAIT-2", ownership)
 
     allow_no_time_wait(session)
     peer.send(FIN, seq=1, ack=2)
     peer.expect(ACK, seq=2, ack=2)
-    expect_state(session, peer, "CLOSED")
+    session.expect_state(peer, "CLOSED")
 
 
 @requirement("FSM-208")
@@ -250,7 +249,7 @@ def test_no_time_wait_after_closing_when_there_are_to_be_none(closing: Connectio
     _, peer = closing
     allow_no_time_wait(session)
     peer.send(ACK, seq=2, ack=2)
-    expect_state(session, peer, "CLOSED")
+    session.expect_state(peer, "CLOSED")
     peer.send(ACK, seq=2, ack=2)
     peer.expect(RST, seq=2)
 

@@ -17,7 +17,6 @@ from harness import (
     both_families,
     close,
     errno_of,
-    expect_state,
     in_shared_lab,
     in_states,
     new_listener,
@@ -38,7 +37,7 @@ def test_active_open_sends_a_syn(session: Session) -> None:
     peer = session.new_peer(client.port)
     client.connect(peer, wait=False)
     peer.expect(SYN, seq=0, options="mss")
-    expect_state(session, peer, "SYN-SENT")
+    session.expect_state(peer, "SYN-SENT")
 
 
 @requirement("RFC9293-3.10.7.3", "FSM-008")
@@ -48,7 +47,7 @@ def test_syn_and_ack_establish_the_connection(syn_sent: Connection, session: Ses
     peer.send(SYN, seq=0, ack=1)
     peer.expect(ACK, seq=1, ack=1)
     client.wait_connected()
-    expect_state(session, peer, "ESTABLISHED")
+    session.expect_state(peer, "ESTABLISHED")
 
 
 @requirement("RFC9293-3.5", "RFC9293-MUST-10", "FSM-007", "FSM-009")
@@ -57,11 +56,11 @@ def test_syns_that_cross_establish_one_connection(syn_sent: Connection, session:
     client, peer = syn_sent
     peer.send(SYN, seq=0)
     peer.expect(SYN, seq=0, ack=1)
-    expect_state(session, peer, "SYN-RECEIVED", "owned")
+    session.expect_state(peer, "SYN-RECEIVED", "owned")
 
     peer.send(ACK, seq=1, ack=1)
     client.wait_connected()
-    expect_state(session, peer, "ESTABLISHED")
+    session.expect_state(peer, "ESTABLISHED")
 
 
 @requirement("RFC9293-3.10.7.3", "FSM-081")
@@ -70,7 +69,7 @@ def test_fin_in_the_syn_and_ack_is_taken(syn_sent: Connection, session: Session)
     _, peer = syn_sent
     peer.send(SYN | FIN, seq=0, ack=1)
     peer.expect(ACK, seq=1, ack=2)
-    expect_state(session, peer, "CLOSE-WAIT")
+    session.expect_state(peer, "CLOSE-WAIT")
 
 
 @requirement("RFC9293-3.10.7.3", "RFC9293-E-7", "FSM-075")
@@ -82,7 +81,7 @@ def test_unacceptable_ack_in_syn_sent_draws_a_rst(syn_sent: Connection, session:
     peer.allow(SYN, seq=0)  # Linux sends its SYN again two ticks later: the RST made way for it (RFC 9293 3.5, fig. 9)
     peer.send(ACK | flags, seq=0, ack=ack)
     peer.expect(RST, seq=ack)
-    expect_state(session, peer, "SYN-SENT")
+    session.expect_state(peer, "SYN-SENT")
 
 
 @requirement("RFC9293-3.10.7.3", "RFC9293-E-20", "FSM-076")
@@ -92,7 +91,7 @@ def test_rst_with_an_unacceptable_ack_is_dropped_in_syn_sent(syn_sent: Connectio
     _, peer = syn_sent
     peer.allow(SYN, seq=0)  # sent again two ticks later, as above
     peer.send(RST, seq=0, ack=ack)
-    expect_state(session, peer, "SYN-SENT")
+    session.expect_state(peer, "SYN-SENT")
 
 
 @requirement("RFC9293-3.10.7.3", "FSM-077")
@@ -101,7 +100,7 @@ def test_rst_with_the_right_ack_refuses_the_connection(syn_sent: Connection, ses
     client, peer = syn_sent
     peer.send(RST, seq=0, ack=1)
     assert errno_of(client.wait_connected) == "ECONNREFUSED"
-    expect_state(session, peer, "CLOSED")
+    session.expect_state(peer, "CLOSED")
 
 
 @requirement("RFC9293-3.10.7.3", "RFC9293-E-8", "FSM-078")
@@ -109,7 +108,7 @@ def test_rst_with_the_right_ack_refuses_the_connection(syn_sent: Connection, ses
 def test_rst_without_ack_is_dropped_in_syn_sent(syn_sent: Connection, session: Session) -> None:
     _, peer = syn_sent
     peer.send(RST, seq=0)
-    expect_state(session, peer, "SYN-SENT")
+    session.expect_state(peer, "SYN-SENT")
 
 
 @requirement("RFC9293-3.10.7.3", "FSM-080", "FSM-170")
@@ -122,7 +121,7 @@ def test_what_has_neither_syn_nor_rst_is_dropped_in_syn_sent(
 ) -> None:
     _, peer = syn_sent
     peer.send(NONE | flags, seq=0, ack=ack)
-    expect_state(session, peer, "SYN-SENT")
+    session.expect_state(peer, "SYN-SENT")
 
 
 @requirement("RFC9293-3.10.4", "RFC9293-3.10.5", "FSM-006", "FSM-059")
@@ -133,7 +132,7 @@ def test_closing_in_syn_sent_sends_nothing(syn_sent: Connection, session: Sessio
     if abort:
         client.linger(0)
     client.close()
-    expect_state(session, peer, "CLOSED")
+    session.expect_state(peer, "CLOSED")
     peer.send(SYN, seq=0, ack=1)
     peer.expect(RST, seq=1)
 
@@ -165,7 +164,7 @@ def test_closing_in_syn_received_sends_a_fin(syn_received_actively: Connection, 
     client, peer = syn_received_actively
     end(client)
     peer.expect(FIN, seq=1, ack=1)
-    expect_state(session, peer, "FIN-WAIT-1")
+    session.expect_state(peer, "FIN-WAIT-1")
 
 
 @requirement("RFC9293-3.10.7.4", "RFC9293-MUST-11", "FSM-011")
@@ -174,8 +173,8 @@ def test_rst_returns_what_was_opened_passively_to_listen(syn_received: Connectio
     _, peer = syn_received
     peer.send(RST, seq=1)
     session.settle()
-    expect_state(session, peer, "CLOSED")  # this connection
-    expect_state(session, peer, "LISTEN")  # the port
+    session.expect_state(peer, "CLOSED")  # this connection
+    session.expect_state(peer, "LISTEN")  # the port
     peer.send(SYN, seq=0, options="")
     peer.expect(SYN, seq=0, ack=1)
 
@@ -186,7 +185,7 @@ def test_rst_refuses_what_was_opened_actively(syn_received_actively: Connection,
     client, peer = syn_received_actively
     peer.send(RST, seq=1)
     assert errno_of(client.wait_connected) == "ECONNREFUSED"
-    expect_state(session, peer, "CLOSED")
+    session.expect_state(peer, "CLOSED")
 
 
 @requirement("RFC9293-3.10.7.4", "FSM-087")
@@ -197,8 +196,8 @@ def test_syn_in_the_window_returns_what_was_opened_passively_to_listen(
     _, peer = syn_received
     peer.send(SYN, seq=9)
     session.finish()  # 3.10.7.4, fourth: return this connection to the LISTEN state and return
-    expect_state(session, peer, "CLOSED")
-    expect_state(session, peer, "LISTEN")
+    session.expect_state(peer, "CLOSED")
+    session.expect_state(peer, "LISTEN")
 
 
 # -- Linux's further ways
@@ -212,12 +211,12 @@ def test_ack_of_a_syn_cookie_establishes_the_connection(session: Session) -> Non
     peer = session.new_peer(server.port)
     peer.send(SYN, seq=0, options=session.syn_options)
     peer.expect(SYN, seq=0, ack=1)
-    expect_state(session, peer, "CLOSED")  # nothing is kept of it
+    session.expect_state(peer, "CLOSED")  # nothing is kept of it
 
     peer.timestamps = session.timestamps
     peer.send(ACK, seq=1, ack=1)
     server.accept()
-    expect_state(session, peer, "ESTABLISHED")
+    session.expect_state(peer, "ESTABLISHED")
 
 
 @requirement("FSM-212")
@@ -234,5 +233,5 @@ def test_syn_with_a_fast_open_cookie_brings_its_data(session: Session) -> None:
     peer = session.new_peer(server.port)
     peer.send(SYN, seq=0, data=b"early", options=f"mss 1460,opt 34 {cookie.hex()}")
     peer.expect(SYN, seq=0, ack=6)
-    expect_state(session, peer, "SYN-RECEIVED")
+    session.expect_state(peer, "SYN-RECEIVED")
     assert server.accept(peer.connection).receive() == b"early"

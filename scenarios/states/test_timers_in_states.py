@@ -21,7 +21,6 @@ from harness import (
     Session,
     Span,
     errno_of,
-    expect_state,
     in_shared_lab,
     in_states,
     reach,
@@ -120,7 +119,7 @@ def test_user_timeout_ends_the_attempt(cell: Cell) -> None:
     allow_more(cell, lost)
     cell.peer.expect_silence(PAST_IT)
     assert errno_of(cell.endpoint.raise_error) == "ETIMEDOUT"
-    expect_state(cell.session, cell.peer, "CLOSED")
+    cell.session.expect_state(cell.peer, "CLOSED")
 
 
 def keep_alive(server: Endpoint) -> None:
@@ -142,7 +141,7 @@ def test_user_timeout_ends_a_half_closed_connection_that_is_kept_alive(
     peer.expect(ACK, seq=1, ack=1, at_least=SHORT, within=2 * SHORT)
     expect_abort(peer, seq=2)
     assert errno_of(server.raise_error) == "ETIMEDOUT"
-    expect_state(session, peer, "CLOSED")
+    session.expect_state(peer, "CLOSED")
 
 
 def expect_abort(peer: Peer, seq: int) -> None:
@@ -157,7 +156,7 @@ def test_keepalive_without_an_answer_ends_the_connection(session: Session) -> No
     peer.expect(ACK, seq=0, ack=1, at_least=SHORT, within=2 * SHORT)
     expect_abort(peer, seq=1)
     assert errno_of(server.raise_error) == "ETIMEDOUT"
-    expect_state(session, peer, "CLOSED")
+    session.expect_state(peer, "CLOSED")
 
 
 @requirement("FSM-192")
@@ -167,9 +166,9 @@ def test_orphan_in_fin_wait_2_is_forgotten_after_a_while(session: Session) -> No
     server.close()
     peer.expect(FIN, seq=1, ack=1)
     peer.send(ACK, seq=1, ack=2)
-    expect_state(session, peer, "FIN-WAIT-2")
+    session.expect_state(peer, "FIN-WAIT-2")
     peer.expect_silence(PAST_IT)
-    expect_state(session, peer, "CLOSED")
+    session.expect_state(peer, "CLOSED")
     peer.send(FIN, seq=1, ack=2)
     peer.expect(RST, seq=2)
 
@@ -179,7 +178,7 @@ def test_owned_socket_stays_in_fin_wait_2_for_as_long_as_it_likes(session: Sessi
     session.sysctl("net/ipv4/tcp_fin_timeout", 1)
     server, peer = reach(session, None, "FIN-WAIT-2")
     peer.expect_silence(PAST_IT)
-    expect_state(session, peer, "FIN-WAIT-2", "owned")
+    session.expect_state(peer, "FIN-WAIT-2", "owned")
     peer.send(ACK, seq=1, ack=2, data=b"late")
     peer.expect(ACK, seq=2, ack=5)
     assert server.receive() == b"late"
@@ -206,12 +205,12 @@ def test_own_connect_reuses_the_ports_of_time_wait(session: Session) -> None:
     first.peer.expect(FIN, seq=1, ack=1)
     first.peer.send(FIN, seq=1, ack=2)
     first.peer.expect(ACK, seq=2, ack=2)
-    expect_state(session, first.peer, "TIME-WAIT")
+    session.expect_state(first.peer, "TIME-WAIT")
     first.peer.expect_silence(2 * SHORT)  # the peer's timestamps have to have moved on (tcp_twsk_unique)
 
     again = session.socket(port)
     again.connect(first.peer, wait=False)
     syn = first.peer.expect(SYN)
-    expect_state(session, first.peer, "SYN-SENT")
+    session.expect_state(first.peer, "SYN-SENT")
     first.peer.send(SYN, seq=FURTHER_ON, ack=syn.next_seq)
     first.peer.expect(ACK, seq=syn.next_seq, ack=BEHIND_IT)

@@ -17,7 +17,6 @@ from harness import (
     Session,
     backoff,
     both_families,
-    expect_state,
     requirement,
     waits,
 )
@@ -71,7 +70,7 @@ def test_client_is_told_when_nobody_answers(session: Session) -> None:
     peer.expect_silence()
     peer.allow(SYN, seq=0)
     session.expect_error(client, "ETIMEDOUT", at_least=RTO_INIT)
-    expect_state(session, peer, "CLOSED")
+    session.expect_state(peer, "CLOSED")
 
 
 @requirement("RFC9293-MUST-23", "RFC1122-4.2.3.5-1")

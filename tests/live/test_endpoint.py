@@ -11,6 +11,7 @@ import pytest
 
 from harness.errors import FinwaitError, Unsupported
 from harness.live import endpoint as endpoint_module
+from harness.live import recorded_socket
 from harness.live.endpoint import Endpoint
 from harness.live.session import Connection, Session
 from harness.tcp.segment import ACK, FIN, RST, SYN
@@ -24,7 +25,8 @@ def calls(session: Session) -> list[tuple[str, int | str]]:
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint_module, "DEADLINE_SECONDS", 0.05)
+    for module in (endpoint_module, recorded_socket):
+        monkeypatch.setattr(module, "DEADLINE_SECONDS", 0.05)
 
 
 def test_calls_are_recorded_in_order_with_their_results(opened: Session) -> None:
@@ -148,8 +150,8 @@ def test_socket_option_is_set_by_name(
 ) -> None:
     server = conversation.endpoint
     server.set_option(name, value)
-    assert server.socket.getsockopt(level, getattr(socket, name)) == value
     assert calls(opened)[-1] == (f"setsockopt({name}, {value})", 0)
+    assert server.socket.getsockopt(level, getattr(socket, name)) == value
 
 
 def test_option_that_python_has_no_name_for_is_set_by_the_kernels(opened: Session) -> None:
@@ -291,3 +293,23 @@ def test_port_is_known_when_the_socket_has_none_any_more(opened: Session, end: C
     client, peer = opened.connect()
     end(client)
     assert client.port == peer.flow.kernel_port
+
+
+def test_calls_of_the_socket_itself_are_recorded_and_are_no_steps(conversation: Connection, opened: Session) -> None:
+    server, peer = conversation
+    server.socket.send(b"direct")
+    peer.expect(ACK, data=b"direct")
+    with pytest.raises(OSError, match="No such file"):
+        server.socket.setsockopt(socket.IPPROTO_TCP, 13, b"none")
+    server.socket.close()
+    peer.expect(FIN, ack=1)
+    assert calls(opened)[-3:] == [("send(6)", 6), ("setsockopt(6, 13, 4)", "ENOENT"), ("close()", 0)]
+    assert opened.program(None, "conforms").gaps == tuple(
+        f"{name}() called on the socket itself" for name in ("send", "setsockopt", "close")
+    )
+
+
+def test_long_value_of_an_option_is_told_by_its_length(conversation: Connection, opened: Session) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        conversation.endpoint.set_option("TCP_CONGESTION", b"ab" * 150)
+    assert calls(opened)[-1] == (f"setsockopt(TCP_CONGESTION, {'6162' * 8}... (300 bytes))", "ENOENT")

@@ -16,8 +16,8 @@ from harness.tcp.mutation import Mutation
 from harness.tcp.pattern import ANY, Pattern
 from harness.tcp.segment import ACK, FIN, SYN
 from harness.tcp.timing import PROMPT, TimingProfile
-from harness.tcp.verdict import Due, Mismatch
-from harness.trace.events import Probed, Received, Sent
+from harness.tcp.verdict import Due, Evidence, Mismatch
+from harness.trace.events import Called, Probed, Received, Sent
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -200,3 +200,26 @@ def test_a_peer_and_the_kernel_have_addresses_and_ports(opened: Session) -> None
     assert peer.kernel_isn is not None
     assert [(one.state, one.remote) for one in opened.sockets()] == [("SYN-SENT", peer.address)]
     assert [event.segment.flags for event in opened.events(Received)] == [SYN]
+
+
+def test_accept_stands_at_the_connection_that_it_takes(opened: Session) -> None:
+    listener = opened.listen()
+    for _ in range(2):
+        peer = opened.new_peer()
+        peer.send(SYN, seq=0)
+        peer.expect(SYN, seq=0, ack=1)
+        peer.send(ACK, seq=1, ack=1)
+    accepted = [listener.accept(), listener.accept()]
+    assert [endpoint.connection for endpoint in accepted] == [1, 2]
+    assert [event.connection for event in opened.events(Called) if event.name == "accept"] == [1, 2]
+
+
+def test_failure_tells_what_passed_the_capture_though_nobody_waited_for_it(
+    conversation: Connection, opened: Session
+) -> None:
+    server, peer = conversation
+    peer.send(ACK, seq=1, ack=1, data=b"abc")
+    assert server.receive() == b"abc"
+    failure = Mismatch(Evidence(expected=(), observed="an assert"))
+    opened.explain(failure)
+    assert any("  < . 1:4(3) ack 1 " in line for line in failure.evidence.so_far)
