@@ -161,7 +161,11 @@ class Peer(Watcher):
 
         Raises:
             Mismatch: none of them.
+            FinwaitError: none was declared.
         """
+        if not alternatives and not silence:
+            hint = "expect_at_once(name=Pattern(...)), or silence=NAME where the kernel may send nothing"
+            raise FinwaitError("no alternative is given", hint=hint)
         expectation = Expectation(alternatives or {"": Pattern(NONE)}, PROMPT)
         offered = [*map(str, alternatives.values())] + [f"silence ({silence})"] * bool(silence)
         step = self._dispatcher.timeline.step("expect at once " + " or ".join(offered))

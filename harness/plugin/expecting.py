@@ -32,8 +32,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
     own = [one for each in scenario.sessions for one in each.recording.taken[before.get(id(each), 0) :]]
     if found := nothing_expected(pyfuncitem.function, own, pyfuncitem.config.rootpath):
         raise found
-    for session in scenario.sessions:
-        session.finish()
+    scenario.finish()
     return result
 
 

@@ -22,6 +22,7 @@ from harness.model import requirements
 from harness.model.requirements import objections
 from harness.mutation.runner import MutationRunner, read_plan
 from harness.plugin import preconditions
+from harness.plugin.addresses import clean
 from harness.plugin.ends import pytest_testnodedown as pytest_testnodedown  # noqa: PLC0414  (a hook)
 from harness.plugin.ends import recording, refuse
 from harness.plugin.expecting import pytest_pyfunc_call as pytest_pyfunc_call  # noqa: PLC0414  (a hook)
@@ -227,6 +228,7 @@ class Runner:
             report.longrepr = (str(item.path), item.location[1] or 0, result.message)
         elif report.outcome == "failed" and (result.outcome == Outcome.DEVIATES or misuse):
             report.longrepr = self._text(result)
+        clean(report.longrepr)
         if reason := self.known_deviations.known_reason(result):
             report.outcome = "skipped"
             report.wasxfail = reason
@@ -236,8 +238,7 @@ class Runner:
             report.longrepr = reason
         vars(report)["finwait"] = msgspec.json.encode(result).decode()
         vars(report)["finwait_outcome"] = result.outcome
-        vars(report)["finwait_misuse"] = misuse
-        vars(report)["finwait_busy"] = isinstance(error, TooBusy)
+        vars(report).update(finwait_misuse=misuse, finwait_busy=isinstance(error, TooBusy))
 
     def _text(self, result: Result) -> str:
         """What a failure says here: the run folder keeps the capture's path from itself on."""

@@ -6,6 +6,7 @@ import hashlib
 import inspect
 from collections.abc import Callable
 from functools import cache
+from types import CodeType
 
 import pytest
 
@@ -35,7 +36,7 @@ def _asks_for_ours(item: pytest.Item, name: str) -> bool:
 
 def scenario_of(item: pytest.Item) -> Scenario:
     """The scenario that a pytest item stands for, before it runs."""
-    callspec = getattr(item, "callspec", None)
+    callspec, function = getattr(item, "callspec", None), getattr(item, "function", None)
     marks = list(item.iter_markers("requirement"))
     reports = [str(one) for mark in item.iter_markers("report") for one in mark.args]
     return Scenario(
@@ -44,7 +45,9 @@ def scenario_of(item: pytest.Item) -> Scenario:
         requirements=tuple(dict.fromkeys(str(one) for mark in marks for one in mark.args)),
         reports=tuple(dict.fromkeys(reports)),
         fixed_by=next((mark.kwargs["fixed_by"] for mark in marks if mark.kwargs.get("fixed_by")), ""),
-        digest=_digest(getattr(item, "function", None)),
+        digest=_digest(function),
+        place=f"{item.location[0]}:{(item.location[1] or 0) + 1}",
+        end=f"{item.location[0]}:{_last_line(function)}" if function else "",
     )
 
 
@@ -53,6 +56,12 @@ def _digest(function: Callable[..., object] | None) -> str:
     # once a function: a table has a thousand items of one, and each search for its source reads the file anew
     source = inspect.getsource(function) if function else ""
     return hashlib.sha256(source.encode()).hexdigest()[:16]
+
+
+@cache
+def _last_line(function: Callable[..., object]) -> int:
+    code: CodeType = inspect.unwrap(function).__code__
+    return max((line for *_, line in code.co_lines() if line), default=0)
 
 
 def shown(value: object) -> str:

@@ -67,6 +67,11 @@ def place(error: BaseException, root: Path) -> tuple[str, str]:
     return _shown(frames[number], root)
 
 
+def scenario_frames(error: BaseException) -> list[tuple[FrameType, int]]:
+    """The functions of scenarios that an exception passed, each with its line, the innermost first."""
+    return [(frame, line) for frame, line in reversed(_frames(error.__traceback__)) if _is_scenario_code(frame)]
+
+
 def _frames(trace: TracebackType | None) -> list[tuple[FrameType, int]]:
     found = []
     while trace is not None:
@@ -76,11 +81,12 @@ def _frames(trace: TracebackType | None) -> list[tuple[FrameType, int]]:
 
 
 def _last_of_scenario(frames: list[tuple[FrameType, int]]) -> int | None:
-    ours = [_is_scenario(Path(frame.f_code.co_filename)) for frame, _ in frames]
+    ours = [_is_scenario_code(frame) for frame, _ in frames]
     return max((number for number, is_one in enumerate(ours) if is_one), default=None)
 
 
-def _is_scenario(path: Path) -> bool:
+def _is_scenario_code(frame: FrameType) -> bool:
+    path = Path(frame.f_code.co_filename)
     return path.is_absolute() and not any(path.is_relative_to(folder) for folder in _NOT_SCENARIOS)
 
 

@@ -6,7 +6,6 @@ they are still open.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,19 +16,23 @@ import pytest
 from harness.errors import FinwaitError, Unsupported
 from harness.live.base_session import BaseSession
 from harness.model.requirements import load
+from harness.plugin.addresses import without_addresses
 from harness.plugin.mistakes import mistake, place
+from harness.plugin.required import required
 from harness.tcp.verdict import Due, Evidence, Mismatch, Outcome
 from harness.trace.folder import RunFolder
 from harness.trace.pcapng import pcapng
 from harness.trace.records import Result, TimelineRecord
 
 _NEXT_LINE = "\n" + " " * 10  # below the text of a section, see Evidence
-_ADDRESS = re.compile(r" object at 0x[0-9a-f]+")  # which differs from run to run
 
 
 @dataclass(slots=True)
 class Scenario:
-    """What is known of a scenario before it ran, and the sessions that it opened."""
+    """What is known of a scenario before it ran, and the sessions that it opened.
+
+    ``place`` is the file and line where it begins, ``end`` its last.
+    """
 
     id: str
     params: Mapping[str, str] = field(default_factory=dict)
@@ -37,7 +40,22 @@ class Scenario:
     reports: tuple[str, ...] = ()
     fixed_by: str = ""
     digest: str = ""
+    place: str = ""
+    end: str = ""
     sessions: list[BaseSession] = field(default_factory=list)
+
+    def finish(self) -> None:
+        """Nothing may be left that the scenario did not mention.
+
+        Raises:
+            Mismatch: something was.
+        """
+        try:
+            for session in self.sessions:
+                session.finish()
+        except Mismatch as mismatch:
+            mismatch.add(where=f"{self.end}, the end of the scenario" if self.end else "")
+            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +113,8 @@ class ScenarioRecorder:
             return Outcome.DEVIATES, str(told), told.evidence if isinstance(told, Mismatch) else None
         found = mistake(error, self.root)
         if found or isinstance(error, FinwaitError):
-            return Outcome.LOST, str(found or error), None
-        return Outcome.LOST, f"{type(error).__name__}: {error}", None
+            return Outcome.LOST, without_addresses(str(found or error)), None
+        return Outcome.LOST, without_addresses(f"{type(error).__name__}: {error}"), None
 
     def _explained(self, scenario: Scenario, error: BaseException) -> BaseException:
         """A failure with what the kernel knew and what went before; an ``assert`` is what it expected itself."""
@@ -105,9 +123,11 @@ class ScenarioRecorder:
         where, text = place(error, self.root)
         if not isinstance(error, Mismatch):
             due = (Due(text),) if where else ()
-            seen = _ADDRESS.sub("", str(error)).replace("\n", _NEXT_LINE)
+            seen = without_addresses(str(error)).replace("\n", _NEXT_LINE)
             error = Mismatch(Evidence(expected=due, observed=seen, step=text))
+        error.only(required(error))
         texts = {cited: load().text(cited) for cited in scenario.requirements}
+        where = where or error.evidence.where or scenario.place
         requirements = tuple(f"{cited}  {text}".rstrip() for cited, text in texts.items())
         error.add(where=where, requirements=requirements, reports=scenario.reports)
         scenario.sessions[-1].explain(error)

@@ -6,7 +6,7 @@ Order and numbers are judged first; time is an expectation of its own.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TypedDict, Unpack
 
@@ -132,13 +132,21 @@ def shown(connection: int) -> str:
 class Mismatch(AssertionError):
     """The kernel did something that the scenario does not expect; ``evidence`` says what."""
 
-    def __init__(self, evidence: Evidence) -> None:
+    def __init__(self, evidence: Evidence, differing: Mapping[str, tuple[Difference, ...]] | None = None) -> None:
         self.evidence = evidence
+        self._differing = differing or {}  # by alternative; empty where it is not the fields that differ
         super().__init__(evidence.observed)
 
     def add(self, **fields: object) -> None:
         """Put more into the evidence, as it becomes known on the way up: fields of ``Evidence``."""
         self.evidence = msgspec.structs.replace(self.evidence, **fields)
+
+    def only(self, names: Collection[str]) -> None:
+        """Tell of no other alternatives than these: the scenario turns the others down."""
+        if kept := tuple(due for due in self.evidence.expected if due.name in names):
+            self.add(expected=kept)
+            if self._differing:
+                self.add(differences=min((self._differing[due.name] for due in kept), key=len))
 
     def __str__(self) -> str:
         return str(self.evidence)
@@ -186,8 +194,9 @@ class Expectation:
         """
         by_name = {name: pattern.differences(segment) for name, pattern in self.alternatives.items()}
         match = next((name for name, found in by_name.items() if not found), None)
+        differing: Mapping[str, tuple[Difference, ...]] = {}
         if match is None:
-            differences = min(by_name.values(), key=len)
+            differing, differences = by_name, min(by_name.values(), key=len)
         elif self.within and since_end > profile.upper(self.within):
             latest = format_ms(profile.upper(self.within))
             differences = (Difference("time", f"by {latest}", format_ms(since_end)),)
@@ -195,7 +204,8 @@ class Expectation:
             differences = (Difference("time", f"from {format_ms(self.at_least.ns)} on", format_ms(since_start)),)
         else:
             return match
-        raise self.mismatch(f"> {segment}", elapsed_ns=max(0, since_end), differences=differences)
+        told = self.mismatch(f"> {segment}", elapsed_ns=max(0, since_end), differences=differences)
+        raise Mismatch(told.evidence, differing)
 
     def missing(self, waited_ns: int) -> Mismatch:
         """What to raise when nothing came."""

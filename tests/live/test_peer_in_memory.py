@@ -121,6 +121,15 @@ def test_requiring_what_was_never_declared_is_told(bench: Bench) -> None:
             wrong("fni")
 
 
+def test_nothing_given_to_expect_at_once_is_a_mistake(bench: Bench) -> None:
+    with pytest.raises(FinwaitError) as raised:
+        bench.peer.expect_at_once()
+    assert str(raised.value) == (
+        "no alternative is given; "
+        "try: expect_at_once(name=Pattern(...)), or silence=NAME where the kernel may send nothing"
+    )
+
+
 def test_segment_that_never_comes_is_waited_for_as_long_as_is_said(bench: Bench) -> None:
     with pytest.raises(Mismatch) as raised:
         bench.peer.expect(FIN, seq=1, ack=1)

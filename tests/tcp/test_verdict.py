@@ -32,6 +32,16 @@ def test_nearest_alternative_tells_what_differs() -> None:
     ]
 
 
+def test_alternative_that_is_turned_down_is_not_told_as_right() -> None:
+    with pytest.raises(Mismatch) as raised:
+        EITHER.judge(Segment(flags=ACK, seq=3, ack=1, window=257), 2 * MS, 200_000, PROFILE)
+    raised.value.only({"accepted"})
+    assert str(raised.value).splitlines() == [
+        "expected  > . 2:2(0) ack 2   within 40 ms (PROMPT)   (accepted)",
+        "observed  > . 3:3(0) ack 1 win 257   at +0.2 ms   (ack: 1, not 2; seq: 3, not 2)",
+    ]
+
+
 def test_failure_says_expected_observed_kernel_and_what_went_before() -> None:
     mismatch = Mismatch(
         Evidence(
