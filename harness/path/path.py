@@ -216,10 +216,11 @@ class Path(Impairing):
         """
         for_ = span_of(for_, "for_")
         step = self._timeline.step(f"expect silence for {for_}")
-        end = time.monotonic_ns() + for_.ns
+        end, stamped_end = time.monotonic_ns() + for_.ns, time.time_ns() + for_.ns
         while (left := end - time.monotonic_ns()) > 0 and not self._unexpected():
             self.watch(left)
-        if seen := self._unexpected():
+        self.settle()  # what was sent in that time may have yet to be told
+        if seen := self._unexpected(stamped_end):
             raise Mismatch(Evidence(expected=(Due(f"silence for {for_}"),), observed=seen, step=step))
         self.after_step()
 
@@ -271,9 +272,10 @@ class Path(Impairing):
         if seen := self._unexpected():
             raise Mismatch(Evidence(expected=(Due("nothing more"),), observed=seen, step=step))
 
-    def _unexpected(self) -> str:
-        """What came that no expectation took and nothing allows, as it came; empty where nothing did."""
+    def _unexpected(self, until: int | None = None) -> str:
+        """What came by a stamp that no expectation took and nothing allows, as it came; empty where nothing did."""
         left = [(one, side) for side, inbox in self._inboxes.items() for one in inbox.leftover()]
+        left = [(one, side) for one, side in left if until is None or one.at <= until]
         in_order = [] if self._rest_allowed else sorted(left, key=lambda pair: pair[0].at)
         return "; ".join(f"{'<' if side is Side.CLIENT else '>'} {one.segment}" for one, side in in_order)
 

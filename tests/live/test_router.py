@@ -11,7 +11,7 @@ from harness.errors import FinwaitError, Unsupported
 from harness.live import command
 from harness.live.router import Router
 from harness.live.two_kernels import TwoKernelSession
-from harness.tcp.segment import FIN
+from harness.tcp.segment import ACK, FIN
 from harness.tcp.timing import TimingProfile
 from harness.trace.events import Called
 
@@ -67,6 +67,7 @@ def test_server_of_a_translated_connection_is_watched(routed: TwoKernelSession, 
     assert server.socket.getpeername()[0] == router.address
     server.close()
     path.expect(FIN, from_="server", seq=1, ack=1)
+    path.expect(ACK, from_="client", seq=1, ack=2)  # a FIN alone may be acknowledged late
     assert routed.states() == ("CLOSE-WAIT", "FIN-WAIT-2")
 
 
@@ -80,7 +81,7 @@ def test_router_tells_what_it_tracks(routed: TwoKernelSession, router: Router) -
     router.sysctl("net/netfilter/nf_conntrack_tcp_timeout_established", 100)
     client.send(b"more")
     routed.path.settle()
-    assert router.tracked()[0].seconds in (99, 100)
+    assert router.tracked()[0].seconds <= 100  # of the five days before
 
 
 def test_rules_know_the_addresses_of_the_lab(routed: TwoKernelSession, router: Router) -> None:
