@@ -66,6 +66,9 @@ A_FILE = 60
 OF_THIS_RUN = re.compile(r"(?<=TS val )\d+|(?<=opt 34 )\w+|(?<=opt 19 )\w+|(?<=flow label )\d+")
 """What a kernel chooses anew in each run: its timestamp clock, Fast Open cookies, and TCP-MD5 over all of that."""
 
+ECHOED = re.compile(r"(?<=ecr )\d+")
+"""Between two kernels, the other one's clock."""
+
 
 @pytest.fixture
 def workers(tmp_path: Path) -> Iterator[Workers]:
@@ -103,11 +106,11 @@ def _renamed(text: str, result: Result, name: str) -> str:
 
 def ending(run: LoadedRun, result: Result) -> tuple[object, ...]:
     """How a scenario ended, and what its kernels had sent in relative numbers."""
-    sent = [
-        (event.connection, OF_THIS_RUN.sub("?", str(event.segment)))
-        for event in run.timeline(result)
-        if isinstance(event, Received | Forwarded)
-    ]
+    sent = []
+    for event in run.timeline(result):
+        if isinstance(event, Received | Forwarded):
+            text = OF_THIS_RUN.sub("?", str(event.segment))
+            sent.append((event.connection, ECHOED.sub("?", text) if isinstance(event, Forwarded) else text))
     return result.outcome, result.answer, result.choices, sent
 
 
