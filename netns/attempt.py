@@ -1,4 +1,4 @@
-"""Tries what the harness needs of a machine: ``python -m netns.attempt`` prints what came of it as JSON."""
+"""Tries what the harness needs of a machine: ``python -m netns.attempt`` prints the result as JSON."""
 
 from __future__ import annotations
 

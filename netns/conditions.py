@@ -1,4 +1,4 @@
-"""What a lab pins, in one table: it sets every lab up, and failures, run records and docs/conditions.md tell of it.
+"""What a lab pins, in one table: every lab is set up by it, and failures, run records and docs/conditions.md show it.
 
 A sysctl that counts for the whole machine does not show up inside a new namespace, so nothing here reaches outside one.
 """
@@ -91,9 +91,9 @@ class Condition:
 _AS_RELEASED = "a distribution may set another"
 _SIZED = "the kernel sizes them by the machine's memory"
 _NO_PEER = "a crafted peer has no stack that would answer"
-_RATE = "an answer that is swallowed looks like a deviation"
+_RATE = "a suppressed answer looks like a deviation"
 _CHALLENGES = ("TcpExtTCPChallengeACK", "TcpExtPAWSEstab")
-_GIVES_BACK = "it makes or takes apart segments behind the capture's back"
+_GIVES_BACK = "it merges or splits segments where no capture sees it"
 
 TABLE: tuple[Condition, ...] = (
     # options of the handshake
@@ -112,7 +112,7 @@ TABLE: tuple[Condition, ...] = (
         "4096\t131072\t6291456",
         "4096 131072, and by memory",
         _SIZED,
-        effect="windows of one size everywhere",
+        effect="the same windows everywhere",
         told_by=("window",),
     ),
     Condition("net/ipv4/tcp_wmem", "4096\t16384\t4194304", "4096 16384, and by memory", _SIZED),
@@ -135,18 +135,18 @@ TABLE: tuple[Condition, ...] = (
         effect="no tail loss probe",
         told_by=("timer", "again"),
     ),
-    Condition("net/ipv4/tcp_tw_reuse", "0", "2", "2 is for loopback, which labs do not talk over"),
+    Condition("net/ipv4/tcp_tw_reuse", "0", "2", "2 is for loopback, which labs do not use"),
     Condition("net/ipv4/tcp_rfc1337", "0", "0", _AS_RELEASED),
     Condition("net/ipv4/tcp_abort_on_overflow", "0", "0", _AS_RELEASED),
     Condition("net/ipv4/tcp_mtu_probing", "0", "0", _AS_RELEASED),
-    Condition("net/ipv4/tcp_no_metrics_save", "1", "0", "one connection must not teach the next"),
+    Condition("net/ipv4/tcp_no_metrics_save", "1", "0", "one connection must not influence the next"),
     Condition("net/ipv4/tcp_autocorking", "1", "1", _AS_RELEASED),
     Condition("net/ipv4/tcp_congestion_control", "reno", "cubic, or as configured", "the one that every kernel has"),
     Condition(
         "cc_algo",
         "reno",
         "none",
-        "the same for sockets that did not ask for another",
+        "the same, for sockets that choose no other",
         kind=Kind.ROUTE,
         effect="Reno decides how much is sent",
         told_by=("again", "TcpExtTCPFastRetrans"),
@@ -155,7 +155,7 @@ TABLE: tuple[Condition, ...] = (
         "rto_min lock",
         str(RTO_MIN_MS),
         "200, or net/ipv4/tcp_rto_min_us",
-        "what a timer sends is no answer; in ms",
+        "what a timer sends is not an answer; in ms",
         Scope.ONE_KERNEL,
         Kind.ROUTE,
         effect="no retransmission timer and no persist timer before 10 s",

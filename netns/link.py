@@ -90,7 +90,7 @@ def raise_loopback() -> None:
 
 
 def try_veth(namespace: Namespace) -> None:
-    """Make a veth pair with both ends in a namespace that is about to be let go.
+    """Make a veth pair with both ends in a namespace that is about to be removed.
 
     Raises:
         FinwaitError: as ``connect``.

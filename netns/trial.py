@@ -1,4 +1,4 @@
-"""A lab that is tried in a process of its own, and what came of it.
+"""A lab that is tried in a process of its own, and the result.
 
 A process of its own, because entering a user namespace cannot be undone, and because whatever goes wrong there (a
 library that is missing, say) is a finding and no failure.
@@ -18,7 +18,7 @@ _TRIAL_SECONDS = 30.0
 
 @dataclass
 class Trial:
-    """What came of it. A text that says why is empty where the thing works.
+    """The result. A text that says why is empty where the thing works.
 
     Args:
         error: why there is no lab at all; the rest says nothing then.

@@ -123,7 +123,7 @@ def _bound(ns: int, profile: TimingProfile) -> int:
 
 
 def segment_changes(before: Iterable[Event], after: Iterable[Event]) -> list[str]:
-    """Where the kernel's segments first part: flags, numbers, options, but no times, windows and time stamps.
+    """Where the kernel's segments first differ: flags, numbers, options, but not times, windows and timestamps.
 
     A window follows the memory that the machine gives to sockets, PSH may be set as a sender likes, and the bytes of
     an option that is none of the named ones hang on a key, see ``_TOLD``. What two applications say to each other on a

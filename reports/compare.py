@@ -1,4 +1,4 @@
-"""Two runs side by side: what got worse, what was mended, what else changed, and what cannot be compared."""
+"""Two runs side by side: what got worse, what was fixed, what else changed, and what cannot be compared."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Uncompared:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What came out.
+    """The result of a comparison.
 
     Args:
         same: how many scenarios were judged alike and showed the same behaviour.

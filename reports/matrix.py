@@ -23,7 +23,7 @@ _MARKS = {Outcome.CONFORMS: ".", Outcome.DEVIATES: "X", Outcome.UNSUPPORTED: "-"
 
 
 class MatrixEntry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What came of one scenario on one kernel.
+    """The result of one scenario on one kernel.
 
     Args:
         outcome: one of the four.

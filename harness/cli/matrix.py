@@ -1,4 +1,4 @@
-"""Prints what came of the same scenarios on several kernels."""
+"""Prints the results of the same scenarios on several kernels."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Other kernels: had from packages or built, and run as processes."""
+"""Other kernels: fetched as packages or built, and run as processes."""

@@ -1,4 +1,4 @@
-"""Holds what a kernel answers against what RFC 9293 3.10.7 has a TCP answer, one segment after the other."""
+"""Compares what a kernel answers with what RFC 9293 3.10.7 requires, one segment after the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What RFC 9293 3.10.7 has a TCP answer to a segment, in any state: its text as a function. Pure.
+"""What RFC 9293 3.10.7 requires a TCP to answer to a segment, in any state: its text as a function. Pure.
 
 Where the text leaves a choice all of it is given: what is recommended first. RFC 5961's protections are taken to be
 there, as 3.10.7.4 describes them. A segment has to fit into the window: nothing is trimmed at its right edge. An ACK

@@ -114,11 +114,11 @@ class Drop(Rule, frozen=True, kw_only=True, tag="drop"):
 
 
 class Duplicate(Rule, frozen=True, kw_only=True, tag="duplicate"):
-    """Forward the segment twice, straight one after the other."""
+    """Forward the segment twice in a row."""
 
 
 class Corrupt(Rule, frozen=True, kw_only=True, tag="corrupt"):
-    """Turn over a bit of the segment, so that its checksum is wrong."""
+    """Flip a bit of the segment, so that its checksum is wrong."""
 
 
 class Delay(Rule, frozen=True, kw_only=True, tag="delay"):
@@ -133,7 +133,7 @@ class Delay(Rule, frozen=True, kw_only=True, tag="delay"):
 
 
 class Reorder(Rule, frozen=True, kw_only=True, tag="reorder"):
-    """Put segments aside at random, each until 1 to ``depth`` later ones have passed, or ``ns`` are over."""
+    """Hold back segments at random, each until 1 to ``depth`` later ones have passed, or ``ns`` are over."""
 
     seed: int = 0
     chance: float = 0.2

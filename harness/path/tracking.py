@@ -24,7 +24,7 @@ def is_syn(frame: bytes) -> bool:
 
 
 def corrupted(frame: bytes) -> bytes:
-    """The frame with the lowest bit of its last byte turned over, or of its checksum where it carries no data."""
+    """The frame with the lowest bit of its last byte flipped, or of its checksum where it carries no data."""
     where = locate(frame)
     if where is None:
         return frame

@@ -37,7 +37,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
 
 
 def nothing_expected(function: Callable[..., object], taken: Iterable[Taken], root: Path) -> ScenarioMistake | None:
-    """That a scenario cannot fail whatever the kernel does; None where it can, or where its text cannot be had.
+    """That a scenario cannot fail whatever the kernel does; None where it can, or where its source cannot be read.
 
     What fixtures expected is not the scenario's own. A step that fails, an ``assert``, and a function that is no step
     of a session may all judge.

@@ -131,7 +131,7 @@ class Runner:
 
     @property
     def tracer(self) -> Tracer:
-        """The process's ear for tracepoints; opened when first asked for."""
+        """The process's tracepoints; opened when first asked for."""
         if self._tracer is None:
             self._tracer = Tracer().__enter__()
         return self._tracer

@@ -1,4 +1,4 @@
-"""Which deviations are known: by the commit that mends them, or by a baseline."""
+"""Which deviations are known: by the commit that fixes them, or by a baseline."""
 
 from __future__ import annotations
 

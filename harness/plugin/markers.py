@@ -1,4 +1,4 @@
-"""The marks that a scenario wears: the clause it checks, the reports it rests on, its variants. Pure."""
+"""The marks of a scenario: the clause it checks, the reports it rests on, its variants. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names that the kernel's TCP states bear in RFC 9293."""
+"""The names of the kernel's TCP states in RFC 9293."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prints a program as Python: a scenario that does again what was done, and asserts what came of it. Pure."""
+"""Prints a program as Python: a scenario that does again what was done, and asserts the same results. Pure."""
 
 from __future__ import annotations
 

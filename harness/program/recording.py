@@ -245,7 +245,7 @@ def _error_name(error: BaseException | None) -> str:
 
 
 def step(kind: type[AnyStep], *gives: str) -> Callable[[F], F]:
-    """Make a step of a public method: it is written down with what came of it.
+    """Make a step of a public method: it is recorded with its result.
 
     Args:
         kind: which; ``Enter`` for one that is used with ``with``, ``Assign`` for a property's setter.

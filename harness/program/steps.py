@@ -1,4 +1,4 @@
-"""What a scenario does as frozen records: calls of public names, their arguments, and what came of them. Pure.
+"""What a scenario does as frozen records: calls of public names, their arguments, and their results. Pure.
 
 Every step has one shape and a tag that says its kind, so that whoever makes, alters, prints or runs programs needs no
 class per method. What each may be given is what the method of that name takes.

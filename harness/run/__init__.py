@@ -1,1 +1,1 @@
-"""The same work on many kernels: what is asked of them, and what came of it."""
+"""The same work on many kernels: what is asked of them, and the results."""

@@ -1,4 +1,4 @@
-"""Runs the same pytest on several kernels, and joins what came of it."""
+"""Runs the same pytest on several kernels, and joins the results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from harness.trace.runs import LoadedRun, load
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What came of a job on several kernels.
+    """The results of a job on several kernels.
 
     Args:
         folder: where the run folders lie together.

@@ -40,7 +40,7 @@ _PHASE_SECONDS = PHASE_NS / 1e9  # what a scenario of a timer waits at most befo
 
 @dataclass(frozen=True, slots=True)
 class Mutations:
-    """What came of mutating answers.
+    """The results of mutating answers.
 
     Args:
         planned: how many mutations were to be made.

@@ -1,4 +1,4 @@
-"""Shows, while several kernels run, how each of them gets on. For the eye only: nothing is decided by it."""
+"""Shows, while several kernels run, how far each of them is. For the eye only: nothing is decided by it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console
 
 
 class Display:
-    """Shows how the kernels get on: one changing line on a terminal, nothing elsewhere."""
+    """Shows how far the kernels are: one changing line on a terminal, nothing elsewhere."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

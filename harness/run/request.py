@@ -1,4 +1,4 @@
-"""What is asked of a kernel and what came of it, as records that may travel to other machines."""
+"""What is asked of a kernel and what it replied, as records that may travel to other machines."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KernelReply(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a request.
+    """The reply to a request.
 
     Args:
         status: pytest's exit status; None when the kernel did not finish.

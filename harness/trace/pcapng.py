@@ -32,7 +32,7 @@ _FLAGS = {
 
 
 def pcapng(frames: Sequence[Frame], comment: str) -> bytes:
-    """The content of a pcapng file with nanosecond time stamps.
+    """The content of a pcapng file with nanosecond timestamps.
 
     Directions are the peer's, where the frames were captured: outbound is what the peer sent.
 

@@ -1,6 +1,6 @@
 """Limits on the ACKs that an attacker can draw (RFC 5961 7): by sysctl, for the machine and for each connection.
 
-Labs have both switched off, since an answer that is swallowed looks like a deviation; here they are switched on.
+Labs have both switched off, since a suppressed answer looks like a deviation; here they are switched on.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every way of having a kernel offers to the rest: a kernel that runs one command after the other."""
+"""What every way of running a kernel offers to the rest: a kernel that runs one command after the other."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What came of a job.
+    """The result of a job.
 
     ``status`` is the command's exit status, and None exactly when ``lost`` says why there is none: the kernel
     panicked, hung or never booted. A dead kernel is not a TCP failure, so the two are never mixed.
@@ -84,7 +84,7 @@ class Worker(ABC):
 
 
 class Backend(ABC):
-    """A way of having a kernel: nothing to do, a process, an emulated machine."""
+    """A way of running a kernel: nothing to do, a process, an emulated machine."""
 
     name: str
 

@@ -155,7 +155,7 @@ def has_veth() -> bool:
 
 
 def missing() -> list[str]:
-    """What a lab cannot do without and this kernel has not."""
+    """What a lab needs and this kernel lacks."""
     lacking = []
     if not os.path.exists("/proc/net/if_inet6"):
         lacking.append("IPv6")

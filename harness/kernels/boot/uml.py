@@ -59,7 +59,7 @@ class _ControlFolder:
 
 @dataclass(frozen=True, slots=True)
 class UmlFiles:
-    """The binary, the folder with its modules, and the one with the C library it wants beside the host's."""
+    """The binary, the folder with its modules, and the one with the C library it needs beside the host's."""
 
     binary: Path
     modules: Path | None

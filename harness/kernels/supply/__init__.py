@@ -1,1 +1,1 @@
-"""Which kernels can be had: named, fetched from packages, built, kept in a cache."""
+"""Which kernels there are: named, fetched from packages, built, kept in a cache."""

@@ -14,7 +14,7 @@ from harness.kernels.supply.images import VIRTUAL_TIME, ImageKind, holds, identi
 
 
 class KernelKind(StrEnum):
-    """How a kernel is had."""
+    """What kind of kernel it is, by how it runs."""
 
     HOST = "host"
     UML = "uml"
