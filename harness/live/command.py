@@ -147,11 +147,12 @@ class Command:
         end, text = time.monotonic() + limit.ns / SECOND.ns, ""
         while word not in text:
             left = end - time.monotonic()
-            piece = os.read(descriptor, 65536) if select.select([descriptor], [], [], max(0.0, left))[0] else b""
+            piece = os.read(descriptor, 65536) if select.select([descriptor], [], [], max(0.0, left))[0] else None
             if not piece:
                 self.said += text.splitlines()
                 last = text.strip().splitlines()[-1:] or ["it said nothing"]
-                raise FinwaitError(f"{self._argv[0]} was not ready within {limit}", why=last[0])
+                how = f"was not ready within {limit}" if piece is None else "ended before it was ready"
+                raise FinwaitError(f"{self._argv[0]} {how}", why=last[0])
             text += piece.decode(errors="replace")
         self.said += text.splitlines()
 

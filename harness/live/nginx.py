@@ -31,6 +31,7 @@ NGINX_HOST = "server"
 
 _READY = "event method"  # what nginx notes once it listens
 _REFUSED = re.compile(r"\b(socket|setsockopt|bind|listen|accept4?)\(\).* failed \(\d+: ")
+_FAILED = re.compile(r"\[(?:emerg|alert|crit)\]")
 """What nginx notes of a call that the kernel under test refused, and ends."""
 _STRACE = ("-e", "trace=accept4,shutdown,close", "-e", "signal=none")
 
@@ -117,6 +118,8 @@ class Nginx:
             except FinwaitError as error:
                 if refused := next(filter(_REFUSED.search, program.said), ""):
                     raise _differs("listens", refused) from error
+                if failed := next(filter(_FAILED.search, program.said), ""):
+                    raise FinwaitError("nginx does not start", why=failed) from error
                 raise
             self._stack = opening.pop_all()
         return self

@@ -16,6 +16,7 @@ from harness.tcp.verdict import Mismatch
 READY = "echo 'using the \"epoll\" event method' >&2"
 REFUSED = "echo 'nginx: [emerg] bind() to 198.18.0.1:80 failed (98: Address already in use)' >&2"
 NOT_OURS = "echo 'nginx: [emerg] chown(\"/tmp/body\", 33) failed (1: Operation not permitted)' >&2"
+TRACE = 'until [ "${1##*/}" = nginx ]; do shift; done; "$@"'
 
 
 @pytest.fixture
@@ -50,9 +51,27 @@ def test_server_that_is_refused_its_socket_deviates(opened: Session, play: Path)
         pass
 
 
-def test_server_that_does_not_start_for_a_reason_of_its_own_is_lost(opened: Session, play: Path) -> None:
-    put(play, "nginx", NOT_OURS)
-    with pytest.raises(FinwaitError, match=r"was not ready within .*Operation not permitted"), started(opened):
+@pytest.mark.parametrize("traced", [False, True], ids=["alone", "traced"])
+def test_server_that_does_not_start_for_a_reason_of_its_own_is_lost(opened: Session, play: Path, traced: bool) -> None:
+    put(play, "nginx", f"{NOT_OURS}; exit 1")
+    if traced:
+        put(play, "strace", f"{TRACE}; echo 'strace: done' >&2")
+    with pytest.raises(FinwaitError, match=r"^nginx does not start; .*Operation not permitted\)$"), started(opened):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [("exit 1", "ended before it was ready; it said"), ("exec /bin/sleep 60", "was not ready within 50 ms")],
+    ids=["ends", "waits"],
+)
+def test_server_that_says_nothing_is_told_from_one_that_ends(
+    opened: Session, play: Path, monkeypatch: pytest.MonkeyPatch, script: str, told: str
+) -> None:
+    put(play, "nginx", script)
+    if "sleep" in script:
+        monkeypatch.setattr(nginx, "PROGRAM_LIMIT", Span(50 * MS, "SOON"))
+    with pytest.raises(FinwaitError, match=f"nginx {told}"), started(opened):
         pass
 
 
@@ -60,7 +79,7 @@ def test_server_that_does_not_end_its_connection_deviates(
     opened: Session, play: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(play, "nginx", f"{READY}; exec /bin/sleep 60")
-    put(play, "strace", 'while [ "$1" != nginx ]; do [ "${1##*/}" = nginx ] && exec "$@"; shift; done')
+    put(play, "strace", TRACE.replace('"$@"', 'exec "$@"'))
     with started(opened) as server:
         monkeypatch.setattr(nginx, "PROGRAM_LIMIT", Span(50 * MS, "SOON"))
         with pytest.raises(Mismatch, match=r"ends its connection within 50 ms.*\nobserved    strace saw: nothing"):
