@@ -55,7 +55,8 @@ def test_caches_that_this_run_left_in_the_checkout_are_handed_back(checkout: Pat
 def test_cache_beside_a_scenario_outside_of_the_checkout_is_handed_back(checkout: Path) -> None:
     touch(checkout / "of root")
     (checkout / "test_it.py").write_text("def test_it():\n    pass\n")
-    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    env = ours | {"PYTHONPATH": str(Path(__file__).parents[2])}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "harness.plugin.hooks", f"--run-dir={checkout}", "."]
     subprocess.run(command, cwd=checkout, env=env, capture_output=True, check=True)
     handed = of_the_caller(checkout)
