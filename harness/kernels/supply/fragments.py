@@ -50,6 +50,7 @@ def _all(names: str, why: str, *, required: bool = True) -> tuple[ConfigOption, 
 _BOOT = "booting from the host's folders"
 _LAB = "two namespaces and the link between them"
 _SEEING = "seeing what the kernel under test does"
+_ROUTER = "a router between two kernels"
 _USERLAND = "an ordinary C library and Python"
 
 VIRTUAL_UML: tuple[ConfigOption, ...] = (
@@ -71,6 +72,11 @@ VIRTUAL_UML: tuple[ConfigOption, ...] = (
     *_all("USER_NS PID_NS UTS_NS SYSVIPC IPC_NS", _LAB, required=False),
     *_all("NETDEVICES NET_CORE VETH TUN", _LAB),
     *_all("NET_SCHED NET_SCH_NETEM NET_SCH_FQ", "a path with delay and loss"),
+    *_all("NET_CLS_ACT NET_CLS_U32 NET_ACT_MIRRED NET_SCH_INGRESS", _ROUTER),
+    *_all("NETFILTER NETFILTER_ADVANCED NF_CONNTRACK NF_CT_NETLINK NF_NAT", _ROUTER),
+    *_all("NF_TABLES NF_TABLES_INET NF_TABLES_IPV4 NF_TABLES_IPV6 NFT_CT NFT_NAT NFT_MASQ NFT_REJECT", _ROUTER),
+    *_all("NFT_COUNTER NFT_LIMIT NFT_LOG NFT_REDIR NFT_SYNPROXY", _ROUTER, required=False),
+    *_all("NF_CONNTRACK_PROCFS NF_CONNTRACK_EVENTS NF_CONNTRACK_MARK NF_CONNTRACK_ZONES", _ROUTER, required=False),
     *_all("INET_DIAG INET_TCP_DIAG INET_DIAG_DESTROY", _SEEING),
     *_all(
         "PACKET_DIAG UNIX_DIAG KALLSYMS BUG DEBUG_BUGVERBOSE PRINTK_TIME IKCONFIG IKCONFIG_PROC",
