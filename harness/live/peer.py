@@ -51,6 +51,7 @@ class Peer(Watcher):
         self._last_ack: int | None = None
         self._cookie = ""
         self.opening: Segment | None = None  # the kernel's first SYN
+        self._closed = True
         dispatcher.register(flow, self)
 
     # -- what the dispatcher hands over

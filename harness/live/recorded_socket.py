@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TypeVar
 
+from harness.live.closed_names import ClosedNames
 from harness.live.syscalls import CallFailed, KernelSocket, errno_name, ports_of
 from harness.live.sysctl_changes import SysctlChanges
 from harness.tcp.timing import CALL_LIMIT, SECOND
@@ -19,7 +20,7 @@ DEADLINE_SECONDS = CALL_LIMIT.ns / SECOND.ns
 """How long a blocking call may take before it fails with EAGAIN; seconds of the kernel's clock."""
 
 
-class RecordedSocket:
+class RecordedSocket(ClosedNames):
     """A socket with what makes its calls events.
 
     Args:
@@ -51,6 +52,7 @@ class RecordedSocket:
         self._after_step = after_step
         self._port = 0
         self.socket.told = self._told
+        self._closed = True
 
     def _call(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TypedDict, Unpack
 
+from harness.live.closed_names import ClosedNames
 from harness.live.dispatcher import Dispatcher
 from harness.program.recording import step
 from harness.program.steps import Assign, Open, Send
@@ -37,7 +38,7 @@ class HeaderFields(TypedDict, total=False):
     flow_label: int
 
 
-class Sender:
+class Sender(ClosedNames):
     """What a connection of the peer's sends.
 
     ``window`` (0 to 65535) stands in every segment that is given none, and with ``timestamps`` so do timestamps, which

@@ -95,6 +95,8 @@ def test_deviation_shows_the_failure_text_and_no_traceback(run: RunScenarios) ->
             "within='x' is not a time; try: seconds such as 0.5, or a span such as RTO_MIN",
         ),
         ("peer.expct(FIN)", "'Peer' object has no attribute 'expct'; in: peer.expct(FIN); try: expect"),
+        ("peer.windw = 0", "'Peer' object has no attribute 'windw' to set; in: peer.windw = 0; try: window"),
+        ("server.sned = 1", "'Endpoint' object has no attribute 'sned' to set; in: server.sned = 1; try: send"),
     ],
 )
 def test_misuse_in_a_scenario_is_one_line_and_status_two(run: RunScenarios, step: str, line: str) -> None:
