@@ -13,7 +13,7 @@ from typing import TypeVar
 from harness.live.blocking_call import BlockingCall
 from harness.live.recorded_socket import DEADLINE_SECONDS, RecordedSocket
 from harness.live.sender import Sender
-from harness.live.syscalls import connect_to_nobody, ports_of
+from harness.live.syscalls import connect_to_nobody, ports_of, receive_urgent
 from harness.program.recording import step
 from harness.program.steps import Call, Enter, Look, Open
 from harness.tcp import socket_options
@@ -105,8 +105,7 @@ class Endpoint(RecordedSocket):
     @step(Call)
     def receive_urgent(self) -> bytes:
         """recv(2) with MSG_OOB: the urgent byte; EINVAL if there is none."""
-        show = bytes.__repr__
-        return self._call("recv", (1, "MSG_OOB"), lambda: self.socket.recv(1, socket.MSG_OOB), show)
+        return self._call("recv", (1, "MSG_OOB"), lambda: receive_urgent(self.socket), bytes.__repr__)
 
     @step(Call)
     def shutdown(self, how: int) -> None:

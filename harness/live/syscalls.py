@@ -1,4 +1,4 @@
-"""System calls: errnos by name, and the one call that Python has no way to make."""
+"""System calls: errnos by name, and the calls that Python has no way to make."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ctypes
 import errno
 import functools
 import os
+import select
 import socket
 import struct
 import time
@@ -121,3 +122,27 @@ def connect_to_nobody(sock: socket.socket) -> None:
     if _libc.connect(sock.fileno(), nobody, len(nobody)) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+
+
+def receive_urgent(sock: socket.socket) -> bytes:
+    """recv(2) with MSG_OOB of one byte, within the socket's timeout.
+
+    Raises:
+        OSError: as the kernel gives it; TimeoutError where nothing came in time.
+    """
+    # with a timeout Python's recv() first waits for POLLIN, which urgent data alone do not set (tcp_poll in
+    # net/ipv4/tcp.c)
+    limit = sock.gettimeout()
+    if not limit:
+        return sock.recv(1, socket.MSG_OOB)
+    end, waiting = time.monotonic() + limit, select.poll()
+    sock.settimeout(0)
+    try:
+        for wanted in (select.POLLIN | select.POLLPRI, select.POLLPRI):  # with data but no urgent ones: EINVAL at once
+            waiting.register(sock, wanted)
+            if waiting.poll(max(0, end - time.monotonic()) * 1000):
+                with suppress(BlockingIOError):
+                    return sock.recv(1, socket.MSG_OOB)
+        raise TimeoutError("timed out")
+    finally:
+        sock.settimeout(limit)

@@ -10,6 +10,7 @@ import pytest
 from harness import ACK, RST, URG, Mismatch, Unsupported
 from harness.live import flights
 from harness.live.flights import FLIGHT, IPV4_MSS, TIMESTAMPS_LENGTH, expect_flight, write_segments
+from harness.live.recorded_socket import DEADLINE_SECONDS
 from harness.live.session import Connection, Session
 from harness.trace.events import Called
 
@@ -69,6 +70,31 @@ def test_urgent_data_are_polled_for(conversation: Connection) -> None:
     peer.send(ACK | URG, seq=1, ack=1, data=b"!", urgent=1)
     peer.expect(ACK, ack=2)
     assert server.is_urgent()
+
+
+def test_urgent_data_are_read_where_nothing_else_is_left(conversation: Connection) -> None:
+    server, peer = conversation
+    peer.send(ACK | URG, seq=1, ack=1, data=b"ab!", urgent=3)
+    peer.expect(ACK, ack=4)
+    assert server.receive() == b"ab"
+    assert server.receive_urgent() == b"!"
+    assert server.socket.gettimeout() == DEADLINE_SECONDS
+
+
+def test_urgent_data_that_are_not_there_are_waited_for(conversation: Connection) -> None:
+    server, peer = conversation
+    server.socket.settimeout(0.01)
+    with pytest.raises(TimeoutError, match="timed out"):
+        server.receive_urgent()
+    peer.send(ACK | URG, seq=1, ack=1, data=b"ab", urgent=9)
+    peer.expect(ACK, ack=3)
+    with pytest.raises(TimeoutError, match="timed out"):  # announced, and still to come
+        server.receive_urgent()
+    peer.send(ACK, seq=3, ack=1, data=bytes(9))
+    peer.expect(ACK, ack=12)
+    assert server.receive_urgent() == b"\0"
+    with pytest.raises(OSError, match="Invalid argument"):
+        server.receive_urgent()
 
 
 def test_flags_of_a_send_stand_on_the_timeline(conversation: Connection, opened: Session) -> None:
