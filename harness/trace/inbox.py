@@ -137,9 +137,10 @@ class Inbox:
         """The last thing before it that it could be the answer to.
 
         That is a segment that reached its sender on the same connection, the answer before on it, or a call on the
-        connection's own socket or on the listener that it came from. A socket without a port is none of the two: it was
-        closed. An answer may leave while its call still runs, so a call has a start and an end. A program in the lab
-        may have to do with it or not: it puts the upper bound off and leaves the lower one as it is.
+        connection's own socket or on the listener that it came from, unless that accepted another one. A socket without
+        a port is none of the two: it was closed. An answer may leave while its call still runs, so a call has a start
+        and an end. A program in the lab may have to do with it or not: it puts the upper bound off and leaves the lower
+        one as it is.
         """
         at = arrival.at
         reached = self._reached[arrival.ports]
@@ -150,10 +151,17 @@ class Inbox:
         causes += [
             Cause(event.at, event.end)
             for event in calls
-            if event.side == self._side and event.ports in ((own, other), (own, 0))
+            if event.side == self._side
+            and event.ports in ((own, other), (own, 0))
+            and not self._accepts_another(event, arrival.connection)
         ]
         cause = max(causes, default=Cause(at, at))
         return cause._replace(end=max([cause.end, *(event.end for event in calls if not event.connection)]))
+
+    def _accepts_another(self, event: Called, connection: int) -> bool:
+        if event.name != "accept" or event.error or event.connection == connection:
+            return False
+        return event.connection in self._timeline.numbers.values()  # else it is not known which one
 
     def leftover(self) -> list[Arrival]:
         """What no expectation mentioned."""

@@ -58,6 +58,25 @@ def test_call_counts_on_the_connections_own_socket(ports: Ports, counts: bool) -
     assert own.cause(arrival()) == (Cause(10 * MS, 10 * MS + 5) if counts else Cause(MS, MS))
 
 
+@pytest.mark.parametrize(
+    ("name", "error", "connection", "counts"),
+    [
+        ("accept", "", 1, True),
+        ("accept", "", 2, False),
+        ("accept", "", 3, True),  # of nobody that is known
+        ("accept", "EAGAIN", 2, True),  # gave none
+        ("listen", "", 2, True),
+    ],
+)
+def test_accept_of_another_connection_is_no_cause(name: str, error: str, connection: int, counts: bool) -> None:
+    timeline = Timeline()
+    timeline.numbers = {OWN: 1, ANOTHER: 2}
+    timeline.add(Called(10 * MS, 10 * MS + 5, name, error=error, connection=connection, ports=(8080, 0)))
+    own = Inbox(timeline)
+    own.reached(OWN, 1 * MS)
+    assert own.cause(arrival()) == (Cause(10 * MS, 10 * MS + 5) if counts else Cause(MS, MS))
+
+
 def test_call_of_the_other_side_is_no_cause() -> None:
     assert inbox(call(OWN, side="server"), side="client").cause(arrival()) == Cause(20 * MS, 20 * MS)
 
