@@ -212,14 +212,15 @@ class Session(SocketSession):
         """Read a sysctl of the kernel under test, or set it until the scenario ends.
 
         Args:
-            name: such as net/ipv4/tcp_fin_timeout.
+            name: such as net/ipv4/tcp_fin_timeout, or with dots; those below net/, which each lab has its own of.
             value: the new value; None to read only.
 
         Returns:
             The value, with white space folded.
 
         Raises:
-            Unsupported: this kernel does not have it.
+            FinwaitError: it is one of the whole machine, or a folder.
+            Unsupported: this kernel does not have it; names much like it that it has are told.
             CallFailed: the kernel does not allow setting it (EPERM, EACCES) or refuses the value (EINVAL).
         """
         return self._sysctls.value(name, value)

@@ -31,40 +31,44 @@ class SysctlChanges:
         self._side = side
         self._before: list[tuple[str, str]] = []
 
-    def read(self, name: str) -> str:
-        """The value of a sysctl such as net/ipv4/tcp_fin_timeout, white space folded.
+    def value(self, name: str, new: int | str | None = None) -> str:
+        """The value of a sysctl such as net/ipv4/tcp_fin_timeout, white space folded; after ``write`` of a new one.
 
         Raises:
+            FinwaitError: it is not one of a network namespace, or a folder.
             Unsupported: this kernel does not have it.
+            CallFailed: the kernel does not let it be read, or see ``write``.
         """
-        with self._namespace.entered():
-            value = sysctls.read(name)
-        if value is None:
-            raise Unsupported(f"this kernel has no sysctl {name}")
-        return value
-
-    def value(self, name: str, new: int | str | None = None) -> str:
-        """``read``, after ``write`` where there is a new value."""
+        name = sysctls.canonical(name)
         if new is not None:
             self.write(name, new)
-        return self.read(name)
+        with self._namespace.entered():
+            try:
+                value = sysctls.read(name)
+            except OSError as error:
+                raise CallFailed.of(call_text("sysctl", (name,)), error) from error
+            if value is None:
+                raise _lacking(name)
+        return value
 
     def write(self, name: str, value: int | str) -> None:
         """Set a sysctl until ``undo``.
 
         Raises:
+            FinwaitError: it is not one of a network namespace, or a folder.
             Unsupported: this kernel does not have it.
             CallFailed: it forbids it here (EPERM, EACCES) or refuses the value (EINVAL).
         """
+        name = sysctls.canonical(name)
         at, arguments = time.time_ns(), (name, value)
-        try:
-            with self._namespace.entered():
+        with self._namespace.entered():
+            try:
                 before = sysctls.write(name, str(value))
-        except OSError as error:
-            self._record(at, arguments, errno_name(error))
-            if isinstance(error, FileNotFoundError):
-                raise Unsupported(f"this kernel has no sysctl {name}") from error
-            raise CallFailed.of(call_text("sysctl", arguments), error) from error
+            except OSError as error:
+                self._record(at, arguments, errno_name(error))
+                if isinstance(error, FileNotFoundError | NotADirectoryError):
+                    raise _lacking(name) from error
+                raise CallFailed.of(call_text("sysctl", arguments), error) from error
         self._before.append((name, before or ""))
         self._record(at, arguments)
 
@@ -81,3 +85,9 @@ class SysctlChanges:
         with self._namespace.entered():
             while self._before:
                 sysctls.write(*self._before.pop())
+
+
+def _lacking(name: str) -> Unsupported:
+    """No mistake, since another kernel may have it; of a misspelt name, those that this one has tell as much."""
+    near = sysctls.nearest(name)
+    return Unsupported(f"this kernel has no sysctl {name}", why=f"it has {', '.join(near)}" if near else "")

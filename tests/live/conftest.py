@@ -12,6 +12,7 @@ import pytest
 
 from harness.live.dispatcher import Dispatcher
 from harness.live.peer import Peer
+from harness.live.session import Session
 from harness.tcp.mutation import Mutation
 from harness.tcp.segment import ACK, SYN, Segment
 from harness.tcp.timing import MS, VIRTUAL
@@ -120,3 +121,8 @@ class Bench:
 @pytest.fixture
 def bench() -> Bench:
     return Bench()
+
+
+def calls(session: Session) -> list[tuple[str, int | str]]:
+    """The system calls on the timeline, each with its result or its errno by name."""
+    return [(event.call, event.error or event.result) for event in session.timeline if isinstance(event, Called)]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.errors import FinwaitError, Unsupported
+from harness.errors import FinwaitError
 from harness.live import endpoint as endpoint_module
 from harness.live import recorded_socket
 from harness.live.endpoint import Endpoint
@@ -17,10 +17,7 @@ from harness.live.session import Connection, Session
 from harness.tcp.segment import ACK, FIN, RST, SYN
 from harness.tcp.verdict import Due, Mismatch
 from harness.trace.events import Called
-
-
-def calls(session: Session) -> list[tuple[str, int | str]]:
-    return [(event.call, event.error or event.result) for event in session.timeline if isinstance(event, Called)]
+from tests.live.conftest import calls
 
 
 @pytest.fixture
@@ -202,36 +199,6 @@ def test_option_of_any_name_kind_and_number_is_on_the_timeline(conversation: Con
         "setsockopt(SO_RCVTIMEO, 1.5)",
         "setsockopt(TCP_USER_TIMEOUT, 7000)",
     ]
-
-
-def test_sysctl_is_set_in_the_labs_namespace_alone(opened: Session) -> None:
-    from netns import sysctls
-
-    outside = sysctls.read("net/ipv4/tcp_fin_timeout")
-    assert opened.sysctl("net/ipv4/tcp_fin_timeout", 77) == "77"
-    with opened.lab.kernel.entered():
-        assert sysctls.read("net/ipv4/tcp_fin_timeout") == "77"
-    assert sysctls.read("net/ipv4/tcp_fin_timeout") == outside != "77"
-    assert calls(opened)[-1] == ("sysctl(net/ipv4/tcp_fin_timeout, 77)", 0)
-
-
-def test_sysctl_that_the_kernel_has_not_is_recorded_by_errno(opened: Session) -> None:
-    with pytest.raises(Unsupported, match="no sysctl net/ipv4/tcp_no_such_thing"):
-        opened.sysctl("net/ipv4/tcp_no_such_thing", 1)
-    assert calls(opened) == [("sysctl(net/ipv4/tcp_no_such_thing, 1)", "ENOENT")]
-    with pytest.raises(Unsupported, match="no sysctl net/ipv4/tcp_no_such_thing"):
-        opened.sysctl("net/ipv4/tcp_no_such_thing")
-
-
-def test_sysctl_that_is_read_is_no_call(opened: Session) -> None:
-    assert opened.sysctl("net/ipv4/tcp_wmem") == "4096 16384 4194304"
-    assert calls(opened) == []
-
-
-def test_sysctl_value_that_the_kernel_refuses_deviates(opened: Session) -> None:
-    with pytest.raises(Mismatch, match="EINVAL"):
-        opened.sysctl("net/ipv4/tcp_fin_timeout", "long")
-    assert opened.sysctl("net/ipv4/tcp_fin_timeout") == "60"
 
 
 def test_port_in_use_is_told(opened: Session) -> None:
