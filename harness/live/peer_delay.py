@@ -9,7 +9,7 @@ from harness.live.endpoint import Endpoint
 from harness.live.peer import Peer
 from harness.live.session import Connection, Session
 from harness.tcp.segment import ACK, RST, SYN
-from harness.tcp.timing import Span, format_ms
+from harness.tcp.timing import Span, Time, format_ms, span_of
 
 _TOLERATED = 2
 """By what part of a wait it may be longer: what follows from a round trip that was longer still says nothing."""
@@ -17,7 +17,7 @@ _HANDSHAKES = 3
 """How many a peer begins that is late: none of them is judged yet, and a machine is seldom busy as long."""
 
 
-def wait_from_afar(peer: Peer, span: Span) -> None:
+def wait_from_afar(peer: Peer, span: Time) -> None:
     """Let a time pass, in which the kernel sends nothing, before the peer answers.
 
     A late peer makes the path longer than the one that the scenario is about. In virtual time no peer is late.
@@ -26,7 +26,7 @@ def wait_from_afar(peer: Peer, span: Span) -> None:
         Mismatch: the kernel sent something in that time, by its own stamps, however late this process saw it.
         TooBusy: something else had the processors, so that the time was longer by more than half.
     """
-    began = time.monotonic_ns()
+    span, began = span_of(span, "span"), time.monotonic_ns()
     peer.expect_silence(span)
     took = time.monotonic_ns() - began
     if took - span.ns > span.ns // _TOLERATED:
@@ -38,7 +38,7 @@ def wait_from_afar(peer: Peer, span: Span) -> None:
 
 
 def establish_from_afar(
-    session: Session, listener: Endpoint, round_trip: Span, *, options: str | None = None
+    session: Session, listener: Endpoint, round_trip: Time, *, options: str | None = None
 ) -> Connection:
     """The peer opens a connection, and its ACK of the SYN,ACK takes a round trip: the kernel's first sample of it.
 

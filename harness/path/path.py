@@ -182,8 +182,8 @@ class Path(Impairing):
         Raises:
             Mismatch: another segment, none, or one at the wrong time.
         """
-        pattern = pattern_of(flags, fields)
-        return self._await(Expectation({"": pattern}, *bounds(within, at_least)), side_of(from_), connection).segment
+        pattern, side = pattern_of(flags, fields), side_of(from_)
+        return self._await(Expectation({"": pattern}, *bounds(within, at_least), side.arrow), side, connection).segment
 
     @step(Expect, "reply")
     def expect_one_of(
@@ -194,7 +194,8 @@ class Path(Impairing):
         Raises:
             Mismatch: none of them, none at all, or too late.
         """
-        return self._await(Expectation(alternatives, *bounds(within, None)), side_of(from_), connection)
+        side = side_of(from_)
+        return self._await(Expectation(alternatives, *bounds(within, None), side.arrow), side, connection)
 
     @step(Expect)
     def expect_handshake(self, connection: int = 0, within: Time = PROMPT) -> None:

@@ -27,6 +27,11 @@ class Side(enum.StrEnum):
         """The opposite one."""
         return Side.SERVER if self is Side.CLIENT else Side.CLIENT
 
+    @property
+    def arrow(self) -> str:
+        """How its segments are written in texts: ``<`` for the client's, as those of a peer."""
+        return "<" if self is Side.CLIENT else ">"
+
 
 def side_of(name: str) -> Side:
     """The side of that name.

@@ -106,7 +106,7 @@ def refuse_long_wait(waits: Iterable[Span], profile: TimingProfile, most: Span =
 
 def refuse_what_waits_too_long(request: pytest.FixtureRequest, profile: TimingProfile) -> None:
     """``refuse_long_wait`` for the scenario that asks, by its marks and ``--real-wait``."""
-    waits = [span for mark in request.node.iter_markers("waits") for span in mark.args]
+    waits = [span_of(one, "waits") for mark in request.node.iter_markers("waits") for one in mark.args]
     refuse_long_wait(waits, profile, span_of(request.config.option.real_wait, "--real-wait"))
 
 

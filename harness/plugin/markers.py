@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.errors import FinwaitError
-from harness.tcp.timing import Span
+from harness.tcp.timing import Time, span_of
 
 _SOURCE = re.compile(r"https?://\S+|CVE-\d{4}-\d{4,}|[0-9a-f]{8,40}|(?!CVE)[A-Za-z][\w.-]* #?\d+")
 
@@ -57,13 +57,18 @@ def report(*sources: str) -> pytest.MarkDecorator:
     return decorated
 
 
-def waits(*spans: Span) -> pytest.MarkDecorator:
+def waits(*spans: Time) -> pytest.MarkDecorator:
     """Say how long a scenario waits for the kernel's timers, in total; its lab holds none of them (docs/conditions.md).
 
     In real time, a scenario that waits longer than ``--real-wait`` (``harness.tcp.timing.REAL_WAIT`` unless given) is
     unsupported, with that reason.
+
+    Raises:
+        FinwaitError: there is none, or one is no length of time, for example because the parentheses are missing.
     """
-    mark: Any = pytest.mark.waits(*spans)
+    given: tuple[Any, ...] = spans or ("",)
+    # a scenario that is taken for a time is told by its name
+    mark: Any = pytest.mark.waits(*(span_of(getattr(one, "__name__", one), "waits") for one in given))
     decorated: pytest.MarkDecorator = mark
     return decorated
 

@@ -25,13 +25,17 @@ class Span:
     name: str
     ground: str = ""
 
-    def __mul__(self, factor: int) -> Span:
-        return Span(self.ns * factor, f"{factor} * {self._term}", self.ground)
+    def __mul__(self, factor: float) -> Span:
+        return Span(round(self.ns * factor), f"{factor} * {self._term}", self.ground)
 
     __rmul__ = __mul__
 
-    def __add__(self, other: Span) -> Span:
-        return Span(self.ns + other.ns, f"{self.name} + {other.name}", self.ground)
+    def __truediv__(self, divisor: float) -> Span:
+        return Span(round(self.ns / divisor), f"{self._term} / {divisor}", self.ground)
+
+    def __add__(self, other: Time) -> Span:
+        added = span_of(other, "what is added")
+        return Span(self.ns + added.ns, f"{self.name} + {added.name}", self.ground)
 
     def minus(self, other: Span) -> Span:
         """What is left of this span once the other has passed."""
@@ -196,10 +200,11 @@ VIRTUAL = TimingProfile(name="virtual", slack_ns=0, patience_ns=0, wakeup_ns=0)
 """For a kernel whose time stands still while code runs: nothing is added but the timer wheel's rounding."""
 
 
-def backoff(first: Span, count: int, most: Span = RTO_MOST) -> Iterator[Span]:
+def backoff(first: Time, count: int, most: Time = RTO_MOST) -> Iterator[Span]:
     """A timer that doubles each time it expires: ``first``, 2, 4, 8 times of it, but never above ``most``."""
+    shortest, longest = span_of(first, "first"), span_of(most, "most")
     for number in range(count):
-        yield min(2**number * first, most)
+        yield min(2**number * shortest, longest)
 
 
 def to_phase(now_ns: int) -> int:

@@ -166,15 +166,17 @@ class Expectation:
         alternatives: by name; a single expectation has one alternative with an empty name.
         within: the latest moment after the cause; None where time does not matter.
         at_least: the earliest moment after the cause, exact.
+        arrow: which way it goes: ``<`` for what the client of two kernels sends.
     """
 
     alternatives: Mapping[str, Pattern]
     within: Span | None
     at_least: Span | None = None
+    arrow: str = ">"
 
     def mismatch(self, observed: str, **fields: Unpack[_Seen]) -> Mismatch:
         """What to raise for ``observed``, with further fields of ``Evidence``."""
-        expected = tuple(Due(f"> {pattern}", name) for name, pattern in self.alternatives.items())
+        expected = tuple(Due(f"{self.arrow} {pattern}", name) for name, pattern in self.alternatives.items())
         return Mismatch(
             Evidence(expected=expected, observed=observed, within=self.within, at_least=self.at_least, **fields)
         )
@@ -204,7 +206,7 @@ class Expectation:
             differences = (Difference("time", f"from {format_ms(self.at_least.ns)} on", format_ms(since_start)),)
         else:
             return match
-        told = self.mismatch(f"> {segment}", elapsed_ns=max(0, since_end), differences=differences)
+        told = self.mismatch(f"{self.arrow} {segment}", elapsed_ns=max(0, since_end), differences=differences)
         raise Mismatch(told.evidence, differing)
 
     def missing(self, waited_ns: int) -> Mismatch:
@@ -246,10 +248,10 @@ class Reply:
             self.note(self, name)
         if self.name == name:
             return
-        wanted = Expectation({"": pattern}, self.expectation.within)
+        wanted = Expectation({"": pattern}, self.expectation.within, arrow=self.expectation.arrow)
         differences = pattern.differences(self.segment)
         raise wanted.mismatch(
-            f"> {self.segment}", elapsed_ns=self.elapsed_ns, chosen=self.name, differences=differences
+            f"{wanted.arrow} {self.segment}", elapsed_ns=self.elapsed_ns, chosen=self.name, differences=differences
         )
 
     def _declared(self, name: str) -> Pattern:

@@ -121,6 +121,22 @@ def test_misuse_in_a_fixture_is_one_line_and_status_two(run: RunScenarios) -> No
     assert "Traceback" not in ran.output
 
 
+@pytest.mark.parametrize(
+    ("mark", "told"),
+    [("waits", "waits='test_it'"), ("waits()", "waits=''"), ('waits("1 s")', "waits='1 s'")],
+)
+def test_waiting_that_is_no_time_is_one_line(run: RunScenarios, mark: str, told: str) -> None:
+    ran = run(f"from harness import waits\n\n@{mark}\ndef test_it(session):\n    session.listen()\n")
+    assert ran.status == 2
+    assert f"{told} is not a time" in ran.output
+    assert "Traceback" not in ran.output
+
+
+def test_scenario_says_in_seconds_how_long_it_waits(run: RunScenarios) -> None:
+    ran = run("from harness import waits\n\n@waits(0.5, 0.25)\ndef test_it(session):\n    session.connect()\n")
+    assert ran.outcomes == {"test_it": "conforms"}
+
+
 def test_a_requirement_without_parentheses_is_one_line(run: RunScenarios) -> None:
     ran = run("@requirement\ndef test_it(session):\n    pass\n")
     assert ran.status == 2

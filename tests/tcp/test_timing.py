@@ -16,6 +16,7 @@ from harness.tcp.timing import (
     VIRTUAL,
     Span,
     TimingProfile,
+    backoff,
     bounds,
     calibrated,
     format_ms,
@@ -53,10 +54,22 @@ def test_span_says_its_name_and_can_be_multiplied_from_either_side() -> None:
         (2 * RTO_MIN + PROMPT, "440 ms (2 * RTO_MIN + PROMPT)"),
         (2 * RTO_MIN.minus(PROMPT), "320 ms (2 * (RTO_MIN - PROMPT))"),
         (RTO_MIN.minus(PROMPT + PROMPT), "120 ms (RTO_MIN - (PROMPT + PROMPT))"),
+        (1.5 * RTO_MIN, "300 ms (1.5 * RTO_MIN)"),
+        ((RTO_MIN + PROMPT) / 2, "120 ms ((RTO_MIN + PROMPT) / 2)"),
+        (RTO_MIN + 0.1, "300 ms (RTO_MIN + 0.1 s)"),
     ],
 )
 def test_span_is_named_as_it_was_reckoned(span: Span, text: str) -> None:
     assert str(span) == text
+
+
+@pytest.mark.parametrize("span", [0.3 * PROMPT, PROMPT / 3, PROMPT + 1e-10])
+def test_span_is_a_whole_number_of_nanoseconds_however_it_was_reckoned(span: Span) -> None:
+    assert isinstance(span.ns, int)
+
+
+def test_timer_that_doubles_begins_with_seconds_too() -> None:
+    assert [span.ns for span in backoff(0.2, 3, 0.5)] == [200 * MS, 400 * MS, 500 * MS]
 
 
 def test_silence_is_longer_than_a_prompt_answer() -> None:
