@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import select
-import signal
 import socket
 import subprocess
 import sys
@@ -18,7 +16,6 @@ from harness.errors import FinwaitError, Unsupported
 from harness.live.endpoint import Endpoint
 from harness.live.kernel_pair import KernelPair
 from harness.live.two_kernels import TwoKernelSession
-from harness.path import path, process
 from harness.path.rules import BadRules
 from harness.tcp.mutation import Mutation
 from harness.tcp.pattern import ANY
@@ -227,48 +224,6 @@ def test_rule_that_says_nothing_is_refused(two_kernels: TwoKernelSession, call: 
         eval(call, {"path": two_kernels.path, "FIN": FIN})
 
 
-def test_forwarder_that_was_killed_is_told(two_kernels: TwoKernelSession) -> None:
-    forwarder = two_kernels.path.forwarder
-    os.kill(forwarder.pid, signal.SIGKILL)
-    with pytest.raises(FinwaitError, match="ended with status -9; it was killed"):
-        two_kernels.path.settle()
-
-
-def test_forwarder_serves_one_lab_after_the_other(two_kernels: TwoKernelSession, joined: KernelPair) -> None:
-    pid = two_kernels.path.forwarder.pid
-    joined.path.allow_rest()
-    two_kernels.finish()
-    taken = process.borrow()
-    assert taken.pid == pid
-    process.give_back(taken)
-
-
-HOLD_A_PATH = """
-import signal
-from harness.live.two_kernels import TwoKernelSession
-from harness.tcp.timing import TimingProfile
-from netns import privilege
-privilege.ensure()
-with TwoKernelSession(TimingProfile()) as session:
-    session.connect(session.listen())
-    print(session.path.forwarder.pid, flush=True)
-    signal.pause()
-"""
-
-
-def test_killed_session_leaves_no_forwarder() -> None:
-    session = subprocess.Popen(
-        [sys.executable, "-c", HOLD_A_PATH], env={**os.environ, "PYTHONPATH": str(CHECKOUT)}, stdout=subprocess.PIPE
-    )
-    assert session.stdout is not None
-    with session.stdout:
-        forwarder = os.pidfd_open(int(session.stdout.readline()))
-    session.kill()
-    session.wait()
-    assert select.select([forwarder], [], [], 60)[0], "the forwarder outlived its session"
-    os.close(forwarder)
-
-
 COMMAND = (
     sys.executable,
     *("-m", "pytest", "-c", str(CHECKOUT / "pyproject.toml")),
@@ -299,16 +254,3 @@ def test_scenario_with_a_bad_rule_does_not_conform(tmp_path: Path) -> None:
     assert "LOST" in ran.stdout
     assert "Traceback" not in ran.stdout
     assert ran.returncode == 2
-
-
-def test_capture_that_overflowed_is_told_by_name(profile: TimingProfile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(path, "_BUFFER", 4096)
-    with TwoKernelSession(profile) as session:
-        joined = session.connect(session.listen())
-        joined.client.set_option("TCP_NODELAY", 1)
-        os.kill(joined.path.forwarder.pid, signal.SIGSTOP)
-        for _ in range(8):
-            joined.client.send(bytes(1000))
-        os.kill(joined.path.forwarder.pid, signal.SIGCONT)
-        with pytest.raises(FinwaitError, match=r"the capture overflowed: \d+ frames were lost"):
-            joined.path.watch(1000 * MS)
