@@ -58,7 +58,9 @@ def _add_runners(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         "matrix",
         "run the same scenarios on several kernels",
         f"{_PASSED_ON}\nA kernel is a name from 'finwait kernels list', or the path of your own.\n"
-        "--junitxml a.xml writes one file per kernel, such as a-host.xml.",
+        "--junitxml a.xml writes one file per kernel, such as a-host.xml.\n"
+        "The exit status is 0 when every verdict was reached, deviations included,\n"
+        "1 when a result is lost or is not what --baseline says, 2 on a mistake.",
         "finwait matrix --kernel uml:5.10 --kernel host scenarios/closing",
         "finwait matrix --kernel ./linux -k disorder",
     )
@@ -105,7 +107,9 @@ def _add_readers(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         "finwait show RUN -k half_closed --brief --svg half_closed.svg",
     )
     _add_run(shown, "run")
-    shown.add_argument("-k", dest="name", required=True, metavar="NAME", help="its id, or words of no other id")
+    shown.add_argument(
+        "-k", dest="name", required=True, metavar="NAME", help="its id, or words that it alone has all of"
+    )
     shown.add_argument("--brief", action="store_true", help="leave out windows and options of segments")
     shown.add_argument(
         "--as", dest="kind", choices=("python", "pkt"), help="print what it did as a scenario or a packetdrill script"

@@ -242,7 +242,11 @@ class Peer(Watcher):
     def allow(
         self, flags: Flags, *, seq: Number | None = None, ack: Number | None = None, **fields: Unpack[PatternFields]
     ) -> None:
-        """From now on, accept segments that match this pattern without an expectation; see ``Pattern``."""
+        """From now on, accept segments that match this pattern without an expectation; see ``Pattern``.
+
+        A later ``expect`` judges the oldest segment that matches it or is not allowed; allowed ones before that are
+        passed over.
+        """
         self.inbox.allow(Pattern(flags, seq=seq, ack=ack, **fields))
 
     # -- the end

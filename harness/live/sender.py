@@ -98,7 +98,10 @@ class Sender(ClosedNames):
 
     @property
     def timestamps(self) -> bool:
-        """Whether the peer's segments carry timestamps: True once negotiated (RFC 7323 3.2); can be set."""
+        """Whether the peer's segments carry timestamps (RFC 7323 3.2); can be set.
+
+        True once a handshake of the harness's own has negotiated them; a scenario that exchanges SYNs itself sets it.
+        """
         return self._timestamps
 
     @timestamps.setter

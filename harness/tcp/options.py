@@ -65,7 +65,8 @@ def format_options(options: Iterable[Option]) -> str:
 def parse_options(text: str) -> tuple[Option, ...]:
     """Options from packetdrill's notation; angle brackets around them and spaces between them are allowed.
 
-    ``opt 253 abcd`` is an option of any other kind with its bytes in hexadecimal. A name alone stands for any
+    ``opt 253 abcd`` is an option of any other kind with its bytes in hexadecimal, ``FO abcd`` one of kind 34, as
+    packetdrill names it (RFC 7413 4.1.1). A name alone stands for any
     value where an expectation takes it.
 
     Raises:
@@ -79,13 +80,15 @@ def _parse_one(text: str) -> Option:
     name, _, rest = text.partition(" ")
     if name == "opt":
         return _parse_unknown(text, rest)
+    if name == "FO":
+        return _parse_unknown(text, f"34 {rest}")
     row = BY_NAME.get(name)
     if row is None:
-        near = difflib.get_close_matches(name, BY_NAME, n=3, cutoff=0.3) or list(BY_NAME)
+        near = difflib.get_close_matches(name, BY_NAME, n=3, cutoff=0.3) or ["mss 1460"]
         raise FinwaitError(
             f"there is no TCP option named {name!r} in {text!r}",
-            why="options have the names that packetdrill gives them",
-            hint=" or ".join(near) + ", or opt KIND HEX for any other",
+            why=f"there are {', '.join(BY_NAME)}, FO HEX, and opt KIND HEX for any other",
+            hint=" or ".join(near),
         )
     values = tuple(int(number) for number in re.findall(r"-?\d+", rest))
     left = re.sub(r"-?\d+|\bval\b|\becr\b|[:\s]", "", rest)

@@ -105,7 +105,8 @@ def test_malformed_options_are_shown_as_they_are(raw: str, text: str) -> None:
     [
         (
             "mms 1460",
-            "there is no TCP option named 'mms' in 'mms 1460'; options have the names that packetdrill gives them; ",
+            "there is no TCP option named 'mms' in 'mms 1460'; "
+            "there are eol, nop, mss, wscale, sackOK, sack, TS, FO HEX, and opt KIND HEX for any other; try: mss",
         ),
         ("timestamp", "there is no TCP option named 'timestamp'"),
         ("mss 65536", "'mss 65536' is not a value that the option mss can have; RFC 9293 3.7.1 gives it"),
@@ -121,6 +122,7 @@ def test_malformed_options_are_shown_as_they_are(raw: str, text: str) -> None:
         ("opt", "'opt' is not an option"),
         ("opt 253 abc", "'opt 253 abc' is not an option"),
         ("opt 253 ab cd", "'opt 253 ab cd' is not an option"),
+        ("FO abc", "'FO abc' is not an option"),
     ],
 )
 def test_what_is_no_option_is_told_with_what_to_try(text: str, says: str) -> None:
@@ -128,6 +130,11 @@ def test_what_is_no_option_is_told_with_what_to_try(text: str, says: str) -> Non
         parse_options(text)
     assert str(raised.value).startswith(says)
     assert raised.value.hint
+
+
+@pytest.mark.parametrize(("text", "same"), [("FO", "opt 34"), ("mss 1460,FO 01020304", "mss 1460,opt 34 01020304")])
+def test_cookie_of_fast_open_goes_by_packetdrills_name(text: str, same: str) -> None:
+    assert parse_options(text) == parse_options(same)
 
 
 def test_near_miss_names_the_option_that_was_meant() -> None:
