@@ -13,7 +13,7 @@ from harness.tcp import md5
 from harness.tcp.ip import Envelope
 from harness.tcp.options import Option, parse_options
 from harness.tcp.relative import FirstNumbers, to_relative, to_wire
-from harness.tcp.segment import ACK, SPACE, SYN, Flags, Segment, before, check_range
+from harness.tcp.segment import ACK, SPACE, SYN, Flags, Segment, before, check_data, check_range
 from harness.tcp.timing import MS
 from harness.trace.events import Probed, Sent
 from harness.trace.inbox import Inbox
@@ -136,6 +136,7 @@ class Sender(ClosedNames):
         given = dict(fields)
         options = given.pop("options", None)
         given.setdefault("window", self.window)
+        check_data(given.get("data", b""))
         made = Segment(
             flags=flags | ACK if ack is not None else flags,
             seq=check_range("seq", seq, 32),

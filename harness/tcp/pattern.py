@@ -8,7 +8,7 @@ from typing import NamedTuple, TypedDict
 
 from harness.errors import FinwaitError
 from harness.tcp.options import Option, format_options, parse_options
-from harness.tcp.segment import ACK, PSH, Flags, Segment, check_range, format_flags
+from harness.tcp.segment import ACK, PSH, Flags, Segment, check_data, check_range, format_flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,8 @@ class Pattern:
         flow_label: of the IPv6 header around it, 0 to 2**20 - 1, or a range; with IPv4 it is 0.
 
     Raises:
-        FinwaitError: a number does not fit its field, an option is unknown, or length and data disagree.
+        FinwaitError: a number does not fit its field or is none, data are not bytes, an option is unknown, or length
+            and data disagree.
     """
 
     flags: Flags
@@ -112,18 +113,19 @@ class Pattern:
         put("_absent", parse_options(self.without))
         for name, bits in (("seq", 32), ("ack", 32), ("window", 16), ("flow_label", 20)):
             value = getattr(self, name)
-            if isinstance(value, int):
+            if value is not None and not isinstance(value, Between):
                 put(name, check_range(name, value, bits))
         if self.ack is not None:
             put("flags", self.flags | ACK)
         if self.data is not None:
+            check_data(self.data)
             if not fits(self.length or None, len(self.data)):
                 raise FinwaitError(
                     f"length={self.length} does not fit data of {len(self.data)} bytes",
                     hint="leave out length, which follows from the data",
                 )
             put("length", len(self.data))
-        elif isinstance(self.length, int):
+        elif self.length is not None and not isinstance(self.length, Between):
             check_range("length", self.length, 16)
 
     def differences(self, segment: Segment) -> tuple[Difference, ...]:

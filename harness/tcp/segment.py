@@ -99,6 +99,17 @@ def check_range(name: str, value: int, bits: int) -> int:
     )
 
 
+def check_data(data: object) -> None:
+    """Refuse a payload that is not bytes.
+
+    Raises:
+        FinwaitError: it is something else, such as a text.
+    """
+    if not isinstance(data, bytes | bytearray | memoryview):
+        hint = f"data={data.encode()!r}" if isinstance(data, str) else 'bytes, such as b"hi"'
+        raise FinwaitError(f"data={data!r} is no payload", why="a segment carries bytes", hint=hint)
+
+
 @cache
 def format_flags(flags: int) -> str:
     """packetdrill's letters for the flags; ``-`` where none is set."""

@@ -92,6 +92,8 @@ def test_segment_carries_the_options_it_is_given_instead(conversation: Connectio
         ({"seq": 2**32}, "seq=4294967296 does not fit"),
         ({"ack": -(2**31) - 1}, "ack=-2147483649 does not fit"),
         ({"window": 65536}, "window=65536 does not fit"),
+        ({"seq": "1"}, "seq='1' does not fit"),
+        ({"data": "hi"}, "data='hi' is no payload"),
         ({"options": "tsopt 3"}, "there is no TCP option named 'tsopt'"),
         ({"options": "TS"}, "the option TS has no value to send"),
     ],
