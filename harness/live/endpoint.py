@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from harness.errors import FinwaitError
 from harness.live.blocking_call import BlockingCall
 from harness.live.recorded_socket import DEADLINE_SECONDS, RecordedSocket
 from harness.live.sender import Sender
@@ -17,6 +18,7 @@ from harness.live.syscalls import connect_to_nobody, ports_of, receive_urgent
 from harness.program.recording import step
 from harness.program.steps import Call, Enter, Look, Open
 from harness.tcp import socket_options
+from harness.tcp.segment import check_range
 from harness.tcp.timing import MS, Span
 
 D = TypeVar("D", bytes, int)
@@ -109,7 +111,13 @@ class Endpoint(RecordedSocket):
 
     @step(Call)
     def shutdown(self, how: int) -> None:
-        """shutdown(2) with SHUT_RD, SHUT_WR or SHUT_RDWR: the socket stays owned by its process."""
+        """shutdown(2) with SHUT_RD, SHUT_WR or SHUT_RDWR: the socket stays owned by its process.
+
+        Raises:
+            FinwaitError: it is none of the three.
+        """
+        if how not in SHUT_NAMES:
+            raise FinwaitError(f"shutdown({how!r}) is not a way to shut down", hint="socket.SHUT_WR, or another SHUT_")
         self._call("shutdown", (SHUT_NAMES[how],), lambda: self.socket.shutdown(how))
 
     @step(Call)
@@ -125,7 +133,12 @@ class Endpoint(RecordedSocket):
 
     @step(Call)
     def linger(self, seconds: int) -> None:
-        """SO_LINGER; with 0 s, ``close()`` sends a RST."""
+        """SO_LINGER; with 0 s, ``close()`` sends a RST.
+
+        Raises:
+            FinwaitError: the seconds are no whole number, or do not fit.
+        """
+        check_range("seconds", seconds, 31)
         self.set_option("SO_LINGER", struct.pack("ii", 1, seconds))
 
     @step(Call)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC
 
-from harness.errors import Unsupported
+from harness.errors import FinwaitError, Unsupported
 from harness.path.rules import Side, side_of
 from harness.path.ruling import Ruling, plain_rules
 from harness.program.recording import step
 from harness.program.steps import PathRule
+from harness.tcp.segment import check_range
 from harness.tcp.timing import Time, span_of
 from harness.trace.events import Timeline
 from netns import netem
@@ -35,9 +36,13 @@ class Impairing(Ruling, ABC):
             bytes_per_second: 0 for no limit.
 
         Raises:
+            FinwaitError: one of them is out of its range.
             Unsupported: there is no netem, and more than one of the three is given.
         """
         side, late = side_of(from_), span_of(delay or 0, "delay")
+        if not isinstance(loss, int | float) or not 0 <= loss <= 1:
+            raise FinwaitError(f"loss={loss!r} is not a probability", hint="0 to 1, such as 0.05 for 5 %")
+        check_range("bytes_per_second", bytes_per_second, 63)
         device = PATH_ENDS[list(Side).index(side.other)]
         self._timeline.step(f"path: impair what comes from the {side}")
         try:

@@ -45,9 +45,15 @@ def enveloped(plan: Plan, flow: Flow, envelope: Envelope, segment: Segment) -> b
     """The frame for a segment with wire numbers in that IP header.
 
     Raises:
-        FinwaitError: a number that does not fit its field.
+        FinwaitError: a number that does not fit its field, or an address that is not one of this IP version.
     """
-    field = "ipv4" if flow.version == 4 else "ipv6"
+    field, family = ("ipv4", socket.AF_INET) if flow.version == 4 else ("ipv6", socket.AF_INET6)
+    for name, address in (("source", envelope.source), ("target", envelope.target)):
+        try:
+            socket.inet_pton(family, address or plan.peer.address(flow.version))
+        except (OSError, TypeError):
+            usual = plan.peer.address(flow.version)
+            raise FinwaitError(f"{name}={address!r} is not an IPv{flow.version} address", hint=f"{usual}") from None
     peer = dataclasses.replace(plan.peer, **{field: envelope.source or plan.peer.address(flow.version)})
     target = {field: envelope.target or plan.kernel.address(flow.version)}
     kernel = dataclasses.replace(plan.kernel, **target, mac=envelope.target_mac or plan.kernel.mac)

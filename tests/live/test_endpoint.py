@@ -280,3 +280,15 @@ def test_long_value_of_an_option_is_told_by_its_length(conversation: Connection,
     with pytest.raises(OSError, match="No such file"):
         conversation.endpoint.set_option("TCP_CONGESTION", b"ab" * 150)
     assert calls(opened)[-1] == (f"setsockopt(TCP_CONGESTION, {'6162' * 8}... (300 bytes))", "ENOENT")
+
+
+@pytest.mark.parametrize("how", ["WR", 9])
+def test_way_to_shut_down_that_there_is_not_is_told(conversation: Connection, how: int) -> None:
+    with pytest.raises(FinwaitError, match=r"is not a way to shut down; try: socket\.SHUT_WR"):
+        conversation.endpoint.shutdown(how)
+
+
+@pytest.mark.parametrize("seconds", ["a", -1, 0.5, 2**31])
+def test_seconds_to_linger_that_do_not_fit_are_told(conversation: Connection, seconds: int) -> None:
+    with pytest.raises(FinwaitError, match=f"seconds={seconds!r} does not fit"):
+        conversation.endpoint.linger(seconds)

@@ -129,3 +129,10 @@ def test_segment_in_an_envelope_arrives_and_stands_on_the_timeline(lab: Session)
     peer.expect(SYN, seq=0, ack=1)
     sent = next(event for event in lab.timeline if getattr(event, "step", "").startswith("2: send S 0:0(0)"))
     assert "ttl=1" in getattr(sent, "step", "")
+
+
+@pytest.mark.parametrize(("version", "usual"), [(4, PLAN.peer.ipv4), (6, PLAN.peer.ipv6)])
+def test_envelope_with_no_address_of_this_ip_version_is_told(version: int, usual: str) -> None:
+    for envelope in (Envelope(source="10.1"), Envelope(target="10.1")):
+        with pytest.raises(FinwaitError, match=f"='10.1' is not an IPv{version} address; try: {usual}"):
+            enveloped(PLAN, Flow(version, 1024, 80), envelope, SENT)
