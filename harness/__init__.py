@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from harness.live.router import Router, TrackedConnection
     from harness.live.sender import INITIAL_SEQUENCE_NUMBER
     from harness.live.session import Connection, Session
-    from harness.live.states import NUMBERS, ORPHANED, STATES, WAYS, Numbers, new_listener, reach
+    from harness.live.socket_session import ORPHANED
+    from harness.live.states import NUMBERS, STATES, WAYS, Numbers, new_listener, reach
     from harness.live.syscalls import errno_of
     from harness.live.two_kernels import TwoKernelSession
     from harness.model.connection import Answer, ControlBlock
@@ -133,8 +134,9 @@ _HOMES = {
     "harness.live.sender": ("INITIAL_SEQUENCE_NUMBER",),
     "harness.live.peer_delay": ("establish_from_afar", "longest_timer", "wait_from_afar"),
     "harness.live.session": ("Connection", "Session"),
+    "harness.live.socket_session": ("ORPHANED",),
     "harness.live.states": (
-        "NUMBERS", "ORPHANED", "STATES", "WAYS", "Numbers", "new_listener", "reach",
+        "NUMBERS", "STATES", "WAYS", "Numbers", "new_listener", "reach",
     ),
     "harness.live.syscalls": ("errno_of",),
     "harness.live.two_kernels": ("TwoKernelSession",),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
+import errno
 import time
+from collections.abc import Collection
 
+from harness.errors import FinwaitError
 from harness.live.base_session import BaseSession
 from harness.live.dispatcher import Dispatcher
 from harness.live.endpoint import Endpoint
 from harness.live.peer import Peer
+from harness.model.requirements import STATES
 from harness.probes.observer import Observer
 from harness.probes.sockets import SocketState
 from harness.program.recording import step
@@ -16,8 +21,8 @@ from harness.tcp.timing import PROMPT, Span, Time, bounds, format_ms, span_of
 from harness.tcp.verdict import Due, Evidence, Mismatch
 from harness.trace.events import Called, Probed
 
-OWNED = "owned"
-"""A process holds the socket; see ``harness.live.states``."""
+OWNERSHIPS = OWNED, ORPHANED, UNACCEPTED = "owned", "orphaned", "unaccepted"
+"""Whether a process holds the socket; see ``harness.live.states``."""
 
 
 class SocketSession(BaseSession):
@@ -47,8 +52,9 @@ class SocketSession(BaseSession):
 
         Raises:
             Mismatch: another error, none, or one at the wrong time.
-            FinwaitError: a bound is no time, or ``within`` is over before ``at_least``.
+            FinwaitError: there is no such error, a bound is no time, or ``within`` is over before ``at_least``.
         """
+        _check_known("error", name, errno.errorcode.values())
         least = span_of(at_least, "at_least")
         most, earliest = (one or least for one in bounds(4 * least if within is None else within, least, after))
         step = self.timeline.step(f"expect {name}")
@@ -74,8 +80,11 @@ class SocketSession(BaseSession):
 
         Raises:
             Mismatch: it is in another.
+            FinwaitError: there is no such state, or no such ownership.
             Unsupported: sock_diag shows nothing on this machine.
         """
+        _check_known("state", state, STATES)
+        _check_known("ownership", ownership or OWNED, OWNERSHIPS)
         wanted = f"{state}, {ownership}" if ownership else state
         step = self.timeline.step(f"expect state {wanted}")
         now = self.observer.find(peer.connection, listening=state == "LISTEN")
@@ -96,6 +105,13 @@ class SocketSession(BaseSession):
         self.dispatcher.flush()
         now = self.observer.find(peer.connection)
         return now.state if now else "CLOSED"
+
+
+def _check_known(what: str, given: str, known: Collection[str]) -> None:
+    """Refuse a misspelt name, which the kernel could never live up to."""
+    if given not in known:
+        near = difflib.get_close_matches(str(given), known, n=3, cutoff=0.4) or sorted(known)[:3]
+        raise FinwaitError(f"there is no {what} {given!r}", hint=" or ".join(near))
 
 
 def _is(now: SocketState | None, state: str, ownership: str | None) -> bool:

@@ -20,10 +20,9 @@ from harness.live.base_session import SERVICE_PORT
 from harness.live.endings import close, shutdown_wr
 from harness.live.endpoint import Endpoint
 from harness.live.session import Connection, Session
-from harness.live.socket_session import OWNED
+from harness.live.socket_session import ORPHANED, OWNED, UNACCEPTED
 from harness.tcp.segment import ACK, FIN, SYN
 
-ORPHANED, UNACCEPTED = "orphaned", "unaccepted"
 PASSIVELY, ACTIVELY = "passively", "actively"
 
 WAYS: Mapping[str, tuple[str, ...]] = {

@@ -10,8 +10,8 @@ from __future__ import annotations
 import pytest
 
 from harness.live.session import Connection, Session
-from harness.live.socket_session import OWNED
-from harness.live.states import PASSIVELY, UNACCEPTED, reach
+from harness.live.socket_session import OWNED, UNACCEPTED
+from harness.live.states import PASSIVELY, reach
 
 
 @pytest.fixture

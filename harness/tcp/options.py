@@ -84,7 +84,7 @@ def _parse_one(text: str) -> Option:
         return _parse_unknown(text, f"34 {rest}")
     row = BY_NAME.get(name)
     if row is None:
-        near = difflib.get_close_matches(name, BY_NAME, n=3, cutoff=0.3) or ["mss 1460"]
+        near = difflib.get_close_matches(name, BY_NAME, n=3, cutoff=0.3)
         raise FinwaitError(
             f"there is no TCP option named {name!r} in {text!r}",
             why=f"there are {', '.join(BY_NAME)}, FO HEX, and opt KIND HEX for any other",

@@ -8,8 +8,8 @@ import pytest
 
 from harness import ACK, NUMBERS, STATES, SYN, WAYS, Connection, FinwaitError, Session, reach
 from harness.live.lab_pool import LabPool
-from harness.live.socket_session import OWNED
-from harness.live.states import ACTIVELY, ORPHANED, UNACCEPTED
+from harness.live.socket_session import ORPHANED, OWNED, UNACCEPTED
+from harness.live.states import ACTIVELY
 from harness.probes import states as names
 from harness.tcp.timing import TimingProfile
 from harness.tcp.verdict import Mismatch
@@ -117,3 +117,18 @@ def test_a_way_that_there_is_not_is_told_with_those_that_there_are(
 ) -> None:
     with pytest.raises(FinwaitError, match=told):
         reach(lab, None, state, ownership, opening)
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("expect_state(peer, 'TIMEWAIT')", "there is no state 'TIMEWAIT'; try: TIME-WAIT"),
+        ("expect_state(peer, 'ESTABLISHED', 'owner')", "there is no ownership 'owner'; try: owned"),
+        ("expect_error(server, 'TIMEOUT')", "there is no error 'TIMEOUT'; try: ETIMEDOUT"),
+    ],
+)
+def test_misspelt_name_is_no_deviation_of_the_kernel(
+    conversation: Connection, opened: Session, call: str, told: str
+) -> None:
+    with pytest.raises(FinwaitError, match=told):
+        eval(f"session.{call}", {"session": opened, "server": conversation.endpoint, "peer": conversation.peer})

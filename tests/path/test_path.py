@@ -217,6 +217,8 @@ def test_complaints_stand_in_the_text_of_a_failure(two_kernels: TwoKernelSession
         ("path.lose(from_='client', seed=1, chance=2)", "is not a probability"),
         ("path.reorder(from_='client', seed=1, depth=0)", "would reorder nothing"),
         ("path.limit(from_='client', bytes_per_second=0)", "at least 1 byte"),
+        ("path.impair(from_='client', loss=5)", "loss=5 is not a probability"),
+        ("path.impair(from_='client', bytes_per_second=-1)", "bytes_per_second=-1"),
     ],
 )
 def test_rule_that_says_nothing_is_refused(two_kernels: TwoKernelSession, call: str, complaint: str) -> None:
