@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import time
@@ -43,6 +44,8 @@ _NEEDS = {  # a word of rules, a chain with it, and the option that gives it
     "snat": (f"{_NAT}; snat ip to 192.0.2.1", "CONFIG_NFT_NAT"),
     "dnat": ("type nat hook prerouting priority -100; dnat ip to 192.0.2.1", "CONFIG_NFT_NAT"),
 }
+# what a kernel says without nfnetlink (netlink_create), and without the part of it that is asked (nfnetlink_rcv_msg)
+_UNKNOWN = (errno.EPROTONOSUPPORT, errno.EINVAL)
 _TCP = ("CTA_PROTOINFO", "CTA_PROTOINFO_TCP", "CTA_PROTOINFO_TCP_STATE")
 
 
@@ -142,6 +145,8 @@ class Router:
             with self._namespace.entered(), NFCTSocket(nfgen_family=family) as asked:  # it opens its socket late
                 return [_told(entry) for entry in asked.dump() if entry.get_nested(*_TCP) is not None]
         except (OSError, NetlinkError) as error:
+            if error.args[0] not in _UNKNOWN:
+                raise
             why = os.strerror(error.args[0])
             raise Unsupported("this kernel lacks CONFIG_NF_CT_NETLINK, which tells what it tracks", why=why) from error
 
