@@ -141,7 +141,7 @@ def end_by_the_server(session: TwoKernelSession, client: Endpoint, server: Endpo
     path = session.path
     server.close()
     path.expect(FIN, from_="server", seq=1, ack=1)
-    path.expect(ACK, from_="client", seq=1, ack=2)
+    path.expect(ACK, from_="client", seq=1, ack=2, within=DELACK_LIMIT)
     client.close()
     path.expect(FIN, from_="client", seq=1, ack=2)
     path.expect(ACK, from_="server", seq=2, ack=2)

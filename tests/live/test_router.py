@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterator
 
 import pytest
+from pyroute2 import NFCTSocket
+from pyroute2.netlink.exceptions import NetlinkError
 
 from harness.errors import FinwaitError, Unsupported
 from harness.live import command
 from harness.live.router import Router
 from harness.live.two_kernels import TwoKernelSession
 from harness.tcp.segment import ACK, FIN
-from harness.tcp.timing import TimingProfile
+from harness.tcp.timing import DELACK_LIMIT, TimingProfile
 from harness.trace.events import Called
 
 MASQUERADE = "table inet nat { chain out { type nat hook postrouting priority 100; masquerade; }; }"
@@ -67,7 +70,7 @@ def test_server_of_a_translated_connection_is_watched(routed: TwoKernelSession, 
     assert server.socket.getpeername()[0] == router.address
     server.close()
     path.expect(FIN, from_="server", seq=1, ack=1)
-    path.expect(ACK, from_="client", seq=1, ack=2)  # a FIN alone may be acknowledged late
+    path.expect(ACK, from_="client", seq=1, ack=2, within=DELACK_LIMIT)
     assert routed.states() == ("CLOSE-WAIT", "FIN-WAIT-2")
 
 
@@ -82,6 +85,21 @@ def test_router_tells_what_it_tracks(routed: TwoKernelSession, router: Router) -
     client.send(b"more")
     routed.path.settle()
     assert router.tracked()[0].seconds <= 100  # of the five days before
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(errno.EINVAL, Unsupported), (errno.EPROTONOSUPPORT, Unsupported), (errno.ENOBUFS, NetlinkError)],
+)
+def test_kernel_that_cannot_tell_what_it_tracks_is_another_than_one_that_fails(
+    router: Router, monkeypatch: pytest.MonkeyPatch, number: int, told: type[Exception]
+) -> None:
+    def dump(_: NFCTSocket) -> list[object]:
+        raise NetlinkError(number)
+
+    monkeypatch.setattr(NFCTSocket, "dump", dump)
+    with pytest.raises(told):
+        router.tracked()
 
 
 def test_rules_know_the_addresses_of_the_lab(routed: TwoKernelSession, router: Router) -> None:
