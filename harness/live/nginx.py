@@ -31,8 +31,8 @@ NGINX_HOST = "server"
 
 _READY = "event method"  # what nginx notes once it listens
 _REFUSED = re.compile(r"\b(socket|setsockopt|bind|listen|accept4?)\(\).* failed \(\d+: ")
-_FAILED = re.compile(r"\[(?:emerg|alert|crit)\]")
 """What nginx notes of a call that the kernel under test refused, and ends."""
+_FAILED = re.compile(r"\[(?:emerg|alert|crit)\]")
 _STRACE = ("-e", "trace=accept4,shutdown,close", "-e", "signal=none")
 
 _CONFIGURATION = """\

@@ -134,7 +134,7 @@ class Path(Impairing):
         arrival = Arrival(passage.at, segment, ports, connection, self._received, passage.explain)
         inbox, mutation = self._inboxes[passage.side], self._mutation
         seen = [(arrival.at, segment)]
-        # two applications send in now more, now fewer segments: what is allowed may come to have a judged one's number
+        # two applications may split their bytes differently in each run: one that is allowed may then have this number
         if mutation and not self.mutated and arrival.number >= mutation.number and not inbox.allows(arrival):
             self.mutated = True
             # patience only tells a late segment from a missing one, and which of the two a mutation makes is known
@@ -278,7 +278,7 @@ class Path(Impairing):
         left = [(one, side) for side, inbox in self._inboxes.items() for one in inbox.leftover()]
         left = [(one, side) for one, side in left if until is None or one.at <= until]
         in_order = [] if self._rest_allowed else sorted(left, key=lambda pair: pair[0].at)
-        return "; ".join(f"{'<' if side is Side.CLIENT else '>'} {one.segment}" for one, side in in_order)
+        return "; ".join(f"{side.arrow} {one.segment}" for one, side in in_order)
 
     def conclude(self) -> None:
         """Take all that happened, stop forwarding, and let the rules say what they still wait for; once only."""
