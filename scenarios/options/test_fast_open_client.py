@@ -16,7 +16,7 @@ CLIENT_PORT = 40_000
 AFTER_TWO = 1500  # ms: the first SYN and a second one, and no third
 
 
-def open_with(session: Session, data: bytes) -> Connection:
+def open_with(session: Session, data: bytes, *, user_timeout: int = 0) -> Connection:
     """A client that opens a connection and sends in one call; what its SYN carries is still to be seen."""
     # a port that the kernel chose is free again after a reset, and may be chosen for the next client
     client = session.socket(CLIENT_PORT + len(session.peers))
@@ -24,6 +24,8 @@ def open_with(session: Session, data: bytes) -> Connection:
     # always to the same port, and so on the same path: a cookie and a failure are those of an address and a port
     port = session.peers[0].port if session.peers else None
     peer = session.new_peer(client.port, port=port)
+    if user_timeout:
+        client.set_option("TCP_USER_TIMEOUT", user_timeout)
     client.send_opening(data, peer)
     return Connection(client, peer)
 
@@ -106,8 +108,7 @@ def test_data_that_were_not_acknowledged_are_remembered(fast: Session) -> None:
 
 def leave_unanswered(session: Session) -> None:
     """Answer neither the SYN with data nor the one without, until the client gives up."""
-    client, peer = open_with(session, EARLY)
-    client.set_option("TCP_USER_TIMEOUT", AFTER_TWO)
+    client, peer = open_with(session, EARLY, user_timeout=AFTER_TWO)
     peer.expect(SYN, seq=0, data=EARLY, options=COOKIE)
     peer.expect(SYN, seq=0, after=RTO_INIT)
     session.expect_error(client, "ETIMEDOUT", within=RTO_INIT)
