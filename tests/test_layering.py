@@ -32,9 +32,11 @@ ROOMS: Mapping[str, set[str]] = {
     "harness.probes": LAB,
     "harness.path": LAB,
     "harness.live": LAB | {"harness.leash", "harness.probes", "harness.path"},
+    "harness.packetdrill": LAB | {"harness.leash", "harness.live", "harness.path", "harness.probes"},
     "harness": LAB  # the names that scenarios import
     | {"harness.live", "harness.path", "harness.plugin.cells", "harness.plugin.markers", "harness.probes"},
-    "harness.plugin": LAB | {"harness", "harness.live", "harness.path", "harness.probes", "harness.mutation"},
+    "harness.plugin": LAB
+    | {"harness", "harness.live", "harness.path", "harness.probes", "harness.mutation", "harness.packetdrill"},
     "harness.mutation": GROUND,
     "harness.kernels": {"harness.errors", "harness.leash", "harness.process"},
     "harness.run": GROUND | {"harness", "harness.kernels", "harness.mutation", "harness.process"},
