@@ -23,6 +23,9 @@ from harness.tcp.timing import MS, Span
 
 D = TypeVar("D", bytes, int)
 
+_MOST_BYTES = 1024
+"""What Python reads of an option (sock_getsockopt, Modules/socketmodule.c)."""
+
 SHUT_NAMES = {socket.SHUT_RD: "SHUT_RD", socket.SHUT_WR: "SHUT_WR", socket.SHUT_RDWR: "SHUT_RDWR"}
 
 
@@ -146,12 +149,12 @@ class Endpoint(RecordedSocket):
         """setsockopt(2).
 
         Args:
-            name: as in the kernel's headers, such as ``TCP_LINGER2``, or level and number.
+            name: as in the kernel's headers, such as ``"TCP_LINGER2"``, or ``(level, number)``, such as ``(6, 8)``.
             value: a number; seconds for a timeout such as SO_RCVTIMEO; a text such as the name of a congestion
                 control; or the bytes of a struct.
 
         Raises:
-            FinwaitError: no socket option has that name.
+            FinwaitError: no socket option has that name, or the value is none that it can have.
         """
         level, number = socket_options.number_of(name)
         taken = socket_options.encoded(name, value)
@@ -169,6 +172,8 @@ class Endpoint(RecordedSocket):
     def option_bytes(self, name: socket_options.Name, size: int = 256) -> bytes:
         """getsockopt(2) of any option: at most ``size`` bytes, such as a struct or a text with its NUL."""
         level, number = socket_options.number_of(name)
+        if not isinstance(size, int) or not 0 < size <= _MOST_BYTES:
+            raise FinwaitError(f"size={size!r} does not fit", hint=f"a whole number from 1 to {_MOST_BYTES}")
         called = (socket_options.name_of(name), size)
         return self._call(
             "getsockopt", called, lambda: self.socket.getsockopt(level, number, size), socket_options.shown

@@ -113,7 +113,7 @@ class TwoKernelSession(BaseSession):
 
     def address(self, side: Side | str) -> str:
         """The address of a side: ``client`` or ``server``."""
-        return self.peer_address if side == Side.CLIENT else self.kernel_address
+        return self.peer_address if Side(side) is Side.CLIENT else self.kernel_address
 
     # -- what scenarios open
 

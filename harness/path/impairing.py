@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC
 
 from harness.errors import FinwaitError, Unsupported
-from harness.path.rules import Side, side_of
+from harness.path.rules import Side
 from harness.path.ruling import Ruling, plain_rules
 from harness.program.recording import step
 from harness.program.steps import PathRule
@@ -39,7 +39,7 @@ class Impairing(Ruling, ABC):
             FinwaitError: one of them is out of its range.
             Unsupported: there is no netem, and more than one of the three is given.
         """
-        side, late = side_of(from_), span_of(delay or 0, "delay")
+        side, late = Side(from_), span_of(delay or 0, "delay")
         if not isinstance(loss, int | float) or not 0 <= loss <= 1:
             raise FinwaitError(f"loss={loss!r} is not a probability", hint="0 to 1, such as 0.05 for 5 %")
         check_range("bytes_per_second", bytes_per_second, 63)

@@ -12,7 +12,7 @@ from harness.path import process
 from harness.path.impairing import Impairing
 from harness.path.messages import Came, Left, Told
 from harness.path.passages import Passage, Passages
-from harness.path.rules import AnyRule, BadRules, Side, side_of
+from harness.path.rules import AnyRule, BadRules, Side
 from harness.path.ruling import MatchFields, pattern_of
 from harness.program.recording import step
 from harness.program.steps import Allow, Expect, Wait
@@ -182,7 +182,7 @@ class Path(Impairing):
         Raises:
             Mismatch: another segment, none, or one at the wrong time.
         """
-        pattern, side = pattern_of(flags, fields), side_of(from_)
+        pattern, side = pattern_of(flags, fields), Side(from_)
         return self._await(Expectation({"": pattern}, *bounds(within, at_least), side.arrow), side, connection).segment
 
     @step(Expect, "reply")
@@ -194,7 +194,7 @@ class Path(Impairing):
         Raises:
             Mismatch: none of them, none at all, or too late.
         """
-        side = side_of(from_)
+        side = Side(from_)
         return self._await(Expectation(alternatives, *bounds(within, None), side.arrow), side, connection)
 
     @step(Expect)
@@ -228,7 +228,7 @@ class Path(Impairing):
     @step(Allow)
     def allow(self, flags: Flags, *, from_: str, **fields: Unpack[MatchFields]) -> None:
         """From now on, accept matching segments from a side without an expectation; see ``Pattern``."""
-        self._inboxes[side_of(from_)].allow(pattern_of(flags, fields))
+        self._inboxes[Side(from_)].allow(pattern_of(flags, fields))
 
     @step(Allow)
     def allow_nothing(self) -> None:

@@ -22,6 +22,10 @@ class Side(enum.StrEnum):
     CLIENT = "client"
     SERVER = "server"
 
+    @classmethod
+    def _missing_(cls, value: object) -> Side:
+        raise FinwaitError(f"{value!r} is not a side of the path", hint='"client" or "server"')
+
     @property
     def other(self) -> Side:
         """The opposite one."""
@@ -31,17 +35,6 @@ class Side(enum.StrEnum):
     def arrow(self) -> str:
         """How its segments are written in texts: ``<`` for the client's, as those of a peer."""
         return "<" if self is Side.CLIENT else ">"
-
-
-def side_of(name: str) -> Side:
-    """The side of that name.
-
-    Raises:
-        FinwaitError: there is none.
-    """
-    if name in set(Side):
-        return Side(name)
-    raise FinwaitError(f"from_={name!r} is not a side of the path", hint='"client" or "server"')
 
 
 class Match(msgspec.Struct, frozen=True):

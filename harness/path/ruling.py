@@ -20,7 +20,6 @@ from harness.path.rules import (
     Match,
     Reorder,
     Side,
-    side_of,
 )
 from harness.program.recording import Recording, step
 from harness.program.steps import PathRule
@@ -79,7 +78,7 @@ class Holding:
         self._say(flags, from_, connection, fields, arrived=True)
 
     def _say(self, flags: Flags, from_: str, connection: int, fields: MatchFields, *, arrived: bool) -> None:
-        side = side_of(from_) if from_ else self._rule.match.side
+        side = Side(from_) if from_ else self._rule.match.side
         match = Match(side, pattern_of(flags, fields), connection)
         self._state(self._number, msgspec.structs.replace(self._rule, until=match, arrived=arrived))
 
@@ -195,14 +194,14 @@ class Ruling:
         """
         if depth < 1:
             raise FinwaitError(f"depth={depth} would reorder nothing", hint="1 or more")
-        match, wait = Match(side_of(from_)), span_of(at_most, "at_most")
+        match, wait = Match(Side(from_)), span_of(at_most, "at_most")
         rule = Reorder(match=match, times=None, seed=seed, chance=_chance(chance), depth=depth, ns=wait.ns)
         self.add(rule)
 
     @step(PathRule)
     def lose(self, *, from_: str, seed: int, chance: float) -> None:
         """Drop frames at random, each by the same ``chance``, 0 to 1; the same seed drops the same."""
-        self.add(Lose(match=Match(side_of(from_)), times=None, seed=seed, chance=_chance(chance)))
+        self.add(Lose(match=Match(Side(from_)), times=None, seed=seed, chance=_chance(chance)))
 
     @step(PathRule)
     def limit(self, *, from_: str, bytes_per_second: int, queue: int = QUEUE) -> None:
@@ -215,7 +214,7 @@ class Ruling:
             raise FinwaitError(
                 "a rate and a queue must be at least 1 byte", hint="bytes_per_second=125_000 for 1 Mbit/s"
             )
-        match = Match(side_of(from_))
+        match = Match(Side(from_))
         self.add(Limit(match=match, times=None, bytes_per_second=bytes_per_second, queue=queue))
 
 
@@ -232,7 +231,7 @@ def plain_rules(side: Side, delay_ns: int, loss: float, bytes_per_second: int) -
 
 
 def _match(flags: Flags, from_: str, connection: int, fields: MatchFields) -> Match:
-    return Match(side_of(from_), pattern_of(flags, fields), connection)
+    return Match(Side(from_), pattern_of(flags, fields), connection)
 
 
 def pattern_of(flags: Flags, fields: MatchFields) -> Pattern:

@@ -29,7 +29,7 @@ from harness.plugin.expecting import pytest_pyfunc_call as pytest_pyfunc_call  #
 from harness.plugin.items import SCENARIO, is_scenario, scenario_of
 from harness.plugin.known_deviations import known_of
 from harness.plugin.lacking import remedies
-from harness.plugin.mistakes import mistake
+from harness.plugin.mistakes import pytest_make_collect_report as pytest_make_collect_report  # noqa: PLC0414  (a hook)
 from harness.plugin.options import pytest_addoption as pytest_addoption  # noqa: PLC0414  (a hook)
 from harness.plugin.options import share_of
 from harness.plugin.recorder import Scenario, ScenarioRecorder, is_misuse
@@ -189,15 +189,6 @@ class Runner:
                 self.folder.write_run(self._record(None))
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_make_collect_report(self) -> Iterator[None]:
-        """A mistake in a file of scenarios is a line."""
-        report: pytest.CollectReport = yield  # type: ignore[assignment]
-        error = report.call.excinfo.value if report.call and report.call.excinfo else None
-        if isinstance(error, FinwaitError):
-            report.longrepr = str(mistake(error, self.config.rootpath) or error)
-        return report  # type: ignore[return-value]
-
-    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
         """Judge and record, while the lab is still there."""
         scenario = item.stash.get(SCENARIO, None)
@@ -206,6 +197,8 @@ class Runner:
         with recording(self.config):
             if isinstance(error, Unwritable):
                 raise error
+            if scenario is None and isinstance(error, pytest.FixtureLookupError):
+                scenario = self.begin(item)  # whose fixture, misspelt, might have been a session
             if scenario and (error or call.when == "call"):
                 result = self.recorder.ended(scenario, error, call.duration)
         said = isinstance(error, Mismatch | FinwaitError) or is_misuse(error, self.config.rootpath)

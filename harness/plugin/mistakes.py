@@ -6,10 +6,14 @@ import difflib
 import inspect
 import linecache
 import re
+import sys
 import sysconfig
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
+
+import pytest
 
 from harness.errors import FinwaitError
 
@@ -19,6 +23,8 @@ _NOT_SCENARIOS = (
     *(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")),
 )
 _UNEXPECTED = re.compile(r"[Uu]nexpected keyword argument '(\w+)'")
+_COUNT = re.compile("positional argument|keyword-only argument")
+_NO_NAME = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
 
 
 class ScenarioMistake(FinwaitError):
@@ -35,7 +41,21 @@ class ScenarioMistake(FinwaitError):
         if isinstance(error, FinwaitError):
             super().__init__(f"{head}: {error}")
         else:
-            super().__init__(f"{head}: {type(error).__name__}: {error}", why=f"in: {step}", hint=hint)
+            super().__init__(f"{head}: {type(error).__name__}: {_said(error)}", why=f"in: {step}", hint=hint)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """A mistake in a file of scenarios is a line."""
+    report: pytest.CollectReport = yield  # type: ignore[assignment]
+    error = report.call.excinfo.value if report.call and report.call.excinfo else None
+    if isinstance(error, pytest.Collector.CollectError):
+        error = error.__cause__  # what pytest took it from, where it did
+    if error and (found := mistake(error, collector.config.rootpath)):
+        report.longrepr = str(found)
+    elif isinstance(error, FinwaitError):
+        report.longrepr = str(error)
+    return report  # type: ignore[return-value]
 
 
 def mistake(error: BaseException, root: Path) -> ScenarioMistake | None:
@@ -47,12 +67,17 @@ def mistake(error: BaseException, root: Path) -> ScenarioMistake | None:
         error: no verdict.
         root: the folder that places are told from.
     """
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return ScenarioMistake(error, *_told((Path(error.filename), error.lineno), root))
+    if isinstance(error, pytest.FixtureLookupError):
+        code = (error.fixturestack[-1].func if error.fixturestack else error.request.function).__code__
+        return ScenarioMistake(error, *_told((Path(code.co_filename), code.co_firstlineno), root), hint=_fixture(error))
     frames = _frames(error.__traceback__)
     number = _last_of_scenario(frames)
     if number is None:
         return None
     inside = number + 1 < len(frames)
-    if inside and not isinstance(error, FinwaitError | TypeError | AttributeError | ValueError):
+    if inside and not isinstance(error, FinwaitError | TypeError | AttributeError | ValueError | OverflowError):
         return None
     called = frames[number + 1][0] if inside else None
     return ScenarioMistake(error, *_shown(frames[number], root), hint=_remedy(error, called))
@@ -91,8 +116,23 @@ def _is_scenario_code(frame: FrameType) -> bool:
 
 
 def _shown(frame: tuple[FrameType, int], root: Path) -> tuple[str, str]:
-    path, line = Path(frame[0].f_code.co_filename), frame[1]
+    return _told((Path(frame[0].f_code.co_filename), frame[1]), root)
+
+
+def _told(place: tuple[Path, int], root: Path) -> tuple[str, str]:
+    path, line = place
     return f"{shown_path(path, root)}:{line}", linecache.getline(str(path), line).strip()
+
+
+def _said(error: BaseException) -> str:
+    """What an exception says, in one line and without a file of this machine."""
+    if isinstance(error, SyntaxError):
+        return error.msg
+    if isinstance(error, pytest.FixtureLookupError):
+        return error.msg or f"there is no fixture {error.argname!r}"
+    if isinstance(error, ImportError):
+        return str(error).partition(" (/")[0]
+    return str(error)
 
 
 def shown_path(path: Path, root: Path) -> Path:
@@ -105,12 +145,32 @@ def _remedy(error: BaseException, called: FrameType | None) -> str:
     if isinstance(error, AttributeError) and error.name and error.obj is not None:
         public = [name for name in dir(error.obj) if not name.startswith("_")]
         return " or ".join(difflib.get_close_matches(error.name, public))
-    if called is not None and isinstance(error, TypeError) and _UNEXPECTED.search(str(error)):
+    if isinstance(error, ImportError) and (found := _NO_NAME.search(str(error))):
+        module = sys.modules.get(found[2])
+        return " or ".join(difflib.get_close_matches(found[1], getattr(module, "__all__", dir(module))))
+    if called is not None and isinstance(error, TypeError):
         # of a step, the method is what is written down (harness.program.recording)
         method = getattr(type(called.f_locals.get("self")), called.f_code.co_name, None)
         function = called.f_locals.get("function", method)
-        return ", ".join(_fields(function)) if function else ""
+        if function and _UNEXPECTED.search(str(error)):
+            return ", ".join(_fields(function))
+        if function and _COUNT.search(str(error)):
+            return f"{function.__name__}({_typed(function)})"
     return ""
+
+
+def _fixture(error: pytest.FixtureLookupError) -> str:
+    """The fixtures whose names are much like the one that there is not; all of them where none is."""
+    found = re.search("available fixtures: (.*)", error.formatrepr().errorstring)
+    there = found[1].split(", ") if found else []
+    return " or ".join(difflib.get_close_matches(error.argname or "", there)) or ", ".join(there)
+
+
+def _typed(function: object) -> str:
+    """The parameters of a function with what each takes."""
+    signature, hints = inspect.signature(function), typing.get_type_hints(function)  # type: ignore[arg-type]
+    kinds = [(name, inspect.formatannotation(hints[name])) for name in signature.parameters if name in hints]
+    return ", ".join(f"{name}: {re.sub(r'[a-z_.]+[.]', '', kind)}" for name, kind in kinds)
 
 
 def _fields(function: object) -> list[str]:

@@ -82,7 +82,8 @@ def _errors(run: Run) -> list[str]:
         name: [one.removeprefix("E").strip() for one in of if one.startswith("E  ")] or of[:1]
         for name, of in sections.items()
     }
-    return [f"{name}: {reason[-1]}" for name, reason in reasons.items() if reason]
+    told = {name: reason[-1] for name, reason in reasons.items() if reason}
+    return [one if ": mistake in the scenario: " in one else f"{name}: {one}" for name, one in told.items()]
 
 
 def _last(run: Run) -> str:

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Mapping
 
 from harness.errors import FinwaitError
+from harness.tcp.segment import check_range
 
 Name = str | tuple[int, int]
 """An option's name in the headers, or its level and number where it has none here."""
@@ -76,6 +77,8 @@ _NUMBERS: Mapping[str, Mapping[str, int]] = {
 }
 # fmt: on
 
+_PAIR = 2
+
 _SHOWN = 16
 """How many bytes of a value the timeline has."""
 
@@ -87,10 +90,12 @@ def number_of(name: Name) -> tuple[int, int]:
     """Level and number of an option.
 
     Raises:
-        FinwaitError: the headers have no option of that name.
+        FinwaitError: the headers have no option of that name, or it is neither a name nor level and number.
     """
-    if isinstance(name, tuple):
-        return name
+    if isinstance(name, tuple) and len(name) == _PAIR:
+        return check_range("level", name[0], 31), check_range("number", name[1], 31)
+    if not isinstance(name, str):
+        raise FinwaitError(f"{name!r} is not a socket option", hint='a name such as "TCP_NODELAY", or (level, number)')
     prefix = f"{name.partition('_')[0]}_"
     number = _NUMBERS.get(prefix, {}).get(name.removeprefix(prefix))
     if number is None:
@@ -121,11 +126,21 @@ def shown(value: Value) -> int | str:
 
 
 def encoded(name: Name, value: Value) -> int | bytes:
-    """The value as setsockopt(2) takes it: seconds become a struct timeval, a text its bytes."""
+    """The value as setsockopt(2) takes it: seconds become a struct timeval, a text its bytes.
+
+    Raises:
+        FinwaitError: it is not a value, or a number that an int does not hold.
+    """
+    if not isinstance(value, int | float | str | bytes):
+        raise FinwaitError(f"{name_of(name)} cannot be set to {value!r}", hint="a number, a text or bytes")
     if name_of(name) in _TIMEOUTS and not isinstance(value, str | bytes):
         return struct.pack("ll", int(value), round((value - int(value)) * 1e6))
     if isinstance(value, str):
         return value.encode() + b"\0"
     if isinstance(value, float):
         raise FinwaitError(f"{name_of(name)} takes a whole number, not {value}", hint=f"{round(value)}")
+    if isinstance(value, int) and not -(2**31) <= value < 2**31:
+        raise FinwaitError(
+            f"{value} does not fit {name_of(name)}", why="setsockopt(2) takes an int here", hint='struct.pack("I", ...)'
+        )
     return value

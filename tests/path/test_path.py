@@ -211,7 +211,9 @@ def test_complaints_stand_in_the_text_of_a_failure(two_kernels: TwoKernelSession
 @pytest.mark.parametrize(
     ("call", "complaint"),
     [
-        ("path.hold(FIN, from_='middle')", "is not a side of the path"),
+        ("path.hold(FIN, from_='middle')", 'is not a side of the path; try: "client" or "server"'),
+        ("session.sysctl('net/ipv4/tcp_sack', side='x')", "'x' is not a side of the path"),
+        ("session.address('x')", "'x' is not a side of the path"),
         ("path.drop(FIN, from_='client', times=0)", "would make a rule do nothing"),
         ("path.drop(FIN, from_='client', seq=2**32)", "does not fit"),
         ("path.lose(from_='client', seed=1, chance=2)", "is not a probability"),
@@ -223,7 +225,7 @@ def test_complaints_stand_in_the_text_of_a_failure(two_kernels: TwoKernelSession
 )
 def test_rule_that_says_nothing_is_refused(two_kernels: TwoKernelSession, call: str, complaint: str) -> None:
     with pytest.raises(FinwaitError, match=complaint):
-        eval(call, {"path": two_kernels.path, "FIN": FIN})
+        eval(call, {"session": two_kernels, "path": two_kernels.path, "FIN": FIN})
 
 
 COMMAND = (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from tests.plugin.conftest import FOUR, RunScenarios
@@ -73,52 +71,6 @@ def test_deviation_shows_the_failure_text_and_no_traceback(run: RunScenarios) ->
     assert "\nwhere     test_s.py:" in ran.output
     assert "Traceback" not in ran.output
     assert "harness/" not in ran.output
-
-
-@pytest.mark.parametrize(
-    ("step", "line"),
-    [
-        ("peer.send(ACK, seq=2**32)", "seq=4294967296 does not fit; the field has 32 bits; try: a whole number from"),
-        (
-            "peer.expect(ACK, options='tsval')",
-            "there is no TCP option named 'tsval' in 'tsval'; there are eol, nop, mss, ",
-        ),
-        ("server.set_option('TCP_NO', 1)", "there is no socket option named 'TCP_NO'; "),
-        (
-            "peer.expect(FIN, sequence=1)",
-            "argument 'sequence'; in: peer.expect(FIN, sequence=1); try: ",
-        ),
-        ("peer.expect(FIN, sequence=1)", "try: flags, seq, ack, within, "),
-        ("peer.send(FIN, sequence=1)", "try: flags, seq, ack, data, "),
-        (
-            "peer.expect(FIN, within='x')",
-            "within='x' is not a time; try: seconds such as 0.5, or a span such as RTO_MIN",
-        ),
-        ("peer.expct(FIN)", "'Peer' object has no attribute 'expct'; in: peer.expct(FIN); try: expect"),
-        ("peer.windw = 0", "'Peer' object has no attribute 'windw' to set; in: peer.windw = 0; try: window"),
-        ("server.sned = 1", "'Endpoint' object has no attribute 'sned' to set; in: server.sned = 1; try: send"),
-    ],
-)
-def test_misuse_in_a_scenario_is_one_line_and_status_two(run: RunScenarios, step: str, line: str) -> None:
-    ran = run(
-        f"def test_misused(established):\n    server, peer = established\n    {step}\n{FOUR}", "-k", "mis or conf"
-    )
-    assert ran.status == 2
-    told, *summary = [text for text in ran.output.splitlines() if line in text]
-    assert re.match(r"test_s.py:\d+: mistake in the scenario: ", told)
-    # where CI is set, pytest's closing summary is not cut and says it again
-    assert len(summary) <= 1
-    assert "Traceback" not in ran.output
-    assert "harness/" not in ran.output
-    assert "def test_misused" not in ran.output
-    assert ran.outcomes == {"test_misused": "lost", "test_conforms": "conforms"}
-
-
-def test_misuse_in_a_fixture_is_one_line_and_status_two(run: RunScenarios) -> None:
-    ran = run("def test_port(session):\n    session.listen(port=9)\n    session.listen(port=9)\n")
-    assert ran.status == 2
-    assert "port 9 of the kernel under test cannot be bound (EADDRINUSE); another socket of this lab" in ran.output
-    assert "Traceback" not in ran.output
 
 
 @pytest.mark.parametrize(

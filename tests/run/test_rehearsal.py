@@ -41,8 +41,9 @@ def test_each_file_that_cannot_be_imported_has_its_reason(tmp_path: Path, capsys
     (tmp_path / "test_three.py").write_text("from harness import requirement\n@requirement\ndef test_it(): pass\n")
     assert cli.main(["matrix", "--kernel=host", f"--run-dir={tmp_path / 'runs'}", str(tmp_path)]) == 2
     error = capsys.readouterr().err
-    assert "test_one.py: ModuleNotFoundError: No module named 'nothing_here'; " in error
-    assert "test_two.py: SyntaxError: " in error
+    assert "test_one.py:1: mistake in the scenario: ModuleNotFoundError: No module named 'nothing_here'; " in error
+    assert "test_two.py:1: mistake in the scenario: SyntaxError: " in error
+    assert "test_two.py: " not in error
     assert "'test_it' is not the id of a requirement" in error
     assert error.count("\n") == 1
 

@@ -69,6 +69,18 @@ def test_misspelt_name_is_told_with_the_near_ones() -> None:
         number_of("NODELAY")
 
 
+@pytest.mark.parametrize("name", [6, None, (6, 1, 1), (6,), ("6", 1), (6, 2**31), b"TCP_NODELAY"])
+def test_what_is_neither_a_name_nor_level_and_number_is_refused(name: object) -> None:
+    with pytest.raises(FinwaitError, match=r"\(level, number\)|does not fit"):
+        number_of(name)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [None, [1], 2**31, -(2**31) - 1])
+def test_value_that_no_option_takes_is_refused(value: object) -> None:
+    with pytest.raises(FinwaitError, match=r"SO_MARK"):
+        encoded("SO_MARK", value)  # type: ignore[arg-type]
+
+
 def test_value_is_encoded_as_its_kind() -> None:
     assert encoded("SO_RCVTIMEO", 1.5) == struct.pack("ll", 1, 500_000)
     assert encoded("TCP_CONGESTION", "cubic") == b"cubic\0"
