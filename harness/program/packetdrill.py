@@ -27,8 +27,7 @@ from harness.program.steps import (
     Wait,
 )
 from harness.program.values import decoded
-from harness.tcp.pattern import Pattern
-from harness.tcp.segment import Flags, Segment
+from harness.tcp.segment import Segment
 from harness.tcp.timing import PROMPT, QUIET, Span, span_of
 from harness.tcp.verdict import LabCondition
 
@@ -214,18 +213,18 @@ class _Script:
             self._wait(step)
             yield _comment("silence until the next line; a segment too many shows there, or not at all", step)
             return
-        within, least, after = (_span(_live(step.named.get(name))) for name in ("within", "at_least", "after"))
+        within, least, after = (_span(_live(step.named.get(name))) for name in packets.TIMES)
         if after:
             within = least = after
-        alternatives = {name: one for name, value in step.named.items() if isinstance(one := _live(value), Pattern)}
-        pattern = alternatives.get(str(step.result)) or _pattern_of(step)
+        alternatives = packets.alternatives(step)
+        pattern = alternatives.get(str(step.result)) or packets.pattern_of(step)
         if len(alternatives) > 1:
             yield _comment(f"one of several answers ({', '.join(alternatives)}); it was {step.result}", step)
         if pattern is None:
             yield _comment(step.name, step, str(step.result or ""))
             return
         low, high = least.ns if least else 0, within.ns if within else PROMPT.ns
-        for what in packets.unsaid(pattern):
+        for what in (*packets.unsaid(pattern), *packets.said_later(step)):
             yield _comment(what, step)
         if step.segment and step.gives:
             self._segments[step.gives[0]] = step.segment
@@ -290,11 +289,3 @@ def _said(step: AnyStep) -> str:
 def _comment(what: str, step: AnyStep, *more: str) -> str:
     text = " ".join(f"cannot be said: {what} ({step.on}.{step.name}) {' '.join(more)}".split())
     return f"// {text}"
-
-
-def _pattern_of(step: Expect) -> Pattern | None:
-    flags = _live(step.args[0]) if step.args else None
-    if not isinstance(flags, Flags):
-        return None
-    fields = {name: _live(value) for name, value in step.named.items()}
-    return Pattern(flags, **{name: one for name, one in fields.items() if name not in ("within", "at_least", "after")})  # type: ignore[arg-type]  # as the scenario gave them

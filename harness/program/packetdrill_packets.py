@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from harness.program.steps import Expect, Made, Value, referred
+from harness.program.values import decoded
 from harness.tcp.options import Option, encode_option
 from harness.tcp.pattern import Between, Pattern
-from harness.tcp.segment import ACK, Segment, format_flags
+from harness.tcp.segment import ACK, Flags, Segment, format_flags
+
+TIMES = ("within", "at_least", "after")
+"""What an expectation names of its time."""
 
 _KINDS = {"opt 19": "md5", "opt 34": "FO"}
 """Options that it has a name for and that are bytes here."""
@@ -107,3 +112,35 @@ def icmp(kind: str, about: Segment, mtu: int, version: int) -> str:
     name = _ICMP.get(kind, ("", ""))[version == 6]
     size = f" mtu {mtu}" if mtu else ""
     return f"icmp {name}{size} [{about.seq}:{about.end}({len(about.data)})]" if name else ""
+
+
+def pattern_of(step: Expect) -> Pattern | None:
+    """The one segment that a step expects; None where it expects something else."""
+    flags = _value(step.args[0]) if step.args else None
+    if not isinstance(flags, Flags):
+        return None
+    fields = {name: _value(value) for name, value in _said_now(step.named).items() if name not in TIMES}
+    return Pattern(flags, **fields)  # type: ignore[arg-type]  # as the scenario gave them
+
+
+def alternatives(step: Expect) -> dict[str, Pattern]:
+    """The declared answers of a step by their names."""
+    found = {name: one for name, one in step.named.items() if isinstance(one, Made)}
+    live = {name: _value(Made(one.kind, _said_now(one.fields))) for name, one in found.items()}
+    return {name: one for name, one in live.items() if isinstance(one, Pattern)}
+
+
+def _value(value: Value) -> object:
+    return decoded(value, str)
+
+
+def _said_now(fields: Mapping[str, Value]) -> dict[str, Value]:
+    return {name: one for name, one in fields.items() if not any(referred(one))}
+
+
+def said_later(step: Expect) -> Iterator[str]:
+    """The demands that rest on what an earlier step gives when the program runs."""
+    seen = step.named.get(str(step.result))
+    for name, one in (seen.fields if isinstance(seen, Made) else step.named).items():
+        if any(referred(one)):
+            yield f"{name} {_value(one)}"

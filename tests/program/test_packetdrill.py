@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from harness.program.packetdrill import packetdrill
-from harness.program.steps import Call, Expect, Octets, Open, Program, Ref, Send, Value
+from harness.program.steps import Call, Expect, Joined, Made, Octets, Open, Program, Ref, Send, Value
 from harness.program.values import encoded
 from harness.tcp.options import parse_options
 from harness.tcp.segment import ACK, ECE, FIN, SYN, URG, WRONG_CHECKSUM, Segment
@@ -37,6 +37,21 @@ def test_a_script_reads_like_packetdrill_and_says_what_it_cannot() -> None:
         "+0~+0.04 > F. 1:1(0) ack 1 <...>",
         "+0 < F. 1:1(0) ack 2 win 65535",
         "// cannot be said: a checksum of one's own: < . 2:2(0) ack 2 win 65535 checksum wrong (peer.send)",
+    ]
+
+
+def test_what_only_an_earlier_step_tells_is_left_out_of_an_expectation_and_said() -> None:
+    digest = Joined(("opt 19 ", Ref("digest")))
+    label = Made("Pattern", {"flags": encoded(ACK, lambda _: None), "seq": 2, "flow_label": Ref("answer.flow_label")})
+    steps = (
+        Expect(on="peer", name="expect", args=(encoded(FIN, lambda _: None),), named={"seq": 1, "options": digest}),
+        Expect(on="peer", name="expect_one_of", named={"labelled": label}, result="labelled"),
+    )
+    assert packetdrill(Program(steps=steps), ID).splitlines()[-4:] == [
+        "// cannot be said: options opt 19 digest (peer.expect)",
+        "+0~+0.04 > F 1:1(0) <...>",
+        "// cannot be said: flow_label answer.flow_label (peer.expect_one_of)",
+        "+0~+0.04 > . 2:2(0) ack 0 <...>",
     ]
 
 
