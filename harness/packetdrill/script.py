@@ -12,6 +12,12 @@ import msgspec
 
 from harness.packetdrill.expressions import Expression, GreHeader, MplsStack, Node
 
+OptionName = Literal["nop", "eol", "mss", "wscale", "sackOK", "sack", "TS", "FO", "FOEXP", "md5", "ECN"]
+"""The options that the language has names for."""
+
+Counter = Literal["e0b", "e1b", "ceb"]
+"""Octets that arrived with ECT(0), with ECT(1), with CE (RFC 9768 3.2.3)."""
+
 
 class EventTime(Node, frozen=True, kw_only=True):
     """When an event has to happen.
@@ -65,12 +71,16 @@ class OptionSpec(Node, frozen=True, kw_only=True):
     ======== =========================================================================================================
 
     FO, FOEXP and md5 have ``octets`` instead; an empty cookie is a request for one.
+
+    Args:
+        valid: ``md5 valid``, as FreeBSD's packetdrill writes it: the right digest, whichever it is.
     """
 
-    name: Literal["nop", "eol", "mss", "wscale", "sackOK", "sack", "TS", "FO", "FOEXP", "md5", "ECN"]
+    name: OptionName
     numbers: tuple[int, ...] = ()
     octets: bytes = b""
-    counters: tuple[Literal["e0b", "e1b", "ceb"], ...] = ()
+    counters: tuple[Counter, ...] = ()
+    valid: bool = False
 
 
 class PacketFields(Node, frozen=True, kw_only=True):
@@ -99,6 +109,9 @@ class TcpPacket(PacketFields, frozen=True, kw_only=True, tag="tcp"):
         options: in order; None for ``<...>``, any.
         ports: source and destination where the script names them.
         psp_spi: ``encap psp spi N``.
+        absolute: ``!`` behind the sequence numbers, as FreeBSD's packetdrill writes it: they are not relative.
+        unnumbered: ``...(0)`` instead of numbers, as FreeBSD's packetdrill writes it: only the length is looked at.
+        over_udp: ``/udp(1 > 2)``, as FreeBSD's packetdrill writes it: the ports of a header of UDP around the segment.
     """
 
     flags: str
@@ -112,6 +125,9 @@ class TcpPacket(PacketFields, frozen=True, kw_only=True, tag="tcp"):
     options: tuple[OptionSpec, ...] | None = ()
     ports: tuple[int, int] | None = None
     psp_spi: int | None = None
+    absolute: bool = False
+    unnumbered: bool = False
+    over_udp: tuple[int, int] | None = None
 
 
 class UdpPacket(PacketFields, frozen=True, kw_only=True, tag="udp"):
@@ -122,11 +138,16 @@ class UdpPacket(PacketFields, frozen=True, kw_only=True, tag="udp"):
 
 
 class EchoedPart(Node, frozen=True, kw_only=True):
-    """What an ICMP error echoes: the segment ``start:end(length)``, or ``udp (length)`` or ``raw (length)``."""
+    """What an ICMP error echoes: the segment ``start:end(length)``, or ``udp (length)`` or ``raw (length)``.
+
+    Args:
+        over_udp: see ``TcpPacket``.
+    """
 
     protocol: Literal["tcp", "udp", "raw"]
     start: int = 0
     length: int
+    over_udp: tuple[int, int] | None = None
 
 
 class IcmpPacket(PacketFields, frozen=True, kw_only=True, tag="icmp"):
