@@ -48,19 +48,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _run(options: argparse.Namespace, _: Console) -> int:
+def _run(options: argparse.Namespace, console: Console) -> int:
     if {"-h", "--help"}.intersection(options.rest):
         print(run_help.TEXT, end="")
         return 0
 
     import pytest
 
+    from harness.cli import report
+    from harness.cli.run_folder import RunFolderFinder
     from harness.run.selection import select
+
+    report.prepare(options)
 
     rest = ["--help" if one == "--help-pytest" else one for one in options.rest]
     # the command itself is what is imported already, and no assert of it is for pytest to explain
     quiet = ("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning")
-    status = int(pytest.main([*quiet, *select(rest, CHECKOUT).arguments]))
+    finder = RunFolderFinder()
+    status = int(pytest.main([*quiet, *select(rest, CHECKOUT).arguments], plugins=[finder]))
+    report.write_asked(options, finder.runs(), CHECKOUT, console)
     # pytest's own number for a usage error is 4
     return 2 if status == pytest.ExitCode.USAGE_ERROR else status
 
@@ -94,10 +100,11 @@ def _folder(options: argparse.Namespace) -> Path:
 
 
 def _reproduce(options: argparse.Namespace, console: Console) -> int:
-    from harness.cli import reproduce
+    from harness.cli import report, reproduce
     from harness.kernels.supply.cache import Cache
     from harness.kernels.supply.spec import parse
 
+    report.prepare(options)
     hint = ""
     try:
         specs = _had(options.kernel or ["host", reproduce.AFFECTED], options, console)
@@ -108,6 +115,7 @@ def _reproduce(options: argparse.Namespace, console: Console) -> int:
         specs, hint = [parse("host")], f"{reproduce.AFFECTED} is not here: {error}"
     found = reproduce.reproduce(specs, CHECKOUT, _folder(options), Cache.of_user(), console)
     status = reproduce.present(found, console)
+    report.write_asked(options, found.runs, CHECKOUT, console)
     if hint:
         console.print(hint, soft_wrap=True)
     return status
@@ -122,17 +130,21 @@ def _doctor(_: argparse.Namespace, __: Console) -> int:
 
 
 def _matrix(options: argparse.Namespace, console: Console) -> int:
+    from harness.cli import report
     from harness.cli.matrix import present
     from harness.kernels.supply.cache import Cache
     from harness.run import matrix
     from harness.run.rehearsal import rehearse
 
+    report.prepare(options)
     rehearse(options.rest, CHECKOUT)
     specs = _had(options.kernel, options, console)
     found = matrix.run_on(
         specs, CHECKOUT, _folder(options), options.rest, Cache.of_user(), console, at_once=options.at_once, split=True
     )
-    return present(found, console)
+    status = present(found, console)
+    report.write_asked(options, found.runs, CHECKOUT, console)
+    return status
 
 
 def _compare(options: argparse.Namespace, console: Console) -> int:

@@ -34,7 +34,8 @@ def command_line() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB [OPTION ...]", title="verbs")
 
     # its own help is one screen, see run_help
-    run = verbs.add_parser("run", help="run scenarios on the running kernel", add_help=False)
+    run = verbs.add_parser("run", help="run scenarios on the running kernel", add_help=False, allow_abbrev=False)
+    _add_report(run)
     run.set_defaults(passes_on=True)
     _add_runners(verbs)
     _add_readers(verbs)
@@ -66,6 +67,7 @@ def _add_runners(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     )
     matrix.add_argument("--kernel", action="append", required=True, metavar="NAME", help="a kernel; may be repeated")
     _add_run_dir(matrix)
+    _add_report(matrix)
     matrix.add_argument("--at-once", type=int, metavar="N", help="kernels to run at once [as many as fit]")
     _add_source(matrix)
     matrix.set_defaults(passes_on=True)
@@ -78,6 +80,7 @@ def _add_runners(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     )
     again.add_argument("--kernel", action="append", metavar="NAME", help="a kernel; may be repeated [host, uml:5.10]")
     _add_run_dir(again)
+    _add_report(again)
     _add_source(again)
 
     mutate = _verb(
@@ -157,6 +160,10 @@ def _add_run(parser: argparse.ArgumentParser, name: str, metavar: str = "RUN") -
 def _add_run_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="where to put the run folders [reports/runs]")
     parser.add_argument("--run-name", metavar="NAME", help="name of the folder that they are in [the time in UTC]")
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--report", type=Path, metavar="DIR", help="also write pages to look at: finwait report --help")
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from rich.console import Console
+
+from harness.errors import FinwaitError
 from harness.plugin.baseline import load
 from harness.plugin.known_deviations import KnownDeviations
 from harness.trace.records import Result
@@ -26,6 +30,29 @@ def write(runs: Sequence[LoadedRun], folder: Path, checkout: Path) -> Path:
         FinwaitError: a baseline cannot be read, or the folder cannot be written.
     """
     return pages.write(pages.gather(runs, known_by_baselines(checkout / "scenarios" / "baselines")), folder)
+
+
+def prepare(options: argparse.Namespace) -> None:
+    """Make the folder of ``--report``, before an hour is spent on what cannot be written there.
+
+    Raises:
+        FinwaitError: it cannot be made, or holds something else.
+    """
+    if options.report:
+        pages.make_room(options.report)
+
+
+def write_asked(options: argparse.Namespace, runs: Sequence[LoadedRun], checkout: Path, console: Console) -> None:
+    """Write the pages that ``--report`` asks for, and say where they are.
+
+    Raises:
+        FinwaitError: see ``write``; or nothing was run.
+    """
+    if not options.report:
+        return
+    if not runs:
+        raise FinwaitError(f"there is no report in {options.report}", why="no kernel got as far as a result")
+    console.print(f"the report is in {write(runs, options.report, checkout)}", soft_wrap=True)
 
 
 def known_by_baselines(folder: Path) -> Reason:

@@ -23,6 +23,7 @@ what is kept
   --run-dir DIR         where to put the run folder [reports/runs]
   --run-name NAME       name of the run folder [the time in UTC]
   --captures WHICH      none, deviating or all [deviating]
+  --report DIR          also write pages to look at, see finwait report --help
 
 what counts as a failure
   --baseline FILE       expect exactly the deviations that FILE lists

@@ -19,18 +19,20 @@ const finwait = {};
 
   const MOST = 200; // rows of a group that are shown unasked
   const form = $("filter").elements;
-  const fields = ["q", "kernel", "kind", "theme", "state"];
+  const fields = ["q", "kernel", "kind", "theme", "state", "clause"];
   const data = await inflate($("data").textContent);
   const conforms = data.kinds.length - 1;
   const cases = data.cases.map(([id, theme, clauses, found], number) => {
     const cited = clauses.map((one) => data.clauses[one]);
     const whys = [...new Set(found.filter(Boolean).map(([, why]) => data.whys[why]))];
     const text = [id, ...cited, ...whys].join("\n").toLowerCase();
-    return { number, id, theme: data.themes[theme], found, text };
+    return { number, id, theme: data.themes[theme], cited: cited.map((one) => one.toLowerCase()), found, text };
   });
   const byId = new Map(cases.map((one) => [one.id, one]));
   for (const [name, values] of [["kernel", data.runs], ["kind", data.kinds], ["theme", data.themes.toSorted?.() ?? data.themes]])
     form[name].append(...values.map((value) => make("option", { value, textContent: value })));
+
+  $("clauses").append(...[...data.clauses].sort().map((value) => make("option", { value })));
 
   // -- the packs, each loaded when a case of it is looked at
 
@@ -68,11 +70,13 @@ const finwait = {};
     const kind = data.kinds.indexOf(wanted.get("kind"));
     const theme = wanted.get("theme");
     const state = wanted.get("state") && stated(wanted.get("state"));
+    const clause = (wanted.get("clause") ?? "").trim().toLowerCase();
     const words = (wanted.get("q") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
     const groups = data.kinds.map(() => new Map());
     for (const one of cases) {
       if (theme && one.theme !== theme) continue;
       if (state && !state.test(one.id)) continue;
+      if (clause && !one.cited.some((cited) => cited.startsWith(clause))) continue;
       if (!words.every((word) => one.text.includes(word))) continue;
       const its = (run >= 0 ? [one.found[run]] : one.found).filter((found) => found && (kind < 0 || found[0] === kind));
       if (!its.length) continue;
@@ -105,10 +109,10 @@ const finwait = {};
   };
   const group = (title, members, open) => {
     const list = make("ul", {});
-    const made = make("details", { open }, make("summary", {}, title, " ", make("b", { textContent: members.length })), list);
+    const made = make("details", { open: open || members.some((one) => one.id === wanted.get("case")) }, make("summary", {}, title, " ", make("b", { textContent: members.length })), list);
     const once = () => { if (made.open && !list.childElementCount) { fill(list, members); mark(); } };
     made.ontoggle = once;
-    if (open) fill(list, members);
+    if (made.open) fill(list, members);
     return made;
   };
   const list = () => {

@@ -27,6 +27,7 @@ from reports.picture import styles
 PER_PACK = 24
 """Cases in a file that is loaded at once."""
 
+_PAGES = ("index.html",)
 _WORTH_A_PROCESS = 8  # packs; fewer are written sooner than a process starts
 _HERE = Path(__file__).parent
 
@@ -88,14 +89,7 @@ def write(report: Report, folder: Path, *, processes: int | None = None) -> Path
         FinwaitError: the folder holds something else, or cannot be written.
     """
     page = folder / "index.html"
-    try:
-        _make_room(folder)
-    except OSError as error:
-        raise FinwaitError(
-            f"the report's folder {folder} cannot be made ({error.strerror})",
-            why="the folder above it is read-only, full or another user's; or it is a file",
-            hint="--output with a folder of your own",
-        ) from error
+    make_room(folder)
     bare = [replace(run, results={}) for run in report.runs]  # what a process needs of a run is small without
     draw = partial(_write_pack, CasePrinter(bare, report.names), folder / "cases")
     packs = [report.cases[start : start + PER_PACK] for start in range(0, len(report.cases), PER_PACK)]
@@ -112,18 +106,32 @@ def write(report: Report, folder: Path, *, processes: int | None = None) -> Path
     return page
 
 
-def _make_room(folder: Path) -> None:
-    there = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    if there and not {"cases"} <= there <= {"cases", "index.html"}:  # one that was interrupted has no index yet
+def make_room(folder: Path) -> None:
+    """Make a report's folder, or empty that of an older report.
+
+    Raises:
+        FinwaitError: it holds something else, or cannot be made.
+    """
+    try:
+        there = {path.name for path in folder.iterdir()} if folder.exists() else set()
+        if there and not {"cases"} <= there <= {"cases", *_PAGES}:  # one that was interrupted has no page yet
+            raise FinwaitError(
+                f"{folder} holds something other than a report",
+                why="a report replaces what is there",
+                hint="a new folder",
+            )
+        missing = [path for path in (folder / "cases", *(folder / "cases").parents) if not path.exists()]
+        (folder / "cases").mkdir(parents=True, exist_ok=True)
+        for made in missing:
+            hand_back(made)
+        for old in (*(folder / "cases").glob("*.js"), *(folder / name for name in _PAGES)):
+            old.unlink(missing_ok=True)
+    except OSError as error:
         raise FinwaitError(
-            f"{folder} holds something other than a report", why="a report replaces what is there", hint="a new folder"
-        )
-    missing = [path for path in (folder / "cases", *(folder / "cases").parents) if not path.exists()]
-    (folder / "cases").mkdir(parents=True, exist_ok=True)
-    for made in missing:
-        hand_back(made)
-    for old in (folder / "cases").glob("*.js"):
-        old.unlink()
+            f"the report's folder {folder} cannot be made ({error.strerror})",
+            why="the folder above it is read-only, full or another user's; or it is a file",
+            hint="a folder of your own",
+        ) from error
 
 
 def _write_pack(printer: CasePrinter, folder: Path, number: int, cases: Sequence[Case]) -> None:

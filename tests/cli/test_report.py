@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from harness.cli.main import main
+from harness.cli.main import CHECKOUT, main
 from harness.cli.report import known_by_baselines
 from harness.tcp.timing import TimingProfile
 from harness.trace.folder import RunFolder
@@ -56,3 +58,25 @@ def test_baselines_tell_what_is_known_of_a_kernel(run: Path, tmp_path: Path, ker
     (tmp_path / "linux.toml").write_text(entry)
     loaded = load(run)
     assert explain(loaded, loaded.results[SCENARIO], known_by_baselines(tmp_path)).kind == kind
+
+
+@pytest.mark.parametrize("verb", [["run"], ["matrix", "--kernel", "host"], ["reproduce"]])
+def test_a_folder_of_something_else_is_refused_before_anything_runs(
+    verb: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "thesis.txt").touch()
+    assert main([*verb, "--run-dir", str(tmp_path / "runs"), "--report", str(tmp_path)]) == 2
+    assert "holds something other than a report" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["thesis.txt"]
+
+
+def test_a_run_writes_its_report(tmp_path: Path) -> None:
+    scenario = tmp_path / "test_mine.py"
+    scenario.write_text("import pytest\n\n@pytest.mark.scenario\ndef test_nothing_is_sent():\n    assert 1 + 1 == 2\n")
+    arguments = ("run", str(scenario), "--run-dir", str(tmp_path / "runs"), "--report", str(tmp_path / "out"))
+    ran = subprocess.run(
+        [sys.executable, "-m", "harness", *arguments], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stdout.splitlines()[-1] == f"the report is in {tmp_path / 'out' / 'index.html'}"
+    assert "1 case on 1 kernel" in (tmp_path / "out" / "index.html").read_text()

@@ -24,14 +24,14 @@ def test_help_of_run_is_one_screen(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0].startswith("usage: finwait run")
 
 
-def test_every_option_in_it_is_one_of_pytests(capsys: pytest.CaptureFixture[str], pytestconfig: pytest.Config) -> None:
+def test_every_option_in_it_is_taken(capsys: pytest.CaptureFixture[str], pytestconfig: pytest.Config) -> None:
     main(["run", "--help"])
     named = set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", capsys.readouterr().out)) - {"-m", "--help-pytest"}
     parser = pytestconfig._parser
     known = {name for option in parser._anonymous.options for name in option.names()}
     known |= {name for group in parser._groups for option in group.options for name in option.names()}
     assert len(named) > 8
-    assert named <= known | {"-n", "-q"}
+    assert named <= known | {"-n", "-q", "--report"}
 
 
 def helps() -> list[str]:
