@@ -10,10 +10,12 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.errors import FinwaitError
+from harness.model import requirements
 from harness.plugin.baseline import load
 from harness.plugin.known_deviations import KnownDeviations
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun
+from reports.coverage import reasons
 from reports.findings import Reason
 from reports.pages import write as pages
 
@@ -29,7 +31,9 @@ def write(runs: Sequence[LoadedRun], folder: Path, checkout: Path) -> Path:
     Raises:
         FinwaitError: a baseline cannot be read, or the folder cannot be written.
     """
-    return pages.write(pages.gather(runs, known_by_baselines(checkout / "scenarios" / "baselines")), folder)
+    why_not = reasons(checkout / "scenarios" / "untested.toml", requirements.load())
+    found = pages.gather(runs, known_by_baselines(checkout / "scenarios" / "baselines"))
+    return pages.write(found, folder, why_not)
 
 
 def prepare(options: argparse.Namespace) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from markupsafe import Markup
 
@@ -20,14 +21,13 @@ from harness.trace.owner import hand_back
 from harness.trace.runs import LoadedRun, titles
 from reports.findings import Reason, ResultKind, explain, unexplained
 from reports.names import file_of
+from reports.pages import beside
 from reports.pages.case import Case, CasePrinter, templates
 from reports.pages.packing import packed
-from reports.picture import styles
 
 PER_PACK = 24
 """Cases in a file that is loaded at once."""
 
-_PAGES = ("index.html",)
 _WORTH_A_PROCESS = 8  # packs; fewer are written sooner than a process starts
 _HERE = Path(__file__).parent
 
@@ -77,12 +77,15 @@ def gather(runs: Sequence[LoadedRun], reason: Reason = unexplained) -> Report:
     return Report(tuple(runs), tuple(titles(runs)), tuple(cases))
 
 
-def write(report: Report, folder: Path, *, processes: int | None = None) -> Path:
+def write(
+    report: Report, folder: Path, why_not: Mapping[str, str] = MappingProxyType({}), *, processes: int | None = None
+) -> Path:
     """Write a report; the page to open.
 
     Args:
         report: see ``gather``.
         folder: a new or empty one, or that of an older report, which is replaced.
+        why_not: why requirements are not tested, by their ids.
         processes: to draw in; as many as there are processors when left out.
 
     Raises:
@@ -102,6 +105,10 @@ def write(report: Report, folder: Path, *, processes: int | None = None) -> Path
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(at_once, mp_context=spawn) as pool:
             list(pool.map(draw, range(len(packs)), packs, chunksize=4))
+    themes = [theme(case.scenario) for case in report.cases]
+    write_whole(folder / "coverage.html", beside.coverage_page(report.runs, why_not).encode())
+    others = beside.timeline_page(report.runs, report.names, report.cases, themes)
+    write_whole(folder / "timeline.html", others.encode())
     write_whole(page, _index(report).encode())
     return page
 
@@ -114,7 +121,7 @@ def make_room(folder: Path) -> None:
     """
     try:
         there = {path.name for path in folder.iterdir()} if folder.exists() else set()
-        if there and not {"cases"} <= there <= {"cases", *_PAGES}:  # one that was interrupted has no page yet
+        if there and not {"cases"} <= there <= {"cases", *beside.PAGES}:  # one that was interrupted has no page yet
             raise FinwaitError(
                 f"{folder} holds something other than a report",
                 why="a report replaces what is there",
@@ -124,7 +131,7 @@ def make_room(folder: Path) -> None:
         (folder / "cases").mkdir(parents=True, exist_ok=True)
         for made in missing:
             hand_back(made)
-        for old in (*(folder / "cases").glob("*.js"), *(folder / name for name in _PAGES)):
+        for old in (*(folder / "cases").glob("*.js"), *(folder / name for name in beside.PAGES)):
             old.unlink(missing_ok=True)
     except OSError as error:
         raise FinwaitError(
@@ -140,9 +147,6 @@ def _write_pack(printer: CasePrinter, folder: Path, number: int, cases: Sequence
 
 
 def _index(report: Report) -> str:
-    def text(name: str) -> Markup:
-        return Markup((_HERE / name).read_text(encoding="utf-8"))
-
     return (
         templates()
         .get_template("index.html")
@@ -154,8 +158,9 @@ def _index(report: Report) -> str:
             counts=report.counts(),
             count=len(report.cases),
             data=packed(_listing(report)),
-            css=text("report.css") + Markup(styles()),
-            script=text("report.js"),
+            css=beside.css(),
+            pages=list(beside.PAGES.items()),
+            script=Markup((_HERE / "report.js").read_text(encoding="utf-8")),
         )
     )
 

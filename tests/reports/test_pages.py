@@ -111,32 +111,35 @@ def test_a_case_tells_what_was_expected_seen_and_drawn_and_how_to_repeat_it(repo
 
 
 def test_what_was_recorded_never_becomes_markup(make_run: MakeRun, disorder: Disorder, tmp_path: Path) -> None:
-    def run(scenario: str, message: str, **fields: str) -> Path:
-        result = Result(scenario=scenario, outcome="deviates", message=message, answer=message, reports=(message,))
-        return make_run(result, timelines={scenario: disorder()}, **fields)
+    def run(scenario: str, message: str, *, outcome: str = "deviates", **fields: str) -> LoadedRun:
+        result = Result(scenario=scenario, outcome=outcome, message=message, answer=message, reports=(message,))
+        return load(make_run(result, timelines={scenario: disorder()}, **fields))
 
     hostile = run(FIN + HOSTILE, HOSTILE, name="a", kernel_name=HOSTILE, kernel=HOSTILE, machine=HOSTILE)
-    harmless = run(FIN, "x", name="b")
-    kinds = []
-    for number, path in enumerate((hostile, harmless)):
-        page = write(gather([load(path)]), tmp_path / str(number)).read_text()
-        ((piece,),) = cases_of(tmp_path / str(number))
-        tags = _Tags(page + piece)
-        kinds.append([tag for tag, _ in tags.found])
-        if path == hostile:
-            assert tags.text.count(HOSTILE) > 4
-    assert kinds[0] == kinds[1]
+    changed = run(FIN + HOSTILE, HOSTILE, name="b", kernel_name=HOSTILE + "2", outcome="conforms")
+    harmless = run(FIN, "x", name="c")
+    tags = []
+    for number, runs in enumerate(((hostile, changed), (harmless, run(FIN, "x", name="d", outcome="conforms")))):
+        folder = tmp_path / str(number)
+        write(gather(runs), folder)
+        pages = [path.read_text() for path in sorted(folder.glob("*.html"))]
+        tags.append(_Tags("".join([*pages, *cases_of(folder)[0]])))
+    assert [tag for tag, _ in tags[0].found] == [tag for tag, _ in tags[1].found]
+    assert tags[0].text.count(HOSTILE) > 14
 
 
 def test_the_page_needs_nothing_but_its_packs(report: Report, tmp_path: Path) -> None:
     page = write(report, tmp_path / "report").read_text()
-    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["cases", "index.html"]
+    beside = {path.name: path.read_text() for path in (tmp_path / "report").glob("*.html")}
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {"cases", *beside}
+    assert page == beside["index.html"]
     pieces = [piece for case in cases_of(tmp_path / "report") for piece in case]
-    for tag, attributes in _Tags(page + "".join(pieces)).found:
+    for tag, attributes in _Tags("".join([*beside.values(), *pieces])).found:
         for name in ("src", "href"):
-            assert (attributes.get(name) or "#").startswith(("#", "data:")), (tag, attributes)
-    assert "url(" not in page
-    assert "@import" not in page
+            target = attributes.get(name) or "#"
+            assert target.startswith(("#", "data:")) or target.partition("#")[0] in beside, (tag, attributes)
+    assert "url(" not in "".join(beside.values()).replace("url(#tip)", "")
+    assert "@import" not in "".join(beside.values())
 
 
 def test_the_capture_comes_with_the_case_unless_it_lies_elsewhere(make_run: MakeRun, tmp_path: Path) -> None:
