@@ -15,7 +15,7 @@ from reports.pages.case import Case
 _BAD = (ResultKind.UNEXPECTED, ResultKind.LOST, ResultKind.DESIGN, ResultKind.DEFECT)
 
 
-class Seen(NamedTuple):
+class KindAndAnswer(NamedTuple):
     """What a kernel did: the kind of its result, and the declared alternative that was seen."""
 
     kind: ResultKind
@@ -35,7 +35,7 @@ class Behaviour:
 
     theme: str
     test: str
-    seen: tuple[Seen | None, ...]
+    seen: tuple[KindAndAnswer | None, ...]
     cases: tuple[str, ...]
 
     @property
@@ -57,7 +57,7 @@ def changing(cases: Iterable[Case], order: Sequence[int], themes: Iterable[str])
         order: of the kernels.
         themes: one a case.
     """
-    found: dict[tuple[str, str, tuple[Seen | None, ...]], list[str]] = {}
+    found: dict[tuple[str, str, tuple[KindAndAnswer | None, ...]], list[str]] = {}
     for case, theme in zip(cases, themes, strict=True):
         seen = tuple(_seen(case, number) for number in order)
         if len(set(seen)) > 1:
@@ -65,9 +65,9 @@ def changing(cases: Iterable[Case], order: Sequence[int], themes: Iterable[str])
     return [Behaviour(*key, tuple(members)) for key, members in found.items()]
 
 
-def _seen(case: Case, number: int) -> Seen | None:
+def _seen(case: Case, number: int) -> KindAndAnswer | None:
     result, found = case.results[number], case.findings[number]
-    return Seen(found.kind, result.answer) if result and found else None
+    return KindAndAnswer(found.kind, result.answer) if result and found else None
 
 
 def steps(names: Sequence[str], behaviours: Iterable[Behaviour]) -> Iterator[tuple[str, str, Counter[str]]]:
@@ -80,7 +80,7 @@ def steps(names: Sequence[str], behaviours: Iterable[Behaviour]) -> Iterator[tup
     yield from zip(names, names[1:], counts, strict=False)
 
 
-def _direction(before: Seen | None, after: Seen | None) -> str:
+def _direction(before: KindAndAnswer | None, after: KindAndAnswer | None) -> str:
     if before and after and before.kind in _BAD and after.kind == ResultKind.CONFORMS:
         return "better"
     if before and after and before.kind == ResultKind.CONFORMS and after.kind in _BAD:

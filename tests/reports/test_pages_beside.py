@@ -12,14 +12,14 @@ from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, load
 from reports.findings import ResultKind
 from reports.pages.beside import coverage_page, timeline_page
-from reports.pages.timeline import Behaviour, Seen, by_release, changing, steps
+from reports.pages.timeline import Behaviour, KindAndAnswer, by_release, changing, steps
 from reports.pages.write import gather, theme
 
 MakeRun = Callable[..., Path]
 TEST = "scenarios/closing/test_x.py::test_fin_is_taken"
 LEFT_OUT = "closing/test_x.py::test_alike[IPv4]"
-GOOD = Seen(ResultKind.CONFORMS, "taken")
-BAD = Seen(ResultKind.UNEXPECTED, "challenged")
+GOOD = KindAndAnswer(ResultKind.CONFORMS, "taken")
+BAD = KindAndAnswer(ResultKind.UNEXPECTED, "challenged")
 
 
 @pytest.fixture
