@@ -208,7 +208,7 @@ def _failure(result: Result) -> list[str]:
     if result.evidence is None:
         return result.message.splitlines()
     return str(
-        msgspec.structs.replace(result.evidence, kernel=(), so_far=(), where="", requirements=(), capture="")
+        msgspec.structs.replace(result.evidence, kernel=(), so_far=(), since="", where="", requirements=(), capture="")
     ).splitlines()
 
 

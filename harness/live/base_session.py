@@ -21,7 +21,7 @@ from harness.program.recording import step
 from harness.program.steps import Call, Program
 from harness.tcp.timing import PROGRAM_LIMIT, TimingProfile
 from harness.tcp.verdict import Mismatch, Reply
-from harness.trace.events import Called, Frame, Probed, Timeline, call_text, connections, so_far
+from harness.trace.events import Called, Frame, Probed, Timeline, call_text, connections, ended_at, so_far
 from harness.trace.stopwatch import Stopwatch
 from netns.conditions import Settings
 from netns.enter import Namespace
@@ -198,5 +198,7 @@ class BaseSession(ABC):
         lab = told_by(self.lab.conditions, signs(mismatch.evidence, self._growth()))
         lab = tuple(dict.fromkeys((*mismatch.evidence.lab, *lab)))
         mismatch.add(kernel=views, lab=lab, so_far=tuple(so_far(self.timeline)))
+        if cause := mismatch.evidence.times_from:
+            mismatch.add(since=ended_at(self.timeline, cause))
         if len(connections(self.timeline)) < 2:
             mismatch.add(connection=0)

@@ -63,7 +63,7 @@ class Endpoint(RecordedSocket):
     @step(Call)
     def connect(self, to: Sender | tuple[str, int], *, wait: bool = True) -> None:
         """connect(2) to a peer or to an address and port; with ``wait=False`` it returns once the SYN is sent."""
-        address = to.address if isinstance(to, Sender) else to
+        address = self._address(to)
         self.socket.settimeout(DEADLINE_SECONDS if wait else 0)
         try:
             self._call("connect", address, lambda: self.socket.connect(address))
@@ -72,6 +72,13 @@ class Endpoint(RecordedSocket):
                 raise
         finally:
             self.socket.settimeout(DEADLINE_SECONDS)
+
+    def _address(self, to: Sender | tuple[str, int]) -> tuple[str, int]:
+        """Of the other end; where that is a peer, the socket has its number."""
+        if not isinstance(to, Sender):
+            return to
+        self.connection = to.connection
+        return to.address
 
     @step(Call)
     def send(self, data: bytes, flags: int = 0) -> int:
@@ -82,7 +89,7 @@ class Endpoint(RecordedSocket):
     @step(Call)
     def send_opening(self, data: bytes, to: Sender | tuple[str, int]) -> int:
         """sendto(2) with MSG_FASTOPEN: how many bytes the SYN carries; 0 if it could carry none (EINPROGRESS)."""
-        address = to.address if isinstance(to, Sender) else to
+        address = self._address(to)
         arguments = (len(data), "MSG_FASTOPEN", *address)
         try:
             return self._call("sendto", arguments, lambda: self.socket.sendto(data, socket.MSG_FASTOPEN, address), int)

@@ -111,12 +111,15 @@ class Peer(Watcher):
     ) -> Segment:
         """Wait for the kernel's next segment and judge it; see ``Pattern`` for the fields.
 
+        Its time counts from what could have caused it on its connection: the last segment that reached the kernel, a
+        call on its socket, or the kernel's segment before. A failure names that behind ``since``.
+
         Args:
             flags: exactly these control bits. Passing ``ack`` adds ACK; PSH counts only where it is named.
             seq: relative sequence number or a range; None for any.
             ack: relative acknowledgment number or a range; None for any.
-            within: upper bound of the time since its cause, in seconds or as a span; None for none. By default PROMPT,
-                or four times ``at_least`` where that is longer.
+            within: upper bound of its time, in seconds or as a span; None for none. By default PROMPT, or four times
+                ``at_least`` where that is longer.
             at_least: lower bound.
             after: the length of the timer that sends the segment; sets both bounds.
             fields: window, data, length, options, without.
@@ -205,9 +208,9 @@ class Peer(Watcher):
 
     def _missing(self, expectation: Expectation, waited_ns: int, step: str) -> Mismatch:
         refuse_unknowable(self._dispatcher.conditions, expectation, waited_ns)
-        missing = expectation.missing(waited_ns)
+        missing = expectation.missing(waited_ns, self._dispatcher.profile.patience_ns)
         missing.add(step=step, connection=self.connection)
-        if came_before(expectation, self._dispatcher.timeline, self.connection):
+        if came_before(expectation, self._dispatcher.timeline, self.connection, self._dispatcher.clock.time_ns()):
             missing.add(lab=told_by(self._dispatcher.conditions, ["again"]))
         return missing
 
@@ -215,8 +218,10 @@ class Peer(Watcher):
         with self._dispatcher.stopwatch.part("match"):
             try:
                 reply = self.inbox.judge(expectation, arrival, self._dispatcher.profile, step)
-            except Mismatch:
+            except Mismatch as mismatch:
                 self._dispatcher.wire.check()
+                if any(one.field == "time" and one.expected.startswith("by") for one in mismatch.evidence.differences):
+                    mismatch.add(notes=self._sent_again(expectation, arrival.at))
                 raise
         if arrival.at >= self._dispatcher.looked_at:  # else the look after the send or the call has shown all there is
             self._dispatcher.after_step()
@@ -226,6 +231,14 @@ class Peer(Watcher):
         if reply.name or self.last_reply is None or not self.last_reply.name:
             self.last_reply = reply
         return reply
+
+    def _sent_again(self, expectation: Expectation, at: int) -> tuple[str, ...]:
+        """What a segment that is late may be."""
+        if not came_before(expectation, self._dispatcher.timeline, self.connection, at):
+            return ()
+        return (
+            "the same was sent before, so a timer sent this: after= says how long that is, @waits that it is meant",
+        )
 
     @property
     def judged_header(self) -> IpHeader:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from harness.errors import FinwaitError
 from harness.tcp.segment import FIN, SYN
-from harness.tcp.timing import MS, PROMPT, Span, format_ms
+from harness.tcp.timing import MS, PROMPT, Span, format_ms, marked
 from harness.tcp.verdict import Evidence, Expectation, LabCondition
 from harness.trace.events import Received, Timeline
-from netns.conditions import RTO_MIN_MS, Condition
+from netns.conditions import RTO_MIN_MS, Condition, holds_what_waits
 
 _NOTHING_CAME = ("nothing in ", "  no error")
+_BARE_ACK = re.compile(r"[<>] \. [^()]*\(0\)")
+_DATA = re.compile(r"[<>] P?\.?P? [^()]*\((?!0\))")
+_FAST_OPEN = "opt 34"  # RFC 7413 2
+_ECN = re.compile("[EW]")
+_CHALLENGES = ("TcpExtTCPChallengeACK", "TcpExtPAWSEstab")
 
 
 def shown(rows: Iterable[Condition]) -> tuple[LabCondition, ...]:
@@ -24,15 +30,19 @@ def shown(rows: Iterable[Condition]) -> tuple[LabCondition, ...]:
 
 
 def refuse_held(rows: Iterable[Condition], expectation: Expectation) -> None:
-    """Refuse to expect what only a timer can send that the lab holds.
+    """Refuse to expect what only a timer can send, in a scenario that does not say that it waits for one.
 
-    All that a kernel sends later than PROMPT is sent by a timer. That of a SYN is no route's (RFC 6298 2.1).
+    All that a kernel sends later than PROMPT is sent by a timer. That of a SYN is no route's (RFC 6298 2.1), so that
+    no lab holds it.
 
     Raises:
-        FinwaitError: the least time of the expectation is such a timer's.
+        FinwaitError: the least time of the expectation is a timer's.
     """
     if (least := expectation.at_least) is not None:
         _refuse(rows, expectation, least, f"a segment not before {least} is expected of a lab that holds such timers")
+        if least.ns > PROMPT.ns and holds_what_waits(rows):
+            why = "only a timer sends it, and the scenario does not say that it waits for one"
+            raise FinwaitError(f"a segment not before {least} is expected", why=why, hint=marked(least))
 
 
 def refuse_unknowable(rows: Iterable[Condition], expectation: Expectation, waited_ns: int) -> None:
@@ -50,7 +60,7 @@ def _refuse(rows: Iterable[Condition], expectation: Expectation, span: Span, wha
     held = [row for row in rows if row.timer_ms and row.timer_ms * MS <= span.ns < RTO_MIN_MS * MS]
     if held and not any(pattern.flags & SYN for pattern in expectation.alternatives.values()):
         effects = "; ".join(f"{row.title} = {row.value}: {row.effect}" for row in held)
-        raise FinwaitError(what, why=effects, hint=f"@waits({span.name}), which leaves the timers to the kernel")
+        raise FinwaitError(what, why=effects, hint=f"{marked(span)}, which leaves the timers to the kernel")
 
 
 def told_by(rows: Iterable[Condition], signs: Iterable[str]) -> tuple[LabCondition, ...]:
@@ -59,12 +69,12 @@ def told_by(rows: Iterable[Condition], signs: Iterable[str]) -> tuple[LabConditi
     return shown(row for row in rows if given.intersection(row.told_by))
 
 
-def came_before(expectation: Expectation, timeline: Timeline, connection: int) -> bool:
-    """Whether the kernel has sent what is expected already: data, or a SYN or FIN."""
+def came_before(expectation: Expectation, timeline: Timeline, connection: int, at: int) -> bool:
+    """Whether the kernel had sent what is expected by then already: data, or a SYN or FIN."""
     return any(
         pattern.matches(event.segment)
         for event in timeline
-        if isinstance(event, Received) and event.connection == connection
+        if isinstance(event, Received) and event.connection == connection and event.at < at
         if event.segment.data or event.segment.flags & (SYN | FIN)
         for pattern in expectation.alternatives.values()
     )
@@ -77,12 +87,20 @@ def signs(evidence: Evidence, grown: Mapping[str, int]) -> set[str]:
         evidence: of the failure.
         grown: what the kernel's counters grew by.
     """
-    found = {one.field for one in evidence.differences} | set(grown)
-    if evidence.observed.startswith(_NOTHING_CAME) and (evidence.within is None or evidence.within.ns > PROMPT.ns):
-        found.add("timer")
-    unasked = not evidence.differences and any(
-        "silence" in due.what or "nothing" in due.what for due in evidence.expected
-    )
-    if unasked and evidence.observed.startswith("> . ") and "(0)" in evidence.observed:
-        found.add("ACK")
-    return found
+    due = " ".join(one.what for one in evidence.expected)
+    missing = evidence.observed.startswith(_NOTHING_CAME)
+    late = missing and (evidence.within is None or evidence.within.ns > PROMPT.ns)
+    unasked = not evidence.differences and ("silence" in due or "nothing" in due)
+    at_issue = due if missing else evidence.observed if unasked else f"{due} {evidence.observed}"
+    fields = {one.field: f"{one.expected} {one.seen}" for one in evidence.differences}
+    found = {
+        "timer": late,
+        "window": "window" in fields,
+        "ECN": _ECN.search(fields.get("flags", "")),
+        "Fast Open": _FAST_OPEN in fields.get("options", ""),
+        "ACK": _BARE_ACK.search(at_issue) and (late or unasked),
+        "challenge": _BARE_ACK.search(at_issue) and any(name in grown for name in _CHALLENGES),
+        "recovery": _DATA.search(at_issue) and (missing or unasked) and "TcpRetransSegs" in grown,
+        "ICMP": "icmp" in at_issue.lower() and any(name.startswith("IcmpOut") for name in grown),
+    }
+    return {sign for sign, given in found.items() if given}

@@ -15,6 +15,7 @@ from harness.live.opening import SYN_OPTIONS, SYN_OPTIONS_WITHOUT_TIMESTAMPS, op
 from harness.live.peer import Peer
 from harness.live.sender import INITIAL_SEQUENCE_NUMBER
 from harness.live.socket_session import SocketSession
+from harness.live.syscalls import ports_of
 from harness.live.sysctl_changes import SysctlChanges
 from harness.probes.observer import Link, Observer
 from harness.probes.tracepoints import Tracer
@@ -114,25 +115,34 @@ class Session(SocketSession):
     # -- what scenarios open
 
     @step(Open, "client")
-    def socket(self, port: int = 0, connection: int = 1, *, address: str | None = None) -> Endpoint:
+    def socket(self, port: int = 0, connection: int = 0, *, address: str | None = None) -> Endpoint:
         """Open a TCP socket in the kernel under test, bound to a port (0 for any) and the lab's address or another.
+
+        ``connection`` is its number on the timeline, 0 for that of the peer that it will have.
 
         Raises:
             FinwaitError: the port is in use, or out of range.
         """
         own = self.kernel_address if address is None else address
         made = open_socket(self.lab.kernel, self.version, own, check_range("port", port, 16))
-        self.endpoints.append(Endpoint(made, self._sysctls, self.timeline, self._after_step, connection))
+        number = connection or self._next
+        self.endpoints.append(Endpoint(made, self._sysctls, self.timeline, self._after_step, number))
         return self.endpoints[-1]
 
+    @property
+    def _next(self) -> int:
+        """The number of the next peer."""
+        return len(self.peers) + 1
+
     @step(Open, "client")
-    def unbound_socket(self, connection: int = 1) -> Endpoint:
+    def unbound_socket(self, connection: int = 0) -> Endpoint:
         """Open a TCP socket in the kernel under test without binding it; socket(2) is on the timeline."""
         at = time.time_ns()
         made = open_unbound(self.lab.kernel, self.version)
         step = self.timeline.step("socket()")
-        self.timeline.add(Called(at, time.time_ns(), "socket", step=step, connection=connection))
-        self.endpoints.append(Endpoint(made, self._sysctls, self.timeline, self._after_step, connection))
+        number = connection or self._next
+        self.timeline.add(Called(at, time.time_ns(), "socket", step=step, connection=number))
+        self.endpoints.append(Endpoint(made, self._sysctls, self.timeline, self._after_step, number))
         return self.endpoints[-1]
 
     @step(Open, "listener")
@@ -154,13 +164,22 @@ class Session(SocketSession):
         taken = {peer.port for peer in self.peers}
         own = port if port is not None else next(p for p in iter(self._equipped.take_port, None) if p not in taken)
         flow = Flow(self.version, check_range("port", own, 16), kernel_port)
-        peer = Peer(self.dispatcher, flow, len(self.peers) + 1, isn)
+        peer = Peer(self.dispatcher, flow, self._next, isn)
         self.peers.append(peer)
+        if all(port != kernel_port for port, _ in self.timeline.numbers):
+            self._number(kernel_port, peer.connection)
         self.timeline.numbers[kernel_port, own] = peer.connection
         plan = self.lab.plan
         local, remote = (plan.kernel.address(self.version), kernel_port), (plan.peer.address(self.version), own)
         self.observer.watch(Link(peer.connection, self.version, local, remote, lambda: peer.kernel.isn))
         return peer
+
+    def _number(self, port: int, number: int) -> None:
+        """A socket that got another peer than was thought when it was opened has that peer's number, as its calls."""
+        for endpoint in self.endpoints:
+            if endpoint.connection != number and ports_of(endpoint.socket)[0] == port:
+                endpoint.connection = number
+                self.timeline.number(port, number)
 
     @property
     def syn_options(self) -> str:

@@ -17,9 +17,10 @@ from harness.probes.observer import Observer
 from harness.probes.sockets import SocketState
 from harness.program.recording import step
 from harness.program.steps import Expect, Look
-from harness.tcp.timing import PROMPT, Span, Time, bounds, format_ms, span_of
+from harness.tcp.timing import PROMPT, Span, Time, bounds, format_ms, refuse_wait, span_of
 from harness.tcp.verdict import Due, Evidence, Mismatch
 from harness.trace.events import Called, Probed
+from netns.conditions import holds_what_waits
 
 OWNERSHIPS = OWNED, ORPHANED, UNACCEPTED = "owned", "orphaned", "unaccepted"
 """Whether a process holds the socket; see ``harness.live.states``."""
@@ -57,6 +58,7 @@ class SocketSession(BaseSession):
         _check_known("error", name, errno.errorcode.values())
         least = span_of(at_least, "at_least")
         most, earliest = (one or least for one in bounds(4 * least if within is None else within, least, after))
+        refuse_wait(earliest, unsaid=holds_what_waits(self.lab.conditions))
         step = self.timeline.step(f"expect {name}")
         *_, last = (event for event in self.timeline if not isinstance(event, Probed))
         began, over = (last.at, last.end) if isinstance(last, Called) else (last.at, last.at)

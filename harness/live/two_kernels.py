@@ -118,8 +118,10 @@ class TwoKernelSession(BaseSession):
     # -- what scenarios open
 
     @step(Open, "endpoint")
-    def socket(self, side: Side | str, port: int = 0, *, connection: int = 1, reuse: bool = True) -> Endpoint:
+    def socket(self, side: Side | str, port: int = 0, *, connection: int = 0, reuse: bool = True) -> Endpoint:
         """Open a TCP socket in one of the kernels and bind it; port 0 for any.
+
+        ``connection`` is its number on the timeline, 0 for that of the next one.
 
         Raises:
             FinwaitError: the port is in use.
@@ -127,7 +129,7 @@ class TwoKernelSession(BaseSession):
         side = Side(side)
         made = open_socket(self._namespace(side), self.version, self.address(side), port, reuse=reuse)
         its = self._sysctls[side], self.timeline, self._after_step
-        self.endpoints.append(Endpoint(made, *its, connection, str(side)))
+        self.endpoints.append(Endpoint(made, *its, connection or self._connections + 1, str(side)))
         return self.endpoints[-1]
 
     @step(Open, "listener")

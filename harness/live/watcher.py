@@ -10,9 +10,10 @@ from harness.program.recording import step
 from harness.program.steps import Expect, Wait
 from harness.tcp.pattern import Pattern
 from harness.tcp.segment import Segment
-from harness.tcp.timing import QUIET, Span, Time, span_of
+from harness.tcp.timing import QUIET, Span, Time, refuse_wait, span_of
 from harness.tcp.verdict import Due, Evidence, Expectation, Mismatch
 from harness.trace.inbox import Arrival
+from netns.conditions import holds_what_waits
 
 
 class Watcher(Sender):
@@ -27,9 +28,10 @@ class Watcher(Sender):
 
         Raises:
             Mismatch: it does.
-            FinwaitError: ``for_`` is not a time.
+            FinwaitError: ``for_`` is not a time, or longer than REAL_WAIT without ``@waits``.
         """
         for_ = span_of(for_, "for_")
+        self._refuse_unsaid(for_)
         step = self._dispatcher.timeline.step(f"expect silence for {for_}")
         end, stamped_end = self._dispatcher.clock.monotonic_ns() + for_.ns, self._dispatcher.clock.time_ns() + for_.ns
         self._sleep(for_)
@@ -56,9 +58,10 @@ class Watcher(Sender):
         That includes segments from before that were not expected, and those that the scenario allowed.
 
         Raises:
-            FinwaitError: ``span`` is not a time.
+            FinwaitError: ``span`` is not a time, or longer than REAL_WAIT without ``@waits``.
         """
         span = span_of(span, "span")
+        self._refuse_unsaid(span)
         step = self._dispatcher.timeline.step(f"collect for {span}")
         return [arrival.segment for arrival in self._take_for(span, None, step)]
 
@@ -81,10 +84,11 @@ class Watcher(Sender):
 
         Raises:
             Mismatch: there were too few or too many.
-            FinwaitError: ``within`` is no time, the pattern is none, or the two numbers leave none that is right or
-                none that is wrong.
+            FinwaitError: ``within`` is no time, or longer than REAL_WAIT without ``@waits``; the pattern is none; or
+                the two numbers leave none that is right or none that is wrong.
         """
         span = span_of(within, "within")
+        self._refuse_unsaid(span)
         if not isinstance(pattern, Pattern):
             raise FinwaitError(f"{pattern!r} is not a pattern", hint="Pattern(ACK, ack=1)")
         if not 0 <= at_least <= (at_least if at_most is None else at_most) or (not at_least and at_most is None):
@@ -114,6 +118,9 @@ class Watcher(Sender):
             self.inbox.take(arrival, step)
         self._dispatcher.after_step()
         return taken
+
+    def _refuse_unsaid(self, span: Span) -> None:
+        refuse_wait(span, unsaid=holds_what_waits(self._dispatcher.conditions))
 
     def _sleep(self, span: Span) -> None:
         """Have a time pass where it is free; select(2) oversleeps by 1/1000 (select_estimate_accuracy, fs/select.c)."""

@@ -19,7 +19,7 @@ from harness.program.steps import Allow, Expect, Wait
 from harness.tcp.mutation import Mutation
 from harness.tcp.pattern import Pattern
 from harness.tcp.segment import SYN, Flags, Segment
-from harness.tcp.timing import PROMPT, QUIET, UNSAID, Time, TimingProfile, bounds, span_of
+from harness.tcp.timing import PROMPT, QUIET, UNSAID, Time, TimingProfile, bounds, refuse_wait, span_of
 from harness.tcp.verdict import Due, Evidence, Expectation, Mismatch, Reply
 from harness.trace.events import Timeline
 from harness.trace.inbox import Arrival, Inbox
@@ -27,6 +27,7 @@ from harness.wire.capture import ETH_P_ALL, packet_socket
 from harness.wire.marker import neighbour_request
 from harness.wire.overflow import lost
 from netns import processor
+from netns.conditions import holds_what_waits
 from netns.lab import PathLab, closer
 from netns.link import PATH_ENDS
 
@@ -119,8 +120,7 @@ class Path(Impairing):
                 continue
             passage = self.passages.more(entry)
             if isinstance(entry, Left) and passage.tracked is not None:
-                own, other = passage.tracked.ports
-                self._inboxes[passage.side.other].reached((other, own), entry.at)
+                self._inboxes[passage.side.other].reached(passage.tracked.ports[::-1], entry.at)
         if told.lost:  # only now: what is told later refers to what came
             raise lost(told.lost)
         return self._received > before
@@ -213,9 +213,10 @@ class Path(Impairing):
 
         Raises:
             Mismatch: one does.
-            FinwaitError: ``for_`` is not a time.
+            FinwaitError: ``for_`` is not a time, or longer than REAL_WAIT without ``@waits``.
         """
         for_ = span_of(for_, "for_")
+        refuse_wait(for_, unsaid=holds_what_waits(self._lab.conditions))
         step = self._timeline.step(f"expect silence for {for_}")
         end, stamped_end = time.monotonic_ns() + for_.ns, time.time_ns() + for_.ns
         while (left := end - time.monotonic_ns()) > 0 and not self._unexpected():
@@ -249,7 +250,7 @@ class Path(Impairing):
         end = time.monotonic_ns() + wait
         while (arrival := self._inboxes[side].next(expectation, connection)) is None:
             if not self.watch(end - time.monotonic_ns()) and time.monotonic_ns() >= end:
-                raise expectation.missing(wait)
+                raise expectation.missing(wait, self._profile.patience_ns)
         reply = self._inboxes[side].judge(expectation, arrival, self._profile, step)
         if reply.name or self.last_reply is None or not self.last_reply.name:
             self.last_reply = reply

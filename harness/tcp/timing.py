@@ -111,6 +111,22 @@ UNSAID = replace(PROMPT)
 """PROMPT where a scenario gives no ``within``, told by identity from the one that it gives."""
 
 
+def marked(span: Span) -> str:
+    """The mark by which a scenario says that it waits so long."""
+    return f"@waits({span.name.removesuffix(' s')})"
+
+
+def refuse_wait(span: Span, *, unsaid: bool) -> None:
+    """Refuse to wait for long where the scenario does not say that it waits.
+
+    Raises:
+        FinwaitError: it does not, and it is longer than REAL_WAIT.
+    """
+    if unsaid and span.ns > REAL_WAIT.ns:
+        why = f"a scenario that waits longer than {REAL_WAIT} says so: it has the kernel's own timers, and takes time"
+        raise FinwaitError(f"nothing says that the scenario waits {span}", why=why, hint=marked(span))
+
+
 def bounds(within: Time | None, at_least: Time | None, after: Time | None = None) -> tuple[Span | None, Span | None]:
     """How long after its cause a segment may come, and how long it must not come yet.
 

@@ -62,6 +62,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         differences: the fields that differ from the nearest alternative.
         step: of the scenario, as on the timeline; empty where none is known.
         cause_ns: when what the time counts from was over, ns since the epoch; 0 where there is none.
+        since: what that was, where the time is what differs, or where nothing was to come.
         kernel: what each kernel knew.
         notes: what else explains it, a line each: the rules of a path that matched nothing.
         lab: what the lab sets that may have brought this about.
@@ -82,6 +83,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     differences: tuple[Difference, ...] = ()
     step: str = ""
     cause_ns: int = 0
+    since: str = ""
     kernel: tuple[KernelView, ...] = ()
     notes: tuple[str, ...] = ()
     lab: tuple[LabCondition, ...] = ()
@@ -92,10 +94,17 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     reports: tuple[str, ...] = ()
     capture: str = ""
 
+    @property
+    def times_from(self) -> int:
+        """When the cause was over, where the time is at issue; else 0."""
+        at_issue = not self.differences or any(one.field == "time" for one in self.differences)
+        return self.cause_ns if at_issue else 0
+
     def __str__(self) -> str:
         sections = (
             ("expected", self._expected()),
             ("observed", (self._observed(),)),
+            ("since", (self.since,) if self.since else ()),
             ("kernel", (*(line for view in self.kernel for line in view.lines()), *self.notes)),
             ("lab", tuple(map(str, self.lab))),
             ("so far", self.so_far),
@@ -209,9 +218,10 @@ class Expectation:
         told = self.mismatch(f"{self.arrow} {segment}", elapsed_ns=max(0, since_end), differences=differences)
         raise Mismatch(told.evidence, differing)
 
-    def missing(self, waited_ns: int) -> Mismatch:
-        """What to raise when nothing came."""
-        return self.mismatch(f"nothing in {format_ms(waited_ns)}")
+    def missing(self, waited_ns: int, patience_ns: int = 0) -> Mismatch:
+        """What to raise when nothing came; ``patience_ns`` of the wait lay behind the latest moment."""
+        why = " (waited on after the limit, to tell late from missing)" if patience_ns else ""
+        return self.mismatch(f"nothing in {format_ms(waited_ns)}{why}")
 
 
 @dataclass(frozen=True, slots=True)

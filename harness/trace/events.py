@@ -11,7 +11,7 @@ import msgspec
 from harness.program.recording import Recording
 from harness.tcp.kernel_view import socket_text
 from harness.tcp.segment import Segment
-from harness.tcp.timing import format_ms
+from harness.tcp.timing import MS, format_ms
 
 
 class Sent(msgspec.Struct, frozen=True, tag="sent"):
@@ -157,6 +157,12 @@ class Timeline:
             place += 1
         self._events[place] = new
 
+    def number(self, port: int, connection: int) -> None:
+        """The calls on a socket of this port that had no other end yet were on this connection."""
+        for event in self:
+            if isinstance(event, Called) and event.ports == (port, 0):
+                self.replace(event, msgspec.structs.replace(event, connection=connection))
+
     def __iter__(self) -> Iterator[Event]:
         """The events in the order of their time, as they are now: a loop may add to them."""
         return iter(self._events.copy())
@@ -213,11 +219,35 @@ def so_far(timeline: Timeline) -> list[str]:
     start, several = begin(timeline), len(connections(timeline)) > 1
     times = [f"+{format_ms(event.at - start)}" for event in events]
     width = max(map(len, times), default=0)
-    numbers = [(f"#{event.connection} " if event.connection else "   ") * several for event in events]
+    numbers = [f"#{number} " if number else "   " for number in map(_number, events)] if several else [""] * len(events)
     return [
-        f"{when:>{width}}  {number}{describe(event)}"
+        f"{when:>{width}}  {number}{describe(event)}{_back(event, start)}"
         for when, number, event in zip(times, numbers, events, strict=True)
     ]
+
+
+def _number(event: Event) -> int:
+    """The connection that an event is told of; a sysctl is no connection's."""
+    return 0 if isinstance(event, Called) and event.name == "sysctl" else event.connection
+
+
+_SHORT_NS = 10 * MS
+"""A call that takes no longer is not said to have waited."""
+
+
+def _back(event: Event, start: int) -> str:
+    """When a call came back that waited."""
+    waited = isinstance(event, Called) and event.end - event.at > _SHORT_NS
+    return f"   back at +{format_ms(event.end - start)}" if isinstance(event, Called) and waited else ""
+
+
+def ended_at(timeline: Timeline, at: int) -> str:
+    """What was over at this moment, as ``so_far`` tells it; empty where nothing was."""
+    lines = so_far(timeline)
+    events = (event for event in timeline if not isinstance(event, Probed))
+    ends = [event.end if isinstance(event, Called) else event.at for event in events]
+    found = [line.strip() for line, end in zip(lines, ends, strict=True) if end == at]
+    return found[-1] if found else ""
 
 
 class Frame(msgspec.Struct, frozen=True):

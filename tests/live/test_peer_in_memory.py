@@ -7,7 +7,7 @@ import pytest
 from harness.errors import FinwaitError
 from harness.tcp.mutation import Mutation
 from harness.tcp.pattern import ANY, Pattern
-from harness.tcp.segment import ACK, FIN
+from harness.tcp.segment import ACK, FIN, SYN
 from harness.tcp.timing import MS, RTO_MIN, Span
 from harness.tcp.verdict import Mismatch
 from harness.trace.events import Sent
@@ -137,6 +137,18 @@ def test_segment_that_never_comes_is_waited_for_as_long_as_is_said(bench: Bench)
         "expected  > F. 1:1(0) ack 1   within 40 ms (PROMPT)   on connection #1",
         "observed  nothing in 40 ms",
     ]
+
+
+def test_segment_that_a_timer_sent_again_is_told_as_such(bench: Bench) -> None:
+    bench.say(SYN)
+    bench.say(SYN, after_ms=1000)
+    bench.peer.expect(SYN)
+    bench.peer.expect_silence(0.98)
+    with pytest.raises(Mismatch) as raised:
+        bench.peer.expect(SYN)
+    assert differing(raised.value) == ["time"]
+    (note,) = raised.value.evidence.notes
+    assert note.startswith("the same was sent before, so a timer sent this")
 
 
 def test_flow_label_is_sent_and_expected() -> None:

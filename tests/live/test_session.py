@@ -139,6 +139,7 @@ def test_failure_says_what_was_expected_seen_known_and_done(opened: Session) -> 
     text = str(raised.value)
     for pattern, stands_for in (
         (r"\+\d+(\.\d)? ms", "+T"),
+        (r"   back at \+T", ""),  # a call that had to wait for the processor
         (r"win \d+", "win W"),
         (r"val \d+ ecr \d+", "val V ecr E"),
         (r"port \d+", "port P"),
@@ -212,6 +213,33 @@ def test_accept_stands_at_the_connection_that_it_takes(opened: Session) -> None:
     accepted = [listener.accept(), listener.accept()]
     assert [endpoint.connection for endpoint in accepted] == [1, 2]
     assert [event.connection for event in opened.events(Called) if event.name == "accept"] == [1, 2]
+
+
+def test_calls_of_a_socket_stand_at_the_connection_that_it_has(opened: Session) -> None:
+    opened.establish(opened.listen())
+    first, second, third = opened.socket(), opened.socket(), opened.unbound_socket()
+    third.set_option("TCP_NODELAY", 3)
+    second.set_option("TCP_NODELAY", 2)
+    peers = [opened.new_peer(client.port) for client in (first, second)]
+    for client, peer in zip((first, second, third), (*peers, opened.new_peer()), strict=True):
+        client.connect(peer, wait=False)
+        client.error()
+    called = [(event.name, event.connection) for event in opened.timeline if isinstance(event, Called)][2:]
+    assert called == [
+        ("socket", 2),
+        ("setsockopt", 2),
+        ("setsockopt", 3),
+        *[(name, number) for number in (2, 3, 4) for name in ("connect", "getsockopt")],
+    ]
+
+
+def test_failure_says_what_a_time_counts_from(opened: Session) -> None:
+    _, peer = opened.establish(opened.listen())
+    peer.send(ACK, seq=1, ack=1, data=b"x")
+    with pytest.raises(Mismatch) as raised:
+        peer.expect_silence()
+    opened.explain(raised.value)
+    assert re.search(r"\nsince     \+[\d.]+ ms  < \. 1:2\(1\) ack 1 ", str(raised.value))
 
 
 def test_failure_tells_what_passed_the_capture_though_nobody_waited_for_it(

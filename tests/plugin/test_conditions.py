@@ -101,6 +101,31 @@ def test_expecting_what_the_lab_holds_off_is_a_mistake_in_the_scenario(run: RunS
     assert "\n" not in result["message"]
 
 
+WAITS = """
+def test_silence(established): established.peer.expect_silence(30)
+def test_collect(established): established.peer.collect(30)
+def test_count(established): established.peer.expect_count(Pattern(ACK), at_most=1, within=30)
+def test_silence_of_a_path(two_kernels): two_kernels.path.expect_silence(30)
+def test_error(session, established): session.expect_error(established.endpoint, "ETIMEDOUT", after=30)
+def test_syn_again(session):
+    client = session.socket()
+    peer = session.new_peer(client.port)
+    client.connect(peer, wait=False)
+    peer.expect(SYN, seq=0)
+    peer.expect(SYN, seq=0, at_least=30)
+"""
+
+
+def test_long_wait_without_a_mark_is_a_mistake_before_anybody_waits(run: RunScenarios) -> None:
+    ran = run(WAITS)
+    assert ran.status == 2
+    for result in ran.results.values():
+        assert result["outcome"] == "lost"
+        assert ": mistake in the scenario: " in result["message"]
+        assert result["message"].endswith("; try: @waits(30)")
+    assert len(ran.results) == 6
+
+
 MATTERS = {
     "route rto_min lock = 10000": SENT_ONCE.format(time="within=PROMPT"),
     "route quickack = 1": """
@@ -122,18 +147,69 @@ def test_s(established):
     server.send(b"x")
     peer.expect(ACK, seq=1, ack=1, data=b"x", window=9)
 """,
+    "net/ipv4/tcp_ecn = 0": """
+def test_s(session, listener):
+    peer = session.new_peer(listener.port)
+    peer.send(SYN | ECE | CWR, seq=0)
+    peer.expect(SYN | ECE, seq=0, ack=1)
+""",
+    "net/ipv4/tcp_fastopen = 0": """
+def test_s(session, listener):
+    peer = session.new_peer(listener.port)
+    peer.send(SYN, seq=0, options="mss 1460,FO")
+    peer.expect(SYN, seq=0, ack=1, options="mss 1460,FO")
+""",
 }
 
 
-@pytest.mark.parametrize("line", MATTERS)
-def test_failure_names_what_the_lab_pins_where_it_matters(run: RunScenarios, line: str) -> None:
-    (result,) = run(MATTERS[line]).results.values()
-    assert result["outcome"] == "deviates"
-    _, _, told = result["message"].partition("\nlab  ")
-    assert f" {line}, by default " in f" {told}", result["message"]
-    assert line.partition(" = ")[0] in {one["name"] for one in result["evidence"]["lab"]}
+def test_failure_names_what_the_lab_pins_where_it_matters(run: RunScenarios) -> None:
+    ran = run("".join(text.replace("test_s(", f"test_{number}(") for number, text in enumerate(MATTERS.values())))
+    assert set(ran.outcomes.values()) == {"deviates"}, ran.output
+    for result, line in zip(ran.results.values(), MATTERS, strict=True):
+        _, _, told = result["message"].partition("\nlab  ")
+        assert f" {line}, by default " in f" {told}", result["message"]
+        assert line.partition(" = ")[0] in {one["name"] for one in result["evidence"]["lab"]}
+
+
+UNRELATED = {
+    "data": SENT_ONCE.format(time="").replace('b"lost", )', 'b"other")'),
+    "flags": """
+def test_flags(established):
+    established.endpoint.send(b"x")
+    established.peer.expect(FIN, seq=1, ack=1)
+""",
+    "after a challenge ACK": """
+def test_after_a_challenge_ack(established):
+    server, peer = established
+    peer.send(ACK, seq=1, ack=90_000)
+    peer.expect(ACK, seq=1, ack=1)
+    server.send(b"x")
+    peer.expect(ACK, seq=1, ack=1, data=b"y")
+""",
+    "after a fast retransmission": """
+def test_after_a_fast_retransmission(established):
+    server, peer = established
+    for number in range(4):
+        server.send(b"x")
+        peer.expect(ACK, seq=1 + number, ack=1, length=1)
+    for number in range(1, 4):
+        peer.send(ACK, seq=1, ack=1, options=f"sack {2}:{2 + number}")
+    peer.expect(ACK, seq=1, ack=1, data=b"x")
+    peer.send(ACK, seq=1, ack=5)
+    server.close()
+    peer.expect(FIN, seq=9, ack=1)
+""",
+    "options": """
+def test_options(established):
+    established.endpoint.send(b"x")
+    established.peer.expect(ACK, seq=1, ack=1, data=b"x", options="mss 1")
+""",
+}
 
 
 def test_failure_names_nothing_that_has_no_part_in_it(run: RunScenarios) -> None:
-    (result,) = run(SENT_ONCE.replace('data=b"lost", {time}', 'data=b"other"')).results.values()
-    assert "\nlab " not in result["message"]
+    ran = run("".join(UNRELATED.values()))
+    assert set(ran.outcomes.values()) == {"deviates"}, ran.output
+    assert len(ran.outcomes) == len(UNRELATED)
+    for result in ran.results.values():
+        assert "\nlab " not in result["message"], result["message"]

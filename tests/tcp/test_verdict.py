@@ -124,6 +124,9 @@ def test_segment_that_never_came_says_which_and_how_long_it_was_waited_for() -> 
         "expected  > . 2:2(0) ack 2   within 40 ms (PROMPT)",
         "observed  nothing in 1060 ms",
     ]
+    assert DUE.missing(1060 * MS, 1000 * MS).evidence.observed == (
+        "nothing in 1060 ms (waited on after the limit, to tell late from missing)"
+    )
 
 
 def test_mismatch_fails_a_test_and_is_no_error() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from harness.tcp.options import parse_options
 from harness.tcp.segment import ACK, FIN, Segment
-from harness.trace.events import Called, Event, Probed, Received, Sent, Timeline, describe
+from harness.tcp.timing import MS
+from harness.trace.events import Called, Event, Probed, Received, Sent, Timeline, describe, ended_at, so_far
 from harness.trace.records import Result, TimelineRecord
 
 SEGMENT = Segment(flags=FIN | ACK, seq=1, ack=1, window=257, options=parse_options("nop,nop,TS val 3 ecr 2"))
@@ -81,3 +82,32 @@ def test_a_loop_over_the_timeline_may_add_to_it() -> None:
     for _ in timeline:
         timeline.add(Probed(1, "probe", "a"))
     assert [event.at for event in timeline] == [1, 2]
+
+
+def test_call_that_waited_says_when_it_was_back() -> None:
+    timeline = Timeline()
+    timeline.add(Called(0, 10 * MS, "send", (1,), 1))
+    timeline.add(Called(MS, 1001 * MS, "poll", ("POLLOUT",), error="ETIMEDOUT"))
+    assert so_far(timeline) == [
+        "+0 ms    send(1) = 1",
+        "+1 ms    poll(POLLOUT) = ETIMEDOUT   back at +1001 ms",
+    ]
+
+
+def test_moment_is_told_by_what_was_over_then() -> None:
+    timeline = Timeline()
+    timeline.add(Called(0, 5 * MS, "close"))
+    timeline.add(Probed(5 * MS, "sock_diag", state="CLOSED"))
+    timeline.add(Received(7 * MS, SEGMENT, connection=1))
+    timeline.add(Received(8 * MS, SEGMENT, connection=2))
+    assert ended_at(timeline, 5 * MS) == "+0 ms  #1   close() = 0"
+    assert ended_at(timeline, 8 * MS) == "+8 ms  #2 > F. 1:1(0) ack 1 win 257 <nop,nop,TS val 3 ecr 2>"
+    assert ended_at(timeline, 6 * MS) == ""
+
+
+def test_sysctl_is_told_of_no_connection() -> None:
+    timeline = Timeline()
+    for number in (1, 2):
+        timeline.add(Called(number, number, "close", connection=number))
+    timeline.add(Called(3, 3, "sysctl", ("net/ipv4/tcp_sack", 0)))
+    assert so_far(timeline)[-1] == "+0.0 ms       sysctl(net/ipv4/tcp_sack, 0) = 0"
