@@ -102,8 +102,8 @@ def try_veth(namespace: Namespace) -> None:
             raise _no_veth(error) from error
 
 
-def connect(near: End, far: End, route: Rtnetlink, mtu: int, *, number: int = 0) -> None:
-    """Make a veth pair without offloads; its near end is up.
+def connect(near: End, far: End, route: Rtnetlink, mtu: int, *, number: int = 0, offloads: bool = False) -> None:
+    """Make a veth pair; its near end is up.
 
     Args:
         near: one end.
@@ -111,6 +111,7 @@ def connect(near: End, far: End, route: Rtnetlink, mtu: int, *, number: int = 0)
         route: of the near end's namespace.
         mtu: of both ends, in bytes.
         number: tells the near ends of one namespace apart, from 0.
+        offloads: leave the kernel's own on: what it sends at once then passes as one frame.
 
     Raises:
         Unsupported: the kernel has no veth.
@@ -122,7 +123,7 @@ def connect(near: End, far: End, route: Rtnetlink, mtu: int, *, number: int = 0)
         route.ask(_pair(near.name, bool(near.mac), far.name, mtu, number), places)
     except NetlinkError as error:
         raise _no_veth(error) from error
-    for end in (near, far):
+    for end in () if offloads else (near, far):
         with end.namespace.entered():
             _switch_offloads_off(end.name)
 

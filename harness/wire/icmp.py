@@ -85,11 +85,11 @@ def error(plan: Plan, flow: Flow, name: str, segment: Segment, *, mtu: int = 0, 
     about = Encoder(back, Flow(flow.version, flow.kernel_port, flow.peer_port)).encode(segment)[ETHERNET:]
     header = 20 if flow.version == 4 else 40
     message = struct.pack("!BBHI", kind, code, 0, check_range("mtu", mtu, 16)) + about[: header + quoted]
-    return _frame(plan, flow, message)
+    return frame(plan, flow, message)
 
 
-def _frame(plan: Plan, flow: Flow, message: bytes) -> bytes:
-    """An ICMP message without its checksum, as a frame of the peer's to the kernel under test."""
+def frame(plan: Plan, flow: Flow, message: bytes) -> bytes:
+    """The frame of a message of ICMP, or ICMPv6, whose checksum is zero, from the peer to the kernel under test."""
     usual = Encoder(plan, flow).encode(Segment(flags=0))
     ethernet, packet = usual[:ETHERNET], usual[ETHERNET:]
     if flow.version == 4:

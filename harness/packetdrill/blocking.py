@@ -1,0 +1,91 @@
+"""A system call of a script that blocks: made on a thread beside, while the script goes on."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.packetdrill.tested import Differs
+from harness.tcp.timing import SECOND
+
+MOST_WAIT = 1.0
+"""Seconds for which another such call, or the end of the script, waits for one."""
+
+_LOOK_SECONDS = 50e-6
+_FUTEX = "202 "  # of x86-64: a thread that waits for the interpreter's lock, not in a call of the script's
+
+
+class Beside:
+    """The thread for one call at a time."""
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        self._failure: BaseException | None = None
+        self._number = 0
+
+    def begin(self, make: Callable[[], int], judge: Callable[[int, int, int], None]) -> None:
+        """Make a call beside; back when it sleeps, or is over.
+
+        Args:
+            make: the call.
+            judge: is given its result, its errno and when it returned, ns since the epoch; what it raises, ``check``
+                raises again.
+
+        Raises:
+            Differs: one is under way, and is not over within a second.
+        """
+        self.wait()
+        begun = threading.Event()
+
+        def run() -> None:
+            self._number = threading.get_native_id()
+            begun.set()
+            result = make()
+            number, at = ctypes.get_errno(), time.time_ns()
+            try:
+                judge(result, number, at)
+            except BaseException as failure:
+                self._failure = failure
+
+        self._thread = threading.Thread(target=run, name="blocking call", daemon=True)
+        self._thread.start()
+        begun.wait()
+        while self._thread.is_alive() and not self._sleeps():
+            time.sleep(_LOOK_SECONDS)
+
+    def _sleeps(self) -> bool:
+        task = Path(f"/proc/self/task/{self._number}")
+        try:
+            if (task / "stat").read_text().rpartition(")")[2].split()[0] != "S":
+                return False
+            return not (task / "syscall").read_text().startswith(_FUTEX)
+        except OSError:
+            return not self._thread or not self._thread.is_alive()
+
+    def check(self) -> None:
+        """Raise what the last call was found to have wrong."""
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    def wait(self) -> None:
+        """Until the call is over.
+
+        Raises:
+            Differs: it is not, within a second.
+        """
+        if self._thread is not None:
+            self._thread.join(MOST_WAIT)
+            if self._thread.is_alive():
+                raise Differs(f"a call that blocks is not back after {MOST_WAIT * SECOND.ns / 1e9:.0f} s")
+            self._thread = None
+        self.check()
+
+    def abandon(self, wake: Callable[[], None]) -> None:
+        """End it, whatever it waits for: ``wake`` does what makes it return."""
+        if self._thread is not None and self._thread.is_alive():
+            wake()
+            self._thread.join(MOST_WAIT)

@@ -1,0 +1,150 @@
+"""The time of a script beside that of the machine, and how far they may lie apart."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import msgspec
+
+from harness.packetdrill.script import EventTime
+from harness.tcp.timing import MS, format_ms
+
+SHARE = 0.125
+"""How much of the time since the event before may be missing or too much."""
+
+PATIENCE_NS = 2000 * MS
+"""How long after its time an outbound packet is waited for."""
+
+_SETTLED_NS = 250_000  # behind a tick, so that times of whole milliseconds fall well between two
+_TICKS_NS = 20 * MS  # no clock ticks less often (HZ=100), but an idle processor may have stopped its own
+_STEP_SECONDS = 50e-6
+_COARSE = 5  # CLOCK_REALTIME_COARSE, which goes on at the kernel's ticks
+
+
+@contextmanager
+def in_time() -> Iterator[None]:
+    """Before all that waits for a processor, where the machine has a second one and lets it, as packetdrill does."""
+    policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        if (os.cpu_count() or 1) > 1:
+            with suppress(PermissionError):  # a user's, or a user namespace's
+                os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameter)
+        if collecting:
+            gc.enable()
+
+
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """When an event has to happen, in ns since the start.
+
+    Args:
+        kind: see ``EventTime``.
+        start: the moment, or the first of a range.
+        end: the last of a range; None where it is none.
+        since: the moment of the event before, None for the first.
+        reached: when the script came to it, None for one of several inbound packets but the first.
+    """
+
+    kind: str
+    start: int
+    end: int | None = None
+    since: int | None = None
+    reached: int | None = None
+
+    def __str__(self) -> str:
+        if self.kind == "any":
+            return "at any time"
+        return f"at {format_ms(self.start)}" + (f" to {format_ms(self.end)}" if self.end is not None else "")
+
+
+class ScriptClock:
+    """Counts from the first event on.
+
+    Args:
+        tolerance_ns: the least that a time may be off.
+        now: the clock that stamps frames, ns since the epoch.
+        sleep: lets seconds pass.
+    """
+
+    def __init__(
+        self, tolerance_ns: int, now: Callable[[], int] = time.time_ns, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.begun = 0
+        self.late_ns = 0
+        self._tolerance_ns = tolerance_ns
+        self._now = now
+        self._sleep = sleep
+        self._last: Moment | None = None
+        self._last_was_inbound = False
+        self._done = 0
+
+    def begin(self) -> None:
+        """Begin soon behind a tick of the kernel's: what it counts in ticks is then the same in every run."""
+        latest = self._now() + _TICKS_NS
+        before = time.clock_gettime_ns(_COARSE)
+        while (tick := time.clock_gettime_ns(_COARSE)) == before and self._now() < latest:
+            self._sleep(_STEP_SECONDS)
+        self.begun = (tick if tick != before else self._now()) + _SETTLED_NS
+
+    @property
+    def now(self) -> int:
+        """Since the start."""
+        return self._now() - self.begun
+
+    def reach(self, when: EventTime, *, inbound: bool) -> Moment:
+        """The next event is reached: when it is due.
+
+        Args:
+            when: as written.
+            inbound: it is an inbound packet: several in a row are counted from when they were due.
+        """
+        last, now, base = self._last, self._done, 0
+        in_a_row = last is not None and inbound and self._last_was_inbound
+        if when.kind in ("relative", "relative range", "any"):
+            base = last.start if last is not None and in_a_row else now
+        end = None if when.end_ns is None else when.end_ns + base
+        since, reached = None if last is None else last.start, None if in_a_row else now
+        due = Moment(kind=when.kind, start=when.start_ns + base, end=end, since=since, reached=reached)
+        self._last, self._last_was_inbound = due, inbound
+        return due
+
+    def happened(self, at: int) -> None:
+        """The event is over since then, ns since the start: the next one counts from there.
+
+        It is not the moment at which the harness has got as far, or each event would make the script later.
+        """
+        self._done = max(self._done, at)
+
+    def wait(self, due: Moment) -> str:
+        """Until the event is due; what is wrong where the script came to it too late, empty for nothing.
+
+        How long the harness itself takes for an event says nothing of the kernel, and is told by ``late_ns`` alone.
+        """
+        while (left := due.start - self.now) > 0:
+            self._sleep(left / 1e9)
+        self.late_ns = max(self.late_ns, self.now - due.start)
+        if due.since is None or due.reached is None or due.reached <= due.start:
+            return ""
+        return self.complaint(due, due.reached)
+
+    def tolerance(self, start: int, since: int | None) -> int:
+        """How far an event may be off, ns."""
+        return self._tolerance_ns if since is None else max(self._tolerance_ns, round(SHARE * (start - since)))
+
+    def complaint(self, due: Moment, at: int) -> str:
+        """What is wrong with the moment at which an event happened; empty where nothing is."""
+        if due.kind == "any":
+            return ""
+        allowed = self.tolerance(due.start, due.since)
+        latest = due.start if due.end is None else due.end
+        if due.start - allowed <= at <= latest + allowed:
+            return ""
+        return f"time: {format_ms(at)}, not {str(due).removeprefix('at ')}, give or take {format_ms(allowed)}"

@@ -1,0 +1,79 @@
+"""The frames of a script that are not of TCP: errors of ICMP about the kernel's segments, and datagrams. Pure."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+
+from harness.errors import Unsupported
+from harness.packetdrill.script import IcmpPacket, UdpPacket
+from harness.packetdrill.settings import RunOptions
+from harness.packetdrill.tested import TestedSocket
+from harness.tcp.ip import ETHERNET
+from harness.tcp.segment import Segment, add
+from harness.wire import icmp
+from harness.wire.frames import Encoder, Flow
+from netns.plan import Plan
+
+# fmt: off
+_TYPES = {
+    4: {
+        "echo_reply": 0, "unreachable": 3, "source_quench": 4, "redirect": 5, "echo_request": 8, "time_exceeded": 11,
+        "parameter_problem": 12, "timestamp_request": 13, "timestamp_reply": 14, "information_request": 15,
+        "information_reply": 16, "address_mask_request": 17, "address_mask_reply": 18,
+    },
+    6: {
+        "unreachable": 1, "packet_too_big": 2, "time_exceeded": 3, "parameter_problem": 4, "echo_request": 128,
+        "echo_reply": 129,
+    },
+}
+_CODES = {
+    4: {
+        "net_unreachable": 0, "host_unreachable": 1, "protocol_unreachable": 2, "port_unreachable": 3, "frag_needed": 4,
+        "source_route_failed": 5, "net_unknown": 6, "host_unknown": 7, "source_host_isolated": 8, "net_prohibited": 9,
+        "host_prohibited": 10, "net_unreachable_for_tos": 11, "host_unreachable_for_tos": 12, "packet_filtered": 13,
+        "precedence_violation": 14, "precedence_cutoff": 15,
+    },
+    6: {
+        "net_unreachable": 0, "no_route": 0, "admin_prohibited": 1, "not_neighbour": 2, "address_unreachable": 3,
+        "port_unreachable": 4, "exceeded_hop_limit": 0, "exceeded_frag_time": 1, "header_field": 0,
+        "unknown_next_header": 1, "unknown_option": 2,
+    },
+}
+# fmt: on
+_QUOTED = 8
+"""How much of a header an error echoes (RFC 792)."""
+
+
+def frame(packet: IcmpPacket | UdpPacket, tested: TestedSocket, plan: Plan, options: RunOptions) -> bytes:
+    """The frame of an inbound packet.
+
+    Raises:
+        Unsupported: a kind that is not taken.
+    """
+    if isinstance(packet, UdpPacket):
+        raise Unsupported(f"line {packet.line}: datagrams are not taken yet")
+    return _icmp(packet, tested, plan, options)
+
+
+def _icmp(packet: IcmpPacket, tested: TestedSocket, plan: Plan, options: RunOptions) -> bytes:
+    four = options.version == 4
+    kind = _number(packet.kind, "type_", _TYPES[options.version])
+    code = 0 if packet.code is None else _number(packet.code, "code_", _CODES[options.version])
+    if kind is None or code is None:
+        raise Unsupported(f"line {packet.line}: icmp {packet.kind} {packet.code or ''} is not known here")
+    if packet.echoed is not None and packet.echoed.protocol != "tcp":
+        raise Unsupported(f"line {packet.line}: ICMP that echoes no segment is not taken yet")
+    back = Plan(kernel=plan.peer, peer=plan.kernel, router=plan.router, first_port=0)
+    flow = Flow(options.version, tested.local_port, tested.remote_port)
+    start, length = (packet.echoed.start, packet.echoed.length) if packet.echoed else (0, 0)
+    number = add(start, tested.local_offset(syn=False))
+    about = Encoder(back, flow).encode(Segment(flags=0x10, seq=number, data=bytes(length)))[ETHERNET:]
+    message = struct.pack("!BBHI", kind, code, 0, packet.mtu or 0) + about[: (20 if four else 40) + _QUOTED]
+    return icmp.frame(plan, Flow(options.version, tested.remote_port, tested.local_port), message)
+
+
+def _number(name: str, prefix: str, numbers: Mapping[str, int]) -> int | None:
+    if name.startswith(prefix) and name.removeprefix(prefix).isdecimal():
+        return int(name.removeprefix(prefix)) % 256
+    return numbers.get(name)

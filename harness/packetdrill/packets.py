@@ -1,0 +1,250 @@
+"""The packets of a script: those that go to the kernel under test, and those that it has to send."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import msgspec
+
+from harness.errors import Unsupported
+from harness.packetdrill import echoes
+from harness.packetdrill.clock import PATIENCE_NS, Moment, ScriptClock
+from harness.packetdrill.comparing import SeenSegment, complaint, joined, joins
+from harness.packetdrill.lab import ScriptLab
+from harness.packetdrill.octets import encoded, flags_of, shifted, timestamp
+from harness.packetdrill.script import IcmpPacket, IpInfo, TcpPacket, UdpPacket
+from harness.packetdrill.settings import RunOptions
+from harness.packetdrill.tested import Differs, Sockets, Stage, TestedSocket, is_opening
+from harness.tcp.ip import Envelope, header_of
+from harness.tcp.options import decode_options
+from harness.tcp.segment import ACK, SYN, Segment, add
+from harness.tcp.timing import format_ms
+from harness.trace.events import Frame, Received, Sent, Timeline
+from harness.wire.decode import decode
+from harness.wire.frames import Encoder, Flow
+
+Packet = TcpPacket | UdpPacket | IcmpPacket
+
+_ECN = {"noecn": 0, "ect1": 1, "ect0": 2, "ce": 3}
+_USUAL_TTL = 255
+
+
+class PacketSide:
+    """Sends and awaits the packets of a script.
+
+    Args:
+        lab: where they pass.
+        options: of the script.
+        clock: of the script.
+        sockets: whose they are.
+        timeline: where they are recorded.
+        check: raises what a call that blocks has found meanwhile.
+    """
+
+    def __init__(
+        self,
+        lab: ScriptLab,
+        options: RunOptions,
+        clock: ScriptClock,
+        sockets: Sockets,
+        timeline: Timeline,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._lab = lab
+        self._options = options
+        self._clock = clock
+        self._sockets = sockets
+        self._timeline = timeline
+        self._check = check
+        self._next_port = lab.free_port()
+        # the first of a process takes as long as a script's whole handshake
+        Encoder(lab.plan, Flow(options.version, 1, 1)).encode(Segment(flags=0))
+
+    # -- inbound
+
+    def send(self, packet: Packet, due: Moment) -> None:
+        """Send an inbound packet at its time.
+
+        Raises:
+            Differs: it cannot be sent, or not in time.
+        """
+        tested = self._taker(packet)
+        if isinstance(packet, TcpPacket):
+            frame, segment = self._inbound_segment(packet, tested)
+            shown = decode_options(segment.raw_options or b"")
+        else:
+            frame, segment, shown = echoes.frame(packet, tested, self._lab.plan, self._options), None, ()
+        if wrong := self._clock.wait(due):
+            raise Differs(f"the inbound packet was sent at another {wrong}")
+        at = self._clock.now
+        self._clock.happened(at)
+        self._lab.send(frame, len(segment.data) if segment is not None else 0)
+        if segment is not None:
+            tested.last_sent = segment
+            told = msgspec.structs.replace(segment, options=shown, raw_options=None)
+            self._timeline.add(Sent(at + self._clock.begun, self._scripts(told, tested, inbound=True), ""))
+
+    def _taker(self, packet: Packet) -> TestedSocket:
+        """The socket that a packet belongs to; a first one to a listener makes a new one."""
+        tested = self._sockets.current
+        if isinstance(packet, TcpPacket) and packet.inbound and (tested is None or tested.stage is Stage.LISTENING):
+            remote, self._next_port = self._next_port or self._lab.free_port(), 0
+            tested = TestedSocket(-1, socket.IPPROTO_TCP, Stage.SYN_TAKEN, self._options.bind_port, remote)
+            tested.remote_isn = packet.start % (1 << 32)
+            self._sockets.all.append(tested)
+        if tested is None:
+            raise Differs("no socket is there that the packet could belong to")
+        return tested
+
+    def _inbound_segment(self, packet: TcpPacket, tested: TestedSocket) -> tuple[bytes, Segment]:
+        flags = flags_of(packet)
+        if tested.stage is Stage.ANSWERED and flags & ACK:
+            tested.stage = Stage.ESTABLISHED
+        elif tested.stage is Stage.SYN_SENT and flags & ACK and flags & SYN:
+            tested.stage, tested.remote_isn = Stage.SYN_ACKNOWLEDGED, packet.start % (1 << 32)
+        syn = bool(flags & SYN)
+        local = tested.local_offset(syn)
+        segment = Segment(
+            flags=flags,
+            seq=add(packet.start % (1 << 32), tested.remote_offset(syn)),
+            ack=add(packet.ack or 0, local) if flags & ACK else packet.ack or 0,
+            window=packet.window or 0,
+            urgent=packet.urgent or 0,
+            data=bytes(packet.length),
+            raw_options=self._inbound_options(packet, tested, local, echo=bool(flags & ACK)),
+            flow_label=(packet.ip.flow_label or 0) if packet.ip else 0,
+        )
+        source, target = packet.ports or (0, 0)
+        flow = Flow(self._options.version, source or tested.remote_port, target or tested.local_port)
+        frame = Encoder(self._lab.plan, flow).encode(segment)
+        return dressed(packet.ip, frame), segment
+
+    def _inbound_options(self, packet: TcpPacket, tested: TestedSocket, local: int, *, echo: bool) -> bytes:
+        if packet.options is None:
+            raise Unsupported(f"line {packet.line}: <...> stands for options of outbound packets alone")
+        options = []
+        for option in packet.options:
+            numbers = option.numbers
+            if option.name == "sack":
+                numbers = tuple(add(number, local) for number in numbers)
+            elif option.name == "TS" and echo:
+                numbers = numbers[0], self._live_echo(numbers[1] % (1 << 32), tested)
+            options.append(msgspec.structs.replace(option, numbers=numbers))
+        return encoded(options)
+
+    def _live_echo(self, echo: int, tested: TestedSocket) -> int:
+        if echo in tested.echoes:
+            return tested.echoes[echo]
+        if self._options.scaled_echoes and tested.first_timestamp:
+            script, live = tested.first_timestamp
+            return (echo - script + live) % (1 << 32)
+        raise Differs(f"ecr {echo} is the value of no timestamp that the kernel has sent so far")
+
+    # -- outbound
+
+    def expect(self, packet: Packet, due: Moment) -> None:
+        """Wait for an outbound packet.
+
+        Raises:
+            Differs: another one came, at another time, or none.
+        """
+        tested = self._taker(packet)
+        if not isinstance(packet, TcpPacket):
+            raise Unsupported(f"line {packet.line}: outbound packets of UDP and ICMP are not taken yet")
+        if packet.outer:
+            raise Unsupported(f"line {packet.line}: encapsulation is not taken yet")
+        flags = flags_of(packet)
+        if tested.stage is Stage.CONNECTING and flags & SYN and not flags & ACK:
+            tested.stage, tested.script_isn = Stage.SYN_SENT, packet.start % (1 << 32)
+        if tested.stage is Stage.SYN_TAKEN and flags & SYN and flags & ACK:
+            tested.script_isn = packet.start % (1 << 32)
+        pieces = [self._next(packet, tested, due)]
+        gathered, port = len(pieces[0].segment.data), tested.local_port
+        while gathered < packet.length and not self._options.strict_segments:
+            piece = self._next(packet, tested, due)
+            if tested.local_port != port:  # the SYN before was another socket's
+                pieces, gathered, port = [], 0, tested.local_port
+            elif wrong := joins(pieces[-1], piece, packet.length - gathered):
+                raise Differs(f"> {pieces[-1].segment}, then > {piece.segment}   ({wrong})")
+            pieces.append(piece)
+            gathered += len(piece.segment.data)
+        self._clock.happened(pieces[-1].at)
+        self._judge(packet, joined(pieces), tested, due)
+
+    def _judge(self, packet: TcpPacket, seen: SeenSegment, tested: TestedSocket, due: Moment) -> None:
+        wrong = complaint(packet, seen, tested)
+        wanted, came = timestamp(packet.options or ()), seen.segment.option("TS")
+        if not wrong and wanted and came:
+            tested.echoes[wanted[0]] = came.values[0]
+            first = tested.first_timestamp = tested.first_timestamp or (wanted[0], came.values[0])
+            off = (came.values[0] - first[1] + first[0] - wanted[0] + (1 << 31)) % (1 << 32) - (1 << 31)
+            if abs(off) * self._options.tick_ns > self._clock.tolerance(due.start, 0):
+                wrong = f"timestamp: {wanted[0] + off}, not {wanted[0]}"
+        wrong = wrong or self._clock.complaint(due, seen.at)
+        if wrong:
+            raise Differs(f"> {seen.segment}   at {format_ms(seen.at)}   ({wrong})")
+
+    def _next(self, packet: TcpPacket, tested: TestedSocket, due: Moment) -> SeenSegment:
+        """The next segment of the socket under test."""
+        patience = max(due.start, due.end or 0) - (due.since or 0)
+        patience = (patience // 10**9) * 10**9 + PATIENCE_NS
+        began = self._clock.now
+        while True:
+            wait = 10**9 if due.kind == "any" else began + patience - self._clock.now
+            frame = self._lab.wire.receive(max(wait, 0))
+            self._check()
+            if frame is None:
+                if due.kind == "any":
+                    continue
+                self._lab.wire.check()
+                raise Differs(f"nothing within {format_ms(patience)}")
+            if (seen := self._taken(frame, tested, packet)) is not None:
+                return seen
+
+    def _taken(self, frame: Frame, tested: TestedSocket, packet: TcpPacket) -> SeenSegment | None:
+        """A frame as a segment of the socket under test; None where it is none."""
+        decoded = None if frame.outgoing else decode(frame.data)
+        if decoded is None or decoded.version != self._options.version:
+            return None
+        segment = decoded.segment
+        if tested.stage is Stage.SYN_SENT and is_opening(segment) and decoded.target == tested.remote_port:
+            tested.local_port, tested.live_isn = decoded.source, segment.seq
+        if (decoded.source, decoded.target) != (tested.local_port, tested.remote_port):
+            return None
+        flags = flags_of(packet)
+        if tested.stage is Stage.SYN_TAKEN and flags & SYN and flags & ACK:
+            tested.stage, tested.live_isn = Stage.ANSWERED, segment.seq
+        tested.last_seen = segment
+        told = self._scripts(segment, tested, inbound=False)
+        self._timeline.add(Received(frame.at, told))
+        return SeenSegment(told, header_of(frame.data), frame.at - self._clock.begun)
+
+    @staticmethod
+    def _scripts(segment: Segment, tested: TestedSocket, *, inbound: bool) -> Segment:
+        """A segment of the wire with the script's numbers."""
+        syn = bool(segment.flags & SYN)
+        local, remote = tested.local_offset(syn), tested.remote_offset(syn)
+        own, other = (remote, local) if inbound else (local, remote)
+        moved = shifted(segment.options, -other)
+        ack = add(segment.ack, -other) if segment.flags & ACK else segment.ack
+        told = msgspec.structs.replace(segment, seq=add(segment.seq, -own), ack=ack, options=moved)
+        return msgspec.structs.replace(told, checksum=None)
+
+    def reset(self) -> None:
+        """End every connection, so that the kernel forgets it at once."""
+        for tested in self._sockets.all:
+            if tested.protocol == socket.IPPROTO_TCP and tested.remote_port and tested.local_port:
+                seq, ack, window = tested.closing()
+                flow = Flow(self._options.version, tested.remote_port, tested.local_port)
+                frame = Encoder(self._lab.plan, flow).encode(Segment(flags=0x14, seq=seq, ack=ack, window=window))
+                self._lab.wire.send([frame])
+
+
+def dressed(ip: IpInfo | None, frame: bytes) -> bytes:
+    """A frame with what the script says of its IP header."""
+    traffic_class, ttl = 0, _USUAL_TTL
+    if ip is not None:
+        traffic_class = ip.tos if ip.tos is not None else _ECN.get(ip.ecn or "", 0)
+        ttl = ip.ttl if ip.ttl is not None else ttl
+    return Envelope(traffic_class=traffic_class, ttl=ttl).dress(frame)
