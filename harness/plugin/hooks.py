@@ -40,7 +40,7 @@ from harness.tcp.verdict import Mismatch, Outcome
 from harness.trace.folder import RUN, RunFolder, Unwritable, default_parent
 from harness.trace.owner import hand_back_caches_at_the_end
 from harness.trace.records import Result, RunRecord
-from harness.trace.runs import load
+from harness.trace.runs import load, plan_no_more
 from netns import privilege
 from netns.conditions import Settings
 
@@ -271,6 +271,8 @@ class Runner:
             session.exitstatus = 2
         if not (self.folder.path / RUN).exists():
             shutil.rmtree(self.folder.path)
+        elif (most := self.config.option.maxfail) and session.testsfailed >= most:
+            plan_no_more(self.folder)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what was lacking, how the kernel did, and where the evidence is."""

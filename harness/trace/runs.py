@@ -16,7 +16,7 @@ from harness.program.steps import Program
 from harness.tcp.verdict import Outcome
 from harness.trace import format1
 from harness.trace.events import Event
-from harness.trace.folder import RESULTS, RUN
+from harness.trace.folder import RESULTS, RUN, RunFolder
 from harness.trace.records import FORMAT, Result, RunRecord, TimelineRecord
 
 UNSAID = "the run ended before anything was said of it"
@@ -140,6 +140,17 @@ def load(path: Path) -> LoadedRun:
     if record.format == 1:
         found = {scenario: format1.converted(result) for scenario, result in found.items()}
     return LoadedRun(path, record, results | found, torn)
+
+
+def plan_no_more(folder: RunFolder) -> None:
+    """Have a run that was told to end early plan no more than it did: what was not begun is not lost.
+
+    Raises:
+        FinwaitError: see ``load``.
+    """
+    run = load(folder.path)
+    begun = tuple(name for name in run.record.planned if run.results[name].message != UNSAID)
+    folder.write_run(msgspec.structs.replace(run.record, planned=begun))
 
 
 def titles(runs: Sequence[LoadedRun]) -> list[str]:

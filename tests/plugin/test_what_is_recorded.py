@@ -156,3 +156,13 @@ def test_full_disk_ends_the_run_with_a_line_and_what_was_recorded_can_be_read(
     assert all(found.timeline(result) for result in conforming)
     assert not list((tmp_path / "copied").rglob(".*"))
     assert f"{len(conforming)} conforms" in ran.output
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "1")])
+def test_what_was_not_begun_after_the_last_failure_allowed_is_not_lost(
+    run: RunScenarios, options: tuple[str, ...]
+) -> None:
+    ran = run(FOUR, "-x", "-k", "not lost", *options)
+    assert ran.outcomes["test_deviates"] == "deviates"
+    assert ran.record["planned"] == [f"test_s.py::{name}" for name in ran.outcomes]
+    assert all(result.outcome != "lost" for result in load(ran.folder).results.values())
