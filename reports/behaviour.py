@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+from typing import NamedTuple
 
 from harness.tcp.options import Option
 from harness.tcp.segment import PSH, Segment, format_flags
@@ -122,7 +124,59 @@ def _bound(ns: int, profile: TimingProfile) -> int:
     return max(profile.upper(Span(ns, "the other run's")), ns + REPEATABLE_NS + ticks)
 
 
+class SentByKernel(NamedTuple):
+    """A segment of a kernel's, when it came in ns since the epoch, and what of it is compared, as text."""
+
+    segment: Segment
+    at: int
+    text: str
+
+
+class Parting(NamedTuple):
+    """Where the segments of one sender first differ between two runs.
+
+    Args:
+        sender: ``kernel``, or a side of a path.
+        place: how many were the same before.
+        was: in the first run; None where it sent no more.
+        now: in the second.
+    """
+
+    sender: str
+    place: int
+    was: SentByKernel | None
+    now: SentByKernel | None
+
+    def __str__(self) -> str:
+        was, now = (one.text if one else "none" for one in (self.was, self.now))
+        return f"segment {self.place + 1} of the {self.sender}'s: {now}, was {was}"
+
+    @property
+    def shape(self) -> str:
+        """The same without numbers, which are others in each scenario."""
+        if self.was is None or self.now is None:
+            sent = self.now or self.was
+            return (
+                f"the {self.sender} sends {'one more' if self.now else 'no'} {_letters(sent.segment) if sent else ''}"
+            )
+        was, now = self.was.segment, self.now.segment
+        if _letters(was) != _letters(now):
+            return f"the {self.sender} sends {_letters(now)}, was {_letters(was)}"
+        fields = {"seq": (was.seq, now.seq), "length": (len(was.data), len(now.data)), "ack": (was.ack, now.ack)}
+        other = [f"another {name}" for name, (first, second) in fields.items() if first != second]
+        return f"the {self.sender}'s {_letters(now)} has {' and '.join(other) or 'other options'}"
+
+
+def _letters(segment: Segment) -> str:
+    return format_flags(segment.flags & ~PSH)
+
+
 def segment_changes(before: Iterable[Event], after: Iterable[Event]) -> list[str]:
+    """The same as texts, see ``partings``."""
+    return [str(one) for one in partings(before, after)]
+
+
+def partings(before: Iterable[Event], after: Iterable[Event]) -> list[Parting]:
     """Where the kernel's segments first differ: flags, numbers, options, but not times, windows and timestamps.
 
     A window follows the memory that the machine gives to sockets, PSH may be set as a sender likes, and the bytes of
@@ -130,35 +184,32 @@ def segment_changes(before: Iterable[Event], after: Iterable[Event]) -> list[str
     path is left out where the scenario leaves it open.
     """
     first, second = _by_sender(before), _by_sender(after)
-    texts = (_parting(sender, first.get(sender, []), second.get(sender, [])) for sender in sorted(first | second))
-    return [text for text in texts if text]
+    found = (_parting(sender, first.get(sender, []), second.get(sender, [])) for sender in sorted(first | second))
+    return [one for one in found if one]
 
 
-def _parting(sender: str, first: Sequence[str], second: Sequence[str]) -> str:
-    if first == second:
-        return ""
-    place = next(
-        (number for number, pair in enumerate(zip(first, second, strict=False)) if pair[0] != pair[1]),
-        min(len(first), len(second)),
-    )
-    was, now = (seen[place] if place < len(seen) else "none" for seen in (first, second))
-    return f"segment {place + 1} of the {sender}'s: {now}, was {was}"
+def _parting(sender: str, first: Sequence[SentByKernel], second: Sequence[SentByKernel]) -> Parting | None:
+    for place, (was, now) in enumerate(zip_longest(first, second)):
+        if not was or not now or was.text != now.text:
+            return Parting(sender, place, was, now)
+    return None
 
 
-def _by_sender(events: Iterable[Event]) -> dict[str, list[str]]:
+def _by_sender(events: Iterable[Event]) -> dict[str, list[SentByKernel]]:
     """How the segments of two kernels interleave hangs on when each was sent, so each kernel's stand for themselves."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[SentByKernel]] = {}
     for event in events:
         if isinstance(event, Received) or (isinstance(event, Forwarded) and event.step):
             sender = event.side if isinstance(event, Forwarded) else "kernel"
             of = f"#{event.connection} " if event.connection != 1 else ""
-            found.setdefault(sender, []).append(of + _essence(event.segment))
+            text = of + _essence(event.segment)
+            found.setdefault(sender, []).append(SentByKernel(event.segment, event.at, text))
     return found
 
 
 def _essence(segment: Segment) -> str:
     options = ",".join(map(_option, segment.options))
-    text = f"{format_flags(segment.flags & ~PSH)} {segment.seq}:{segment.end}({len(segment.data)}) ack {segment.ack}"
+    text = f"{_letters(segment)} {segment.seq}:{segment.end}({len(segment.data)}) ack {segment.ack}"
     return text + (f" <{options}>" if options else "")
 
 

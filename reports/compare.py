@@ -14,6 +14,8 @@ from harness.trace.events import Event, Received, Sent
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, titles
 from reports.behaviour import changes
+from reports.change_groups import Change, ChangeGroup, Timelines, grouped
+from reports.columns import wrap
 from reports.ladder import Ladder, ladder
 from reports.lines import OUTCOME_STYLES, Line, show, width_of
 from reports.names import in_any_run, in_words
@@ -24,34 +26,9 @@ if TYPE_CHECKING:
 _BESIDE = 90  # columns that each of two ladders needs to stand beside the other
 _GAP = "   "
 _SHOWN = 10  # scenarios that are named one by one when many cannot be compared for the same reason
+_DRAWN = 5  # changes of a kind that are drawn: the most common ones
 _IN_DOUBT = 2
 _JUDGED = (Outcome.CONFORMS, Outcome.DEVIATES)
-
-
-Timelines = tuple[tuple[Event, ...], tuple[Event, ...]]
-"""Of the first and the second run; empty where none was kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A scenario that the two runs judged differently, or in which the kernel did something else.
-
-    Args:
-        before: in the first run.
-        after: in the second.
-        what: what differs, one text each.
-        timelines: of both runs; empty where none was kept.
-    """
-
-    before: Result
-    after: Result
-    what: tuple[str, ...]
-    timelines: Timelines
-
-    @property
-    def scenario(self) -> str:
-        """Its id."""
-        return self.after.scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,15 +151,33 @@ def lines(comparison: Comparison, width: int) -> list[Line]:
     ):
         if found:
             made += [[], [(f"{title} ({len(found)})", style)]]
-        for change in found:
-            made += [[], *_change_lines(change, names, width)]
+        groups = grouped(found)
+        if len(groups) < len(found):
+            made[-1] = [
+                (f"{title} ({len(found)} cases, {len(groups)} {'change' if len(groups) == 1 else 'changes'})", style)
+            ]
+        for number, group in enumerate(groups):
+            made += [[], *_group_lines(group, names, width, drawn=number < _DRAWN)]
     made += _uncompared(comparison)
-    return [*made, [], _conclusion(comparison)]
+    return [*made, [], conclusion(comparison)]
 
 
 def _run(run: LoadedRun) -> Line:
     torn = f"  {run.torn} result(s) cut off by a crash" if run.torn else ""
     return [(run.name, "bold"), (f"  {run.record.kernel}  {run.path}", ""), (torn, "yellow")]
+
+
+def _group_lines(group: ChangeGroup, names: list[str], width: int, *, drawn: bool) -> list[Line]:
+    """One change with its cases; the shortest one is drawn."""
+    shown, *others = group.changes
+    made: list[Line] = [[("  " + piece, "bold")] for piece in wrap(f"{len(others) + 1} cases: {group.what}", width - 2)]
+    made = made if others else []
+    if drawn:
+        made += _change_lines(shown, names, width)
+    else:
+        made += [*([] if made else [[("  " + group.what, "bold")]]), [("  " + shown.scenario, "dim")]]
+    made += [[("    " + text, "dim")] for text in group.others()]
+    return made
 
 
 def _change_lines(change: Change, names: list[str], width: int) -> list[Line]:
@@ -258,7 +253,8 @@ def _uncompared(comparison: Comparison) -> list[Line]:
     return made
 
 
-def _conclusion(comparison: Comparison) -> Line:
+def conclusion(comparison: Comparison) -> Line:
+    """How many scenarios came out how, in one line."""
     counts = (
         (len(comparison.regressions), "regressed", "bold red"),
         (len(comparison.fixes), "fixed", "bold green"),

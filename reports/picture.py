@@ -41,7 +41,7 @@ def styles() -> str:
     return (files("reports.pages") / "ladder.css").read_text(encoding="utf-8")
 
 
-def picture(drawn: Ladder, *, name: str = "", own_style: bool = True, odd: str = "") -> str:
+def picture(drawn: Ladder, *, name: str = "", own_style: bool = True, odd: str = "", marked: int = -1) -> str:
     """The ladder as an SVG element; with its own style it is a file by itself.
 
     Args:
@@ -49,8 +49,9 @@ def picture(drawn: Ladder, *, name: str = "", own_style: bool = True, odd: str =
         name: what it is called for those who cannot see it.
         own_style: whether the CSS is inside.
         odd: the segment that a verdict rests on, in full: the last such arrow is marked.
+        marked: when an arrow was seen that is marked instead, ns since the epoch.
     """
-    return _Picture(drawn, odd).svg(name, own_style=own_style)
+    return _Picture(drawn, odd, marked).svg(name, own_style=own_style)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,13 @@ def _beside(row: LadderRow) -> _Beside:
 
 
 class _Picture:
-    def __init__(self, drawn: Ladder, odd: str) -> None:
+    def __init__(self, drawn: Ladder, odd: str, marked: int) -> None:
         self._ladder, self._rows = drawn, drawn.rows
         self._beside = [_beside(row) for row in self._rows]
         self._several = len({row.connection for row in self._rows if row.connection}) > 1
         self._sockets = len({row.connection for row in self._rows if row.state}) if self._several else 1
-        self._odd = max((n for n, row in enumerate(self._rows) if row.arrow and row.arrow.whole == odd), default=-1)
+        odd_ones = (n for n, row in enumerate(self._rows) if row.arrow and (row.at == marked or row.arrow.whole == odd))
+        self._odd = max(odd_ones, default=-1)
         self._tops, self._height = self._down()
         self._left_state, left_side = self._widths(left=True)
         self._right_state, right_side = self._widths(left=False)

@@ -148,11 +148,15 @@ def _matrix(options: argparse.Namespace, console: Console) -> int:
 
 
 def _compare(options: argparse.Namespace, console: Console) -> int:
+    from harness.cli import report
     from harness.trace.runs import load
     from reports.compare import compare, render
 
-    comparison = compare(load(options.before), load(options.after))
+    report.prepare(options)
+    runs = load(options.before), load(options.after)
+    comparison = compare(*runs)
     render(comparison, console)
+    report.write_asked(options, runs, CHECKOUT, console, comparison)
     return comparison.exit_status
 
 

@@ -135,6 +135,7 @@ def _add_readers(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     compare = _verb(verbs, "compare", "show what changed between two runs", "The exit status is 1 on a regression.")
     _add_run(compare, "before", "RUN_A")
     _add_run(compare, "after", "RUN_B")
+    _add_report(compare)
 
     coverage = _verb(verbs, "coverage", "show which RFC requirements were tested, and the results")
     coverage.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders, one per kernel [the latest]")

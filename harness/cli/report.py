@@ -15,25 +15,27 @@ from harness.plugin.baseline import load
 from harness.plugin.known_deviations import KnownDeviations
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun
+from reports.compare import Comparison
 from reports.coverage import reasons
 from reports.findings import Reason
 from reports.pages import write as pages
 
 
-def write(runs: Sequence[LoadedRun], folder: Path, checkout: Path) -> Path:
+def write(runs: Sequence[LoadedRun], folder: Path, checkout: Path, comparison: Comparison | None = None) -> Path:
     """Write the pages; the one to open.
 
     Args:
         runs: one a kernel.
         folder: see ``reports.pages.write.write``.
         checkout: the folder with the baselines.
+        comparison: of two runs, for a page of its own.
 
     Raises:
         FinwaitError: a baseline cannot be read, or the folder cannot be written.
     """
     why_not = reasons(checkout / "scenarios" / "untested.toml", requirements.load())
     found = pages.gather(runs, known_by_baselines(checkout / "scenarios" / "baselines"))
-    return pages.write(found, folder, why_not)
+    return pages.write(found, folder, why_not, comparison)
 
 
 def prepare(options: argparse.Namespace) -> None:
@@ -46,7 +48,13 @@ def prepare(options: argparse.Namespace) -> None:
         pages.make_room(options.report)
 
 
-def write_asked(options: argparse.Namespace, runs: Sequence[LoadedRun], checkout: Path, console: Console) -> None:
+def write_asked(
+    options: argparse.Namespace,
+    runs: Sequence[LoadedRun],
+    checkout: Path,
+    console: Console,
+    comparison: Comparison | None = None,
+) -> None:
     """Write the pages that ``--report`` asks for, and say where they are.
 
     Raises:
@@ -56,7 +64,7 @@ def write_asked(options: argparse.Namespace, runs: Sequence[LoadedRun], checkout
         return
     if not runs:
         raise FinwaitError(f"there is no report in {options.report}", why="no kernel got as far as a result")
-    console.print(f"the report is in {write(runs, options.report, checkout)}", soft_wrap=True)
+    console.print(f"the report is in {write(runs, options.report, checkout, comparison)}", soft_wrap=True)
 
 
 def known_by_baselines(folder: Path) -> Reason:

@@ -22,8 +22,9 @@ PAGES = {
     "index.html": "cases",
     "coverage.html": "coverage",
     "timeline.html": "kernels over time",
+    "changes.html": "changes",
 }
-"""The pages of a report by their files, and what a link calls each."""
+"""The pages that a report may have by their files, and what a link calls each."""
 
 _OUTCOMES = (Outcome.DEVIATES, Outcome.LOST, Outcome.CONFORMS, Outcome.UNSUPPORTED, UNTESTED)
 
@@ -40,19 +41,20 @@ def render(file: str, title: str, pages: Mapping[str, str], **content: object) -
     Args:
         file: of the page, and of its template.
         title: what it is.
-        pages: all there are, see ``PAGES``.
+        pages: of the report, see ``PAGES``.
         content: what its template asks for.
     """
     template = templates().get_template(file)
     return template.render(title=title, here=file, pages=pages.items(), css=css(), **content)
 
 
-def coverage_page(runs: Sequence[LoadedRun], why_not: Mapping[str, str]) -> str:
+def coverage_page(runs: Sequence[LoadedRun], why_not: Mapping[str, str], pages: Mapping[str, str]) -> str:
     """RFC by RFC each requirement with its verdict on each kernel, and the state machine.
 
     Args:
         runs: one a kernel.
         why_not: why a requirement is not tested, by its id.
+        pages: of the report, see ``PAGES``.
     """
     catalogue = requirements.load()
     found = coverage(runs, catalogue, why_not)
@@ -66,13 +68,19 @@ def coverage_page(runs: Sequence[LoadedRun], why_not: Mapping[str, str]) -> str:
 
     machine = Markup(state_machine(catalogue, found.rows, found.kernels))
     shown = {"found": found, "groups": list(groups.items()), "counted": counted, "machine": machine}
-    return render("coverage.html", "coverage of the RFCs", PAGES, outcomes=_OUTCOMES, **shown)
+    return render("coverage.html", "coverage of the RFCs", pages, outcomes=_OUTCOMES, **shown)
 
 
-def timeline_page(runs: Sequence[LoadedRun], names: Sequence[str], cases: Sequence[Case], themes: Iterable[str]) -> str:
+def timeline_page(
+    runs: Sequence[LoadedRun],
+    names: Sequence[str],
+    cases: Sequence[Case],
+    themes: Iterable[str],
+    pages: Mapping[str, str],
+) -> str:
     """The behaviours that are not the same on all kernels, and where they changed."""
     order = timeline.by_release([run.release for run in runs])
     behaviours = timeline.changing(cases, order, themes)
     ordered = [names[number] for number in order]
     shown = {"names": ordered, "behaviours": behaviours, "steps": list(timeline.steps(ordered, behaviours))}
-    return render("timeline.html", "kernels over time", PAGES, **shown)
+    return render("timeline.html", "kernels over time", pages, **shown)

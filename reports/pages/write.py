@@ -19,10 +19,12 @@ from harness.model.requirements import STATES
 from harness.trace.folder import write_whole
 from harness.trace.owner import hand_back
 from harness.trace.runs import LoadedRun, titles
+from reports.compare import Comparison
 from reports.findings import Reason, ResultKind, explain, unexplained
 from reports.names import file_of
 from reports.pages import beside
 from reports.pages.case import Case, CasePrinter, templates
+from reports.pages.changes import changes_page
 from reports.pages.packing import packed
 
 PER_PACK = 24
@@ -78,7 +80,12 @@ def gather(runs: Sequence[LoadedRun], reason: Reason = unexplained) -> Report:
 
 
 def write(
-    report: Report, folder: Path, why_not: Mapping[str, str] = MappingProxyType({}), *, processes: int | None = None
+    report: Report,
+    folder: Path,
+    why_not: Mapping[str, str] = MappingProxyType({}),
+    comparison: Comparison | None = None,
+    *,
+    processes: int | None = None,
 ) -> Path:
     """Write a report; the page to open.
 
@@ -86,6 +93,7 @@ def write(
         report: see ``gather``.
         folder: a new or empty one, or that of an older report, which is replaced.
         why_not: why requirements are not tested, by their ids.
+        comparison: of the report's two runs, which gets a page of its own.
         processes: to draw in; as many as there are processors when left out.
 
     Raises:
@@ -105,11 +113,17 @@ def write(
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(at_once, mp_context=spawn) as pool:
             list(pool.map(draw, range(len(packs)), packs, chunksize=4))
+    pages = {name: title for name, title in beside.PAGES.items() if comparison or name != "changes.html"}
     themes = [theme(case.scenario) for case in report.cases]
-    write_whole(folder / "coverage.html", beside.coverage_page(report.runs, why_not).encode())
-    others = beside.timeline_page(report.runs, report.names, report.cases, themes)
-    write_whole(folder / "timeline.html", others.encode())
-    write_whole(page, _index(report).encode())
+    made = {
+        "coverage.html": beside.coverage_page(report.runs, why_not, pages),
+        "timeline.html": beside.timeline_page(report.runs, report.names, report.cases, themes, pages),
+        "index.html": _index(report, pages),
+    }
+    if comparison:
+        made["changes.html"] = changes_page(comparison, report.names, pages)
+    for name, text in made.items():
+        write_whole(folder / name, text.encode())
     return page
 
 
@@ -146,7 +160,7 @@ def _write_pack(printer: CasePrinter, folder: Path, number: int, cases: Sequence
     write_whole(folder / f"{number}.js", f'finwait.pack({number},"{content}")\n'.encode())
 
 
-def _index(report: Report) -> str:
+def _index(report: Report, pages: Mapping[str, str]) -> str:
     return (
         templates()
         .get_template("index.html")
@@ -159,7 +173,7 @@ def _index(report: Report) -> str:
             count=len(report.cases),
             data=packed(_listing(report)),
             css=beside.css(),
-            pages=list(beside.PAGES.items()),
+            pages=list(pages.items()),
             script=Markup((_HERE / "report.js").read_text(encoding="utf-8")),
         )
     )

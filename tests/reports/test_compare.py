@@ -4,17 +4,21 @@ import io
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from rich.console import Console
 
+from harness.tcp.options import parse_options
 from harness.tcp.pattern import Difference
+from harness.tcp.segment import ACK, RST, Segment
 from harness.tcp.timing import MS, PROMPT
 from harness.tcp.verdict import Due, Evidence
 from harness.trace import runs
-from harness.trace.events import Event
+from harness.trace.events import Event, Received
 from harness.trace.records import Result
+from reports.behaviour import partings
 from reports.compare import Comparison, compare, lines, render
 from reports.lines import plain
 
@@ -241,3 +245,40 @@ def test_an_output_without_line_drawing_characters_gets_none(make_run: MakeRun, 
     file = io.TextIOWrapper(buffer, encoding="ascii", write_through=True)
     render(_compare(make_run, [GOOD], [after], timelines=kept), Console(file=file))
     assert "|<--- . 2:2(0) ack 1 win 512" in buffer.getvalue().decode("ascii")
+
+
+def _numbered(test: str, result: Result, count: int) -> list[Result]:
+    return [msgspec.structs.replace(result, scenario=f"a.py::test_{test}[{number}]") for number in range(count)]
+
+
+def test_one_change_stands_once_with_its_cases_and_the_most_common_first(make_run: MakeRun) -> None:
+    rare = msgspec.structs.replace(GOOD, answer="reset")
+    before = [*_numbered("a", GOOD, 2), *_numbered("b", GOOD, 30)]
+    after = [*_numbered("a", rare, 2), *_numbered("b", BAD, 20), *_numbered("b", rare, 30)[20:]]
+    after[5] = msgspec.structs.replace(after[5], answer_ns=7)
+    text = plain(lines(_compare(make_run, before, after), 100))
+    assert "regressions: conformed, deviate now (20 cases, 1 change)" in text
+    assert "same verdict, other behaviour (12 cases, 1 change)" in text
+    assert "  12 cases: answer reset, was accepted" in text
+    assert "    and 10 more of a.py::test_b\n    and 1 more of a.py::test_a" in text
+    assert text.count("answer challenged, was accepted") == 1
+    assert text.splitlines()[-1] == "20 regressed, 0 fixed, 12 behaved otherwise, 0 same, 0 not compared"
+
+
+@pytest.mark.parametrize(
+    ("after", "what"),
+    [
+        ({"flags": RST}, "the kernel sends R, was ."),
+        ({"ack": 9}, "the kernel's . has another ack"),
+        ({"ack": 9, "seq": 9}, "the kernel's . has another seq and another ack"),
+        ({"options": parse_options("sackOK")}, "the kernel's . has other options"),
+        (None, "the kernel sends no ."),
+    ],
+)
+def test_a_change_of_segments_is_told_without_numbers(after: dict[str, Any] | None, what: str) -> None:
+    def received(**fields: Any) -> list[Event]:  # noqa: ANN401  (fields of a segment)
+        segment = Segment(**{"flags": ACK, "seq": 1, "ack": 2, "window": 5} | fields)
+        return [Received(1, segment, "1: expect", connection=1)]
+
+    (parted,) = partings(received(), received(**after) if after is not None else [])
+    assert parted.shape == what

@@ -8,14 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from harness.trace.events import Event
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, load
+from reports.compare import compare
 from reports.findings import ResultKind
-from reports.pages.beside import coverage_page, timeline_page
+from reports.pages.beside import PAGES, coverage_page, timeline_page
+from reports.pages.changes import changes_page
 from reports.pages.timeline import Behaviour, KindAndAnswer, by_release, changing, steps
-from reports.pages.write import gather, theme
+from reports.pages.write import gather, theme, write
 
 MakeRun = Callable[..., Path]
+Disorder = Callable[..., tuple[Event, ...]]
 TEST = "scenarios/closing/test_x.py::test_fin_is_taken"
 LEFT_OUT = "closing/test_x.py::test_alike[IPv4]"
 GOOD = KindAndAnswer(ResultKind.CONFORMS, "taken")
@@ -62,7 +66,7 @@ def test_a_behaviour_stands_once_with_its_cases_and_where_it_changed(runs: list[
 
 def test_the_timeline_marks_the_kernel_that_changed_and_leads_to_a_case(runs: list[LoadedRun]) -> None:
     found = gather(runs)
-    page = timeline_page(found.runs, found.names, found.cases, [theme(case.scenario) for case in found.cases])
+    page = timeline_page(found.runs, found.names, found.cases, [theme(case.scenario) for case in found.cases], PAGES)
     assert page.index("5.10</th>") < page.index("6.9</th>") < page.index("6.12</th>")
     assert "test_fin_is_taken%5B1%5D" in page
     assert "test_alike" not in page
@@ -71,7 +75,7 @@ def test_the_timeline_marks_the_kernel_that_changed_and_leads_to_a_case(runs: li
 
 
 def test_a_clause_has_its_verdict_on_each_kernel_and_leads_to_its_cases(runs: list[LoadedRun]) -> None:
-    page = coverage_page(runs, {"RFC9293-MUST-1": "nobody tried"})
+    page = coverage_page(runs, {"RFC9293-MUST-1": "nobody tried"}, PAGES)
     row = page[page.index("index.html#clause=RFC9293-E-17") :].partition("</tr>")[0]
     assert re.findall(r'<td class="k-(\w+)">', row) == ["deviates", "deviates", "conforms"]
     assert "<small>1 of 3</small>" in row
@@ -79,6 +83,32 @@ def test_a_clause_has_its_verdict_on_each_kernel_and_leads_to_its_cases(runs: li
 
 
 def test_the_state_machine_says_what_was_reached(runs: list[LoadedRun]) -> None:
-    drawn = re.findall(r'<g class="k-(\w+)"><title>(FSM-\d+)', coverage_page(runs, {}))
+    drawn = re.findall(r'<g class="k-(\w+)"><title>(FSM-\d+)', coverage_page(runs, {}, PAGES))
     assert ("deviates", "FSM-014") in drawn
     assert {kind for kind, one in drawn if one != "FSM-014"} == {"untested"}
+
+
+def test_a_change_is_drawn_once_with_the_segment_marked_where_the_kernels_part(
+    make_run: MakeRun, disorder: Disorder
+) -> None:
+    scenarios = [f"{TEST}[{number}]" for number in range(3)]
+
+    def run(name: str, events: tuple[Event, ...], outcome: str, answer: str) -> LoadedRun:
+        results = [Result(scenario=one, outcome=outcome, answer=answer) for one in scenarios]
+        return load(make_run(*results, timelines=dict.fromkeys(scenarios, events), name=name, kernel_name=name))
+
+    first = run("<old>", disorder(accepted=False), "deviates", "challenged")
+    second = run("new", disorder(), "conforms", "accepted")
+    page = changes_page(compare(first, second), ("<old>", "new"), PAGES)
+    assert "answer accepted, was challenged; the kernel&#39;s . has another ack <small>3 cases</small>" in page
+    assert page.count("<svg") == 2
+    assert page.count('class="odd"') == 2
+    assert [one for one in scenarios if f">{one}</a>" in page] == scenarios[1:]
+    assert "<old>" not in page
+
+
+def test_a_comparison_has_its_page_in_the_report_of_both_runs(runs: list[LoadedRun], tmp_path: Path) -> None:
+    pair = runs[:2]
+    write(gather(pair), tmp_path / "report", comparison=compare(*pair))
+    assert "fixed, 0 behaved otherwise" in (tmp_path / "report" / "changes.html").read_text()
+    assert 'href="changes.html"' in (tmp_path / "report" / "index.html").read_text()
