@@ -17,7 +17,7 @@ from harness.probes.observer import Observer
 from harness.probes.sockets import SocketState
 from harness.program.recording import step
 from harness.program.steps import Expect, Look
-from harness.tcp.timing import PROMPT, Span, Time, bounds, format_ms, refuse_wait, span_of
+from harness.tcp.timing import PROMPT, UNSAID, Span, Time, bounds, format_ms, refuse_wait
 from harness.tcp.verdict import Due, Evidence, Mismatch
 from harness.trace.events import Called, Probed
 from netns.conditions import holds_what_waits
@@ -39,8 +39,8 @@ class SocketSession(BaseSession):
         name: str,
         *,
         after: Time | None = None,
-        at_least: Time = PROMPT,
-        within: Time | None = None,
+        at_least: Time | None = None,
+        within: Time = UNSAID,
     ) -> None:
         """Wait until the kernel reports an error on a socket. Times count from the last segment or call.
 
@@ -49,25 +49,25 @@ class SocketSession(BaseSession):
             name: of the error, such as ``ETIMEDOUT``.
             after: the length of the timer that ends with the error; sets both bounds.
             at_least: lower bound.
-            within: upper bound; by default four times the lower one.
+            within: upper bound; by default PROMPT, or four times the lower one where that is longer.
 
         Raises:
             Mismatch: another error, none, or one at the wrong time.
             FinwaitError: there is no such error, a bound is no time, or ``within`` is over before ``at_least``.
         """
         _check_known("error", name, errno.errorcode.values())
-        least = span_of(at_least, "at_least")
-        most, earliest = (one or least for one in bounds(4 * least if within is None else within, least, after))
-        refuse_wait(earliest, unsaid=holds_what_waits(self.lab.conditions))
+        most, least = bounds(within, at_least, after)
+        refuse_wait(least or PROMPT, unsaid=holds_what_waits(self.lab.conditions))
         step = self.timeline.step(f"expect {name}")
+        self.dispatcher.flush()  # the last segment may be on its way
         *_, last = (event for event in self.timeline if not isinstance(event, Probed))
         began, over = (last.at, last.end) if isinstance(last, Called) else (last.at, last.at)
-        latest = self.profile.upper(most) + self.profile.wakeup_ns
+        latest = self.profile.upper(most or PROMPT) + self.profile.wakeup_ns
         seen = endpoint.await_error(Span(latest + self.profile.patience_ns, "LIMIT"))
         now = time.time_ns()
         self.dispatcher.flush()
-        if seen != name or now - began < earliest.ns or now - over > latest:
-            due = (Due(f"  {name}   not before {earliest}, by {format_ms(latest)}"),)
+        if seen != name or (least and now - began < least.ns) or now - over > latest:
+            due = (Due(f"  {name}   " + (f"not before {least}, " if least else "") + f"by {format_ms(latest)}"),)
             told = f"  {seen or 'no error'}"
             raise Mismatch(Evidence(expected=due, observed=told, elapsed_ns=now - over, step=step, cause_ns=over))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
 
-from harness import ACK, NUMBERS, STATES, SYN, WAYS, Connection, FinwaitError, Session, reach
+from harness import ACK, NUMBERS, RST, STATES, SYN, WAYS, Connection, FinwaitError, Session, reach
 from harness.live.lab_pool import LabPool
 from harness.live.socket_session import ORPHANED, OWNED, UNACCEPTED
 from harness.live.states import ACTIVELY
@@ -132,3 +133,12 @@ def test_misspelt_name_is_no_deviation_of_the_kernel(
 ) -> None:
     with pytest.raises(FinwaitError, match=told):
         eval(f"session.{call}", {"session": opened, "server": conversation.endpoint, "peer": conversation.peer})
+
+
+def test_error_that_a_segment_brings_is_due_at_once(conversation: Connection, opened: Session) -> None:
+    server, peer = conversation
+    peer.send(RST, seq=1)
+    opened.expect_error(server, "ECONNRESET")
+    with pytest.raises(Mismatch) as raised:
+        opened.expect_error(server, "ECONNRESET", within=0.01)
+    assert re.match(r"  ECONNRESET   by \d+ ms", raised.value.evidence.expected[0].what)
