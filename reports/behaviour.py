@@ -153,22 +153,25 @@ class Parting(NamedTuple):
 
     @property
     def shape(self) -> str:
-        """The same without numbers, which are others in each scenario."""
+        """The same without numbers, which are others in each scenario, and in words where a dot alone would stand."""
         if self.was is None or self.now is None:
             sent = self.now or self.was
-            return (
-                f"the {self.sender} sends {'one more' if self.now else 'no'} {_letters(sent.segment) if sent else ''}"
-            )
+            return f"the {self.sender} sends {'one more' if self.now else 'no'} {_named(sent.segment) if sent else ''}"
         was, now = self.was.segment, self.now.segment
-        if _letters(was) != _letters(now):
-            return f"the {self.sender} sends {_letters(now)}, was {_letters(was)}"
+        if _named(was) != _named(now):
+            return f"the {self.sender} sends {_named(now)}, was {_named(was)}"
         fields = {"seq": (was.seq, now.seq), "length": (len(was.data), len(now.data)), "ack": (was.ack, now.ack)}
         other = [f"another {name}" for name, (first, second) in fields.items() if first != second]
-        return f"the {self.sender}'s {_letters(now)} has {' and '.join(other) or 'other options'}"
+        return f"the {self.sender}'s {_named(now)} has {' and '.join(other) or 'other options'}"
 
 
 def _letters(segment: Segment) -> str:
     return format_flags(segment.flags & ~PSH)
+
+
+def _named(segment: Segment) -> str:
+    letters = _letters(segment)
+    return "ACK" if letters == "." else letters
 
 
 def segment_changes(before: Iterable[Event], after: Iterable[Event]) -> list[str]:

@@ -60,7 +60,7 @@ class Ladder:
         for time, row in zip(times, self.rows, strict=True):
             # What comes without a timer's help comes promptly; a longer pause is worth an eye.
             if before is not None and row.at - before.at > PROMPT.ns:
-                lines.append(draw_pause(layout, f"{_length(row.at - before.at)} pass"))
+                lines.append(draw_pause(layout, f"{length(row.at - before.at)} pass"))
             lines += draw_row(layout, time, row)
             before = row
         return lines
@@ -194,8 +194,12 @@ def _judged(event: Received | Forwarded) -> str:
     return event.judged if event.connection else event.step
 
 
-def _length(ns: int) -> str:
-    return format_ms(ns) if ns < 10_000 * MS else f"{ns / 1000 / MS:.1f} s"
+def length(ns: int) -> str:
+    """How long a pause is, as one reads it."""
+    if ns < 10_000 * MS:
+        return format_ms(ns)
+    tenths = round(ns / MS / 100)
+    return f"{tenths / 10} s" if tenths < 600 else format_ms(tenths * 100 * MS)
 
 
 def _with_state(before: LadderRow, row: LadderRow) -> LadderRow | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from harness.trace.events import Called, Event, Probed
+from harness.trace.events import Called, Event, Forwarded, Probed, Received, Sent
 from harness.trace.runs import LoadedRun
 from reports.ladder import ladder
 from reports.picture import picture
@@ -31,6 +31,9 @@ class Lecture:
     since: str = ""
     until: str = ""
 
+
+HANDSHAKE = "handshake"
+"""What begins with the first segment, where a part of a timeline is asked for."""
 
 _REOPENED = "lectures/test_opening.py::test_new_connection_over_the_ports_of_one_in_time_wait[IPv4-noTS]"
 
@@ -85,7 +88,7 @@ def part(events: Iterable[Event], since: str, until: str) -> tuple[Event, ...]:
 
     Args:
         events: in the order of their time.
-        since: the name of the call that begins it; empty for the first event.
+        since: the name of the call that begins it; ``handshake`` for the first segment, empty for the first event.
         until: that of the first call which is left out; empty for none.
     """
     states: dict[tuple[str, int], Probed] = {}
@@ -94,7 +97,8 @@ def part(events: Iterable[Event], since: str, until: str) -> tuple[Event, ...]:
         called = event.name if isinstance(event, Called) else ""
         if taken and until and called == until:
             break
-        if taken or not since or called == since:
+        begins = called or (HANDSHAKE if isinstance(event, Sent | Received | Forwarded) else "")
+        if taken or not since or begins == since:
             taken.append(event)
         elif isinstance(event, Probed) and event.state:
             states[event.side, event.connection] = event

@@ -102,15 +102,29 @@ class Matrix:
         record = MatrixRecord(kernels=kernels, scenarios=scenarios)
         return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
 
-    def lines(self, width: int = WIDTH) -> list[Line]:
+    def telling(self) -> tuple[str, ...]:
+        """The scenarios that kernels do not agree on; of a single kernel those that it deviates in, or lost."""
+        if len(self.runs) == 1:
+            bad = (Outcome.DEVIATES, Outcome.LOST)
+            return tuple(scenario for scenario in self.scenarios if self.outcomes(scenario)[0] in bad)
+        return tuple(scenario for scenario in self.scenarios if len(set(self.outcomes(scenario))) > 1)
+
+    def lines(self, width: int = WIDTH, *, every: bool = False) -> list[Line]:
         """The matrix as text with styles; outcomes shrink to one letter where the words do not fit ``width``.
 
         A scenario whose outcomes do not depend on its parameters, on any kernel, has a single row.
+
+        Args:
+            width: columns.
+            every: a row for what all kernels agree on, too.
         """
-        words = self._grid(short=False)
+        rows = self.scenarios if every else self.telling()
+        words = self._grid(rows, short=False)
         fits = words.width <= width
-        grid = words if fits else self._grid(short=True)
+        grid = words if fits else self._grid(rows, short=True)
         made = grid.lines()
+        if len(rows) < len(self.scenarios):
+            made.append([(f"{self._left_out(rows)}; --all shows all", "dim")])
         if not fits:
             legend = ", ".join(f"{mark} {outcome}" for outcome, mark in _MARKS.items())
             made += [[(f"{legend}, empty: not run", "dim")]]
@@ -144,20 +158,28 @@ class Matrix:
                 made.append([(f"{outcome} ", OUTCOME_STYLES[outcome]), (f"{where}: {said[alike]}", "")])
         return made
 
-    def _grid(self, *, short: bool) -> Grid:
+    def _left_out(self, rows: Sequence[str]) -> str:
+        count = len(self.scenarios) - len(rows)
+        if len(self.runs) > 1:
+            return f"{count} {'comes' if count == 1 else 'come'} out alike on all kernels"
+        return f"{count} {'does' if count == 1 else 'do'} not deviate"
+
+    def _grid(self, rows: Sequence[str], *, short: bool) -> Grid:
         headings = tuple(map(str, range(1, len(self.names) + 1))) if short else self.names
         by_title: dict[str, list[str]] = {}
-        for scenario in self.scenarios:
-            title = ": ".join(part for part in (file_of(scenario), in_words(scenario)) if part)
-            by_title.setdefault(title, []).append(scenario)
-        sections = [Section(title, tuple(self._rows(members, short=short))) for title, members in by_title.items()]
+        for scenario in rows:
+            by_title.setdefault(_title(scenario), []).append(scenario)
+        of = Counter(map(_title, self.scenarios))
+        sections = [
+            Section(title, tuple(self._rows(members, of[title], short=short))) for title, members in by_title.items()
+        ]
         return Grid(("scenario", *headings), (*sections, Section("in all", tuple(self._totals()))))
 
-    def _rows(self, members: list[str], *, short: bool) -> list[tuple[Cell, ...]]:
+    def _rows(self, members: list[str], of: int, *, short: bool) -> list[tuple[Cell, ...]]:
         """A row for each set of parameters, or one for all of them where each kernel did the same in all."""
         alike = len({self.outcomes(scenario) for scenario in members}) == 1
         named = (
-            [(f"all {len(members)}", members[0])]
+            [(f"all {of}" if len(members) == of else f"{len(members)} of {of}", members[0])]
             if alike and len(members) > 1
             else [(parameters(scenario) or "-", scenario) for scenario in members]
         )
@@ -196,3 +218,7 @@ def _cell(outcome: Outcome | None, *, short: bool) -> Cell:
     if outcome is None:
         return "" if short else "not run", "dim"
     return _MARKS[outcome] if short else outcome.value, OUTCOME_STYLES[outcome]
+
+
+def _title(scenario: str) -> str:
+    return ": ".join(part for part in (file_of(scenario), in_words(scenario)) if part)

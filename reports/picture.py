@@ -9,9 +9,9 @@ from functools import cache, lru_cache
 from html import escape
 from importlib.resources import files
 
-from harness.tcp.timing import MS, PROMPT, format_ms
+from harness.tcp.timing import MS, PROMPT
 from reports.columns import Arrow, LadderRow
-from reports.ladder import Ladder
+from reports.ladder import Ladder, length
 
 _LETTER = 7.3  # how wide a letter of the 12 px fixed-width face is
 _ROW = 30
@@ -167,7 +167,7 @@ class _Picture:
                 for x in self._lanes:
                     yield f'<path class="fold" d="M{x - 14} {y}l9 -6 10 12 9 -6"/>'
                 middle = (self._lanes[0] + self._lanes[1]) / 2
-                yield _text(middle, y + 4, f"{_length(row.at - before.at)} pass", "dim mid")
+                yield _text(middle, y + 4, f"{length(row.at - before.at)} pass", "dim mid")
 
     def _row(self, number: int) -> Iterator[str]:
         row, beside, y = self._rows[number], self._beside[number], self._tops[number]
@@ -225,7 +225,3 @@ def _span(arrow: Arrow) -> float:
 
 def _text(x: float, y: float, text: str, kind: str) -> str:
     return f'<text class="{kind}" x="{x:.0f}" y="{y:.0f}">{in_xml(text)}</text>'
-
-
-def _length(ns: int) -> str:
-    return format_ms(ns) if ns < 10_000 * MS else f"{ns / 1000 / MS:.1f} s"

@@ -142,7 +142,7 @@ def _matrix(options: argparse.Namespace, console: Console) -> int:
     found = matrix.run_on(
         specs, CHECKOUT, _folder(options), options.rest, Cache.of_user(), console, at_once=options.at_once, split=True
     )
-    status = present(found, console)
+    status = present(found, console, every=options.all)
     report.write_asked(options, found.runs, CHECKOUT, console)
     return status
 
@@ -161,17 +161,22 @@ def _compare(options: argparse.Namespace, console: Console) -> int:
 
 
 def _show(options: argparse.Namespace, console: Console) -> int:
-    from harness.cli import show
+    from harness.cli import report, show
     from harness.trace.runs import load
 
     run = load(options.run)
+    if not options.name:
+        if options.svg or options.kind:
+            raise FinwaitError("which result to show is not said", hint="-k NAME")
+        show.print_findings(run, report.known_by_baselines(CHECKOUT / "scenarios" / "baselines"), console)
+        return 0
     result = show.chosen(run, options.name)
     if options.svg:
-        show.draw(run, result, options.svg, brief=options.brief)
+        show.draw(run, result, options.svg, brief=options.brief, since=options.since)
     elif options.kind:
         print(show.program_text(run, result, options.kind), end="")
     else:
-        show.print_result(run, result, console, brief=options.brief)
+        show.print_result(run, result, console, brief=options.brief, since=options.since)
     return 0
 
 

@@ -10,7 +10,7 @@ from reports.lines import show, width_of
 from reports.matrix import join
 
 
-def present(found: Found, console: Console) -> int:
+def present(found: Found, console: Console, *, every: bool = False) -> int:
     """Print the joined matrix and write it beside the run folders; the exit status.
 
     Returns:
@@ -19,7 +19,7 @@ def present(found: Found, console: Console) -> int:
     """
     if found.runs:
         joined = join(found.runs)
-        show(console, [*joined.lines(width_of(console)), *joined.reasons()])
+        show(console, [*joined.lines(width_of(console), every=every), *joined.reasons()])
         write_whole(found.folder / "matrix.json", joined.json())
     show_failures(found, console)
     console.print(f"run folders and matrix.json in {found.folder}", soft_wrap=True)

@@ -68,6 +68,7 @@ def _add_runners(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     matrix.add_argument("--kernel", action="append", required=True, metavar="NAME", help="a kernel; may be repeated")
     _add_run_dir(matrix)
     _add_report(matrix)
+    matrix.add_argument("--all", action="store_true", help="also show what comes out alike on all kernels")
     matrix.add_argument("--at-once", type=int, metavar="N", help="kernels to run at once [as many as fit]")
     _add_source(matrix)
     matrix.set_defaults(passes_on=True)
@@ -103,17 +104,19 @@ def _add_readers(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     shown = _verb(
         verbs,
         "show",
-        "show one result of a run: what happened, the verdict and why",
+        "show what a run found, or one result: what happened, the verdict and why",
         "",
+        "finwait show RUN",
         'finwait show RUN -k "overtaken close IPv4 noTS" --brief',
         "finwait show RUN -k half_closed --as python > test_again.py",
-        "finwait show RUN -k half_closed --brief --svg half_closed.svg",
+        "finwait show RUN -k half_closed --since handshake --brief --svg x.svg",
     )
     _add_run(shown, "run")
-    shown.add_argument(
-        "-k", dest="name", required=True, metavar="NAME", help="its id, or words that it alone has all of"
-    )
+    shown.add_argument("-k", dest="name", metavar="NAME", help="one result: its id, or words that it alone has all of")
     shown.add_argument("--brief", action="store_true", help="leave out windows and options of segments")
+    shown.add_argument(
+        "--since", default="", metavar="CALL", help="leave out what was before: handshake, or a call such as close"
+    )
     shown.add_argument(
         "--as", dest="kind", choices=("python", "pkt"), help="print what it did as a scenario or a packetdrill script"
     )

@@ -1,8 +1,8 @@
-"""``finwait show``: one result of a run, with its reason, its ladder and its evidence; or the program that it ran."""
+"""``finwait show``: what a run found, one result with its reason, ladder and evidence, or the program that it ran."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,10 +12,14 @@ from harness.errors import FinwaitError
 from harness.model import requirements
 from harness.program.packetdrill import packetdrill
 from harness.program.python import python
+from harness.trace.events import Called, Event
 from harness.trace.owner import hand_back
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun
+from reports.columns import wrap
+from reports.findings import Reason, ResultKind, explain
 from reports.ladder import ladder
+from reports.lectures import HANDSHAKE, part
 from reports.lines import show, width_of
 from reports.picture import picture
 
@@ -57,16 +61,17 @@ def program_text(run: LoadedRun, result: Result, kind: str) -> str:
     return python(program, result.scenario)
 
 
-def draw(run: LoadedRun, result: Result, file: Path, *, brief: bool = False) -> None:
+def draw(run: LoadedRun, result: Result, file: Path, *, brief: bool = False, since: str = "") -> None:
     """Write what happened as an SVG picture.
 
     Args:
         brief: no windows and options, unless the pointer rests on a segment.
+        since: what begins it, see ``shown_events``.
 
     Raises:
         FinwaitError: the run kept nothing of it, or the file cannot be written.
     """
-    events = run.timeline(result)
+    events = shown_events(run, result, since)
     if not events:
         raise FinwaitError(
             f"{run.path} holds no timeline of {result.scenario}",
@@ -82,17 +87,36 @@ def draw(run: LoadedRun, result: Result, file: Path, *, brief: bool = False) -> 
         raise FinwaitError(f"{file} cannot be written ({error.strerror})") from error
 
 
-def print_result(run: LoadedRun, result: Result, console: Console, *, brief: bool = False) -> None:
+def shown_events(run: LoadedRun, result: Result, since: str) -> Sequence[Event]:
+    """What is drawn of a result.
+
+    Args:
+        since: the call that begins it, ``handshake`` for the first segment; empty for all.
+
+    Raises:
+        FinwaitError: the timeline cannot be read, or nothing in it is called so.
+    """
+    events = run.timeline(result)
+    found = part(events, since, "")
+    if events and not found:
+        calls = dict.fromkeys(event.name for event in events if isinstance(event, Called))
+        raise FinwaitError(f"nothing here begins with {since}", hint=", ".join([HANDSHAKE, *calls]))
+    return found
+
+
+def print_result(run: LoadedRun, result: Result, console: Console, *, brief: bool = False, since: str = "") -> None:
     """Print what a result says: its outcome and reason, what happened as a ladder, and where the evidence is.
 
     Args:
         brief: no windows and options in the ladder.
+        since: what begins it, see ``shown_events``.
     """
+    events = shown_events(run, result, since)
     for line in _head(run, result):
         console.print(line, soft_wrap=True, markup=False)
     if result.timeline:
         console.print()
-        show(console, ladder(run.timeline(result), kernel=run.name, brief=brief).lines(width_of(console)))
+        show(console, ladder(events, kernel=run.name, brief=brief).lines(width_of(console)))
     console.print()
     for what, file in (("timeline", result.timeline.partition(":")[0]), ("capture", result.capture)):
         if file:
@@ -100,6 +124,31 @@ def print_result(run: LoadedRun, result: Result, console: Console, *, brief: boo
     grown = "; ".join(f"{name} +{count}" for name, count in result.counters.items())
     if grown:
         console.print(f"counters  {grown}", soft_wrap=True, markup=False)
+
+
+def print_findings(run: LoadedRun, reason: Reason, console: Console) -> None:
+    """Print what a run found other than that the kernel conforms: what is news first, a line for each reason.
+
+    Args:
+        run: any.
+        reason: why a deviation is known.
+        console: where to.
+    """
+    found: dict[ResultKind, dict[str, list[str]]] = {kind: {} for kind in ResultKind}
+    for scenario, result in run.results.items():
+        kind, why = explain(run, result, reason)
+        found[kind].setdefault(why, []).append(scenario)
+    for kind, reasons in found.items():
+        if not reasons or kind == ResultKind.CONFORMS:
+            continue
+        console.print(f"{kind} ({sum(map(len, reasons.values()))})", style="bold")
+        for why, scenarios in sorted(reasons.items(), key=lambda one: -len(one[1])):
+            for line in wrap(f"{len(scenarios)}  {why}", width_of(console) - 2):
+                console.print(f"  {line}", soft_wrap=True, markup=False)
+            console.print(f"    {scenarios[0]}", soft_wrap=True, markup=False, style="dim")
+        console.print()
+    counts = ", ".join(f"{sum(map(len, reasons.values()))} {kind}" for kind, reasons in found.items() if reasons)
+    console.print(f"{run.name}: {counts or 'no results'}; -k NAME shows one", soft_wrap=True, markup=False)
 
 
 def _head(run: LoadedRun, result: Result) -> Iterator[str]:

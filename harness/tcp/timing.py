@@ -228,7 +228,15 @@ def to_phase(now_ns: int) -> int:
     return -now_ns % PHASE_NS
 
 
+_MINUTE_MS = 60_000
+
+
 def format_ms(ns: int) -> str:
-    """A length of time in milliseconds, with as many places as it deserves."""
+    """A length of time in milliseconds, with as many places as it deserves; from a minute on in hours and minutes."""
     value = ns / MS
+    if round(value) >= _MINUTE_MS:
+        minutes, rest = divmod(round(value), _MINUTE_MS)
+        hours, minutes = divmod(minutes, 60)
+        parts = ((hours, "h"), (minutes, "min"), (rest / 1000, "s"))
+        return " ".join(f"{count:g} {unit}" for count, unit in parts if count)
     return f"{value:.0f} ms" if value >= 100 or value == int(value) else f"{value:.1f} ms"

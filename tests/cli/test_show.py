@@ -110,3 +110,29 @@ def test_picture_goes_to_a_file(run: LoadedRun, capsys: pytest.CaptureFixture[st
     assert ">F. 1:1(0) ack 1</text>" in brief.read_text()
     assert main(["show", str(run.path), "-k", "reset", "--svg", str(tmp_path / "none" / "x.svg")]) == 2
     assert "cannot be written (No such file or directory)" in capsys.readouterr().err
+
+
+def test_picture_begins_where_it_is_asked_to(
+    run: LoadedRun, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    parts = []
+    for since in ("handshake", "shutdown"):
+        shown(run, capsys, "-k", "reset", "--since", since, "--svg", str(tmp_path / since))
+        parts.append((tmp_path / since).read_text())
+    assert [">S 0:0(0)" in drawn for drawn in parts] == [True, False]
+    assert ["listen(" in drawn for drawn in parts] == [False, False]
+    assert ">ESTABLISHED<" in parts[1]
+    assert main(["show", str(run.path), "-k", "reset", "--since", "splice"]) == 2
+    said = capsys.readouterr().err
+    assert "nothing here begins with splice" in said
+    assert "handshake, " in said
+
+
+def test_what_a_run_found_is_listed_with_what_is_news_first(run: LoadedRun, capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(run, capsys)
+    assert text.startswith("deviates unexpectedly (1)\n  1  flags: F., not R")
+    assert "test_two.py::test_fin_is_reset" in text
+    assert "test_fin_is_acknowledged" not in text
+    assert text.splitlines()[-1] == "host: 1 deviates unexpectedly, 1 conforms; -k NAME shows one"
+    assert main(["show", str(run.path), "--as", "python"]) == 2
+    assert "which result to show is not said" in capsys.readouterr().err

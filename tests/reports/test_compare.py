@@ -268,11 +268,11 @@ def test_one_change_stands_once_with_its_cases_and_the_most_common_first(make_ru
 @pytest.mark.parametrize(
     ("after", "what"),
     [
-        ({"flags": RST}, "the kernel sends R, was ."),
-        ({"ack": 9}, "the kernel's . has another ack"),
-        ({"ack": 9, "seq": 9}, "the kernel's . has another seq and another ack"),
-        ({"options": parse_options("sackOK")}, "the kernel's . has other options"),
-        (None, "the kernel sends no ."),
+        ({"flags": RST}, "the kernel sends R, was ACK"),
+        ({"ack": 9}, "the kernel's ACK has another ack"),
+        ({"ack": 9, "seq": 9}, "the kernel's ACK has another seq and another ack"),
+        ({"options": parse_options("sackOK")}, "the kernel's ACK has other options"),
+        (None, "the kernel sends no ACK"),
     ],
 )
 def test_a_change_of_segments_is_told_without_numbers(after: dict[str, Any] | None, what: str) -> None:

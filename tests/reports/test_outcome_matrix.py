@@ -31,8 +31,8 @@ def _matrix(make_run: Callable[..., Path]) -> Matrix:
     return join([runs.load(old), runs.load(new)])
 
 
-def _rows(matrix: Matrix, width: int = 100) -> list[str]:
-    return [" ".join(line.split()) for line in plain(matrix.lines(width)).splitlines()]
+def _rows(matrix: Matrix, width: int = 100, *, every: bool = True) -> list[str]:
+    return [" ".join(line.split()) for line in plain(matrix.lines(width, every=every)).splitlines()]
 
 
 def test_each_scenario_has_its_outcome_on_each_kernel(make_run: Callable[..., Path]) -> None:
@@ -64,6 +64,36 @@ def test_outcomes_shrink_to_letters_where_words_do_not_fit(make_run: Callable[..
 def test_parameters_that_change_nothing_share_a_row(make_run: Callable[..., Path]) -> None:
     results = [Result(scenario=scenario, outcome="conforms") for scenario in (ONE, TWO)]
     assert _rows(join([runs.load(make_run(*results))]))[2:4] == ["a.py: fin is acknowledged", "all 2 conforms"]
+
+
+def test_what_kernels_agree_on_is_counted_and_not_shown(make_run: Callable[..., Path]) -> None:
+    matrix = _matrix(make_run)
+    assert matrix.telling() == (TWO, THREE)
+    text = _rows(matrix, every=False)
+    assert text[2:6] == ["a.py: fin is acknowledged", "wr deviates conforms", "b.py: open", "- lost not run"]
+    assert text[-2:] == [
+        "1 comes out alike on all kernels; --all shows all",
+        f"1 scenario was not the same version in all runs: {TWO}",
+    ]
+
+
+def test_cases_that_share_a_row_say_of_how_many_they_are(make_run: Callable[..., Path]) -> None:
+    names = [f"a.py::test_fin[{number}]" for number in range(3)]
+    runs_ = [
+        make_run(
+            *(Result(scenario=one, outcome="conforms" if one in good else "deviates") for one in names), name=kernel
+        )
+        for kernel, good in (("a", names), ("b", names[:1]))
+    ]
+    rows = _rows(join([runs.load(path) for path in runs_]), every=False)
+    assert rows[2:4] == ["a.py: fin", "2 of 3 conforms deviates"]
+
+
+def test_of_one_kernel_the_failures_are_shown(make_run: Callable[..., Path]) -> None:
+    bad = Result(scenario=TWO, outcome="deviates")
+    text = _rows(join([runs.load(make_run(bad, Result(scenario=ONE, outcome="conforms")))]), every=False)
+    assert text[2:4] == ["a.py: fin is acknowledged", "wr deviates"]
+    assert text[-1] == "1 does not deviate; --all shows all"
 
 
 def test_reasons_for_no_verdict_are_added_up_over_scenarios_and_kernels(make_run: Callable[..., Path]) -> None:

@@ -100,7 +100,7 @@ def test_a_change_is_drawn_once_with_the_segment_marked_where_the_kernels_part(
     first = run("<old>", disorder(accepted=False), "deviates", "challenged")
     second = run("new", disorder(), "conforms", "accepted")
     page = changes_page(compare(first, second), ("<old>", "new"), PAGES)
-    assert "answer accepted, was challenged; the kernel&#39;s . has another ack <small>3 cases</small>" in page
+    assert "answer accepted, was challenged; the kernel&#39;s ACK has another ack <small>3 cases</small>" in page
     assert page.count("<svg") == 2
     assert page.count('class="odd"') == 2
     assert [one for one in scenarios if f">{one}</a>" in page] == scenarios[1:]

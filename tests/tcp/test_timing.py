@@ -35,6 +35,10 @@ from harness.tcp.timing import (
         (100_400_000, "100 ms"),
         (1_060_400_000, "1060 ms"),
         (60_000_001, "60.0 ms"),
+        (59_999 * MS, "59999 ms"),
+        (60_000 * MS, "1 min"),
+        (90_004 * MS, "1 min 30.004 s"),
+        (7_200_000 * MS, "2 h"),
     ],
 )
 def test_time_has_as_many_places_as_it_deserves(ns: int, text: str) -> None:
