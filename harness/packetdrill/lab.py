@@ -87,7 +87,7 @@ class ScriptLab:
                 there.await_up(DEVICE)
                 if self._options.version == 6:
                     there.await_own_ipv6(self._options.local[0])
-            self.wire = Wire(self.peer)
+            self.wire = Wire(self.peer, far)
             opening.callback(self.wire.close)
             self._merged = MergedSender(self.peer)
             opening.callback(self._merged.close)

@@ -20,7 +20,7 @@ from harness.trace.events import Frame
 from harness.wire.overflow import lost, overflowed
 from netns.enter import Namespace
 from netns.lab import closer
-from netns.link import PEER_END
+from netns.link import PEER_END, End
 
 _TIMESPEC = struct.Struct("ll")
 _ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
@@ -64,12 +64,17 @@ class Wire:
 
     Args:
         namespace: the peer's.
+        kernel_end: capture there and not at the peer's: what the kernel sends is then stamped as it sends it, and does
+            not wait for the processor a second time.
     """
 
-    def __init__(self, namespace: Namespace) -> None:
+    def __init__(self, namespace: Namespace, kernel_end: End | None = None) -> None:
         with namespace.entered():
             self._sending = packet_socket(PEER_END, 0)
-            self._capture = packet_socket(PEER_END, ETH_P_ALL)
+        end = kernel_end or End(namespace, PEER_END)
+        with end.namespace.entered():
+            self._capture = packet_socket(end.name, ETH_P_ALL)
+        self._at_kernel = kernel_end is not None
         self.frames: list[Frame] = []
 
     def begin(self) -> None:
@@ -115,7 +120,7 @@ class Wire:
                 if left <= 0 or not select.select([self._capture], [], [], left / 1e9)[0]:
                     return None
         seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
-        frame = Frame(seconds * 10**9 + nanoseconds, address[2] == socket.PACKET_OUTGOING, data)
+        frame = Frame(seconds * 10**9 + nanoseconds, (address[2] == socket.PACKET_OUTGOING) != self._at_kernel, data)
         self.frames.append(frame)
         return frame
 
