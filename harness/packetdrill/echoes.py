@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from harness.errors import Unsupported
+from harness.errors import FinwaitError, Unsupported
 from harness.packetdrill.script import IcmpPacket, UdpPacket
 from harness.packetdrill.settings import RunOptions
 from harness.packetdrill.tested import TestedSocket
@@ -50,6 +50,7 @@ def frame(packet: IcmpPacket | UdpPacket, tested: TestedSocket, plan: Plan, opti
 
     Raises:
         Unsupported: a kind that is not taken.
+        FinwaitError: this IP version has no such message.
     """
     if isinstance(packet, UdpPacket):
         raise Unsupported(f"line {packet.line}: datagrams are not taken yet")
@@ -61,7 +62,8 @@ def _icmp(packet: IcmpPacket, tested: TestedSocket, plan: Plan, options: RunOpti
     kind = _number(packet.kind, "type_", _TYPES[options.version])
     code = 0 if packet.code is None else _number(packet.code, "code_", _CODES[options.version])
     if kind is None or code is None:
-        raise Unsupported(f"line {packet.line}: icmp {packet.kind} {packet.code or ''} is not known here")
+        what = f"line {packet.line}: icmp {packet.kind} {packet.code or ''}".rstrip()
+        raise FinwaitError(f"{what} is none of ICMP for IPv{options.version}", hint=", ".join(_TYPES[options.version]))
     if packet.echoed is not None and packet.echoed.protocol != "tcp":
         raise Unsupported(f"line {packet.line}: ICMP that echoes no segment is not taken yet")
     back = Plan(kernel=plan.peer, peer=plan.kernel, router=plan.router, first_port=0)
