@@ -18,7 +18,7 @@ _LOOK_SECONDS = 50e-6
 _FUTEX = "202 "  # of x86-64: a thread that waits for the interpreter's lock, not in a call of the script's
 
 
-class Beside:
+class CallThread:
     """The thread for one call at a time."""
 
     def __init__(self) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from typing import NamedTuple
 
 from harness.errors import FinwaitError, Unsupported
 from harness.packetdrill import data_calls, option_calls, socket_calls, waiting_calls
 from harness.packetdrill.call_state import Calls, CallState, Prepared
-from harness.packetdrill.constants import number_of, value_of
+from harness.packetdrill.constants import Value, number_of, value_of
 from harness.packetdrill.expressions import Anything
 from harness.packetdrill.script import SystemCall
 
@@ -20,22 +22,41 @@ CALLS: Calls = {
 """What is taken, by name."""
 
 
-def prepare(call: SystemCall, state: CallState) -> Prepared:
+class ReadCall(NamedTuple):
+    """A system call with what its arguments stand for, which takes longer to find out than to make the call."""
+
+    call: SystemCall
+    made_by: Callable[..., Prepared]
+    arguments: tuple[Value, ...]
+    expected: int | None
+
+
+def read(call: SystemCall) -> ReadCall:
     """Read the arguments of a call.
 
     Raises:
+        Unsupported: a call, or a constant, that is not taken.
+        FinwaitError: a result that is no number.
+    """
+    made_by = CALLS.get(call.name)
+    if made_by is None:
+        what = f"line {call.line}: the system call {call.name} is not taken"
+        raise Unsupported(what, why=f"there are {', '.join(CALLS)}")
+    expected = None if isinstance(call.result, Anything) else number_of(call.result)
+    return ReadCall(call, made_by, tuple(map(value_of, call.arguments)), expected)
+
+
+def prepare(given: ReadCall, state: CallState) -> Prepared:
+    """Make a call ready.
+
+    Raises:
         Differs: a descriptor that the script does not have.
-        Unsupported: a call, or a kind of argument, that is not taken.
+        Unsupported: a kind of argument that is not taken.
         FinwaitError: arguments that the call does not take.
     """
-    prepared = CALLS.get(call.name)
-    if prepared is None:
-        raise Unsupported(
-            f"line {call.line}: the system call {call.name} is not taken", why=f"there are {', '.join(CALLS)}"
-        )
-    state.expected = None if isinstance(call.result, Anything) else number_of(call.result)
+    state.expected = given.expected
     try:
-        return prepared(state, *map(value_of, call.arguments))
+        return given.made_by(state, *given.arguments)
     except (TypeError, ValueError, KeyError, struct.error) as error:
-        what = f"line {call.line}: {call.name} does not take these arguments"
+        what = f"line {given.call.line}: {given.call.name} does not take these arguments"
         raise FinwaitError(what, why=str(error)) from error

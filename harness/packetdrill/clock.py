@@ -42,7 +42,7 @@ def in_time() -> Iterator[None]:
             gc.enable()
 
 
-class Moment(msgspec.Struct, frozen=True, kw_only=True):
+class DueTime(msgspec.Struct, frozen=True, kw_only=True):
     """When an event has to happen, in ns since the start.
 
     Args:
@@ -82,7 +82,7 @@ class ScriptClock:
         self._tolerance_ns = tolerance_ns
         self._now = now
         self._sleep = sleep
-        self._last: Moment | None = None
+        self._last: DueTime | None = None
         self._last_was_inbound = False
         self._done = 0
 
@@ -99,7 +99,7 @@ class ScriptClock:
         """Since the start."""
         return self._now() - self.begun
 
-    def reach(self, when: EventTime, *, inbound: bool) -> Moment:
+    def reach(self, when: EventTime, *, inbound: bool) -> DueTime:
         """The next event is reached: when it is due.
 
         Args:
@@ -112,7 +112,7 @@ class ScriptClock:
             base = last.start if last is not None and in_a_row else now
         end = None if when.end_ns is None else when.end_ns + base
         since, reached = None if last is None else last.start, None if in_a_row else now
-        due = Moment(kind=when.kind, start=when.start_ns + base, end=end, since=since, reached=reached)
+        due = DueTime(kind=when.kind, start=when.start_ns + base, end=end, since=since, reached=reached)
         self._last, self._last_was_inbound = due, inbound
         return due
 
@@ -123,7 +123,7 @@ class ScriptClock:
         """
         self._done = max(self._done, at)
 
-    def wait(self, due: Moment) -> str:
+    def wait(self, due: DueTime) -> str:
         """Until the event is due; what is wrong where the script came to it too late, empty for nothing.
 
         How long the harness itself takes for an event says nothing of the kernel, and is told by ``late_ns`` alone.
@@ -139,7 +139,7 @@ class ScriptClock:
         """How far an event may be off, ns."""
         return self._tolerance_ns if since is None else max(self._tolerance_ns, round(SHARE * (start - since)))
 
-    def complaint(self, due: Moment, at: int) -> str:
+    def complaint(self, due: DueTime, at: int) -> str:
         """What is wrong with the moment at which an event happened; empty where nothing is."""
         if due.kind == "any":
             return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 from harness.packetdrill.script import OptionSpec, TcpPacket
 from harness.tcp.options import Option, encode_option
@@ -32,8 +33,12 @@ _ACCURATE_ECN = {"e0b": 172, "e1b": 174}  # RFC 9768 3.2.3, by the counter that 
 
 def flags_of(packet: TcpPacket) -> int:
     """The flags of a segment, those of its counter of Accurate ECN too."""
-    bits = sum(_FLAGS[letter] for letter in dict.fromkeys(packet.flags))
-    return bits | sum(flag for bit, flag in _ACE if packet.ace is not None and packet.ace & bit)
+    return _bits(packet.flags, packet.ace or 0)
+
+
+@cache
+def _bits(letters: str, ace: int) -> int:
+    return sum(_FLAGS[letter] for letter in set(letters)) | sum(flag for bit, flag in _ACE if ace & bit)
 
 
 def flags_text(flags: int, counted: bool) -> str:

@@ -9,7 +9,7 @@ import msgspec
 
 from harness.errors import Unsupported
 from harness.packetdrill import echoes
-from harness.packetdrill.clock import PATIENCE_NS, Moment, ScriptClock
+from harness.packetdrill.clock import PATIENCE_NS, DueTime, ScriptClock
 from harness.packetdrill.comparing import SeenSegment, complaint, joined, joins
 from harness.packetdrill.lab import ScriptLab
 from harness.packetdrill.octets import encoded, flags_of, shifted, timestamp
@@ -18,7 +18,7 @@ from harness.packetdrill.settings import RunOptions
 from harness.packetdrill.tested import Differs, Sockets, Stage, TestedSocket, is_opening
 from harness.tcp.ip import Envelope, header_of
 from harness.tcp.options import decode_options
-from harness.tcp.segment import ACK, SYN, Segment, add
+from harness.tcp.segment import ACK, RST, SYN, Segment, add
 from harness.tcp.timing import format_ms
 from harness.trace.events import Frame, Received, Sent, Timeline
 from harness.wire.decode import decode
@@ -58,12 +58,13 @@ class PacketSide:
         self._timeline = timeline
         self._check = check
         self._next_port = lab.free_port()
+        self._encoders: dict[tuple[int, int], Encoder] = {}
         # the first of a process takes as long as a script's whole handshake
-        Encoder(lab.plan, Flow(options.version, 1, 1)).encode(Segment(flags=0))
+        header_of(self._encoded(Segment(flags=0), 1, 1))
 
     # -- inbound
 
-    def send(self, packet: Packet, due: Moment) -> None:
+    def send(self, packet: Packet, due: DueTime) -> None:
         """Send an inbound packet at its time.
 
         Raises:
@@ -116,9 +117,14 @@ class PacketSide:
             flow_label=(packet.ip.flow_label or 0) if packet.ip else 0,
         )
         source, target = packet.ports or (0, 0)
-        flow = Flow(self._options.version, source or tested.remote_port, target or tested.local_port)
-        frame = Encoder(self._lab.plan, flow).encode(segment)
+        frame = self._encoded(segment, source or tested.remote_port, target or tested.local_port)
         return dressed(packet.ip, frame), segment
+
+    def _encoded(self, segment: Segment, source: int, target: int) -> bytes:
+        if (source, target) not in self._encoders:
+            flow = Flow(self._options.version, source, target)
+            self._encoders[source, target] = Encoder(self._lab.plan, flow)
+        return self._encoders[source, target].encode(segment)
 
     def _inbound_options(self, packet: TcpPacket, tested: TestedSocket, local: int, *, echo: bool) -> bytes:
         if packet.options is None:
@@ -143,7 +149,7 @@ class PacketSide:
 
     # -- outbound
 
-    def expect(self, packet: Packet, due: Moment) -> None:
+    def expect(self, packet: Packet, due: DueTime) -> None:
         """Wait for an outbound packet.
 
         Raises:
@@ -172,7 +178,7 @@ class PacketSide:
         self._clock.happened(pieces[-1].at)
         self._judge(packet, joined(pieces), tested, due)
 
-    def _judge(self, packet: TcpPacket, seen: SeenSegment, tested: TestedSocket, due: Moment) -> None:
+    def _judge(self, packet: TcpPacket, seen: SeenSegment, tested: TestedSocket, due: DueTime) -> None:
         wrong = complaint(packet, seen, tested)
         wanted, came = timestamp(packet.options or ()), seen.segment.option("TS")
         if not wrong and wanted and came:
@@ -185,7 +191,7 @@ class PacketSide:
         if wrong:
             raise Differs(f"> {seen.segment}   at {format_ms(seen.at)}   ({wrong})")
 
-    def _next(self, packet: TcpPacket, tested: TestedSocket, due: Moment) -> SeenSegment:
+    def _next(self, packet: TcpPacket, tested: TestedSocket, due: DueTime) -> SeenSegment:
         """The next segment of the socket under test."""
         patience = max(due.start, due.end or 0) - (due.since or 0)
         patience = (patience // 10**9) * 10**9 + PATIENCE_NS
@@ -236,9 +242,8 @@ class PacketSide:
         for tested in self._sockets.all:
             if tested.protocol == socket.IPPROTO_TCP and tested.remote_port and tested.local_port:
                 seq, ack, window = tested.closing()
-                flow = Flow(self._options.version, tested.remote_port, tested.local_port)
-                frame = Encoder(self._lab.plan, flow).encode(Segment(flags=0x14, seq=seq, ack=ack, window=window))
-                self._lab.wire.send([frame])
+                ending = Segment(flags=RST | ACK, seq=seq, ack=ack, window=window)
+                self._lab.send(self._encoded(ending, tested.remote_port, tested.local_port))
 
 
 def dressed(ip: IpInfo | None, frame: bytes) -> bytes:

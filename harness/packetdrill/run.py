@@ -12,13 +12,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from harness.packetdrill import code
-from harness.packetdrill.blocking import Beside
+from harness.packetdrill.blocking import CallThread
 from harness.packetdrill.call_state import CallState, Prepared
-from harness.packetdrill.calls import prepare
-from harness.packetdrill.clock import Moment, ScriptClock, in_time
+from harness.packetdrill.calls import ReadCall, prepare, read
+from harness.packetdrill.clock import DueTime, ScriptClock, in_time
 from harness.packetdrill.commands import OwnRoom
-from harness.packetdrill.constants import constant, number_of
-from harness.packetdrill.expressions import Anything
+from harness.packetdrill.constants import constant
 from harness.packetdrill.lab import ScriptLab
 from harness.packetdrill.packets import PacketSide
 from harness.packetdrill.script import CodeBlock, Script, ScriptEvent, ShellCommand, SystemCall
@@ -66,7 +65,7 @@ class ScriptRun:
             self._room = opening.enter_context(OwnRoom(self.lab.kernel, self.path.resolve().parent))
             self.clock = ScriptClock(self.options.tolerance_ns)
             sockets = Sockets()
-            self._beside = Beside()
+            self._beside = CallThread()
             self._sockets = sockets
             self._calls = CallState(self.lab, self.options, sockets, self._room.find, lambda: self.clock.begun)
             self.packets = PacketSide(self.lab, self.options, self.clock, sockets, self.timeline, self._beside.check)
@@ -105,6 +104,11 @@ class ScriptRun:
 
     def _run(self) -> None:
         cleanup = self.script.cleanup
+        self._read = {
+            (event.line, event.column): read(event.action)
+            for event in self.script.events
+            if isinstance(event.action, SystemCall)
+        }
         if self.script.init is not None:
             self._command(self.script.init)
         try:
@@ -140,7 +144,7 @@ class ScriptRun:
         due = self.clock.reach(event.time, inbound=inbound)
         match action:
             case SystemCall():
-                self._call(action, due, event)
+                self._call(self._read[event.line, event.column], due, event)
             case ShellCommand():
                 self._wait(due, "command")
                 self._command(action)
@@ -153,7 +157,7 @@ class ScriptRun:
             case _:
                 self.packets.expect(action, due)
 
-    def _wait(self, due: Moment, what: str) -> None:
+    def _wait(self, due: DueTime, what: str) -> None:
         if wrong := self.clock.wait(due):
             raise Differs(f"the {what} began at another {wrong}")
 
@@ -168,24 +172,25 @@ class ScriptRun:
         self.clock.happened(at)
         self._pieces.append((values, block.text, block.line))
 
-    def _call(self, call: SystemCall, due: Moment, event: ScriptEvent) -> None:
-        if call.end_ns is None:
+    def _call(self, given: ReadCall, due: DueTime, event: ScriptEvent) -> None:
+        if given.call.end_ns is None:
             self._beside.wait()
-        prepared = prepare(call, self._calls)
-        if call.end_ns is not None:
-            self._begin(call, prepared, due, event)
+        prepared = prepare(given, self._calls)
+        if given.call.end_ns is not None:
+            self._begin(given, prepared, due, event)
             return
         self._wait(due, "system call")
         began = time.time_ns()
         result = prepared.make()
         number, end = ctypes.get_errno(), time.time_ns()
         self.clock.happened(end - self.clock.begun)
-        self._judge(call, prepared, result, number, began, end)
+        self._judge(given, prepared, result, number, began, end)
 
-    def _begin(self, call: SystemCall, prepared: Prepared, due: Moment, event: ScriptEvent) -> None:
+    def _begin(self, given: ReadCall, prepared: Prepared, due: DueTime, event: ScriptEvent) -> None:
+        call = given.call
         assert call.end_ns is not None  # noqa: S101
         end = due.start + call.end_ns - event.time.start_ns
-        back = Moment(kind=due.kind, start=end, since=due.start)
+        back = DueTime(kind=due.kind, start=end, since=due.start)
         began: list[int] = []
 
         def make() -> int:
@@ -193,7 +198,7 @@ class ScriptRun:
             return prepared.make()
 
         def judge(result: int, number: int, at: int) -> None:
-            self._judge(call, prepared, result, number, began[0], at)
+            self._judge(given, prepared, result, number, began[0], at)
             if wrong := self.clock.complaint(back, at - self.clock.begun):
                 raise Differs(f"{call.name} returned at another {wrong}")
 
@@ -202,10 +207,10 @@ class ScriptRun:
         self._beside.begin(make, judge)
         self.clock.happened(began[0] - self.clock.begun)
 
-    def _judge(self, call: SystemCall, prepared: Prepared, result: int, number: int, began: int, end: int) -> None:
+    def _judge(self, given: ReadCall, prepared: Prepared, result: int, number: int, began: int, end: int) -> None:
+        call, wanted = given.call, given.expected
         name = errno.errorcode.get(number, str(number)) if result < 0 else ""
         self.timeline.add(Called(began, end, call.name, (), result, name, f"line {call.line}"))
-        wanted = None if isinstance(call.result, Anything) else number_of(call.result)
         right = wanted is None or (result >= 0 if prepared.gives_descriptor and wanted >= 0 else result == wanted)
         if not right:
             raise Differs(f"{call.name} gave {result}{f' ({name})' if name else ''}, not {wanted}")
