@@ -105,9 +105,10 @@ class KernelSocket(socket.socket):
 def ports_of(sock: socket.socket) -> tuple[int, int]:
     """A TCP socket's own port and that of its other end; 0 where it has none."""
     found = [0, 0]
-    for place, name in enumerate((sock.getsockname, sock.getpeername)):
+    # of a socket that has none, which is asked at every call, only that: no failure of a call is to be told
+    for place, ask in enumerate((socket.socket.getsockname, socket.socket.getpeername)):
         with suppress(OSError):
-            found[place] = name()[1]
+            found[place] = ask(sock)[1]
     return found[0], found[1]
 
 

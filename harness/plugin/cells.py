@@ -80,7 +80,7 @@ def in_states(
     return pytest.mark.parametrize(("state", "ownership"), cells)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def state() -> str:
     """The state of ``cell``; see ``in_states``."""
     return "ESTABLISHED"

@@ -17,69 +17,54 @@ from harness.live.router import Router
 from harness.live.session import Connection, Session
 from harness.live.two_kernels import TwoKernelSession
 from harness.path.path import Path
-from harness.plugin.hooks import RUNNER
+from harness.plugin.hooks import RUNNER, Runner
 from harness.tcp.timing import REAL_WAIT, SECOND, Span, TimingProfile, format_ms, span_of, to_phase
 from netns.conditions import Settings
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ip_version() -> int:
     """The IP version, 4 unless parametrized; ``@both_families`` runs the scenario over both."""
     return 4
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def timestamps() -> bool:
     """Whether the peer offers TCP timestamps; ``@with_and_without_timestamps`` runs the scenario both ways."""
     return True
 
 
-@pytest.fixture
-def hold_timers(request: pytest.FixtureRequest) -> bool:
-    """Whether the lab keeps the kernel's timers from expiring: not where a scenario ``waits`` (docs/conditions.md)."""
-    return request.node.get_closest_marker("waits") is None
-
-
-@pytest.fixture
-def lab_settings(request: pytest.FixtureRequest, hold_timers: bool) -> Settings:
-    """Which of the conditions in docs/conditions.md the lab sets."""
-    settings: Settings = request.config.stash[RUNNER].settings
-    return Settings.FREE if settings is Settings.HELD and not hold_timers else settings
+@pytest.fixture(scope="session")
+def hold_timers() -> bool:
+    """Whether the lab holds the kernel's timers off; never where a scenario ``waits`` (docs/conditions.md)."""
+    return True
 
 
 @pytest.fixture(scope="session")
-def lab_pool() -> Iterator[LabPool]:
-    """The labs that this worker's scenarios share."""
+def shared_lab() -> Iterator[LabPool]:
+    """Lets ``session`` reuse a lab of earlier scenarios, which saves the time to build one; see ``@in_shared_lab``.
+
+    For the many small cells of a table. Each scenario uses ports of its own, and leaves nothing behind.
+    """
     with LabPool() as opened:
         yield opened
 
 
 @pytest.fixture
-def shared_lab(lab_pool: LabPool) -> LabPool:
-    """Lets ``session`` reuse a lab of earlier scenarios, which saves the time to build one; see ``@in_shared_lab``.
-
-    For the many small cells of a table. Each scenario uses ports of its own, and leaves nothing behind.
-    """
-    return lab_pool
-
-
-@pytest.fixture
-def session(
-    request: pytest.FixtureRequest, ip_version: int, timestamps: bool, lab_settings: Settings
-) -> Iterator[Session]:
+def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, hold_timers: bool) -> Iterator[Session]:
     """A lab of the scenario's own, with no sockets yet; with ``shared_lab``, one that earlier scenarios used."""
     runner = request.config.stash[RUNNER]
     scenario = runner.scenario(request.node)
     shared = "shared_lab" in request.fixturenames
-    refuse_what_waits_too_long(request, runner.profile)
+    settings = _settings(request, runner, hold_timers)
     opened = Session(
         runner.profile,
         version=ip_version,
         timestamps=timestamps,
-        settings=lab_settings,
+        settings=settings,
         mutation=runner.mutations.of(scenario.id),
         tracer=runner.tracer,
-        shared=request.getfixturevalue("lab_pool").get(lab_settings) if shared else None,
+        shared=request.getfixturevalue("shared_lab").get(settings) if shared else None,
     )
     with opened:
         runner.recorder.opened(scenario, opened)
@@ -87,6 +72,18 @@ def session(
             # free there; timers are rounded alike in every run only if the wheel stands alike at the first segment
             time.sleep(to_phase(time.monotonic_ns()) / 1e9)
         yield opened
+
+
+def _settings(request: pytest.FixtureRequest, runner: Runner, hold_timers: bool) -> Settings:
+    """Which of the conditions in docs/conditions.md the lab of the scenario that asks sets.
+
+    Raises:
+        Unsupported: see ``refuse_long_wait``.
+    """
+    marks = list(request.node.iter_markers("waits"))
+    waits = [span_of(one, "waits") for mark in marks for one in mark.args]
+    refuse_long_wait(waits, runner.profile, span_of(request.config.option.real_wait, "--real-wait"))
+    return Settings.FREE if runner.settings is Settings.HELD and (marks or not hold_timers) else runner.settings
 
 
 def refuse_long_wait(waits: Iterable[Span], profile: TimingProfile, most: Span = REAL_WAIT) -> None:
@@ -102,12 +99,6 @@ def refuse_long_wait(waits: Iterable[Span], profile: TimingProfile, most: Span =
             hint=f"--real-wait {math.ceil(wait / SECOND.ns)}, "
             "or finwait matrix --kernel uml-virtual:7.2, where waiting takes no time",
         )
-
-
-def refuse_what_waits_too_long(request: pytest.FixtureRequest, profile: TimingProfile) -> None:
-    """``refuse_long_wait`` for the scenario that asks, by its marks and ``--real-wait``."""
-    waits = [span_of(one, "waits") for mark in request.node.iter_markers("waits") for one in mark.args]
-    refuse_long_wait(waits, profile, span_of(request.config.option.real_wait, "--real-wait"))
 
 
 @pytest.fixture
@@ -136,17 +127,16 @@ def routed(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def path_session(
-    request: pytest.FixtureRequest, ip_version: int, timestamps: bool, lab_settings: Settings, routed: bool
+    request: pytest.FixtureRequest, ip_version: int, timestamps: bool, hold_timers: bool, routed: bool
 ) -> Iterator[TwoKernelSession]:
     """Two kernels with a path between them, with no sockets yet; with ``router``, a third kernel too."""
     runner = request.config.stash[RUNNER]
     scenario = runner.scenario(request.node)
-    refuse_what_waits_too_long(request, runner.profile)
     opened = TwoKernelSession(
         runner.profile,
         version=ip_version,
         timestamps=timestamps,
-        settings=lab_settings,
+        settings=_settings(request, runner, hold_timers),
         mutation=runner.mutations.of(scenario.id),
         tracer=runner.tracer,
         routed=routed,
@@ -174,7 +164,7 @@ def two_kernels(path_session: TwoKernelSession) -> KernelPair:
     return path_session.connect(path_session.listen())
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def lingering_close() -> str:
     """nginx's directive of that name: ``on`` unless parametrized with ``always`` or ``off``."""
     return "on"

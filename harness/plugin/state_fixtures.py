@@ -14,13 +14,13 @@ from harness.live.socket_session import OWNED, UNACCEPTED
 from harness.live.states import PASSIVELY, reach
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ownership() -> str:
     """Who holds the socket: ``owned`` by its process, ``orphaned`` by close(2), or ``unaccepted``; see ``WAYS``."""
     return OWNED
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def opening() -> str:
     """Who opened the connection: the peer (``passively``) or the kernel under test (``actively``)."""
     return PASSIVELY

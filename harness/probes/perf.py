@@ -14,8 +14,8 @@ import resource
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _CALLS = {"x86_64": 298, "i686": 336, "aarch64": 241, "riscv64": 241, "loongarch64": 241, "ppc64le": 319, "s390x": 331}
 _PERF_TYPE_TRACEPOINT = 2
@@ -38,8 +38,7 @@ PAGES = 64
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """One record. ``at`` is ns of CLOCK_MONOTONIC; ``process`` is 0 when an interrupt found the processor idle.
 
     After an ``overrun`` sample, which has no content, records may be missing up to the time it was drained.
@@ -98,6 +97,11 @@ class Recorder:
         """What was recorded since the last time, in the order of its time."""
         return sorted((sample for ring in self._rings for sample in ring.drain()), key=lambda sample: sample.at)
 
+    def skip(self) -> None:
+        """Forget what was recorded up to now."""
+        for ring in self._rings:
+            ring.skip()
+
     def close(self) -> None:
         """Stop; takes tens of milliseconds, in which the kernel waits for its readers."""
         self._stack.close()
@@ -127,6 +131,10 @@ class Ring:
         # told with what it hides. A loss always leaves the ring as full as this.
         if head - tail > self._size - _LARGEST:
             yield Sample(last, 0, b"", overrun=True)
+
+    def skip(self) -> None:
+        """Leave out what is there now."""
+        self._ends[1] = self._ends[0]
 
     def _between(self, tail: int, head: int) -> bytes:
         start, length = tail % self._size, head - tail

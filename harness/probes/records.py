@@ -10,7 +10,7 @@ import socket
 import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -54,8 +54,7 @@ Claims = dict[int, list[tuple[int, bool]]]
 """By socket: from when on it was the connection's, or another's; the kernel uses a socket's memory again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """A tracepoint's record. ``at`` is ns since the epoch, ``process`` whose context it was recorded in."""
 
     at: int

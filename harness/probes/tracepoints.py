@@ -79,8 +79,9 @@ class Tracer:
 
     def begin(self) -> None:
         """Forget what was recorded so far. To be called before a scenario opens its sockets: it empties the rings."""
-        self._drain()
         self._samples.clear()
+        if self._recorder:
+            self._recorder.skip()
 
     def _drain(self) -> None:
         # the two clocks part by what NTP corrects, so their distance is taken anew each time

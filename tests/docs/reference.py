@@ -143,7 +143,7 @@ def fixture_functions() -> dict[str, Callable[..., object]]:
     for module in (fixtures, state_fixtures, cells):
         for name, value in vars(module).items():
             function = getattr(value, "_fixture_function", None)
-            if function is not None and name != "lab_pool":
+            if function is not None:
                 found[name] = function
     return found
 
