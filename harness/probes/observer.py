@@ -12,7 +12,7 @@ import msgspec
 from harness.errors import Unsupported
 from harness.probes import counters, records, sockets
 from harness.probes.counters import Counters
-from harness.probes.sockets import Address, Diag, SocketState
+from harness.probes.sockets import GONE, Address, Diag, Outline, SocketState
 from harness.probes.tracepoints import Tracer
 from harness.tcp.kernel_view import KernelView, Moment, SocketView, socket_text
 from harness.trace.events import Probed, Timeline, begin
@@ -85,8 +85,7 @@ class Observer:
         self._tracer = tracer
         self._side = side
         self._links: dict[int, Link] = {}
-        self._states: dict[int, SocketState | None] = {}
-        self._outlines: dict[int, tuple[object, ...]] = {}
+        self._outlines: dict[int, Outline] = {}
         self._traced_up_to = time.time_ns()
         if self._tracer is None:
             self.missing["tracepoints"] = "no tracepoints: not asked for"
@@ -106,11 +105,7 @@ class Observer:
         if self._probes.diag is None:
             return
         for number, link in self._links.items():
-            body = sockets.ask(self._probes.diag, link.version, link.local, link.remote)
-            outline = sockets.outline(body) if body else ()
-            if outline != self._outlines.get(number):
-                self._outlines[number] = outline
-                self._note(number, sockets.parse(body) if body else None)
+            self._note(number, sockets.outline(sockets.ask(self._probes.diag, link.version, link.local, link.remote)))
 
     def find(self, number: int, *, listening: bool = False) -> SocketState | None:
         """A connection's socket now, or the listener on its port of the kernel; None when there is none.
@@ -123,16 +118,15 @@ class Observer:
         link = self._links[number]
         now = sockets.look(self._probes.diag, link.version, link.local, None if listening else link.remote)
         if not listening:
-            self._outlines.pop(number, None)
-            self._note(number, now)
+            self._note(number, now.outline if now else GONE)
         return now
 
-    def _note(self, number: int, now: SocketState | None) -> None:
-        if seen(now) != seen(self._states.get(number)):
-            state, holder = seen(now)
+    def _note(self, number: int, now: Outline) -> None:
+        if now != self._outlines.get(number, GONE):
+            state, holder = now
             event = Probed(time.time_ns(), "sock_diag", state=state, holder=holder, connection=number, side=self._side)
             self._timeline.add(event)
-        self._states[number] = now
+        self._outlines[number] = now
 
     def listing(self) -> list[SocketState]:
         """Every TCP socket of the kernel's end, mini-sockets included.
@@ -151,8 +145,9 @@ class Observer:
         """
         if self._probes.diag is None:
             return self.missing["sock_diag"]
-        left = ((number, found) for number in self._links if (found := self.find(number)) is not None)
-        return next((f"connection {number} is left: {socket_text(*seen(found))}" for number, found in left), "")
+        self.look()
+        left = ((number, found) for number, found in self._outlines.items() if found != GONE)
+        return next((f"connection {number} is left: {socket_text(*found)}" for number, found in left), "")
 
     def collect(self) -> None:
         """Put what the tracepoints saw since the last time onto the timeline."""
@@ -176,10 +171,10 @@ class Observer:
         self.look()
         at = time.time_ns()
         self.collect()
-        views = tuple(self._view_of(number, state, at) for number, state in self._states.items())
+        views = tuple(self._view_of(number, now, at) for number, now in self._outlines.items())
         return KernelView(self._side, views, self.growth())
 
-    def _view_of(self, number: int, now: SocketState | None, at: int) -> SocketView:
+    def _view_of(self, number: int, now: Outline, at: int) -> SocketView:
         start = begin(self._timeline)
         told = [
             event
@@ -191,13 +186,6 @@ class Observer:
             number,
             tuple(Moment(max(0, event.at - start), event.state) for event in told if event.state),
             tuple(Moment(max(0, event.at - start), str(event.details.get("reason", ""))) for event in drops),
-            *seen(now),
+            *now,
             max(0, at - start),
         )
-
-
-def seen(socket: SocketState | None) -> tuple[str, str]:
-    """A socket's state and its holder, as ``Probed`` has them."""
-    if socket is None:
-        return "CLOSED", ""
-    return socket.state, "mini" if socket.mini else "process" if socket.owned else "nobody"

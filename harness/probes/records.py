@@ -12,8 +12,6 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-import msgspec
-
 from harness.probes import states
 from harness.probes.tracefs import Format
 from harness.trace.events import Probed
@@ -82,14 +80,15 @@ def key(address: Address) -> Key:
 
 def ends(seen: Seen) -> tuple[Key, Key] | None:
     """The kernel's side and the peer's, of whatever layout; None when the record has no addresses."""
-    source, target = (seen.format.content(seen.record, name) for name in ("saddr", "daddr"))
-    if source is None or target is None:
-        return None
-    if len(source) == _SOCKADDR:
-        return _sockaddr(source), _sockaddr(target)
+    content, record = seen.format.content, seen.record
     # for an IPv4 socket the kernel fills these with the mapped address
-    six = [seen.format.content(seen.record, name) or b"" for name in ("saddr_v6", "daddr_v6")]
-    return (six[0], seen.integer("sport")), (six[1], seen.integer("dport"))
+    source, target = content(record, "saddr_v6"), content(record, "daddr_v6")
+    if source is not None and target is not None:
+        return (source, seen.integer("sport")), (target, seen.integer("dport"))
+    source, target = content(record, "saddr"), content(record, "daddr")
+    if source is None or target is None or len(source) != _SOCKADDR:
+        return None
+    return _sockaddr(source), _sockaddr(target)
 
 
 def _sockaddr(content: bytes) -> Key:
@@ -166,9 +165,8 @@ def told(seen: Seen, origin: int | None, connection: int) -> Probed:
         origin: the kernel's initial sequence number; sequence numbers are then told relative to it.
         connection: the number that the event is to bear.
     """
-    event = Probed(seen.at, "tracepoint", _WORDS.get(seen.event, ""), connection=connection)
     if seen.event == SET_STATE:
-        return _transition(seen, event)
+        return _transition(seen, connection)
     details: dict[str, int | str] = {}
     if reason := seen.format.symbol(seen.record, "reason"):
         details["reason"] = reason
@@ -176,12 +174,14 @@ def told(seen: Seen, origin: int | None, connection: int) -> Probed:
         details |= {name: (seen.integer(name) - (origin or 0)) % _SEQUENCE for name in ("snd_una", "snd_nxt")}
     if seen.event == RETRANSMIT:
         details["in"] = states.state_name(seen.integer("state"))
-    return msgspec.structs.replace(event, details=details)
+    return Probed(seen.at, "tracepoint", _WORDS.get(seen.event, ""), details=details, connection=connection)
 
 
-def _transition(seen: Seen, event: Probed) -> Probed:
+def _transition(seen: Seen, connection: int) -> Probed:
     old, new = (states.state_name(seen.integer(name)) for name in ("oldstate", "newstate"))
     if new == "CLOSED" and old in ("FIN-WAIT-2", "CLOSING"):
         # tcp_time_wait ends the full socket; what its mini-socket does is not traced
-        return msgspec.structs.replace(event, was=old, what="CLOSED, or a mini-socket instead")
-    return msgspec.structs.replace(event, was=old, state=new)
+        what, new = "CLOSED, or a mini-socket instead", ""
+    else:
+        what = ""
+    return Probed(seen.at, "tracepoint", what, new, old, connection=connection)

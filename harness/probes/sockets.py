@@ -50,6 +50,11 @@ _TIMERS = ("none", "retransmission", "keepalive", "time-wait", "window probe")
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
+Outline = tuple[str, str]
+"""A socket's state and its holder, as ``Probed`` has them."""
+GONE: Outline = ("CLOSED", "")
+
+
 class SocketState(msgspec.Struct, frozen=True, kw_only=True):
     """One TCP socket as the kernel shows it.
 
@@ -78,6 +83,11 @@ class SocketState(msgspec.Struct, frozen=True, kw_only=True):
     expires_ms: int
     retransmits: int
     packed_info: bytes = b""
+
+    @property
+    def outline(self) -> Outline:
+        """What is put on the timeline of it."""
+        return self.state, "process" if self.owned else "mini" if self.mini else "nobody"
 
     @property
     def info(self) -> tcp_info.TcpInfo | None:
@@ -154,10 +164,17 @@ def ask(diag: Diag, version: int, local: Address, remote: Address | None, extens
     return body if (body[1] == _LISTEN) == (remote is None) else None
 
 
-def outline(body: bytes) -> tuple[object, ...]:
-    """Of a record what ``observer.shown`` tells; all else about a socket changes with every segment."""
-    # a full socket's has one attribute more than a mini-socket's
-    return body[1], len(body), body[_INODE:_MESSAGE_END]
+def outline(body: bytes | None) -> Outline:
+    """Of a record as ``ask`` gives it; all else about a socket changes with every segment."""
+    if body is None:
+        return GONE
+    owned = any(body[_INODE:_MESSAGE_END])
+    return states.state_name(body[1]), "process" if owned else "mini" if _is_mini(body) else "nobody"
+
+
+def _is_mini(body: bytes) -> bool:
+    # every full socket is given this attribute, no mini-socket is (inet_diag_msg_attrs_fill)
+    return all(kind != _SHUTDOWN for kind, _ in _attributes(body, _MESSAGE_END))
 
 
 def listing(diag: Diag) -> list[SocketState]:
@@ -237,21 +254,18 @@ def parse(body: bytes) -> SocketState:
     family, state, timer, retransmits = _MESSAGE.unpack_from(body)
     source_port, target_port, source, target = _ID.unpack_from(body, _MESSAGE.size)
     expires, rqueue, wqueue, _, inode = _MESSAGE_REST.unpack_from(body, _MESSAGE.size + _ID_SIZE)
-    attributes = dict(_attributes(body[_MESSAGE_END:]))
-    # every full socket is given this attribute, no mini-socket is (inet_diag_msg_attrs_fill)
-    mini = _SHUTDOWN not in attributes
     return SocketState(
         state=states.state_name(state),
         local=(_host(family, source), source_port),
         remote=(_host(family, target), target_port),
         owned=inode != 0,
-        mini=mini,
+        mini=_is_mini(body),
         rqueue=rqueue,
         wqueue=wqueue,
         timer=_TIMERS[timer] if timer < len(_TIMERS) else str(timer),
         expires_ms=expires,
         retransmits=retransmits,
-        packed_info=attributes.get(_INFO, b""),
+        packed_info=next((content for kind, content in _attributes(body, _MESSAGE_END) if kind == _INFO), b""),
     )
 
 
@@ -259,8 +273,7 @@ def _host(family: int, packed: bytes) -> str:
     return socket.inet_ntop(family, packed[: 4 if family == socket.AF_INET else 16])
 
 
-def _attributes(content: bytes) -> Iterator[tuple[int, bytes]]:
-    offset = 0
+def _attributes(content: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
     while offset + _ATTRIBUTE.size <= len(content):
         length, kind = _ATTRIBUTE.unpack_from(content, offset)
         if length < _ATTRIBUTE.size:

@@ -39,6 +39,7 @@ from harness.tcp.verdict import Reply
 
 F = TypeVar("F", bound=Callable[..., Any])
 _TELLING = (Call, Look, Expect)
+_WITH_SEGMENT = (Open, Send, Expect)
 _PORTS = re.compile("port|address|to")
 """The parameters in which a number may be a port, and is then written as whose port it is."""
 _LEAST_PORT = 1024
@@ -161,7 +162,7 @@ class _Writer:
             return Ref(path)
         if isinstance(value, str):
             return self._known_as(value) or self._text(value, ports=parameter == _COMMAND)
-        if isinstance(value, int) and (parameter == _LABEL or _PORTS.search(parameter)):
+        if isinstance(value, int) and value in self._known and (parameter == _LABEL or _PORTS.search(parameter)):
             return self._known_as(value, label=parameter == _LABEL)
         return None
 
@@ -209,7 +210,10 @@ class _Writer:
             self._learn_label(number, segment, taken.named.get(_LABEL))
         if given and isinstance(result, str):  # what the step made of the lab's numbers
             self._known.setdefault(result, []).insert(0, Symbol(number, result, result, ""))
-        made = taken.kind(
+        if taken.kind is Open and isinstance(result, tuple):  # an endpoint and its peer
+            segment = getattr(result[-1], "opening", None)
+        about = {"segment": segment} if taken.kind in _WITH_SEGMENT else {}
+        return taken.kind(
             on=on,
             name=taken.name,
             args=args,
@@ -217,12 +221,8 @@ class _Writer:
             gives=given,
             result=found if taken.gives else self._value(result) if taken.kind in _TELLING else None,
             error=_judged(taken.on, *taken.args) if taken.kind is Judge else _error_name(taken.error),
+            **about,
         )
-        if taken.kind is Open and isinstance(result, tuple):  # an endpoint and its peer
-            segment = getattr(result[-1], "opening", None)
-        if segment is not None and isinstance(made, Open | Send | Expect):
-            return msgspec.structs.replace(made, segment=segment)
-        return made
 
 
 @functools.cache  # to look at a method takes longer than to write the step down

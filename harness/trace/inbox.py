@@ -95,8 +95,9 @@ class Inbox:
                 place += 1
                 continue
             arrival = self._waiting.pop(place)
-            expected = any(pattern.matches(arrival.segment) for pattern in expectation.alternatives.values())
-            if expected or not self.allows(arrival):
+            if not self.allows(arrival) or any(
+                pattern.matches(arrival.segment) for pattern in expectation.alternatives.values()
+            ):
                 return arrival
         return None
 
