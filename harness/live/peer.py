@@ -197,13 +197,13 @@ class Peer(Watcher):
         step = self._dispatcher.timeline.step("expect " + " or ".join(map(str, expectation.alternatives.values())))
         due = expectation.within or expectation.at_least or PROMPT
         began = self._dispatcher.clock.monotonic_ns()
-        while (arrival := self.inbox.next(expectation)) is None:
-            wait = self._dispatcher.profile.deadline(due)
-            with self._dispatcher.stopwatch.part("kernel"):
+        with self._dispatcher.stopwatch.part("kernel"):
+            while (arrival := self.inbox.next(expectation)) is None:
+                wait = self._dispatcher.profile.deadline(due)
                 arrived = self._dispatcher.pump(began + wait - self._dispatcher.clock.monotonic_ns())
-            if not arrived and not self.inbox:
-                self._dispatcher.wire.check()
-                raise self._missing(expectation, wait, step)
+                if not arrived and not self.inbox:
+                    self._dispatcher.wire.check()
+                    raise self._missing(expectation, wait, step)
         return self._judge(expectation, arrival, step)
 
     def _missing(self, expectation: Expectation, waited_ns: int, step: str) -> Mismatch:

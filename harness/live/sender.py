@@ -133,19 +133,22 @@ class Sender(ClosedNames):
         Raises:
             FinwaitError: a number does not fit its field, an option is unknown, or IPv4 is given a flow label.
         """
+        made = self._made(flags, seq, ack, fields)
+        self._encode(made)  # what cannot be sent is told where it is made
+        return made
+
+    def _made(self, flags: Flags, seq: int, ack: int | None, fields: HeaderFields) -> Segment:
         given = dict(fields)
         options = given.pop("options", None)
         given.setdefault("window", self.window)
         check_data(given.get("data", b""))
-        made = Segment(
+        return Segment(
             flags=flags | ACK if ack is not None else flags,
             seq=check_range("seq", seq, 32),
             ack=check_range("ack", ack or 0, 32),
             options=self._usual_options() if options is None else parse_options(str(options)),
             **given,  # type: ignore[arg-type]  # the fields of HeaderFields, less the one that is text here
         )
-        self._encode(made)  # what cannot be sent is told where it is made
-        return made
 
     def timestamp(self) -> int:
         """The peer's timestamp clock, in milliseconds from the value in its SYN (RFC 7323 5.4: 1 ms to 1 s a tick)."""
@@ -169,7 +172,7 @@ class Sender(ClosedNames):
     @step(Send, "sent")
     def send(self, flags: Flags, *, seq: int = 0, ack: int | None = None, **fields: Unpack[HeaderFields]) -> Segment:
         """Build a segment and send it; ``make`` describes the arguments."""
-        made = self.make(flags, seq=seq, ack=ack, **fields)
+        made = self._made(flags, seq, ack, fields)
         self.send_together(made)
         return made
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 
 import msgspec
 
@@ -139,7 +140,6 @@ def encode_options(options: Iterable[Option]) -> bytes:
     return encoded
 
 
-@lru_cache(maxsize=256)  # a segment is encoded when it is made and when it is sent, and most options are always alike
 def encode_option(option: Option) -> bytes:
     """The bytes of one option, without padding."""
     if option.name.startswith("opt "):
@@ -153,8 +153,7 @@ def encode_option(option: Option) -> bytes:
             why="a name without a value matches any value, and can only be expected, not sent",
             hint=f"{Option(option.name, (1,) * len(row.widths))}, or opt {row.kind} for an option without a body",
         )
-    widths = row.widths * (len(option.values) // max(1, len(row.widths)))
-    body = b"".join(value.to_bytes(width) for value, width in zip(option.values, widths, strict=True))
+    body = _layout(row.widths * (len(option.values) // max(1, len(row.widths)))).pack(*option.values)
     return bytes((row.kind, 2 + len(body))) + body
 
 
@@ -184,8 +183,9 @@ def _decode_one(kind: int, body: bytes) -> Option:
     whole = row is not None and (len(body) % unit == 0 if row.repeats and unit and body else len(body) == unit)
     if row is None or not whole:
         return Option(f"opt {kind}", raw=body)
-    values = []
-    for width in row.widths * (len(body) // unit if unit else 0):
-        values.append(int.from_bytes(body[:width]))
-        body = body[width:]
-    return Option(row.name, tuple(values))
+    return Option(row.name, _layout(row.widths * (len(body) // unit if unit else 0)).unpack(body))
+
+
+@cache
+def _layout(widths: tuple[int, ...]) -> struct.Struct:
+    return struct.Struct("!" + "".join({1: "B", 2: "H", 4: "I"}[width] for width in widths))

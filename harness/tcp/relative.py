@@ -16,6 +16,9 @@ import msgspec
 from harness.tcp.options import Option
 from harness.tcp.segment import ACK, RST, SPACE, Segment
 
+_NUMBERED = frozenset(("TS", "sack"))
+"""The options that hold numbers of one side or the other."""
+
 
 @dataclass(slots=True)
 class FirstNumbers:
@@ -47,9 +50,9 @@ def _shift(segment: Segment, sign: int, own: FirstNumbers, other: FirstNumbers) 
     by_own, by_other = sign * (own.isn or 0), sign * (other.isn or 0)
     of_none = not own.crafted and segment.seq == 0 and segment.flags & (RST | ACK) == RST | ACK
     options = segment.options
-    if any(one.name in ("TS", "sack") for one in options):
+    if options:
         by_stamp, by_echo = sign * (own.timestamp or 0), sign * (other.timestamp or 0) if acknowledges else 0
-        options = tuple([_moved(one, by_other, by_stamp, by_echo) for one in options])
+        options = tuple([_moved(one, by_other, by_stamp, by_echo) if one.name in _NUMBERED else one for one in options])
     return msgspec.structs.replace(
         segment,
         seq=0 if of_none else (segment.seq + by_own) % SPACE,
@@ -59,9 +62,7 @@ def _shift(segment: Segment, sign: int, own: FirstNumbers, other: FirstNumbers) 
 
 
 def _moved(one: Option, by_edge: int, by_stamp: int, by_echo: int) -> Option:
-    if one.name == "TS" and one.values:
-        value, echo = one.values
-        return Option("TS", ((value + by_stamp) % SPACE, (echo + by_echo) % SPACE))
-    if one.name == "sack":
-        return Option("sack", tuple((edge + by_edge) % SPACE for edge in one.values))
-    return one
+    if one.name == "sack" or not one.values:
+        return Option(one.name, tuple([(edge + by_edge) % SPACE for edge in one.values]))
+    value, echo = one.values
+    return Option("TS", ((value + by_stamp) % SPACE, (echo + by_echo) % SPACE))

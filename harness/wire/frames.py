@@ -23,6 +23,7 @@ from netns.plan import Plan
 conf.route = conf.route6 = None
 
 
+_WORD, _LENGTH = struct.Struct("!H"), struct.Struct("!I")
 _NOBODY = "00:00:00:00:00:00"
 
 
@@ -57,7 +58,6 @@ class Encoder:
         self._network = whole[ETHERNET : ETHERNET + begin] + addresses
         # RFC 9293 3.1 and RFC 8200 8.1; the length is the only part that changes
         self._pseudo = addresses + struct.pack("!xxxB", socket.IPPROTO_TCP)
-        self._last: tuple[Segment, bytes] | None = None
 
     def encode(self, segment: Segment) -> bytes:
         """The frame for a segment with wire numbers; deliberate faults in its header are kept.
@@ -65,12 +65,6 @@ class Encoder:
         Raises:
             FinwaitError: a number that does not fit its field.
         """
-        # what is sent is encoded when it is made and again when it is sent, mostly one straight after the other
-        if self._last is None or self._last[0] != segment:
-            self._last = segment, self._encode(segment)
-        return self._last[1]
-
-    def _encode(self, segment: Segment) -> bytes:
         check_range("length of data", len(segment.data), 16)
         header = self._tcp_header(segment) + segment.data
         check_range("length of the segment", len(header) + 20, 16)
@@ -91,17 +85,17 @@ class Encoder:
         )
         urgent = check_range("urgent", segment.urgent, 16)
         bare = TCP_HEADER.pack(*fields, 0, urgent) + options
-        right = internet_checksum(self._pseudo + struct.pack("!I", len(bare) + len(segment.data)) + bare + segment.data)
-        return TCP_HEADER.pack(*fields, _chosen_checksum(segment.checksum, right), urgent) + options
+        right = internet_checksum(self._pseudo + _LENGTH.pack(len(bare) + len(segment.data)) + bare + segment.data)
+        return bare[:16] + _WORD.pack(_chosen_checksum(segment.checksum, right)) + bare[18:]
 
     def _network_header(self, payload: int, flow_label: int) -> bytes:
         if self._flow.version == 6:
             word = (6 << 28) | check_range("flow_label", flow_label, 20)
-            return struct.pack("!IH", word, payload) + self._network[6:]
+            return _LENGTH.pack(word) + _WORD.pack(payload) + self._network[6:]
         if flow_label:
             raise FinwaitError("IPv4 has no flow label in its header", hint="ip_version 6")
-        bare = self._network[:2] + struct.pack("!H", 20 + payload) + self._network[4:10] + b"\0\0" + self._network[12:]
-        return bare[:10] + struct.pack("!H", internet_checksum(bare)) + bare[12:]
+        bare = self._network[:2] + _WORD.pack(20 + payload) + self._network[4:10] + b"\0\0" + self._network[12:]
+        return bare[:10] + _WORD.pack(internet_checksum(bare)) + bare[12:]
 
 
 def _option_bytes(segment: Segment) -> bytes:
