@@ -23,7 +23,7 @@ help:
 	@echo '                and all scenarios as printed programs'
 	@echo 'make bench      measure the figures of docs/speed.md'
 	@echo 'make soak       run all scenarios 20 times on busy processors; every result must be the same'
-	@echo 'make pictures   draw the pictures of docs/lectures anew'
+	@echo 'make pictures   draw the pictures of docs/lectures anew, and photograph the pages of a report in Chromium'
 	@echo 'make clean      remove .venv and the caches, but not the results in reports/runs'
 	@echo 'Works as an ordinary user and with sudo. PYTHON=... picks an interpreter, ARGS=... adds arguments.'
 

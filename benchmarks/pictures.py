@@ -1,4 +1,4 @@
-"""``python -m benchmarks.pictures``: runs the scenarios that lectures draw, and makes docs/lectures of them."""
+"""``python -m benchmarks.pictures``: draws docs/lectures from a run, and photographs the pages of a report."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.screenshots import browser, photograph
+from harness.cli.report import write
 from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import parse
@@ -24,6 +26,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pictures", description=__doc__)
     parser.add_argument("--kernel", default="uml-virtual:7.2", metavar="NAME", help="[uml-virtual:7.2]")
     parser.add_argument("--output", type=Path, default=CHECKOUT / "docs" / "lectures", metavar="DIR")
+    parser.add_argument(
+        "--photographs", type=Path, default=CHECKOUT / "reports" / "pictures", metavar="DIR", help="[reports/pictures]"
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="DIR", help="photograph this report [one of what the lectures are drawn from]"
+    )
     options = parser.parse_args()
     scenarios = sorted({f"scenarios/{one.scenario}" for one in LECTURES})
     try:
@@ -42,10 +50,16 @@ def main() -> int:
             for lecture in LECTURES:
                 write_whole(options.output / f"{lecture.file}.svg", draw(run, lecture).encode())
             write_whole(options.output / "README.md", page(f"Linux {run.release}").encode())
+            print(f"{len(LECTURES)} pictures are in {options.output}")
+            if not (program := browser()):
+                print("no pages are photographed, for there is no Chromium here; try: apt-get install chromium")
+                return 0
+            pages = options.report or write([run], Path(scratch) / "report", CHECKOUT).parent
+            made = photograph(program, pages, scenarios[0], options.photographs)
+            print(f"{len(made)} photographs of pages are in {options.photographs}")
     except FinwaitError as error:
         print(f"pictures: {error}", file=sys.stderr)
         return 2
-    print(f"{len(LECTURES)} pictures are in {options.output}")
     return 0
 
 
