@@ -16,6 +16,9 @@ from harness.tcp.timing import MS, format_ms
 SHARE = 0.125
 """How much of the time since the event before may be missing or too much."""
 
+PRIORITY = 2
+"""Of a script among real-time processes: above the commands of others, which have the lowest, 1."""
+
 PATIENCE_NS = 2000 * MS
 """How long after its time an outbound packet is waited for."""
 
@@ -34,7 +37,7 @@ def in_time() -> Iterator[None]:
     try:
         if (os.cpu_count() or 1) > 1:
             with suppress(PermissionError):  # a user's, or a user namespace's
-                os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
+                os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PRIORITY))
         yield
     finally:
         os.sched_setscheduler(0, policy, parameter)
@@ -85,6 +88,7 @@ class ScriptClock:
         self._last: DueTime | None = None
         self._last_was_inbound = False
         self._done = 0
+        self._behind = 0
 
     def begin(self) -> None:
         """Begin soon behind a tick of the kernel's: what it counts in ticks is then the same in every run."""
@@ -116,12 +120,21 @@ class ScriptClock:
         self._last, self._last_was_inbound = due, inbound
         return due
 
-    def happened(self, at: int) -> None:
-        """The event is over since then, ns since the start: the next one counts from there.
+    def exact(self, at: int) -> int:
+        """A moment, ns since the start, as if the harness took no time for its own events.
 
-        It is not the moment at which the harness has got as far, or each event would make the script later.
+        What the kernel does follows from them, and a script would else get later with each.
         """
-        self._done = max(self._done, at)
+        return at - self._behind
+
+    def happened(self, at: int) -> None:
+        """The event is over since then, ns since the start: the next one counts from there."""
+        self._done = max(self._done, self.exact(at))
+
+    def catch_up(self) -> None:
+        """The event took as long as it takes by itself, such as a command."""
+        self._behind = 0
+        self._done = max(self._done, self.now)
 
     def wait(self, due: DueTime) -> str:
         """Until the event is due; what is wrong where the script came to it too late, empty for nothing.
@@ -130,7 +143,8 @@ class ScriptClock:
         """
         while (left := due.start - self.now) > 0:
             self._sleep(left / 1e9)
-        self.late_ns = max(self.late_ns, self.now - due.start)
+        self._behind = max(0, self.now - max(due.start, due.reached or 0))
+        self.late_ns = max(self.late_ns, self._behind)
         if due.since is None or due.reached is None or due.reached <= due.start:
             return ""
         return self.complaint(due, due.reached)

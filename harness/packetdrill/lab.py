@@ -13,6 +13,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from harness.errors import FinwaitError, Unsupported
 from harness.packetdrill.settings import RunOptions
+from harness.tcp.ip import ETHERNET
 from harness.wire.capture import Wire
 from harness.wire.merged import MergedSender
 from netns import link
@@ -118,9 +119,15 @@ class ScriptLab:
             ) from error
 
     def send(self, frame: bytes, data: int = 0) -> None:
-        """Put a frame on the wire; one with more data than the other side's MSS as several that came at once."""
-        if data > self._options.mss:
-            self._merged.send(frame, self._options.mss)
+        """Put a frame on the wire; one with more data than --mss, or than the wire takes, as several that came at once.
+
+        Args:
+            frame: Ethernet.
+            data: octets of a segment's data in it.
+        """
+        most = self._options.mss
+        if (most and data > most) or len(frame) > self._options.mtu + ETHERNET:
+            self._merged.send(frame, most or data - 1)
         else:
             self.wire.send([frame])
 

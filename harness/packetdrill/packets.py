@@ -175,10 +175,10 @@ class PacketSide:
                 raise Differs(f"> {pieces[-1].segment}, then > {piece.segment}   ({wrong})")
             pieces.append(piece)
             gathered += len(piece.segment.data)
-        self._clock.happened(pieces[-1].at)
         self._judge(packet, joined(pieces), tested, due)
 
     def _judge(self, packet: TcpPacket, seen: SeenSegment, tested: TestedSocket, due: DueTime) -> None:
+        self._clock.happened(seen.at)
         wrong = complaint(packet, seen, tested)
         wanted, came = timestamp(packet.options or ()), seen.segment.option("TS")
         if not wrong and wanted and came:
@@ -187,7 +187,7 @@ class PacketSide:
             off = (came.values[0] - first[1] + first[0] - wanted[0] + (1 << 31)) % (1 << 32) - (1 << 31)
             if abs(off) * self._options.tick_ns > self._clock.tolerance(due.start, 0):
                 wrong = f"timestamp: {wanted[0] + off}, not {wanted[0]}"
-        wrong = wrong or self._clock.complaint(due, seen.at)
+        wrong = wrong or self._clock.complaint(due, self._clock.exact(seen.at))
         if wrong:
             raise Differs(f"> {seen.segment}   at {format_ms(seen.at)}   ({wrong})")
 

@@ -148,7 +148,7 @@ class ScriptRun:
             case ShellCommand():
                 self._wait(due, "command")
                 self._command(action)
-                self.clock.happened(self.clock.now)
+                self.clock.catch_up()
             case CodeBlock():
                 self._wait(due, "code")
                 self._look(action)
@@ -199,7 +199,7 @@ class ScriptRun:
 
         def judge(result: int, number: int, at: int) -> None:
             self._judge(given, prepared, result, number, began[0], at)
-            if wrong := self.clock.complaint(back, at - self.clock.begun):
+            if wrong := self.clock.complaint(back, self.clock.exact(at - self.clock.begun)):
                 raise Differs(f"{call.name} returned at another {wrong}")
 
         self._beside.wait()

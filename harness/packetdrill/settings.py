@@ -28,7 +28,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
         gateway: by which the other side is reached.
         bind_port: what ``bind`` takes and where an inbound packet goes.
         connect_port: what ``connect`` goes to.
-        mss: of the other side, for what it echoes.
+        mss: inbound segments with more data arrive as several of this size that came at once; 0 for none.
         mtu: of the device, in octets.
         tolerance_ns: how far a time may be off.
         tick_ns: what a timestamp of the kernel's counts; 0 where it is not looked at.
@@ -44,7 +44,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     gateway: str = "192.168.0.1"
     bind_port: int = 8080
     connect_port: int = 8080
-    mss: int = 1460
+    mss: int = 0
     mtu: int = 1500
     tolerance_ns: int = 4000 * US
     tick_ns: int = 0
@@ -107,7 +107,7 @@ def _read(texts: Mapping[str, str]) -> RunOptions:
         gateway=gateway,
         bind_port=int(texts.get("bind_port", 8080)),
         connect_port=int(texts.get("connect_port", 8080)),
-        mss=int(texts.get("mss", 1460)),
+        mss=int(texts.get("mss", 0)),
         mtu=int(texts.get("mtu", 1500)),
         tolerance_ns=int(texts.get("tolerance_usecs", 4000)) * US,
         tick_ns=int(texts.get("tcp_ts_tick_usecs", 0)) * US,
