@@ -23,6 +23,8 @@ settings.register_profile("finwait", deadline=None, derandomize=True, database=N
 settings.register_profile("nightly", deadline=None, max_examples=2_000, print_blob=True)
 settings.load_profile("nightly" if "FINWAIT_NIGHTLY" in os.environ else "finwait")
 
+collect_ignore_glob = ["data/*"]  # scripts there are what tests read, and not what they judge a kernel by
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A library's warning is ours to mend before it turns into a failure; whoever tests a kernel has no part in it."""

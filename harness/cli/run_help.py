@@ -5,6 +5,7 @@ usage: finwait run [OPTIONS] [SCENARIO ...]
 
 Run scenarios against the running kernel and report where its TCP deviates.
 A SCENARIO is a folder, a file or FILE::TEST; without one all scenarios run.
+Scripts of packetdrill (.pkt) are scenarios too: docs/packetdrill.md.
 
 which scenarios
   -k EXPRESSION         those whose names match, such as -k "fin and not data"

@@ -162,6 +162,11 @@ class BaseSession(ABC):
     # -- what the recorder asks for
 
     @property
+    def namespace(self) -> Namespace:
+        """That of the kernel under test; with two kernels, the server's."""
+        return self.lab.kernel
+
+    @property
     def missing(self) -> dict[str, str]:
         """The probes that this machine lacks, with the reason."""
         return dict(self.observers[-1].missing)

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import FinwaitError
+from harness.live.base_session import BaseSession
 from harness.plugin.items import SCENARIO
 from harness.plugin.mistakes import ScenarioMistake, shown_path
+from harness.plugin.recorder import Scenario
 from harness.program.recording import Taken
 from harness.program.steps import Call, Expect, Judge, Open, Send
 
@@ -24,16 +26,20 @@ _ASKING = (Send, Expect, Judge, Call, Open)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
     """After the scenario's own words: they have to expect something, and nothing may be left that they did not."""
     scenario = pyfuncitem.stash.get(SCENARIO, None)
-    before = {id(session): len(session.recording.taken) for session in scenario.sessions} if scenario else {}
+    before = {id(session): len(session.recording.taken) for session in _sessions(scenario)}
     result = yield
     scenario = pyfuncitem.stash.get(SCENARIO, None)
     if scenario is None:
         return result
-    own = [one for each in scenario.sessions for one in each.recording.taken[before.get(id(each), 0) :]]
+    own = [one for each in _sessions(scenario) for one in each.recording.taken[before.get(id(each), 0) :]]
     if found := nothing_expected(pyfuncitem.function, own, pyfuncitem.config.rootpath):
         raise found
     scenario.finish()
     return result
+
+
+def _sessions(scenario: Scenario | None) -> list[BaseSession]:
+    return [one for one in scenario.sessions if isinstance(one, BaseSession)] if scenario else []
 
 
 def nothing_expected(function: Callable[..., object], taken: Iterable[Taken], root: Path) -> ScenarioMistake | None:

@@ -32,7 +32,9 @@ from harness.plugin.lacking import remedies
 from harness.plugin.mistakes import pytest_make_collect_report as pytest_make_collect_report  # noqa: PLC0414  (a hook)
 from harness.plugin.options import pytest_addoption as pytest_addoption  # noqa: PLC0414  (a hook)
 from harness.plugin.options import share_of
-from harness.plugin.recorder import Scenario, ScenarioRecorder, is_misuse
+from harness.plugin.recorder import RECORDER, Recordable, Scenario, ScenarioRecorder, is_misuse
+from harness.plugin.scripts import ScriptItem
+from harness.plugin.scripts import pytest_collect_file as pytest_collect_file  # noqa: PLC0414  (a hook)
 from harness.probes.tracepoints import Tracer
 from harness.tcp.mutation import MutationChoice
 from harness.tcp.timing import TimingProfile
@@ -118,6 +120,7 @@ class Runner:
         else:
             self.folder = RunFolder.create(option.run_dir or default_parent(), name=option.run_name)
         self.recorder = ScenarioRecorder(self.folder, config.rootpath, option.captures, self.opened)
+        config.stash[RECORDER] = self.recorder
 
     @property
     def profile(self) -> TimingProfile:
@@ -136,7 +139,7 @@ class Runner:
             self._tracer = Tracer().__enter__()
         return self._tracer
 
-    def _record(self, session: BaseSession | None) -> RunRecord:
+    def _record(self, session: Recordable | None) -> RunRecord:
         """The run; its kernel is known as far as it is without a lab, or by the first one."""
         return RunRecord(
             id=self.folder.path.name,
@@ -145,15 +148,15 @@ class Runner:
             kernel_name=self.config.option.kernel_name,
             machine=preconditions.machine(),
             versions=preconditions.versions(),
-            preconditions=preconditions.gather(session) if session else {},
+            preconditions=preconditions.gather(session.namespace) if session else {},
             missing=session.missing if session else {},
-            conditions=preconditions.pinned(session, self.settings) if session else (),
+            conditions=preconditions.pinned(session, self.settings) if isinstance(session, BaseSession) else (),
             timing=self.profile if session else TimingProfile(),
             planned=self._planned,
             arguments=tuple(map(str, self.config.invocation_params.args)),
         )
 
-    def opened(self, session: BaseSession) -> None:
+    def opened(self, session: Recordable) -> None:
         """A scenario has its lab; the first of all workers' describes the run."""
         if not self._described:
             self._described = True
@@ -161,7 +164,7 @@ class Runner:
 
     def begin(self, item: pytest.Item, suffix: str = "") -> Scenario:
         """A new scenario of an item, whose id has the suffix behind its own."""
-        item.stash[SCENARIO] = scenario = scenario_of(item)
+        item.stash[SCENARIO] = scenario = item.scenario() if isinstance(item, ScriptItem) else scenario_of(item)
         scenario.id += suffix
         told = [("requirement", one) for one in scenario.requirements] + [("report", one) for one in scenario.reports]
         item.user_properties += [one for one in told if one not in item.user_properties]  # JUnit's properties

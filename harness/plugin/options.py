@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -57,6 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run scenarios that wait up to SECONDS for the kernel's timers; those that wait longer are skipped [3]",
     )
     group.addoption("--kernel-name", default="host", metavar="NAME", help="name of the kernel in reports [host]")
+    _add_packetdrills(group)
     group.addoption(
         "--mutate-answer",
         metavar="KIND:NUMBER",
@@ -75,6 +77,36 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--mutate-after", type=Path, metavar="RUN", help="the run folder that says which answer is the last"
     )
+
+
+def _add_packetdrills(group: pytest.OptionGroup) -> None:
+    """The options for scripts of packetdrill (docs/packetdrill.md)."""
+    group.addoption(
+        "--pkt-define",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="SYMBOL=VALUE",
+        help="what a symbol of packetdrill scripts stands for, as -D of packetdrill; may be given several times",
+    )
+    group.addoption(
+        "--pkt-option",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of packetdrill, such as tolerance_usecs=10000; may be given several times",
+    )
+    group.addoption(
+        "--no-commands", action="store_true", help="refuse packetdrill scripts with commands or code in them"
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, _, value = text.removeprefix("--").partition("=")
+    if re.fullmatch(r"\w+", name, re.ASCII):
+        return name, value
+    raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
 
 
 def _seconds(text: str) -> float:

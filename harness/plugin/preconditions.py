@@ -16,6 +16,7 @@ from harness.live.pinned import shown
 from harness.tcp.verdict import LabCondition
 from netns import sysctls
 from netns.conditions import TABLE, Kind, Settings, in_effect, values
+from netns.enter import Namespace
 
 _LIBRARIES = ("scapy", "pytest", "pyroute2", "netaddr", "msgspec")
 
@@ -45,9 +46,9 @@ def clock_tick() -> str:
     return "unknown"
 
 
-def gather(session: BaseSession) -> dict[str, str]:
-    """What scenarios may depend on, as it is inside a lab: pinned sysctls, congestion control, tick, queue."""
-    with session.lab.kernel.entered():
+def gather(kernel: Namespace) -> dict[str, str]:
+    """What scenarios may depend on, as it is in a lab's kernel: pinned sysctls, congestion control, tick, queue."""
+    with kernel.entered():
         found = {name: sysctls.read(name) or "absent" for name in values(TABLE, Kind.SYSCTL)}
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             control = probe.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)

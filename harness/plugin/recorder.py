@@ -9,22 +9,54 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import pytest
 
 from harness.errors import FinwaitError, Unsupported
-from harness.live.base_session import BaseSession
+from harness.live.base_session import Account, BaseSession
 from harness.model.requirements import load
 from harness.plugin.addresses import without_addresses
 from harness.plugin.mistakes import mistake, place
 from harness.plugin.required import required
+from harness.program.steps import Program
 from harness.tcp.verdict import Due, Evidence, Mismatch, Outcome
+from harness.trace.events import Timeline
 from harness.trace.folder import RunFolder
 from harness.trace.pcapng import pcapng
 from harness.trace.records import Result, TimelineRecord
+from harness.trace.stopwatch import Stopwatch
+from netns.enter import Namespace
+
+RECORDER = pytest.StashKey["ScenarioRecorder"]()
+"""Where pytest's config has the recorder."""
 
 _NEXT_LINE = "\n" + " " * 10  # below the text of a section, see Evidence
+
+
+class Recordable(Protocol):
+    """A lab with a scenario in it, as far as it is recorded; see ``BaseSession`` for what each gives."""
+
+    timeline: Timeline
+    stopwatch: Stopwatch
+
+    @property
+    def namespace(self) -> Namespace:
+        """That of the kernel under test."""
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """The probes that this machine lacks, with the reason."""
+
+    def account(self) -> Account:
+        """What the run folder keeps beside the timeline."""
+
+    def program(self, failure: BaseException | None, outcome: str) -> Program | None:
+        """What the scenario did, where that is no file of its own."""
+
+    def explain(self, mismatch: Mismatch) -> None:
+        """Put into a failure what is known."""
 
 
 @dataclass(slots=True)
@@ -42,7 +74,7 @@ class Scenario:
     digest: str = ""
     place: str = ""
     end: str = ""
-    sessions: list[BaseSession] = field(default_factory=list)
+    sessions: list[Recordable] = field(default_factory=list)
 
     def finish(self) -> None:
         """Nothing may be left that the scenario did not mention.
@@ -52,7 +84,8 @@ class Scenario:
         """
         try:
             for session in self.sessions:
-                session.finish()
+                if isinstance(session, BaseSession):
+                    session.finish()
         except Mismatch as mismatch:
             mismatch.add(where=f"{self.end}, the end of the scenario" if self.end else "")
             raise
@@ -72,9 +105,9 @@ class ScenarioRecorder:
     folder: RunFolder
     root: Path
     captures: str = "deviating"
-    on_session: Callable[[BaseSession], None] = lambda _: None
+    on_session: Callable[[Recordable], None] = lambda _: None
 
-    def opened(self, scenario: Scenario, session: BaseSession) -> None:
+    def opened(self, scenario: Scenario, session: Recordable) -> None:
         """A scenario has its lab."""
         scenario.sessions.append(session)
         self.on_session(session)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ _FILES = ("--baseline", "--mutations", "--mutate-after")
 """Those options of ours that name what is read."""
 _WRITTEN = ("--junitxml", "--junit-xml", "--html", "--log-file", "--report-log")
 """Options of pytest and its plugins that name a file to write."""
+_RELATIVE = re.compile(r"(?<![\w./])(?:\.\.?/)+[\w./+-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +93,15 @@ def select(given: Sequence[str], checkout: Path, *, start: Path | None = None) -
     settings = (f"--rootdir={name(root)}", f"--config-file={name(checkout / 'pyproject.toml')}")
     also_read = [path for path in read if not path.is_relative_to(checkout)]
     travels = dict.fromkeys(one for path in outside for one in _with_all_it_needs(path, checkout))
+    travels |= dict.fromkeys(one for path in outside for one in named_by_scripts(path))
     return Selection((*_PLUGIN, *settings, *completed), (*travels, *also_read), tuple(written), parsed.real_wait)
 
 
 def _with_all_it_needs(scenario: Path, checkout: Path) -> Iterator[Path]:
     """A scenario's folder, and each above it that has a conftest.py, or a module of the scenario's package.
 
-    Of a home or a folder that all users share, such as /tmp, only the Python files: the rest has nothing to do with it.
+    Of a home or a folder that all users share, such as /tmp, only the Python files and the scenario's own: the rest has
+    nothing to do with it.
     """
     folder = scenario if scenario.is_dir() else scenario.parent
     for each in (folder, *folder.parents):
@@ -105,7 +109,27 @@ def _with_all_it_needs(scenario: Path, checkout: Path) -> Iterator[Path]:
             return  # where pytest, with the checkout's settings, looks for no conftest.py
         if each == folder or any((each / name).is_file() for name in ("conftest.py", "__init__.py")):
             shared = each.stat().st_mode & stat.S_ISVTX or each == Path.home()
-            yield from sorted(each.glob("*.py")) if shared and each != scenario else [each]
+            alone = [*sorted(each.glob("*.py")), *([scenario] if scenario.suffix == ".pkt" else [])]
+            yield from alone if shared and each != scenario else [each]
+
+
+def named_by_scripts(scenario: Path) -> list[Path]:
+    """The files that packetdrill's scripts name by a relative path, and those that these name in turn.
+
+    Args:
+        scenario: a script, or a folder with scripts in it; what lies in it is not told.
+    """
+    scripts = [scenario] if scenario.suffix == ".pkt" else sorted(scenario.rglob("*.pkt"))
+    found: dict[Path, None] = {}
+    ahead = [(script, script.parent) for script in scripts if script.is_file()]
+    while ahead:
+        file, folder = ahead.pop()  # commands begin in the folder of the script
+        for name in _RELATIVE.findall(file.read_text(errors="replace")):
+            path = (folder / name).resolve()
+            if path.is_file() and path not in found and path != scenario and not path.is_relative_to(scenario):
+                found[path] = None
+                ahead.append((path, folder))
+    return list(found)
 
 
 def _with_values(given: Sequence[str]) -> Iterator[str]:

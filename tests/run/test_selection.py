@@ -81,3 +81,18 @@ def test_of_a_folder_that_all_users_share_only_python_files_travel(project: Path
     tests.chmod(0o1777)
     chosen = select([str(tests / "test_mine.py")], CHECKOUT)
     assert chosen.outside == (tests / "helper.py", tests / "test_mine.py", project)
+
+
+def test_files_that_scripts_name_travel_with_them(tmp_path: Path) -> None:
+    scripts, common = tmp_path / "tcp" / "close", tmp_path / "tcp" / "common"
+    for folder in (scripts, common):
+        folder.mkdir(parents=True)
+    (scripts / "close.pkt").write_text("`../common/defaults.sh\n ./beside.sh; ../common/not_there.sh`\n")
+    (scripts / "beside.sh").touch()
+    (common / "defaults.sh").write_text("../common/more.sh\n")
+    (common / "more.sh").touch()
+    (common / "unneeded.sh").touch()
+    chosen = select([str(scripts)], CHECKOUT)
+    assert set(chosen.outside) == {scripts, common / "defaults.sh", common / "more.sh"}
+    alone = select([str(scripts / "close.pkt")], CHECKOUT)
+    assert set(alone.outside) == {scripts, scripts / "beside.sh", common / "defaults.sh", common / "more.sh"}
