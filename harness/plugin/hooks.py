@@ -202,6 +202,8 @@ class Runner:
                 raise error
             if scenario is None and isinstance(error, pytest.FixtureLookupError):
                 scenario = self.begin(item)  # whose fixture, misspelt, might have been a session
+                if not (self.folder.path / RUN).exists():  # none was planned
+                    self.folder.write_run(self._record(None))
             if scenario and (error or call.when == "call"):
                 result = self.recorder.ended(scenario, error, call.duration)
         said = isinstance(error, Mismatch | FinwaitError) or is_misuse(error, self.config.rootpath)

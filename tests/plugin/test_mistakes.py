@@ -57,6 +57,9 @@ def test_name_of_a_fixture_that_there_is_not_is_one_line(run: RunScenarios) -> N
         """)
     assert ran.status == 2
     assert set(ran.outcomes.values()) == {"lost"}
+    alone = run("def test_one(establishd): pass", name="alone")
+    assert alone.outcomes == {"test_one": "lost"}
+    assert alone.record["planned"] == []
     for name, line, near in (("one", 10, "established"), ("two", 7, "established"), ("three", 12, "monkeypatch")):
         told = ran.results[f"test_{name}"]["message"]
         assert told.startswith(f"test_s.py:{line}: mistake in the scenario: FixtureLookupError: there is no fixture ")
