@@ -71,12 +71,14 @@ const finwait = {};
     const theme = wanted.get("theme");
     const state = wanted.get("state") && stated(wanted.get("state"));
     const clause = (wanted.get("clause") ?? "").trim().toLowerCase();
+    const whole = data.clauses.some((one) => one.toLowerCase() === clause); // MUST-1 is not the beginning of MUST-13
+    const isClause = (cited) => (whole ? cited === clause : cited.startsWith(clause));
     const words = (wanted.get("q") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
     const groups = data.kinds.map(() => new Map());
     for (const one of cases) {
       if (theme && one.theme !== theme) continue;
       if (state && !state.test(one.id)) continue;
-      if (clause && !one.cited.some((cited) => cited.startsWith(clause))) continue;
+      if (clause && !one.cited.some(isClause)) continue;
       if (!words.every((word) => one.text.includes(word))) continue;
       const its = (run >= 0 ? [one.found[run]] : one.found).filter((found) => found && (kind < 0 || found[0] === kind));
       if (!its.length) continue;
@@ -109,7 +111,8 @@ const finwait = {};
   };
   const group = (title, members, open) => {
     const list = make("ul", {});
-    const made = make("details", { open: open || members.some((one) => one.id === wanted.get("case")) }, make("summary", {}, title, " ", make("b", { textContent: members.length })), list);
+    const holds = (id) => members.some((one) => one.id === id);
+    const made = make("details", { holds, open: open || holds(wanted.get("case")) }, make("summary", {}, title, " ", make("b", { textContent: members.length })), list);
     const once = () => { if (made.open && !list.childElementCount) { fill(list, members); mark(); } };
     made.ontoggle = once;
     if (made.open) fill(list, members);
@@ -128,6 +131,7 @@ const finwait = {};
     form.found.value = `${order.length} of ${cases.length}`;
   };
   const mark = () => {
+    for (const group of $("list").querySelectorAll("details:not([open])")) if (group.holds(wanted.get("case"))) group.open = true;
     for (const link of $("list").querySelectorAll("a[data-case]"))
       link.dataset.case === wanted.get("case") ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current");
   };
