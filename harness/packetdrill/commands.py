@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import select
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +17,6 @@ from harness.tcp.timing import PROGRAM_LIMIT
 from netns.enter import Namespace
 
 _ROOM = Path(__file__).with_name("own_room.py")
-_TMP = "/tmp/"  # noqa: S108  (a script's, which is the room's own)
 
 
 class OwnRoom:
@@ -34,7 +31,7 @@ class OwnRoom:
         self._namespace = namespace
         self._folder = folder
         self._process: subprocess.Popen[str] | None = None
-        self._tmp = ""
+        self._root = ""
         self._lifeline = -1
 
     def __enter__(self) -> Self:
@@ -45,15 +42,10 @@ class OwnRoom:
             os.close(self._lifeline)
             with self._process:  # closes its pipes and waits
                 pass
-        if self._tmp:
-            shutil.rmtree(self._tmp, ignore_errors=True)
 
     def find(self, name: str) -> str:
         """Where a file that the script names is on this machine."""
-        if name.startswith(_TMP) and self._tmp:
-            inside = Path(self._tmp) / name.removeprefix(_TMP)
-            return str(inside) if inside.exists() else name
-        return str(self._folder / name)
+        return f"{self._root}{name}" if name.startswith("/") else str(self._folder / name)
 
     def sh(self, text: str, line: int) -> None:
         """Run a command.
@@ -71,8 +63,11 @@ class OwnRoom:
         process = self._process or self._begin()
         assert process.stdin is not None  # noqa: S101
         assert process.stdout is not None  # noqa: S101
-        process.stdin.write(json.dumps([kind, text]) + "\n")
-        process.stdin.flush()
+        if not self._root and (number := process.stdout.readline().strip()):
+            self._root = f"/proc/{number}/root"  # its /tmp is not that of this process (proc(5))
+        if self._root:
+            process.stdin.write(json.dumps([kind, text]) + "\n")
+            process.stdin.flush()
         if not select.select([process.stdout], [], [], PROGRAM_LIMIT.ns / 1e9)[0]:
             raise Differs(f"{what} still runs after {PROGRAM_LIMIT}")
         answer = process.stdout.readline()
@@ -86,9 +81,8 @@ class OwnRoom:
             raise Differs(f"{what} ended with status {status}" + f": {tail}" * bool(tail))
 
     def _begin(self) -> subprocess.Popen[str]:
-        self._tmp = tempfile.mkdtemp(prefix="finwait-pkt-")
         reading, self._lifeline = os.pipe()
-        argv = (sys.executable, "-I", "-S", str(_ROOM), self._tmp, str(self._folder))
+        argv = (sys.executable, "-I", "-S", str(_ROOM), str(self._folder))
         try:
             with self._namespace.entered():  # inherited by the child, as this thread has it
                 self._process = subprocess.Popen(

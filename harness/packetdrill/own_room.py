@@ -1,7 +1,7 @@
 """Runs a script's commands and code in mounts of its own. Run as a script, in the lab's network namespace.
 
-``python -I -S own_room.py TMP FOLDER``: /tmp is TMP, and commands begin in FOLDER. What is asked comes as lines of JSON
-on standard input, ``["sh", TEXT]`` or ``["python", TEXT]``; each is answered by one, ``[STATUS, WHAT IT SAID]``. All
+``python -I -S own_room.py FOLDER``: commands begin in FOLDER. It says its process id; then what is asked comes as lines
+of JSON on standard input, ``["sh", TEXT]`` or ``["python", TEXT]``; each is answered by one, ``[STATUS, TEXT]``. All
 have this process as their parent, so that what names files by its id finds them again.
 """
 
@@ -28,26 +28,29 @@ def _done(result: int, what: str) -> None:
         raise OSError(number, f"{what}: {os.strerror(number)}")
 
 
-def _mount(source: str, target: str, flags: int) -> None:
-    _done(_libc.mount(source.encode(), target.encode(), None, ctypes.c_ulong(flags), None), f"mount on {target}")
+def _mount(source: str, target: str, flags: int, kind: str = "none") -> None:
+    done = _libc.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), None)
+    _done(done, f"mount on {target}")
 
 
-def enter(room: str, folder: str) -> None:
-    """Give this process mounts of its own: /tmp is its own, and of /proc/sys only net can be written.
+def enter(folder: str) -> None:
+    """Give this process mounts of its own: /tmp is empty and its own, and of /proc/sys only net can be written.
 
-    What lies below /tmp and holds the script's folder, or this room, stays where it is.
+    What lies below /tmp and holds the script's folder stays where it is.
     """
     _done(_libc.unshare(CLONE_NEWNS), "unshare")
     _mount("none", "/", MS_REC | MS_PRIVATE)
-    os.chdir(folder)
     _protect()
-    below = os.path.relpath(os.path.realpath(folder), _ROOM).partition("/")[0]
-    if below not in ("..", "."):
-        kept = os.path.join(room, below)
-        os.makedirs(kept, exist_ok=True)
-        _mount(os.path.join(_ROOM, below), kept, MS_BIND | MS_REC)
-    _mount(room, _ROOM, MS_BIND | MS_REC)
-    os.chdir(os.path.realpath(folder))
+    whole = os.path.realpath(folder)
+    below = os.path.relpath(whole, _ROOM).partition("/")[0]
+    kept = os.path.join(_ROOM, below)
+    held = os.open(kept, os.O_PATH) if below not in ("..", ".") else -1
+    _mount("tmpfs", _ROOM, 0, "tmpfs")
+    if held >= 0:
+        os.makedirs(kept)
+        _mount(f"/proc/self/fd/{held}", kept, MS_BIND | MS_REC)
+        os.close(held)
+    os.chdir(whole)
 
 
 def _protect() -> None:
@@ -87,10 +90,12 @@ def run(kind: str, text: str, output: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def main(room: str, folder: str) -> None:
-    """Answer until standard input ends."""
+def main(folder: str) -> None:
+    """Say this process's id, then answer until standard input ends."""
     os.environ["PACKETDRILL_PID"] = str(os.getpid())
-    enter(room, folder)
+    enter(folder)
+    sys.stdout.write(f"{os.getpid()}\n")
+    sys.stdout.flush()
     with contextlib.suppress(PermissionError):  # in time, as the script that waits for it
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
     for line in sys.stdin:
