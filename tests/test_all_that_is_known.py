@@ -28,4 +28,4 @@ def test_kernel_deviates_where_it_is_known_to_and_nowhere_else(tmp_path: Path) -
     lines = (run.path / "console.txt").read_text().splitlines()
     assert [line for line in lines if line.startswith(("FAILED ", "DEVIATES ", "LOST "))] == []
     assert found.complete
-    assert found.unlike == ()
+    assert found.red == ()

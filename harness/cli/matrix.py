@@ -14,8 +14,8 @@ def present(found: Found, console: Console, *, every: bool = False) -> int:
     """Print the joined matrix and write it beside the run folders; the exit status.
 
     Returns:
-        0 when every verdict was reached, whatever it was, and every kernel does what the baseline says, where one was
-        given; else 1.
+        0 when every verdict was reached, whatever it was, and no kernel failed where the arguments say by what to
+        judge; else 1.
     """
     if found.runs:
         joined = join(found.runs)
@@ -23,12 +23,9 @@ def present(found: Found, console: Console, *, every: bool = False) -> int:
         write_whole(found.folder / "matrix.json", joined.json())
     show_failures(found, console)
     console.print(f"run folders and matrix.json in {found.folder}", soft_wrap=True)
-    for name in found.unlike:
-        console.print(
-            f"{name} does not do what the baseline says: console.txt in its run folder names the scenarios",
-            soft_wrap=True,
-        )
-    return 0 if found.complete and not found.unlike else 1
+    for name in found.red:
+        console.print(f"{name} is red: console.txt in its run folder names the scenarios", soft_wrap=True)
+    return 0 if found.complete and not found.red else 1
 
 
 def show_failures(found: Found, console: Console) -> None:

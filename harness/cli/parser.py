@@ -61,7 +61,8 @@ def _add_runners(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         f"{_PASSED_ON}\nA kernel is a name from 'finwait kernels list', or the path of your own.\n"
         "--junitxml a.xml writes one file per kernel, such as a-host.xml.\n"
         "The exit status is 0 when every verdict was reached, deviations included,\n"
-        "1 when a result is lost or is not what --baseline says, 2 on a mistake.",
+        "1 when one is lost, 2 on a mistake. With --fail-on, --strict, --rfc or\n"
+        "--baseline it is 1 also where finwait run would fail.",
         "finwait matrix --kernel uml:5.10 --kernel host scenarios/closing",
         "finwait matrix --kernel ./linux -k disorder",
     )

@@ -10,7 +10,7 @@ Scripts of packetdrill (.pkt) are scenarios too: docs/packetdrill.md.
 which scenarios
   -k EXPRESSION         those whose names match, such as -k "fin and not data"
   -n auto               run in parallel, one process per processor
-  -x                    stop at the first deviation
+  -x                    stop at the first failure
   --collect-only -q     list the scenarios and run none
 
 how long
@@ -26,18 +26,21 @@ what is kept
   --captures WHICH      none, deviating or all [deviating]
   --report DIR          also write pages to look at, see finwait report --help
 
-what counts as a failure
-  --baseline FILE       expect exactly the deviations that FILE lists
-  --known-deviations    let known deviations pass, to test finwait itself
+what counts as a failure, where it is not what Linux does by design
+  --strict              also what conforms and is known to deviate
+  --rfc                 every deviation from the RFCs, by design or not
+  --baseline FILE       all but exactly the deviations that FILE lists
+  --known-deviations    no known defect either, to test finwait itself
+  --fail-on OUTCOMES    of deviates, lost, unsupported [deviates,lost]
+  --exit-zero           nothing
 
 Every other option of pytest works as well: finwait run --help-pytest
 
 examples
   finwait run                              all scenarios
-  finwait run -k disorder -x               the case of docs/disorder.md
   finwait run scenarios/closing            one folder
   sudo .venv/bin/python -m harness run     as root, with tracepoints as evidence
 
-exit status: 0 nothing deviates, 1 a scenario deviates, 2 a mistake in the
-command or in a scenario, 5 no scenario was selected
+exit status: 0 green, 1 red, 2 a mistake in the command or in a scenario,
+5 no scenario was selected; docs/ci.md has them all
 """

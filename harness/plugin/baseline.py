@@ -7,16 +7,21 @@ that conforms, answers otherwise or does not exist any more: a list of excuses t
     scenario = "scenarios/closing/test_disorder.py::test_fin_overtaken_by_its_ack_is_acknowledged[shutdown_wr-*]"
     answer = "challenged"
     kernels = ["5.10"]
-    reason = "fixed by 795a7dfbc3d9, which 5.10 lacks"
+    kind = "defect"
+    fixed_by = "795a7dfbc3d9"
+    reason = "the FIN is dropped with the old ACK that it carries"
 
-``scenarios`` is a list of such where one reason is good for several. An entry with ``kernels`` is about those whose
-release begins so, and says nothing of others; without, it is about all. That tells where a deviation was seen and
-decides nothing else: what a kernel has is found by asking it, never by its version.
+``kind`` is ``design`` where Linux means it so, and ``defect`` where it is wrong; ``fixed_by`` is the commit that mends
+a defect, or the first series that has it no more. ``scenarios`` is a list of such where one reason is good for several.
+An entry with ``kernels`` is about those whose release begins so, and says nothing of others; without, it is about all.
+That tells where a deviation was seen and decides nothing else: what a kernel has is found by asking it, never by its
+version.
 """
 
 from __future__ import annotations
 
 import difflib
+import enum
 import functools
 import re
 import tomllib
@@ -28,10 +33,17 @@ from harness.errors import FinwaitError
 from harness.tcp.verdict import Outcome
 from harness.trace.records import Result
 
-_TEXTS = ("scenario", "outcome", "answer", "reason")
+_TEXTS = ("scenario", "outcome", "answer", "kind", "fixed_by", "reason")
 _LISTS = ("scenarios", "kernels")
 _KEYS = (*_TEXTS, *_LISTS)
 _HEADER = re.compile(r"^\s*\[\[\s*known\s*\]\]")
+
+
+class DeviationKind(enum.StrEnum):
+    """Whether Linux means a deviation so."""
+
+    DESIGN = "design"
+    DEFECT = "defect"
 
 
 @functools.cache
@@ -48,6 +60,8 @@ class Known:
     Args:
         scenario: a scenario's id, or a pattern with ``*`` and ``?``; brackets stand for themselves.
         reason: why the kernel deviates there.
+        kind: whether it is meant so.
+        fixed_by: the commit that mends a defect, or the first series that has it no more; empty where none is known.
         answer: the declared alternative that it answers; empty for any.
         kernels: the series on which it was seen, such as ``5.10``; none for every kernel.
         line: where the entry begins in its file.
@@ -55,6 +69,8 @@ class Known:
 
     scenario: str
     reason: str
+    kind: DeviationKind = DeviationKind.DESIGN
+    fixed_by: str = ""
     answer: str = ""
     kernels: tuple[str, ...] = ()
     line: int = 0
@@ -78,6 +94,12 @@ class Baseline:
     def on(self, release: str) -> Baseline:
         """What of it is about a kernel of that release, as uname(2) gives it."""
         return Baseline(tuple(entry for entry in self.entries if entry.on(release)), self.path)
+
+    def parted(self) -> tuple[Baseline, Baseline]:
+        """What a good kernel may do as well, and the defects that a better one has no more."""
+        parts = ([entry for entry in self.entries if bool(entry.fixed_by) is mended] for mended in (False, True))
+        may, mended = (Baseline(tuple(entries), self.path) for entries in parts)
+        return may, mended
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +183,7 @@ def _known(entry: dict[str, object], text: str, path: str, line: int) -> list[Kn
             raise FinwaitError(f"{place}: {key} is not a text in quotes")
         if key in _LISTS and not _is_list_of_texts(value):
             raise FinwaitError(f"{place}: {key} is not a list of quoted texts")
-    scenario, outcome, answer, reason = (str(entry.get(key, "")) for key in _TEXTS)
+    scenario, outcome, answer, kind, fixed_by, reason = (str(entry.get(key, "")) for key in _TEXTS)
     several, kernels = ([str(one) for one in entry.get(key, [])] for key in _LISTS)  # type: ignore[attr-defined]
     if bool(scenario) == bool(several):
         raise FinwaitError(
@@ -181,7 +203,20 @@ def _known(entry: dict[str, object], text: str, path: str, line: int) -> list[Kn
             why="every known deviation needs a reason",
             hint='reason = "the commit that fixes it, the report, or why it is right here"',
         )
-    return [Known(one, reason.strip(), answer, tuple(kernels), line) for one in scenarios]
+    if kind not in [*DeviationKind]:
+        said = f"is of the kind {kind!r}" if kind else "is said to be neither design nor defect"
+        raise FinwaitError(
+            f"{path}:{_line_of(text, 'kind', line)}: {scenarios[0]} {said}",
+            hint='kind = "design" where the kernel is meant to do so, kind = "defect" where it is wrong',
+        )
+    if fixed_by and kind == DeviationKind.DESIGN:
+        raise FinwaitError(
+            f"{path}:{_line_of(text, 'fixed_by', line)}: {scenarios[0]} is design, and fixed by {fixed_by!r}",
+            hint='kind = "defect", or no fixed_by',
+        )
+    return [
+        Known(one, reason.strip(), DeviationKind(kind), fixed_by, answer, tuple(kernels), line) for one in scenarios
+    ]
 
 
 def _is_list_of_texts(value: object) -> bool:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 
-from harness.plugin.baseline import Baseline
+from harness.plugin.baseline import Baseline, DeviationKind
 from harness.tcp.verdict import Outcome
 from harness.trace.records import Result
 
@@ -18,7 +18,7 @@ def draft(results: Iterable[Result], *, kernel: str, known: Baseline) -> str:
     """A baseline of what deviates, as TOML, which holds for this run.
 
     Reasons that are known are taken over with their patterns, or with the ids alone where a pattern is also about
-    something that conforms here. The rest is grouped by file and by what was answered, with
+    something that conforms here. The rest is grouped by file and by what was answered, as defects with
     ``UNEXPLAINED`` for a reason.
 
     Args:
@@ -29,26 +29,28 @@ def draft(results: Iterable[Result], *, kernel: str, known: Baseline) -> str:
     all_results = list(results)
     left = {result.scenario: result for result in all_results if result.outcome == Outcome.DEVIATES}
     conforming = [result.scenario for result in all_results if result.outcome == Outcome.CONFORMS]
-    taken: dict[tuple[str, str], dict[str, None]] = {}
+    taken: dict[tuple[str, str, str, str], dict[str, None]] = {}
     for entry in known.on(kernel).entries:
         about = [one for one, result in left.items() if entry.names(one) and entry.answer in ("", result.answer)]
         if not about:
             continue
         again = any(entry.scenario in names for names in taken.values())
         whole = not again and not any(map(entry.names, conforming))
-        taken.setdefault((entry.reason, entry.answer), {}).update(dict.fromkeys([entry.scenario] if whole else about))
+        said = (entry.answer, entry.kind, entry.fixed_by, entry.reason)
+        taken.setdefault(said, {}).update(dict.fromkeys([entry.scenario] if whole else about))
         for one in about:
             del left[one]
     parts = [f"# Known deviations of {_comment(kernel)}. * and ? in a scenario stand for any text."]
-    parts += [_entry([*scenarios], answer, reason) for (reason, answer), scenarios in taken.items()]
+    parts += [_entry([*scenarios], *said) for said, scenarios in taken.items()]
     grouped: dict[tuple[str, str, str, str], list[str]] = {}
     for result in left.values():
         file = result.scenario.partition("::")[0]
         grouped.setdefault((file, result.answer, _answered(result), result.fixed_by), []).append(result.scenario)
     for (_, answer, answered, fixed_by), scenarios in grouped.items():
         note = f"# answered {_comment(answered)}" if answered and not answer else ""
-        named = f"# the scenario names the commit that fixes it: {_comment(fixed_by)}" if fixed_by else ""
-        parts.append("\n".join(filter(None, (note, named, _entry(scenarios, answer, UNEXPLAINED)))))
+        # what nobody has looked at is no design yet
+        defect = _entry(scenarios, answer, DeviationKind.DEFECT, fixed_by, UNEXPLAINED)
+        parts.append("\n".join(filter(None, (note, defect))))
     if len(parts) == 1:
         parts.append("# Nothing deviated.")
     return "\n\n".join(parts) + "\n"
@@ -60,11 +62,11 @@ def _answered(result: Result) -> str:
     return " ".join(seen[: 2 if seen[:1] == [">"] else 1])
 
 
-def _entry(scenarios: list[str], answer: str, reason: str) -> str:
+def _entry(scenarios: list[str], answer: str, kind: str, fixed_by: str, reason: str) -> str:
     listed = "".join(f"\n    {_quoted(one)}," for one in scenarios)
     named = f"scenario = {_quoted(scenarios[0])}" if len(scenarios) == 1 else f"scenarios = [{listed}\n]"
-    answered = [f"answer = {_quoted(answer)}"] if answer else []
-    return "\n".join(["[[known]]", named, *answered, f"reason = {_quoted(reason)}"])
+    told = {"answer": answer, "kind": kind, "fixed_by": fixed_by, "reason": reason}
+    return "\n".join(["[[known]]", named, *(f"{key} = {_quoted(text)}" for key, text in told.items() if text)])
 
 
 def _quoted(text: str) -> str:

@@ -28,11 +28,11 @@ from harness.plugin.ends import recording, refuse
 from harness.plugin.expecting import pytest_pyfunc_call as pytest_pyfunc_call  # noqa: PLC0414  (a hook)
 from harness.plugin.items import SCENARIO, is_scenario, scenario_of
 from harness.plugin.known_deviations import known_of
-from harness.plugin.lacking import remedies
 from harness.plugin.mistakes import pytest_make_collect_report as pytest_make_collect_report  # noqa: PLC0414  (a hook)
 from harness.plugin.options import pytest_addoption as pytest_addoption  # noqa: PLC0414  (a hook)
 from harness.plugin.options import share_of
 from harness.plugin.recorder import RECORDER, Recordable, Scenario, ScenarioRecorder, is_misuse
+from harness.plugin.run_end import RunEnd, shown
 from harness.plugin.scripts import ScriptItem
 from harness.plugin.scripts import pytest_collect_file as pytest_collect_file  # noqa: PLC0414  (a hook)
 from harness.probes.tracepoints import Tracer
@@ -43,6 +43,7 @@ from harness.trace.folder import RUN, RunFolder, Unwritable, default_parent
 from harness.trace.owner import hand_back_caches_at_the_end
 from harness.trace.records import Result, RunRecord
 from harness.trace.runs import load, plan_no_more
+from harness.trace.standing import standing_of
 from netns import privilege
 from netns.conditions import Settings
 
@@ -98,9 +99,6 @@ class Runner:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.worker: str = getattr(config, "workerinput", {}).get("workerid", "")
-        self.counts = dict.fromkeys(Outcome, 0)
-        self.misused = False
-        self.lost_to_load = 0
         self._profile: TimingProfile | None = None
         self._planned: tuple[str, ...] = ()
         self._described = False
@@ -119,6 +117,9 @@ class Runner:
             self.folder = RunFolder(Path(config.workerinput["finwait_folder"]))  # type: ignore[attr-defined]
         else:
             self.folder = RunFolder.create(option.run_dir or default_parent(), name=option.run_name)
+        self.end = None if self.worker else RunEnd(config, self.folder.path, self.known_deviations.judged_by)
+        if self.end:
+            config.pluginmanager.register(self.end, "finwait-end")
         self.recorder = ScenarioRecorder(self.folder, config.rootpath, option.captures, self.opened)
         config.stash[RECORDER] = self.recorder
 
@@ -230,12 +231,14 @@ class Runner:
         if reason := self.known_deviations.known_reason(result):
             report.outcome = "skipped"
             report.wasxfail = reason
-            result = msgspec.structs.replace(result, known=True)
-        elif reason := self.known_deviations.unexpected_pass(result):
+            result = msgspec.structs.replace(result, known=True, reason=reason)
+        elif reason := self.known_deviations.why_it_fails(result):
+            conforms = result.outcome == Outcome.CONFORMS
             report.outcome = "failed"
-            report.longrepr = reason
+            report.longrepr = reason if conforms else f"{report.longrepr}\nknown     {reason}"
+            result = msgspec.structs.replace(result, reason=reason)
         vars(report)["finwait"] = msgspec.json.encode(result).decode()
-        vars(report)["finwait_outcome"] = result.outcome
+        vars(report).update(finwait_outcome=result.outcome, finwait_standing=str(standing_of(result)))
         vars(report).update(finwait_misuse=misuse, finwait_busy=isinstance(error, TooBusy))
 
     def _text(self, result: Result) -> str:
@@ -260,41 +263,17 @@ class Runner:
             return
         with recording(self.config):
             self.folder.append_result(text)
-        self.counts[Outcome(vars(report)["finwait_outcome"])] += 1
-        self.misused |= vars(report)["finwait_misuse"]
-        self.lost_to_load += vars(report)["finwait_busy"]
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Status 2 when something other than the kernel was at fault; no empty run folder."""
+        """The exit status; no empty run folder."""
         if self._tracer is not None:
             self._tracer.__exit__(None, None, None)
-        if self.worker:
+        if self.end is None:
             return
         if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self._planned:
             session.exitstatus = pytest.ExitCode.OK  # other shares have them all
-        if self.misused:
-            session.exitstatus = 2
+        session.exitstatus = self.end.status(session)
         if not (self.folder.path / RUN).exists():
             shutil.rmtree(self.folder.path)
         elif (most := self.config.option.maxfail) and session.testsfailed >= most:
             plan_no_more(self.folder)
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what was lacking, how the kernel did, and where the evidence is."""
-        skipped = terminalreporter.stats.get("skipped", ())
-        for line in remedies(str(report.longrepr[2]) for report in skipped if isinstance(report.longrepr, tuple)):
-            terminalreporter.write_line(f"finwait: {line}")
-        if not sum(self.counts.values()):
-            return
-        said = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items() if count)
-        if self.lost_to_load:  # what is lost stands last
-            part = f" ({self.lost_to_load}: {{}})" if self.lost_to_load < self.counts[Outcome.LOST] else ": {}"
-            said += part.format("the machine was too busy")
-        terminalreporter.write_line(
-            f"finwait: {said}; run folder {shown(self.folder.path, self.config.invocation_params.dir)}"
-        )
-
-
-def shown(path: Path, root: Path) -> Path:
-    """A path as the user would write it."""
-    return path.relative_to(root) if path.is_relative_to(root) else path

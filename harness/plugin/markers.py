@@ -18,8 +18,8 @@ def requirement(*ids: str, fixed_by: str = "") -> pytest.MarkDecorator:
 
     Args:
         ids: such as ``RFC9293-3.10.7.4`` (a section) or ``RFC9293-E-17`` (a numbered requirement).
-        fixed_by: the kernel commit that removes the deviation, where one is known; with ``--known-deviations`` a
-            deviation of the scenario is reported and passes.
+        fixed_by: the kernel commit that removes the deviation, where one is known; a deviation of the scenario is
+            then reported as a known defect, and passes with ``--known-deviations`` alone.
 
     Raises:
         FinwaitError: an id is not a text, for example because the parentheses are missing.

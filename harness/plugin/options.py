@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from harness.errors import FinwaitError
 from harness.tcp.timing import REAL_WAIT, SECOND, span_of
+from harness.tcp.verdict import Outcome
 from harness.trace.folder import CHECKOUT
 from harness.trace.owner import hand_back_caches_at_the_end
 
@@ -32,18 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="deviating",
         help="which captures to keep [deviating]",
     )
-    group.addoption(
-        "--known-deviations",
-        action="store_true",
-        help="let deviations pass that scenarios/baselines/ or a scenario's fixed_by names; "
-        "this tests finwait, not the kernel",
-    )
-    group.addoption(
-        "--baseline",
-        type=Path,
-        metavar="FILE",
-        help="the known deviations of this kernel: exactly these must occur",
-    )
+    _add_judgement(group)
     group.addoption(
         "--defaults",
         action="store_true",
@@ -107,6 +98,46 @@ def _pair(text: str) -> tuple[str, str]:
     if re.fullmatch(r"\w+", name, re.ASCII):
         return name, value
     raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+
+
+def _add_judgement(group: pytest.OptionGroup) -> None:
+    """What fails. pytest's own --strict is one of these: what is known to deviate must not conform."""
+    group.addoption("--rfc", action="store_true", help="judge by the RFCs alone: no deviation is known")
+    group.addoption(
+        "--baseline",
+        type=Path,
+        metavar="FILE",
+        help="the known deviations of this kernel: exactly these must occur",
+    )
+    group.addoption(
+        "--known-deviations",
+        action="store_true",
+        help="let defects pass too that scenarios/baselines/ or a scenario's fixed_by names; "
+        "this tests finwait, not the kernel",
+    )
+    group.addoption(
+        "--fail-on",
+        type=_outcomes,
+        default=frozenset((Outcome.DEVIATES, Outcome.LOST)),
+        metavar="OUTCOMES",
+        help="which outcomes give status 1, unless they are known: of deviates, lost, unsupported [deviates,lost]",
+    )
+    group.addoption(
+        "--exit-zero",
+        action="store_const",
+        dest="fail_on",
+        const=frozenset(),
+        help="status 0 whatever the kernel did; a mistake still has status 2",
+    )
+
+
+def _outcomes(text: str) -> frozenset[Outcome]:
+    known = (Outcome.DEVIATES, Outcome.LOST, Outcome.UNSUPPORTED)
+    named = text.split(",")
+    if wrong := next((one for one in named if one not in known), None):
+        near = difflib.get_close_matches(wrong, known, n=1, cutoff=0.4) or known
+        raise argparse.ArgumentTypeError(f"{wrong!r} is no outcome that may fail a run; try: {', '.join(near)}")
+    return frozenset(map(Outcome, named))
 
 
 def _seconds(text: str) -> float:

@@ -20,6 +20,9 @@ from harness.tcp.verdict import Outcome
 from harness.trace.folder import make_folder
 from harness.trace.runs import LoadedRun, load
 
+_JUDGING = ("--baseline", "--strict", "--rfc", "--fail-on")
+"""Options that say what fails."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -29,13 +32,13 @@ class Found:
         folder: where the run folders lie together.
         runs: of the kernels that got as far as a run folder; what they did not finish is lost in it.
         failures: why others, or parts of them, are missing: a line each.
-        unlike: names of the kernels that do not do what the baseline says, where one was given.
+        red: names of the kernels that did not pass, where the arguments say by what to judge.
     """
 
     folder: Path
     runs: tuple[LoadedRun, ...] = ()
     failures: tuple[str, ...] = ()
-    unlike: tuple[str, ...] = ()
+    red: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -102,12 +105,12 @@ def run_with(
     requests = [(spec, ask(spec, arguments, workers.checkout)) for spec in specs]
     tasks = [task for spec, request in requests for task in _tasks(spec, output, request, boots)]
     replies = workers.ask(tasks, more=more)
-    strict = any(argument.startswith("--baseline") for argument in arguments)
+    judged = any(argument.partition("=")[0] in _JUDGING for argument in arguments)
     found = Found(output)
     for spec in specs:
         ended = [reply for task, reply in zip(tasks, replies, strict=True) if task.spec is spec]
         folder = output / folder_name(spec)
-        found = _with_kernel(found, spec, folder, ended, strict=strict)
+        found = _with_kernel(found, spec, folder, ended, judged=judged)
     return found
 
 
@@ -126,7 +129,7 @@ def _place(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}")
 
 
-def _with_kernel(found: Found, spec: KernelSpec, folder: Path, ended: Sequence[KernelReply], *, strict: bool) -> Found:
+def _with_kernel(found: Found, spec: KernelSpec, folder: Path, ended: Sequence[KernelReply], *, judged: bool) -> Found:
     if len(ended) > 1:
         join(_place(folder), folder)
     lost = dict.fromkeys(f"{spec.title}: {reply.lost}" for reply in ended if reply.lost)
@@ -135,6 +138,6 @@ def _with_kernel(found: Found, spec: KernelSpec, folder: Path, ended: Sequence[K
         runs.append(load(folder))
     except FinwaitError as error:
         lost = lost or {f"{spec.title}: {ended[0].said or error}": None}
-    # a deviation alone is a result and no failure; against a baseline pytest's own status says whether it holds
-    unlike = (spec.title,) if strict and any(reply.status not in (0, None) for reply in ended) else ()
-    return Found(found.folder, tuple(runs), (*found.failures, *lost), (*found.unlike, *unlike))
+    # a deviation alone is a result and no failure; where the user says by what to judge, pytest's own status counts
+    red = (spec.title,) if judged and any(reply.status not in (0, None) for reply in ended) else ()
+    return Found(found.folder, tuple(runs), (*found.failures, *lost), (*found.red, *red))

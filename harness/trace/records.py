@@ -40,6 +40,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         requirements: ids of the requirements the scenario is tied to.
         reports: the public reports that it rests on: URLs, CVEs, commits, bugs.
         fixed_by: the commit that fixes the deviation, where known.
+        known: whether the deviation is known and lets the run pass.
+        reason: why it is known, whether it passes or not; of what conforms, why that is wrong.
         digest: of the scenario's source, so that runs of different versions of it are never compared.
         seconds: real time, with lab and drain.
         costs: the same by part, in ns: lab, craft, kernel, match, write.
@@ -63,6 +65,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     reports: tuple[str, ...] = ()
     fixed_by: str = ""
     known: bool = False
+    reason: str = ""
     digest: str = ""
     seconds: float = 0.0
     costs: dict[str, int] = {}

@@ -54,7 +54,7 @@ def test_a_folder_without_a_run_is_one_line(tmp_path: Path, capsys: pytest.Captu
 
 @pytest.mark.parametrize(("kernel", "kind"), [("5.10", ResultKind.DESIGN), ("6.1", ResultKind.UNEXPECTED)])
 def test_baselines_tell_what_is_known_of_a_kernel(run: Path, tmp_path: Path, kernel: str, kind: ResultKind) -> None:
-    entry = f'[[known]]\nscenario = "{SCENARIO}"\nkernels = ["{kernel}"]\nreason = "so it is"\n'
+    entry = f'[[known]]\nscenario = "{SCENARIO}"\nkernels = ["{kernel}"]\nkind = "design"\nreason = "so it is"\n'
     (tmp_path / "linux.toml").write_text(entry)
     loaded = load(run)
     assert explain(loaded, loaded.results[SCENARIO], known_by_baselines(tmp_path)).kind == kind

@@ -17,7 +17,7 @@ BAD = Result(scenario=WR, outcome="deviates", answer="challenged", fixed_by="795
 
 
 def _known(scenario: str = WR, answer: str = "") -> str:
-    return f'[[known]]\nscenario = "{scenario}"\nreason = "5.10 has no fix"\n' + (
+    return f'[[known]]\nscenario = "{scenario}"\nkind = "defect"\nreason = "5.10 has no fix"\n' + (
         f'answer = "{answer}"\n' if answer else ""
     )
 
@@ -34,7 +34,7 @@ def _held(text: str, results: Iterable[Result] = (OK, BAD), *, complete: bool = 
         _known("a.py::test_fin[shutdown_*]"),
         _known("a.py::test_fi?[shutdown_wr-IPv?]"),
         _known(answer="reset") + _known("*[shutdown_*", answer="challenged"),
-        'known = [{scenario = "*[shutdown*", outcome = "deviates", reason = "r"}]',
+        'known = [{scenario = "*[shutdown*", outcome = "deviates", kind = "design", reason = "r"}]',
     ],
 )
 def test_a_run_that_deviates_as_known_holds(text: str) -> None:
@@ -47,7 +47,7 @@ def test_a_deviation_that_is_not_named_is_a_violation() -> None:
 
 def test_an_unexpected_pass_is_a_violation() -> None:
     assert _held(_known() + _known(CLOSE)) == [
-        f"{CLOSE}: conforms, but is known to deviate: remove it from the baseline (line 4 of the baseline)"
+        f"{CLOSE}: conforms, but is known to deviate: remove it from the baseline (line 5 of the baseline)"
     ]
 
 
@@ -75,8 +75,15 @@ def test_an_entry_says_nothing_of_other_kernels(release: str) -> None:
 
 
 def test_one_reason_is_good_for_several_scenarios() -> None:
-    text = f'[[known]]\nscenarios = ["{WR}", "b.py::*"]\nreason = "old"\n'
+    text = f'[[known]]\nscenarios = ["{WR}", "b.py::*"]\nkind = "design"\nreason = "old"\n'
     assert [(one.scenario, one.reason) for one in baseline.parse(text).entries] == [(WR, "old"), ("b.py::*", "old")]
+
+
+def test_what_a_better_kernel_does_no_more_is_told_from_what_a_good_one_may_do() -> None:
+    text = _known("a") + _known("b") + 'fixed_by = "795a7dfbc3d9"\n' + _known("c").replace("defect", "design")
+    may, mended = baseline.parse(text).parted()
+    assert [one.scenario for one in may.entries] == ["a", "c"]
+    assert [(one.scenario, one.fixed_by) for one in mended.entries] == [("b", "795a7dfbc3d9")]
 
 
 def test_what_a_kernel_answers_otherwise_than_another_is_two_entries() -> None:
@@ -89,7 +96,7 @@ def test_what_a_kernel_answers_otherwise_than_another_is_two_entries() -> None:
 
 def test_what_the_run_does_not_have_is_a_violation_unless_only_a_part_was_run() -> None:
     text = _known() + _known("a.py::test_gone")
-    assert _held(text) == ["a.py::test_gone: known to deviate, but not in the run (line 4 of the baseline)"]
+    assert _held(text) == ["a.py::test_gone: known to deviate, but not in the run (line 5 of the baseline)"]
     assert _held(text, complete=False) == []
 
 
@@ -123,12 +130,21 @@ def test_what_a_machine_cannot_run_says_nothing_of_the_kernel(known: str) -> Non
         ("known = 3", "b.toml:1 is not a list of entries"),
         (
             _known() + '\n[[known]]\nscenario = "b"\nresaon = "r"\n',
-            "b.toml:7: there is no key 'resaon' in a baseline; try: reason",
+            "b.toml:8: there is no key 'resaon' in a baseline; try: reason",
         ),
         ('[[known]]\nscenario = "a"\n', "b.toml:1: a has no reason"),
         ('[[known]]\nscenario = "a"\nreason = " "\n', "b.toml:3: a has no reason"),
         ('[[known]]\nscenario = "a"\nreason = 3\n', "b.toml:3: reason is not a text in quotes"),
         ('[[known]]\nreason = "a"\n', "b.toml:1 names no scenario"),
+        (
+            '[[known]]\nscenario = "a"\nreason = "r"\n',
+            "b.toml:1: a is said to be neither design nor defect; try: kind =",
+        ),
+        ('[[known]]\nscenario = "a"\nkind = "bug"\nreason = "r"\n', "b.toml:3: a is of the kind 'bug'; try: kind ="),
+        (
+            '[[known]]\nscenario = "a"\nkind = "design"\nfixed_by = "6.1"\nreason = "r"\n',
+            "b.toml:4: a is design, and fixed by '6.1'",
+        ),
         (
             '[[known]]\nscenario = "a"\nreason = "r"\noutcome = "lost"',
             "b.toml:4: outcome 'lost' cannot be in a baseline",
@@ -136,7 +152,7 @@ def test_what_a_machine_cannot_run_says_nothing_of_the_kernel(known: str) -> Non
         ('[[known]]\nscenario = "a"\nscenarios = ["b"]\nreason = "r"', "b.toml:1 names its scenarios twice"),
         ('[[known]]\nscenarios = []\nreason = "r"', "b.toml:2: scenarios is not a list of quoted texts"),
         ('[[known]]\nscenario = "a"\nkernels = "6.1"\nreason = "r"', "b.toml:3: kernels is not a list of quoted texts"),
-        (_known() + "\n" + _known(), "b.toml:5 names a.py::test_fin[shutdown_wr-IPv4] a second time"),
+        (_known() + "\n" + _known(), "b.toml:6 names a.py::test_fin[shutdown_wr-IPv4] a second time"),
     ],
 )
 def test_a_bad_file_is_one_line_that_names_the_place(tmp_path: Path, text: str, said: str) -> None:

@@ -140,6 +140,14 @@ def test_file_that_pytest_writes_is_one_for_each_kernel(tmp_path: Path, monkeypa
     assert sorted(path.name for path in found.folder.iterdir()) == ["host", "uml-virtual-7.2"]
 
 
+def test_kernel_is_red_where_the_user_says_by_what_to_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "test_one.py").write_text("import pytest\n@pytest.mark.scenario\ndef test_it():\n    assert 1 == 2\n")
+    for options, status in (["--strict-markers"], 0), (["--fail-on", "deviates"], 1):
+        arguments = ["--kernel=host", f"--run-dir={tmp_path}", f"--run-name={status}", str(tmp_path / "test_one.py")]
+        assert cli.main(["matrix", *arguments, *options]) == status
+        assert ("host is red: " in capsys.readouterr().out) == bool(status)
+
+
 def test_run_name_is_that_of_the_folder_with_a_run_of_each_kernel(tmp_path: Path) -> None:
     (tmp_path / "test_one.py").write_text("def test_that_is_judged(established):\n    pass\n")
     arguments = ["--kernel=host", f"--run-dir={tmp_path}", "--run-name=mine", str(tmp_path / "test_one.py")]

@@ -1,0 +1,144 @@
+"""What makes a run fail, its exit status, and the lines that it closes with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.plugin.conftest import RunScenarios
+
+# no lab is needed to know how a run is judged
+EACH = """
+import pathlib
+
+@pytest.mark.scenario
+def test_conforms():
+    assert 1 == 1
+
+@pytest.mark.scenario
+def test_design():
+    assert 1 == 2
+
+@pytest.mark.scenario
+def test_endless():
+    assert 1 == 2
+
+@pytest.mark.scenario
+@requirement("RFC9293-3.6", fixed_by="0123456789ab")
+def test_named():
+    assert 1 == 2
+
+@pytest.mark.scenario
+def test_mended():
+    assert 1 == 2
+
+@pytest.mark.scenario
+def test_new():
+    assert 1 == 2
+
+@pytest.mark.scenario
+def test_unsupported():
+    raise Unsupported("this kernel has no such thing")
+
+@pytest.mark.scenario
+def test_lost():
+    pathlib.Path("nowhere").read_text()  # what is neither the kernel's nor the scenario's
+
+def test_other():
+    assert 1 == 2
+"""
+BASELINE = """
+[[known]]
+scenario = "test_s.py::test_design"
+kind = "design"
+reason = "Linux means it so, for a reason that is too long to be told in full at the end of a run, as most of them are"
+
+[[known]]
+scenario = "test_s.py::test_endless"
+kind = "defect"
+reason = "nobody has mended it"
+
+[[known]]
+scenario = "test_s.py::test_mended"
+kind = "defect"
+fixed_by = "99.9"
+reason = "it was wrong"
+"""
+GREEN, RED = (f"finwait: {one}, judged by Linux's design: " for one in ("green", "red"))
+ALONE = "finwait: red, judged by the RFCs alone: "
+LET = "finwait: green, judged by Linux's design, defects let pass: "
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Path:
+    """A baseline where those of a checkout are."""
+    file = tmp_path / "scenarios" / "baselines" / "linux.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(BASELINE)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "last"),
+    [
+        (["-k", "conforms or design or endless or unsupported"], 0, f"{GREEN}all 2 deviations are known"),
+        (["-k", "not named"], 1, f"{RED}1 unexpected, 1 by a known defect, 1 lost, 1 other test"),
+        (
+            ["-k", "design or named", "--rfc"],
+            1,
+            "finwait: red, judged by the RFCs alone: 1 unexpected, 1 by a known defect",
+        ),
+        (["-k", "design or named", "--known-deviations"], 0, f"{LET}all 2 deviations are known"),
+        (["-k", "new or lost", "--fail-on=lost"], 1, f"{RED}1 unexpected, 1 lost (1 let pass by --fail-on)"),
+        (["-k", "new or lost", "--exit-zero"], 0, f"{GREEN}1 unexpected, 1 lost (2 let pass by --exit-zero)"),
+        (["-k", "new or other", "--exit-zero"], 1, f"{RED}1 unexpected, 1 other test (1 let pass by --exit-zero)"),
+        (["-k", "conforms or unsupported", "--fail-on=unsupported"], 1, f"{RED}1 unsupported"),
+    ],
+)
+@pytest.mark.usefixtures("listed")
+def test_last_line_says_what_the_kernel_is_and_by_what(
+    run: RunScenarios, options: list[str], status: int, last: str
+) -> None:
+    ran = run(EACH, *options)
+    assert (ran.output.splitlines()[-1], ran.status) == (last, status)
+
+
+def test_what_conforms_unexpectedly_fails_where_that_is_asked_for(run: RunScenarios, listed: Path) -> None:
+    listed.write_text(BASELINE.replace("test_design", "test_conforms"))
+    for options, status, last in [
+        ([], 0, f"{GREEN}nothing deviates"),
+        (["--strict", "-n2"], 1, "finwait: red, judged by Linux's design, strictly: 1 conforming unexpectedly"),
+        ([f"--baseline={listed}"], 1, "finwait: red, judged by exactly linux.toml: 1 conforming unexpectedly"),
+    ]:
+        ran = run(EACH, "-k", "conforms", *options, name=f"run{len(last)}")
+        assert (ran.output.splitlines()[-1], ran.status) == (last, status)
+
+
+@pytest.mark.usefixtures("listed")
+def test_why_a_result_is_known_is_kept_with_it(run: RunScenarios) -> None:
+    ran = run(EACH)
+    told = {name: (result["known"], result["reason"].partition(",")[0]) for name, result in ran.results.items()}
+    assert told["test_design"] == (True, "Linux means it so")
+    assert told["test_endless"] == (True, "nobody has mended it")
+    assert ran.results["test_mended"]["reason"] == "a defect, fixed by 99.9: it was wrong"
+    assert ran.results["test_named"]["reason"] == "a defect, fixed by 0123456789ab"
+    assert told["test_new"] == told["test_conforms"] == told["test_lost"] == (False, "")
+    assert "\nknown     a defect, fixed by 99.9: it was wrong\n" in ran.output
+
+
+@pytest.mark.usefixtures("listed")
+def test_known_deviations_are_told_by_reason_unless_each_is_asked_for(run: RunScenarios) -> None:
+    ran = run(EACH, "-k", "design or endless", name="by-reason")
+    assert "known deviations by reason (-rA lists each)" in ran.output
+    lines = ran.output.splitlines()
+    assert "    1  nobody has mended it" in lines
+    assert not [line for line in lines if line.startswith("XFAIL")]
+    each = run(EACH, "-k", "design or endless", "-rA", name="each")
+    assert len([line for line in each.output.splitlines() if line.startswith("XFAIL")]) == 2
+    assert "by reason" not in each.output
+
+
+def test_a_mistake_is_no_verdict(run: RunScenarios) -> None:
+    ran = run("def test_it(session):\n    session.listen(port='x')\n")
+    assert (ran.output.splitlines()[-1], ran.status) == ("finwait: no verdict, for the run ended with status 2", 2)
