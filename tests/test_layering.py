@@ -26,6 +26,7 @@ ROOMS: Mapping[str, set[str]] = {
     "harness.model": {"harness.errors", "harness.tcp"},
     "harness.program": {"harness.errors", "harness.tcp", "harness.model"},
     "harness.trace": {*GROUND, "netns"},
+    "harness.ci": {"harness.errors", "harness.tcp", "harness.trace"},  # a run as CI systems take it; no lab, no pytest
     "harness.wire": LAB,
     "harness.leash": set(),
     "harness.process": {"harness.errors", "harness.leash"},
@@ -36,7 +37,8 @@ ROOMS: Mapping[str, set[str]] = {
     "harness": LAB  # the names that scenarios import
     | {"harness.live", "harness.path", "harness.plugin.cells", "harness.plugin.markers", "harness.probes"},
     "harness.plugin": LAB
-    | {"harness", "harness.live", "harness.path", "harness.probes", "harness.mutation", "harness.packetdrill"},
+    | {"harness", "harness.live", "harness.path", "harness.probes", "harness.mutation", "harness.packetdrill"}
+    | {"harness.ci"},
     "harness.mutation": GROUND,
     "harness.kernels": {"harness.errors", "harness.leash", "harness.process"},
     "harness.run": GROUND | {"harness", "harness.kernels", "harness.mutation", "harness.process"},
@@ -44,7 +46,8 @@ ROOMS: Mapping[str, set[str]] = {
     "harness.doctor": {"harness.machine", "netns"},
     "harness.machine": {"harness.probes.tracefs", "netns"},
     "harness.cli": GROUND
-    | {"harness", "harness.doctor", "harness.kernels", "harness.plugin", "harness.process", "harness.run", "reports"},
+    | {"harness", "harness.doctor", "harness.kernels", "harness.plugin", "harness.process", "harness.run", "reports"}
+    | {"harness.ci"},
     "harness.__main__": {"harness.cli"},
     "scenarios": {"harness"},
     "conftest": {"harness.plugin"},

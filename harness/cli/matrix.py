@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from harness.ci.outputs import on_github, tell_github
 from harness.run.matrix import Found
 from harness.trace.folder import write_whole
 from reports.lines import show, width_of
@@ -25,6 +26,8 @@ def present(found: Found, console: Console, *, every: bool = False) -> int:
     console.print(f"run folders and matrix.json in {found.folder}", soft_wrap=True)
     for name in found.red:
         console.print(f"{name} is red: console.txt in its run folder names the scenarios", soft_wrap=True)
+    for run in found.runs if on_github() else ():
+        tell_github(run, "red" if run.name in found.red else "", print)
     return 0 if found.complete and not found.red else 1
 
 

@@ -22,7 +22,7 @@ with what settings
 
 what is kept
   --run-dir DIR         where to put the run folder [reports/runs]
-  --run-name NAME       name of the run folder [the time in UTC]
+  --junitxml, --ktap, --kcidb, --gitlab FILE       for CI: docs/ci.md
   --captures WHICH      none, deviating or all [deviating]
   --report DIR          also write pages to look at, see finwait report --help
 
@@ -41,6 +41,5 @@ examples
   finwait run scenarios/closing            one folder
   sudo .venv/bin/python -m harness run     as root, with tracepoints as evidence
 
-exit status: 0 green, 1 red, 2 a mistake in the command or in a scenario,
-5 no scenario was selected; docs/ci.md has them all
+exit status: 0 green, 1 red, 2 a mistake, 5 no scenario; see docs/ci.md
 """

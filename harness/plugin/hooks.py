@@ -237,6 +237,8 @@ class Runner:
             report.outcome = "failed"
             report.longrepr = reason if conforms else f"{report.longrepr}\nknown     {reason}"
             result = msgspec.structs.replace(result, reason=reason)
+        told = {"outcome": result.outcome, "known": result.reason, "capture": self._capture(result)}
+        item.user_properties += [(name, text) for name, text in told.items() if text]
         vars(report)["finwait"] = msgspec.json.encode(result).decode()
         vars(report).update(finwait_outcome=result.outcome, finwait_standing=str(standing_of(result)))
         vars(report).update(finwait_misuse=misuse, finwait_busy=isinstance(error, TooBusy))
@@ -245,8 +247,12 @@ class Runner:
         """What a failure says here: the run folder keeps the capture's path from itself on."""
         if result.evidence is None or not result.capture:
             return result.message
-        capture = shown(self.folder.path / result.capture, self.config.invocation_params.dir)
-        return str(msgspec.structs.replace(result.evidence, capture=str(capture)))
+        return str(msgspec.structs.replace(result.evidence, capture=self._capture(result)))
+
+    def _capture(self, result: Result) -> str:
+        """The file as the user would write it; empty for none."""
+        file = self.folder.path / result.capture
+        return str(shown(file, self.config.invocation_params.dir)) if result.capture else ""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:

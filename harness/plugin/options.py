@@ -35,6 +35,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="which captures to keep [deviating]",
     )
     _add_judgement(group)
+    group.addoption("--ktap", type=Path, metavar="FILE", help="write the results as KTAP, subtests by theme")
+    group.addoption("--kcidb", type=Path, metavar="FILE", help="write the results as tests of KCIDB")
+    group.addoption(
+        "--kcidb-build",
+        type=_origin,
+        metavar="ORIGIN:ID",
+        help="the kernel's build in KCIDB [finwait:RELEASE]",
+    )
+    group.addoption("--gitlab", type=Path, metavar="FILE", help="write what fails as a code-quality report of GitLab")
     group.addoption(
         "--defaults",
         action="store_true",
@@ -138,6 +147,14 @@ def _outcomes(text: str) -> frozenset[Outcome]:
         near = difflib.get_close_matches(wrong, known, n=1, cutoff=0.4) or known
         raise argparse.ArgumentTypeError(f"{wrong!r} is no outcome that may fail a run; try: {', '.join(near)}")
     return frozenset(map(Outcome, named))
+
+
+def _origin(text: str) -> str:
+    if re.fullmatch(r"[a-z0-9_]+:.+", text):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not the id of a build, such as maestro:1234: small letters, then a colon"
+    )
 
 
 def _seconds(text: str) -> float:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 
+from harness.ci.outputs import on_github, tell_github, write
+from harness.errors import FinwaitError
 from harness.plugin.lacking import remedies
 from harness.tcp.verdict import Outcome
+from harness.trace.runs import load
 from harness.trace.standing import Standing
 
 MISTAKE = 2
@@ -33,6 +36,7 @@ class RunEnd:
 
     def __init__(self, config: pytest.Config, folder: Path, judged_by: str) -> None:
         self._config = config
+        self._path = folder
         self._folder = shown(folder, config.invocation_params.dir)
         self._judged_by = judged_by
         self._counts = dict.fromkeys(Outcome, 0)
@@ -101,10 +105,28 @@ class RunEnd:
         """Behind all that others have to say: whether the kernel is good, and by what."""
         yield
         reporter = self._config.pluginmanager.getplugin("terminalreporter")
-        if reporter and sum(self._counts.values()):
-            reporter.write_line(f"finwait: {self._verdict(session)}")
+        if not reporter or not sum(self._counts.values()):
+            return
+        verdict = self._verdict(session)
+        try:
+            self._tell_others(verdict, reporter.write_line)
+        except FinwaitError as error:
+            reporter.write_line(f"ERROR: {error}", red=True)
+            session.exitstatus = MISTAKE
+            verdict = self._verdict(session)
+        reporter.write_line(f"finwait: {verdict}")
 
     # -- what is said
+
+    def _tell_others(self, verdict: str, say: Callable[[str], object]) -> None:
+        """What CI systems read."""
+        option = self._config.option
+        if not (option.ktap or option.kcidb or option.gitlab or on_github()):
+            return
+        run = load(self._path)
+        write(run, to_ktap=option.ktap, to_kcidb=option.kcidb, build=option.kcidb_build or "", to_gitlab=option.gitlab)
+        if on_github():
+            tell_github(run, verdict, say)
 
     def _list_reasons(self, reporter: pytest.TerminalReporter) -> None:
         counts = Counter(report.wasxfail for report in reporter.stats.get("xfailed", ()))

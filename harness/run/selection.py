@@ -18,8 +18,11 @@ from harness.errors import FinwaitError
 _PLUGIN = ("-p", "harness.plugin.hooks")
 _FILES = ("--baseline", "--mutations", "--mutate-after")
 """Those options of ours that name what is read."""
-_WRITTEN = ("--junitxml", "--junit-xml", "--html", "--log-file", "--report-log")
-"""Options of pytest and its plugins that name a file to write."""
+_WRITTEN = (
+    *("--junitxml", "--junit-xml", "--html", "--log-file", "--report-log"),
+    *("--ktap", "--kcidb", "--gitlab"),
+)
+"""Options of pytest, its plugins and ours that name a file to write."""
 _RELATIVE = re.compile(r"(?<![\w./])(?:\.\.?/)+[\w./+-]+")
 
 

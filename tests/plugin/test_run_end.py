@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -142,3 +143,25 @@ def test_known_deviations_are_told_by_reason_unless_each_is_asked_for(run: RunSc
 def test_a_mistake_is_no_verdict(run: RunScenarios) -> None:
     ran = run("def test_it(session):\n    session.listen(port='x')\n")
     assert (ran.output.splitlines()[-1], ran.status) == ("finwait: no verdict, for the run ended with status 2", 2)
+
+
+@pytest.mark.usefixtures("listed")
+def test_ci_systems_are_told_of_a_run_by_the_run_itself(
+    run: RunScenarios, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    files = ["--junitxml=out/junit.xml", "--ktap=out/a.ktap", "--kcidb=out/kcidb.json", "--gitlab=out/quality.json"]
+    ran = run(EACH, "-k", "design or new", "-n2", *files)
+    assert "\n::error file=" in ran.output
+    assert ran.output.splitlines()[-1] == f"{RED}1 unexpected"
+    assert (tmp_path / "summary.md").read_text().startswith("## finwait on host\n\nred, judged by Linux's design")
+    cases = ElementTree.parse(tmp_path / "out" / "junit.xml").getroot().iter("testcase")
+    told = {case.get("name"): {one.get("name"): one.get("value") for one in case.iter("property")} for case in cases}
+    assert told["test_new"] == {"outcome": "deviates"}
+    assert str(told["test_design"]["known"]).startswith("Linux means it so")
+    assert "not ok 2 test_s.test_new" in (tmp_path / "out" / "a.ktap").read_text()
+    assert '"FAIL"' in (tmp_path / "out" / "kcidb.json").read_text()
+    assert '"major"' in (tmp_path / "out" / "quality.json").read_text()
+    full = run(EACH, "-k", "design", "--ktap=/proc/finwait/a.ktap", name="full")
+    assert (full.output.splitlines()[-1], full.status) == ("finwait: no verdict, for the run ended with status 2", 2)

@@ -129,12 +129,13 @@ def test_file_that_pytest_writes_is_one_for_each_kernel(tmp_path: Path, monkeypa
     (tmp_path / "test_one.py").write_text("def test_that_is_judged(established):\n    pass\n")
     monkeypatch.chdir(tmp_path)
     specs = [needed("host"), needed(VIRTUAL)]
-    arguments = ["--junitxml", "told/junit.xml", "--log-file=log.txt", "test_one.py"]
+    arguments = ["--junitxml", "told/junit.xml", "--log-file=log.txt", "--ktap=ktap.txt", "test_one.py"]
     found = matrix.run_on(specs, CHECKOUT, tmp_path / "out", arguments, Cache.of_user(), console(), split=True)
     assert found.failures == ()
     written = [path.relative_to(tmp_path) for path in (*tmp_path.glob("told/*"), *tmp_path.glob("*.txt"))]
     assert sorted(map(str, written)) == [
-        *("log-host.txt", "log-uml-virtual-7.2.txt", "told/junit-host.xml", "told/junit-uml-virtual-7.2.xml")
+        *("ktap-host.txt", "ktap-uml-virtual-7.2.txt", "log-host.txt", "log-uml-virtual-7.2.txt"),
+        *("told/junit-host.xml", "told/junit-uml-virtual-7.2.xml"),
     ]
     assert all('tests="1"' in path.read_text() for path in tmp_path.glob("told/*"))
     assert sorted(path.name for path in found.folder.iterdir()) == ["host", "uml-virtual-7.2"]

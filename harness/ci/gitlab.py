@@ -1,0 +1,36 @@
+"""A run as a code-quality report of GitLab, which shows it beside the changes of a merge request. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from harness.ci.wording import headline, place_of
+from harness.trace.runs import LoadedRun
+from harness.trace.standing import Standing, standing_of
+
+_SEVERITIES = {
+    Standing.UNEXPECTED: "major",
+    Standing.DEFECT: "minor",
+    Standing.SURPRISE: "minor",
+    Standing.LOST: "critical",
+}
+
+
+def gitlab(run: LoadedRun) -> bytes:
+    """What fails, one entry a scenario; its fingerprint is the same in each run of that kernel."""
+    entries = []
+    for result in run.results.values():
+        if (standing := standing_of(result)).fails:
+            path, line = place_of(result)
+            entries.append(
+                {
+                    "description": f"{run.name}: {result.scenario}: {headline(result)}",
+                    "check_name": next(iter(result.requirements), "finwait"),
+                    "fingerprint": hashlib.sha256(f"{run.name} {result.scenario}".encode()).hexdigest(),
+                    "severity": _SEVERITIES[standing],
+                    "location": {"path": path, "lines": {"begin": line}},
+                }
+            )
+    return msgspec.json.format(msgspec.json.encode(entries), indent=1) + b"\n"

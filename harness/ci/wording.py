@@ -1,0 +1,38 @@
+"""What a report in another's format says of a result. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from harness.tcp.verdict import Outcome
+from harness.trace.records import Result
+from harness.trace.standing import Standing, standing_of
+
+_PLACE = re.compile(r"(.+):(\d+)(?:,|$)")
+
+
+def theme_of(result: Result) -> str:
+    """The folder below ``scenarios`` that a scenario is in; its file's name where it lies elsewhere."""
+    parts = result.scenario.partition("::")[0].split("/")
+    return parts[1] if len(parts) > 2 and parts[0] == "scenarios" else parts[-1].removesuffix(".py")
+
+
+def place_of(result: Result) -> tuple[str, int]:
+    """File and line to look at: the step that was not met; the file's first line where none is known."""
+    found = _PLACE.match(result.evidence.where) if result.evidence else None
+    return (found[1], int(found[2])) if found else (result.scenario.partition("::")[0], 1)
+
+
+def headline(result: Result) -> str:
+    """What became of a scenario, in a line without its id."""
+    standing = standing_of(result)
+    said = result.reason or next(iter(result.message.splitlines()), "")
+    if standing is Standing.UNEXPECTED and result.evidence:
+        due = " or ".join(one.what for one in result.evidence.expected)
+        said = f"expected {due}, observed {result.evidence.observed.partition(chr(10))[0]}"
+    return f"{standing}: {said}" if said and standing is not Standing.CONFORMS else str(standing)
+
+
+def is_missing(result: Result) -> bool:
+    """Whether nothing was recorded of a scenario that was planned."""
+    return result.outcome == Outcome.LOST and not result.digest
