@@ -38,7 +38,6 @@ Every other option of pytest works as well: finwait run --help-pytest
 
 examples
   finwait run                              all scenarios
-  finwait run scenarios/closing            one folder
   sudo .venv/bin/python -m harness run     as root, with tracepoints as evidence
 
 exit status: 0 green, 1 red, 2 a mistake, 5 no scenario; see docs/ci.md
