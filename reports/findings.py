@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 from typing import NamedTuple
 
 from harness.tcp.verdict import Outcome
 from harness.trace.records import Result
+from harness.trace.result_kind import ResultKind, kind_of
 from harness.trace.runs import LoadedRun
 from reports.names import in_any_run
-
-Reason = Callable[[LoadedRun, Result], str]
-"""Why a deviation is known; empty where it is not."""
-
-
-class ResultKind(enum.StrEnum):
-    """What a result is, the most important first."""
-
-    UNEXPECTED = "deviates unexpectedly"
-    LOST = "lost"
-    DESIGN = "deviates as known"
-    DEFECT = "defect with a known fix"
-    UNSUPPORTED = "unsupported"
-    CONFORMS = "conforms"
 
 
 class Explained(NamedTuple):
@@ -31,6 +17,10 @@ class Explained(NamedTuple):
 
     kind: ResultKind
     why: str
+
+
+Reason = Callable[[LoadedRun, Result], Explained | None]
+"""What is known of a deviation; None where nothing is."""
 
 
 def explain(run: LoadedRun, result: Result, reason: Reason) -> Explained:
@@ -41,24 +31,21 @@ def explain(run: LoadedRun, result: Result, reason: Reason) -> Explained:
         result: any.
         reason: asked for deviations alone.
     """
-    match Outcome(result.outcome):
-        case Outcome.CONFORMS:
-            return Explained(ResultKind.CONFORMS, "")
-        case Outcome.UNSUPPORTED:
-            return Explained(ResultKind.UNSUPPORTED, _first(result.message))
-        case Outcome.LOST:
-            return Explained(ResultKind.LOST, _first(result.message))
-    why = reason(run, result)
-    if result.fixed_by and (why or result.known):
+    kind = kind_of(result)
+    if result.outcome != Outcome.DEVIATES:
+        conforms = result.outcome == Outcome.CONFORMS
+        return Explained(kind, _first(result.reason if conforms else result.message))
+    if known := reason(run, result):
+        return known
+    if result.fixed_by:
         return Explained(ResultKind.DEFECT, f"kernels without {result.fixed_by} do")
-    if why or result.known:
-        return Explained(ResultKind.DESIGN, why or "the run was told so, and not why")
-    return Explained(ResultKind.UNEXPECTED, _seen(result))
+    if kind is ResultKind.UNEXPECTED:
+        return Explained(kind, _seen(result))
+    return Explained(kind, result.reason or "the run was told so, and not why")
 
 
-def unexplained(_: LoadedRun, __: Result) -> str:
+def unexplained(_: LoadedRun, __: Result) -> None:
     """No deviation is known but those that the run itself knew."""
-    return ""
 
 
 def _seen(result: Result) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from harness.ci.wording import headline, place_of
 from harness.trace.records import Result
+from harness.trace.result_kind import ResultKind, kind_of
 from harness.trace.runs import LoadedRun
-from harness.trace.standing import Standing, standing_of
 
 _SHOWN = 10  # annotations of a kind that GitHub shows of one step
 _ROWS = 100  # a summary may have a mebibyte
@@ -25,13 +25,13 @@ def notes(run: LoadedRun) -> Iterator[str]:
 
 def summary(run: LoadedRun, verdict: str) -> str:
     """A section of the job's summary: the verdict, how many results of each kind, what fails, and what is known."""
-    counts = Counter(standing_of(result) for result in run.results.values())
+    counts = Counter(kind_of(result) for result in run.results.values())
     parts = [f"## finwait on {_cell(run.name)}", _cell(verdict), _table("result", "scenarios", counts.items())]
     if failing := _failing(run):
         why = ((f"<code>{_cell(one.scenario)}</code>", _cell(headline(one))) for one in failing[:_ROWS])
         parts += ["### What fails", _table("scenario", "why", why)]
         parts += [f"... and {len(failing) - _ROWS} more"] if len(failing) > _ROWS else []
-    known = Counter(one.reason for one in run.results.values() if standing_of(one) is Standing.KNOWN)
+    known = Counter(one.reason for one in run.results.values() if kind_of(one) is ResultKind.KNOWN)
     if known:
         rows = [(_cell(reason), count) for reason, count in known.most_common()]
         parts += ["<details><summary>Known deviations</summary>", _table("reason", "scenarios", rows), "</details>"]
@@ -40,9 +40,9 @@ def summary(run: LoadedRun, verdict: str) -> str:
 
 def _failing(run: LoadedRun) -> Sequence[Result]:
     """The most important first."""
-    order = {standing: place for place, standing in enumerate(Standing)}
-    failing = [one for one in run.results.values() if standing_of(one).fails]
-    return sorted(failing, key=lambda one: order[standing_of(one)])
+    order = {kind: place for place, kind in enumerate(ResultKind)}
+    failing = [one for one in run.results.values() if kind_of(one).fails]
+    return sorted(failing, key=lambda one: order[kind_of(one)])
 
 
 def _table(first: str, second: str, rows: Iterable[tuple[object, object]]) -> str:

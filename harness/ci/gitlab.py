@@ -7,14 +7,14 @@ import hashlib
 import msgspec
 
 from harness.ci.wording import headline, place_of
+from harness.trace.result_kind import ResultKind, kind_of
 from harness.trace.runs import LoadedRun
-from harness.trace.standing import Standing, standing_of
 
 _SEVERITIES = {
-    Standing.UNEXPECTED: "major",
-    Standing.DEFECT: "minor",
-    Standing.SURPRISE: "minor",
-    Standing.LOST: "critical",
+    ResultKind.UNEXPECTED: "major",
+    ResultKind.DEFECT: "minor",
+    ResultKind.SURPRISE: "minor",
+    ResultKind.LOST: "critical",
 }
 
 
@@ -22,14 +22,14 @@ def gitlab(run: LoadedRun) -> bytes:
     """What fails, one entry a scenario; its fingerprint is the same in each run of that kernel."""
     entries = []
     for result in run.results.values():
-        if (standing := standing_of(result)).fails:
+        if (kind := kind_of(result)).fails:
             path, line = place_of(result)
             entries.append(
                 {
                     "description": f"{run.name}: {result.scenario}: {headline(result)}",
                     "check_name": next(iter(result.requirements), "finwait"),
                     "fingerprint": hashlib.sha256(f"{run.name} {result.scenario}".encode()).hexdigest(),
-                    "severity": _SEVERITIES[standing],
+                    "severity": _SEVERITIES[kind],
                     "location": {"path": path, "lines": {"begin": line}},
                 }
             )

@@ -9,15 +9,15 @@ import msgspec
 
 from harness.ci.wording import headline, is_missing
 from harness.trace.records import Result
+from harness.trace.result_kind import ResultKind, kind_of
 from harness.trace.runs import LoadedRun
-from harness.trace.standing import Standing, standing_of
 
 _LOG_LIMIT = 16384  # characters of log_excerpt
 _STATUSES = {
-    Standing.CONFORMS: "PASS",
-    Standing.KNOWN: "PASS",
-    Standing.UNSUPPORTED: "SKIP",
-    Standing.LOST: "ERROR",
+    ResultKind.CONFORMS: "PASS",
+    ResultKind.KNOWN: "PASS",
+    ResultKind.UNSUPPORTED: "SKIP",
+    ResultKind.LOST: "ERROR",
 }
 
 
@@ -50,7 +50,7 @@ def _test(run: LoadedRun, build: str, number: int, result: Result) -> dict[str, 
         "origin": origin,
         "build_id": build,
         "path": _path(result.scenario),
-        "status": "MISS" if is_missing(result) else _STATUSES.get(standing_of(result), "FAIL"),
+        "status": "MISS" if is_missing(result) else _STATUSES.get(kind_of(result), "FAIL"),
         "comment": _text(headline(result)),
         "start_time": run.record.started,
         "duration": result.seconds,

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from harness.ci.wording import headline, theme_of
 from harness.trace.records import Result
+from harness.trace.result_kind import ResultKind, kind_of
 from harness.trace.runs import LoadedRun
-from harness.trace.standing import Standing, standing_of
 
 _VERSION = "KTAP version 1"
-_DIRECTIVES = {Standing.UNSUPPORTED: "SKIP", Standing.KNOWN: "XFAIL", Standing.LOST: "ERROR"}
+_DIRECTIVES = {ResultKind.UNSUPPORTED: "SKIP", ResultKind.KNOWN: "XFAIL", ResultKind.LOST: "ERROR"}
 
 
 def ktap(run: LoadedRun) -> str:
@@ -24,21 +24,21 @@ def ktap(run: LoadedRun) -> str:
         for place, result in enumerate(results, 1):
             inside += _result(place, result)
         lines += [f"    {line}" for line in inside]
-        failed = any(standing_of(result).fails for result in results)
+        failed = any(kind_of(result).fails for result in results)
         lines.append(f"{'not ok' if failed else 'ok'} {number} {_name(theme)}")
     return "\n".join(lines) + "\n"
 
 
 def _result(number: int, result: Result) -> Iterator[str]:
-    standing = standing_of(result)
-    if standing.fails:
+    kind = kind_of(result)
+    if kind.fails:
         # set in, or a line of it may be read as the head of a subtest
         yield from (f"#   {line}" for line in f"{result.message}\n{headline(result)}".splitlines() if line)
     file, _, test = result.scenario.partition("::")
     name = _name(f"{file.rpartition('/')[2].removesuffix('.py')}.{test}")
-    directive = _DIRECTIVES.get(standing, "")
+    directive = _DIRECTIVES.get(kind, "")
     told = f" # {directive} {_line(headline(result))}" if directive else ""
-    yield f"{'not ok' if standing.fails else 'ok'} {number} {name}{told}"
+    yield f"{'not ok' if kind.fails else 'ok'} {number} {name}{told}"
 
 
 def _name(text: str) -> str:

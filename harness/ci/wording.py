@@ -6,7 +6,7 @@ import re
 
 from harness.tcp.verdict import Outcome
 from harness.trace.records import Result
-from harness.trace.standing import Standing, standing_of
+from harness.trace.result_kind import ResultKind, kind_of
 
 _PLACE = re.compile(r"(.+):(\d+)(?:,|$)")
 
@@ -25,12 +25,12 @@ def place_of(result: Result) -> tuple[str, int]:
 
 def headline(result: Result) -> str:
     """What became of a scenario, in a line without its id."""
-    standing = standing_of(result)
+    kind = kind_of(result)
     said = result.reason or next(iter(result.message.splitlines()), "")
-    if standing is Standing.UNEXPECTED and result.evidence:
+    if kind is ResultKind.UNEXPECTED and result.evidence:
         due = " or ".join(one.what for one in result.evidence.expected)
         said = f"expected {due}, observed {result.evidence.observed.partition(chr(10))[0]}"
-    return f"{standing}: {said}" if said and standing is not Standing.CONFORMS else str(standing)
+    return f"{kind}: {said}" if said and kind is not ResultKind.CONFORMS else str(kind)
 
 
 def is_missing(result: Result) -> bool:

@@ -11,13 +11,14 @@ from rich.console import Console
 
 from harness.errors import FinwaitError
 from harness.model import requirements
-from harness.plugin.baseline import load
-from harness.plugin.known_deviations import KnownDeviations
+from harness.plugin.baseline import Baseline, load
+from harness.plugin.known_deviations import entry_for
 from harness.trace.records import Result
+from harness.trace.result_kind import ResultKind
 from harness.trace.runs import LoadedRun
 from reports.compare import Comparison
 from reports.coverage import reasons
-from reports.findings import Reason
+from reports.findings import Explained, Reason
 from reports.pages import write as pages
 
 
@@ -68,14 +69,17 @@ def write_asked(
 
 
 def known_by_baselines(folder: Path) -> Reason:
-    """Why a deviation is known, by the baselines of a folder, whatever the run was told when it was made."""
+    """What is known of a deviation by the baselines of a folder, whatever the run was told when it was made."""
     baselines = [load(file) for file in sorted(folder.glob("*.toml"))]
 
     @cache
-    def of_kernel(release: str) -> KnownDeviations:
-        return KnownDeviations(fixes=True, tolerated=[baseline.on(release) for baseline in baselines])
+    def of_kernel(release: str) -> list[Baseline]:
+        return [baseline.on(release) for baseline in baselines]
 
-    def reason(run: LoadedRun, result: Result) -> str:
-        return of_kernel(run.release).known_reason(result)
+    def known(run: LoadedRun, result: Result) -> Explained | None:
+        entry = entry_for(of_kernel(run.release), result)
+        if entry is None:
+            return None
+        return Explained(ResultKind.DEFECT if entry.fixed_by else ResultKind.KNOWN, entry.told)
 
-    return reason
+    return known

@@ -15,9 +15,10 @@ from harness.program.python import python
 from harness.trace.events import Called, Event
 from harness.trace.owner import hand_back
 from harness.trace.records import Result
+from harness.trace.result_kind import ResultKind
 from harness.trace.runs import LoadedRun
 from reports.columns import wrap
-from reports.findings import Reason, ResultKind, explain
+from reports.findings import Reason, explain
 from reports.ladder import ladder
 from reports.lectures import HANDSHAKE, part
 from reports.lines import show, width_of

@@ -83,6 +83,11 @@ class Known:
         """Whether the entry is about that scenario."""
         return _pattern(self.scenario).fullmatch(scenario) is not None
 
+    @property
+    def told(self) -> str:
+        """What is said of a deviation that it is about."""
+        return f"a defect, fixed by {self.fixed_by}: {self.reason}" if self.fixed_by else self.reason
+
 
 @dataclass(frozen=True, slots=True)
 class Baseline:

@@ -42,8 +42,8 @@ from harness.tcp.verdict import Mismatch, Outcome
 from harness.trace.folder import RUN, RunFolder, Unwritable, default_parent
 from harness.trace.owner import hand_back_caches_at_the_end
 from harness.trace.records import Result, RunRecord
+from harness.trace.result_kind import kind_of
 from harness.trace.runs import load, plan_no_more
-from harness.trace.standing import standing_of
 from netns import privilege
 from netns.conditions import Settings
 
@@ -240,7 +240,7 @@ class Runner:
         told = {"outcome": result.outcome, "known": result.reason, "capture": self._capture(result)}
         item.user_properties += [(name, text) for name, text in told.items() if text]
         vars(report)["finwait"] = msgspec.json.encode(result).decode()
-        vars(report).update(finwait_outcome=result.outcome, finwait_standing=str(standing_of(result)))
+        vars(report).update(finwait_outcome=result.outcome, finwait_kind=str(kind_of(result)))
         vars(report).update(finwait_misuse=misuse, finwait_busy=isinstance(error, TooBusy))
 
     def _text(self, result: Result) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from harness.errors import FinwaitError
-from harness.plugin.baseline import Baseline, hold, load
+from harness.plugin.baseline import Baseline, Known, hold, load
 from harness.tcp.verdict import Outcome
 from harness.trace.records import Result
 
@@ -36,8 +36,8 @@ class KnownDeviations:
         """Why a deviation is known and passes; empty where it does not, or where the scenario did not deviate."""
         if result.outcome != Outcome.DEVIATES:
             return ""
-        if reason := _reason(self.tolerated, result):
-            return reason
+        if entry := entry_for(self.tolerated, result):
+            return entry.told
         return f"deviates, as kernels without {result.fixed_by} do" if self.fixes and result.fixed_by else ""
 
     def why_it_fails(self, result: Result) -> str:
@@ -46,8 +46,8 @@ class KnownDeviations:
         Empty where nothing is, as it is of every deviation and every loss that nobody expects.
         """
         if result.outcome == Outcome.DEVIATES:
-            if reason := _reason(self.defects, result):
-                return reason
+            if entry := entry_for(self.defects, result):
+                return entry.told
             return f"a defect, fixed by {result.fixed_by}" if result.fixed_by else ""
         if result.outcome == Outcome.CONFORMS:
             found = (one.what for baseline in self.strict for one in hold(baseline, [result], complete=False))
@@ -55,13 +55,13 @@ class KnownDeviations:
         return ""
 
 
-def _reason(baselines: Sequence[Baseline], result: Result) -> str:
-    """The reason of the entry that names a deviation and its answer."""
+def entry_for(baselines: Sequence[Baseline], result: Result) -> Known | None:
+    """The entry that names a deviation and its answer; None where none does."""
     for baseline in baselines:
         entry = next((one for one in baseline.entries if one.names(result.scenario)), None)
         if entry and not hold(baseline, [result], complete=False):
-            return f"a defect, fixed by {entry.fixed_by}: {entry.reason}" if entry.fixed_by else entry.reason
-    return ""
+            return entry
+    return None
 
 
 def known_of(config: pytest.Config) -> KnownDeviations:

@@ -12,16 +12,16 @@ from harness.ci.outputs import on_github, tell_github, write
 from harness.errors import FinwaitError
 from harness.plugin.lacking import remedies
 from harness.tcp.verdict import Outcome
+from harness.trace.result_kind import ResultKind
 from harness.trace.runs import load
-from harness.trace.standing import Standing
 
 MISTAKE = 2
 """The exit status where the user, a scenario or the machine is at fault."""
 _SHORT = {
-    Standing.UNEXPECTED: "unexpected",
-    Standing.DEFECT: "by a known defect",
-    Standing.SURPRISE: "conforming unexpectedly",
-    Standing.LOST: "lost",
+    ResultKind.UNEXPECTED: "unexpected",
+    ResultKind.DEFECT: "by a known defect",
+    ResultKind.SURPRISE: "conforming unexpectedly",
+    ResultKind.LOST: "lost",
 }
 
 
@@ -40,7 +40,7 @@ class RunEnd:
         self._folder = shown(folder, config.invocation_params.dir)
         self._judged_by = judged_by
         self._counts = dict.fromkeys(Outcome, 0)
-        self._standings = dict.fromkeys(Standing, 0)
+        self._kinds = dict.fromkeys(ResultKind, 0)
         self._failed = self._excused = self._lost_to_load = 0
         self._misused = self._folds = False
 
@@ -73,15 +73,15 @@ class RunEnd:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a result as soon as it is there."""
-        if not hasattr(report, "finwait_standing"):
+        if not hasattr(report, "finwait_kind"):
             return
-        outcome, standing = Outcome(vars(report)["finwait_outcome"]), Standing(report.finwait_standing)
+        outcome, kind = Outcome(vars(report)["finwait_outcome"]), ResultKind(report.finwait_kind)
         self._counts[outcome] += 1
-        self._standings[standing] += 1
+        self._kinds[kind] += 1
         self._misused |= vars(report)["finwait_misuse"]
         self._lost_to_load += vars(report)["finwait_busy"]
         fail_on = self._config.option.fail_on
-        counts = outcome in fail_on or (fail_on and standing is Standing.SURPRISE)
+        counts = outcome in fail_on or (fail_on and kind is ResultKind.SURPRISE)
         self._failed += report.failed
         self._excused += report.failed and not counts
 
@@ -143,12 +143,12 @@ class RunEnd:
         if session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             return f"no verdict, for the run ended with status {int(session.exitstatus)}"
         good = session.exitstatus == pytest.ExitCode.OK
-        noted = [f"{self._standings[one]} {text}" for one, text in _SHORT.items() if self._standings[one]]
+        noted = [f"{self._kinds[one]} {text}" for one, text in _SHORT.items() if self._kinds[one]]
         if self._unsupported:
             noted.append(f"{self._unsupported} unsupported")
         if others := session.testsfailed - self._failed:
             noted.append("1 other test" if others == 1 else f"{others} other tests")
-        known = self._standings[Standing.KNOWN]
+        known = self._kinds[ResultKind.KNOWN]
         deviates = f"all {known} deviations are known" if known > 1 else "its one deviation is known"
         noted = noted or [deviates if known else "nothing deviates"]
         option = "--fail-on" if self._config.option.fail_on else "--exit-zero"

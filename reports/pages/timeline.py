@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from reports.findings import ResultKind
+from harness.trace.result_kind import ResultKind
 from reports.names import in_words
 from reports.pages.case import Case
 
-_BAD = (ResultKind.UNEXPECTED, ResultKind.LOST, ResultKind.DESIGN, ResultKind.DEFECT)
+_BAD = (ResultKind.UNEXPECTED, ResultKind.LOST, ResultKind.KNOWN, ResultKind.DEFECT)
 
 
 class KindAndAnswer(NamedTuple):

@@ -18,9 +18,10 @@ from harness.errors import FinwaitError
 from harness.model.requirements import STATES
 from harness.trace.folder import write_whole
 from harness.trace.owner import hand_back
+from harness.trace.result_kind import ResultKind
 from harness.trace.runs import LoadedRun, titles
 from reports.compare import Comparison
-from reports.findings import Reason, ResultKind, explain, unexplained
+from reports.findings import Reason, explain, unexplained
 from reports.names import file_of
 from reports.pages import beside
 from reports.pages.case import Case, CasePrinter, templates

@@ -13,8 +13,9 @@ from harness.cli.report import known_by_baselines
 from harness.tcp.timing import TimingProfile
 from harness.trace.folder import RunFolder
 from harness.trace.records import Result, RunRecord
+from harness.trace.result_kind import ResultKind
 from harness.trace.runs import load
-from reports.findings import ResultKind, explain
+from reports.findings import explain
 
 SCENARIO = "scenarios/closing/test_x.py::test_fin"
 
@@ -52,9 +53,19 @@ def test_a_folder_without_a_run_is_one_line(tmp_path: Path, capsys: pytest.Captu
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("kernel", "kind"), [("5.10", ResultKind.DESIGN), ("6.1", ResultKind.UNEXPECTED)])
-def test_baselines_tell_what_is_known_of_a_kernel(run: Path, tmp_path: Path, kernel: str, kind: ResultKind) -> None:
-    entry = f'[[known]]\nscenario = "{SCENARIO}"\nkernels = ["{kernel}"]\nkind = "design"\nreason = "so it is"\n'
+@pytest.mark.parametrize(
+    ("kernel", "meant", "kind"),
+    [
+        ("5.10", 'kind = "design"', ResultKind.KNOWN),
+        ("5.10", 'kind = "defect"', ResultKind.KNOWN),
+        ("5.10", 'kind = "defect"\nfixed_by = "6.1"', ResultKind.DEFECT),
+        ("6.1", 'kind = "design"', ResultKind.UNEXPECTED),
+    ],
+)
+def test_baselines_tell_what_is_known_of_a_kernel(
+    run: Path, tmp_path: Path, kernel: str, meant: str, kind: ResultKind
+) -> None:
+    entry = f'[[known]]\nscenario = "{SCENARIO}"\nkernels = ["{kernel}"]\n{meant}\nreason = "so it is"\n'
     (tmp_path / "linux.toml").write_text(entry)
     loaded = load(run)
     assert explain(loaded, loaded.results[SCENARIO], known_by_baselines(tmp_path)).kind == kind

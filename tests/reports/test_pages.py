@@ -15,8 +15,9 @@ from harness.tcp.pattern import Difference
 from harness.tcp.verdict import Due, Evidence
 from harness.trace.events import Event
 from harness.trace.records import Result
+from harness.trace.result_kind import ResultKind
 from harness.trace.runs import LoadedRun, load
-from reports.findings import ResultKind, explain, unexplained
+from reports.findings import Explained, explain, unexplained
 from reports.pages.packing import packed, unpacked
 from reports.pages.write import PER_PACK, Report, gather, write
 
@@ -88,9 +89,10 @@ def test_the_page_counts_by_theme_and_kernel(report: Report, tmp_path: Path) -> 
     ]
     links = [attributes.get("href") or "" for tag, attributes in _Tags(page).found if tag == "a"]
     assert "#kernel=uml%3A5.10&kind=deviates+unexpectedly&theme=closing" in links
+    fine, lost = map(list(ResultKind).index, (ResultKind.CONFORMS, ResultKind.LOST))
     assert listing(page)["cases"] == [
-        [FIN, 0, [0], [[0, 0], [5, 1]]],
-        [RST, 1, [], [[5, 1], [1, 2]]],
+        [FIN, 0, [0], [[0, 0], [fine, 1]]],
+        [RST, 1, [], [[fine, 1], [lost, 2]]],
     ]
     assert listing(page)["whys"] == ["ack: 1, not 2", "", "the run ended before anything was said of it"]
 
@@ -194,25 +196,22 @@ def test_several_processes_write_what_one_does(make_run: MakeRun, tmp_path: Path
     ("fields", "reason", "kind", "why"),
     [
         ({"outcome": "conforms"}, "", ResultKind.CONFORMS, ""),
+        ({"outcome": "conforms", "reason": "is known to deviate"}, "", ResultKind.SURPRISE, "is known to deviate"),
         ({"outcome": "lost", "message": "panic\nmore"}, "", ResultKind.LOST, "panic"),
         ({"outcome": "unsupported", "message": "no AccECN"}, "", ResultKind.UNSUPPORTED, "no AccECN"),
         ({"outcome": "deviates", "evidence": EVIDENCE}, "", ResultKind.UNEXPECTED, "ack: 1, not 2"),
         ({"outcome": "deviates", "message": "expected x"}, "", ResultKind.UNEXPECTED, "expected x"),
-        ({"outcome": "deviates"}, "tcp_ack does", ResultKind.DESIGN, "tcp_ack does"),
-        ({"outcome": "deviates", "known": True}, "", ResultKind.DESIGN, "the run was told so, and not why"),
-        ({"outcome": "deviates", "fixed_by": "795a"}, "", ResultKind.UNEXPECTED, ""),
-        (
-            {"outcome": "deviates", "fixed_by": "795a", "known": True},
-            "",
-            ResultKind.DEFECT,
-            "kernels without 795a do",
-        ),
+        ({"outcome": "deviates"}, "tcp_ack does", ResultKind.KNOWN, "tcp_ack does"),
+        ({"outcome": "deviates", "known": True}, "", ResultKind.KNOWN, "the run was told so, and not why"),
+        ({"outcome": "deviates", "reason": "a defect, fixed by 6.1"}, "", ResultKind.DEFECT, "a defect, fixed by 6.1"),
+        ({"outcome": "deviates", "fixed_by": "795a"}, "", ResultKind.DEFECT, "kernels without 795a do"),
+        ({"outcome": "deviates", "fixed_by": "795a", "known": True}, "", ResultKind.DEFECT, "kernels without 795a do"),
     ],
 )
 def test_what_a_result_is(make_run: MakeRun, fields: dict[str, Any], reason: str, kind: ResultKind, why: str) -> None:
     result = Result(scenario=FIN, **fields)
     run: LoadedRun = load(make_run(result))
-    assert explain(run, result, (lambda _, __: reason) if reason else unexplained) == (kind, why)
+    assert explain(run, result, (lambda _, __: Explained(kind, reason)) if reason else unexplained) == (kind, why)
 
 
 def test_what_is_packed_cannot_end_a_script() -> None:

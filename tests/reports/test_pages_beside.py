@@ -10,9 +10,9 @@ import pytest
 
 from harness.trace.events import Event
 from harness.trace.records import Result
+from harness.trace.result_kind import ResultKind
 from harness.trace.runs import LoadedRun, load
 from reports.compare import compare
-from reports.findings import ResultKind
 from reports.pages.beside import PAGES, coverage_page, timeline_page
 from reports.pages.changes import changes_page
 from reports.pages.timeline import Behaviour, KindAndAnswer, by_release, changing, steps

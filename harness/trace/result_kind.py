@@ -8,7 +8,7 @@ from harness.tcp.verdict import Outcome
 from harness.trace.records import Result
 
 
-class Standing(enum.StrEnum):
+class ResultKind(enum.StrEnum):
     """What a result is by that which its run was judged by; the most important first."""
 
     UNEXPECTED = "deviates unexpectedly"
@@ -22,17 +22,17 @@ class Standing(enum.StrEnum):
     @property
     def fails(self) -> bool:
         """Whether it speaks against the kernel, or against the run."""
-        return self in (Standing.UNEXPECTED, Standing.DEFECT, Standing.SURPRISE, Standing.LOST)
+        return self in (ResultKind.UNEXPECTED, ResultKind.DEFECT, ResultKind.SURPRISE, ResultKind.LOST)
 
 
-def standing_of(result: Result) -> Standing:
+def kind_of(result: Result) -> ResultKind:
     """What a result is."""
     match Outcome(result.outcome):
         case Outcome.CONFORMS:
-            return Standing.SURPRISE if result.reason else Standing.CONFORMS
+            return ResultKind.SURPRISE if result.reason else ResultKind.CONFORMS
         case Outcome.UNSUPPORTED:
-            return Standing.UNSUPPORTED
+            return ResultKind.UNSUPPORTED
         case Outcome.LOST:
-            return Standing.LOST
+            return ResultKind.LOST
         case Outcome.DEVIATES:
-            return Standing.KNOWN if result.known else Standing.DEFECT if result.reason else Standing.UNEXPECTED
+            return ResultKind.KNOWN if result.known else ResultKind.DEFECT if result.reason else ResultKind.UNEXPECTED
