@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Self
 
 from harness import leash
-from harness.errors import FinwaitError
+from harness.errors import FinwaitError, Unsupported
 from harness.packetdrill.tested import Differs
 from harness.tcp.timing import PROGRAM_LIMIT
 from netns.enter import Namespace
 
+_NOT_FOUND = 127  # the status of a shell that finds no such program (POSIX, Shell & Utilities, 2.8.2)
 _ROOM = Path(__file__).with_name("own_room.py")
 
 
@@ -52,6 +53,7 @@ class OwnRoom:
 
         Raises:
             Differs: its status is not 0, or it does not end.
+            Unsupported: this machine lacks a program that it ends with.
         """
         self._ask("sh", text, f"the command `{text.strip()}`", line)
 
@@ -76,6 +78,9 @@ class OwnRoom:
             last = process.stderr.read().strip().splitlines()[-1:] or ["it said nothing"]
             raise FinwaitError(f"line {line}: commands cannot be run in mounts of their own", why=last[0])
         status, said = json.loads(answer)
+        if kind == "sh" and status == _NOT_FOUND:
+            last = said.strip().splitlines()[-1:] or ["a program was not found"]
+            raise Unsupported(f"line {line}: {what} cannot be run here: {last[0]}")
         if status:
             tail = " / ".join(said.strip().splitlines()[-3:])
             raise Differs(f"{what} ended with status {status}" + f": {tail}" * bool(tail))

@@ -74,7 +74,10 @@ def run(kind: str, text: str, output: int) -> int:
                 os.dup2(output, descriptor)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             if kind == "sh":
-                os.execv("/bin/sh", ["sh", "-c", text])
+                with contextlib.suppress(FileNotFoundError):
+                    os.execv("/bin/sh", ["sh", "-c", text])
+                os.write(2, b"/bin/sh: not found")
+                os._exit(status)
             exec(compile(text, "the script's code", "exec"), {"__name__": "__main__"})  # noqa: S102
             status = 0
         except SystemExit as ending:

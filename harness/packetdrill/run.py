@@ -8,9 +8,10 @@ import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from harness.errors import Unsupported
 from harness.packetdrill import code
 from harness.packetdrill.blocking import CallThread
 from harness.packetdrill.call_state import CallState, Prepared
@@ -36,7 +37,6 @@ class ScriptRun:
         path: its file, which failures name and in whose folder its commands begin.
         lines: its text, of which failures show the line.
         given: options of whoever runs it; see ``effective``.
-        commands: whether its commands and its code may run.
     """
 
     def __init__(
@@ -45,15 +45,12 @@ class ScriptRun:
         path: Path,
         lines: Sequence[str] = (),
         given: Mapping[str, str | None] | None = None,
-        *,
-        commands: bool = True,
     ) -> None:
         self.script = script
         self.path = path
         self.options = effective(script, given)
         self.timeline = Timeline()
         self._lines = lines
-        self._commands = commands
         self._line = 0
         self._pieces: list[tuple[dict[str, int], str, int]] = []
         self._stack = ExitStack()
@@ -103,7 +100,6 @@ class ScriptRun:
             raise self._mismatch(str(differs)) from differs
 
     def _run(self) -> None:
-        cleanup = self.script.cleanup
         self._read = {
             (event.line, event.column): read(event.action)
             for event in self.script.events
@@ -119,17 +115,22 @@ class ScriptRun:
                     self._line = event.line
                     self._do(event)
                     self._beside.check()
-        finally:
-            if cleanup is not None:
-                self._clean(cleanup)
+        except BaseException:
+            line = self._line
+            with suppress(Differs, Unsupported):  # what went wrong first is told
+                self._clean()
+            self._line = line
+            raise
+        self._clean()
         if self._pieces:
             self._line = self._pieces[-1][2]
             self._room.python(code.program(self._pieces), self._line)
         self._beside.wait()
 
-    def _clean(self, cleanup: ShellCommand) -> None:
-        self._line, line = cleanup.line, self._line
-        self._command(cleanup)
+    def _clean(self) -> None:
+        line = self._line
+        if self.script.cleanup is not None:
+            self._command(self.script.cleanup)
         self._line = line
 
     def _command(self, command: ShellCommand) -> None:
@@ -232,10 +233,8 @@ def run_script(
     path: Path,
     lines: Sequence[str] = (),
     given: Mapping[str, str | None] | None = None,
-    *,
-    commands: bool = True,
 ) -> Timeline:
     """Run a script in a lab of its own; what happened. See ``ScriptRun``."""
-    with ScriptRun(script, path, lines, given, commands=commands) as run:
+    with ScriptRun(script, path, lines, given) as run:
         run.run()
         return run.timeline

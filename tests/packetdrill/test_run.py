@@ -171,6 +171,15 @@ def test_a_command_that_fails_ends_the_script(tmp_path: Path) -> None:
     assert "ended with status" in str(failure(forbidden, tmp_path))
 
 
+def test_a_program_that_is_not_there_is_not_the_kernels_fault(tmp_path: Path) -> None:
+    with pytest.raises(Unsupported, match=r"line 1: the command `no-such-program -x` cannot be run here: .*not found"):
+        run("`no-such-program -x`\n" + LISTEN, tmp_path)
+
+
+def test_a_failure_is_told_though_what_cleans_up_fails_too(tmp_path: Path) -> None:
+    assert "the script has no descriptor 5" in str(failure(LISTEN + "+0 close(5) = 0\n`no-such-program`\n", tmp_path))
+
+
 def test_code_sees_what_the_kernel_told_then(tmp_path: Path) -> None:
     asked = "+0 %{ first = tcpi_snd_cwnd; assert tcpi_state == TCP_ESTABLISHED }%\n"
     after = "+0 %{ assert first == 10 and tcpi_snd_cwnd == 10 and SK_MEMINFO_DROPS == 0, first }%\n"
