@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from harness import leash
-from harness.errors import FinwaitError, Unsupported
+from harness.errors import Unsupported
 from harness.packetdrill.tested import Differs
 from harness.tcp.timing import PROGRAM_LIMIT
 from netns.enter import Namespace
@@ -53,7 +53,7 @@ class OwnRoom:
 
         Raises:
             Differs: its status is not 0, or it does not end.
-            Unsupported: this machine lacks a program that it ends with.
+            Unsupported: this machine lacks a program that it ends with, or gives no mounts of its own, as a chroot.
         """
         self._ask("sh", text, f"the command `{text.strip()}`", line)
 
@@ -76,7 +76,7 @@ class OwnRoom:
         if not answer:
             assert process.stderr is not None  # noqa: S101
             last = process.stderr.read().strip().splitlines()[-1:] or ["it said nothing"]
-            raise FinwaitError(f"line {line}: commands cannot be run in mounts of their own", why=last[0])
+            raise Unsupported(f"line {line}: this machine lets no command run in mounts of its own ({last[0]})")
         status, said = json.loads(answer)
         if kind == "sh" and status == _NOT_FOUND:
             last = said.strip().splitlines()[-1:] or ["a program was not found"]

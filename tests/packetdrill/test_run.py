@@ -16,6 +16,7 @@ from harness.tcp.verdict import Mismatch
 from harness.trace.events import Received, Sent, Timeline
 from harness.wire.capture import keep_stamping
 from netns import privilege
+from tests.packetdrill.mounts import own_mounts
 
 LISTEN = """\
 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
@@ -155,6 +156,7 @@ def test_a_call_that_blocks_goes_on_beside_the_script(monkeypatch: pytest.Monkey
     assert "a call that blocks is not back" in str(failure(never, tmp_path))
 
 
+@own_mounts
 def test_commands_have_a_tmp_of_their_own_and_clean_up_after_a_failure(tmp_path: Path) -> None:
     text = "`echo kept > /tmp/finwait-of-a-script`\n" + WHOLE.replace(
         "+0 close(4) = 0", "+0 `grep -q kept /tmp/finwait-of-a-script`\n+0 close(5) = 0"
@@ -165,21 +167,25 @@ def test_commands_have_a_tmp_of_their_own_and_clean_up_after_a_failure(tmp_path:
     assert not Path("/tmp/finwait-of-a-script").exists()  # noqa: S108
 
 
+@own_mounts
 def test_a_command_that_fails_ends_the_script(tmp_path: Path) -> None:
     assert "`false` ended with status 1" in str(failure("`false`\n" + LISTEN, tmp_path))
     forbidden = "`echo 1 > /proc/sys/kernel/panic`\n" + LISTEN
     assert "ended with status" in str(failure(forbidden, tmp_path))
 
 
+@own_mounts
 def test_a_program_that_is_not_there_is_not_the_kernels_fault(tmp_path: Path) -> None:
     with pytest.raises(Unsupported, match=r"line 1: the command `no-such-program -x` cannot be run here: .*not found"):
         run("`no-such-program -x`\n" + LISTEN, tmp_path)
 
 
+@own_mounts
 def test_a_failure_is_told_though_what_cleans_up_fails_too(tmp_path: Path) -> None:
     assert "the script has no descriptor 5" in str(failure(LISTEN + "+0 close(5) = 0\n`no-such-program`\n", tmp_path))
 
 
+@own_mounts
 def test_code_sees_what_the_kernel_told_then(tmp_path: Path) -> None:
     asked = "+0 %{ first = tcpi_snd_cwnd; assert tcpi_state == TCP_ESTABLISHED }%\n"
     after = "+0 %{ assert first == 10 and tcpi_snd_cwnd == 10 and SK_MEMINFO_DROPS == 0, first }%\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.packetdrill.mounts import own_mounts
 from tests.plugin.conftest import RunScenarios
 
 BASIC = (Path(__file__).parents[1] / "data" / "packetdrill" / "basic.pkt").read_text()
@@ -25,6 +26,7 @@ def test_a_script_runs_over_each_ip_version_unless_it_names_one(run: RunScenario
     assert len({ran.results[name]["digest"] for name in ran.outcomes}) == 4
 
 
+@own_mounts
 def test_each_kind_of_failure_is_its_own_outcome(run: RunScenarios, tmp_path: Path) -> None:
     _write(
         tmp_path,
