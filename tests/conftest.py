@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -16,6 +17,7 @@ from hypothesis import settings
 from harness.live.calibration import calibrate
 from harness.live.session import Connection, Session
 from harness.tcp.timing import TimingProfile
+from harness.trace.records import RunRecord
 
 # How long an example takes says how busy the machine is, and nothing about the code. The same examples each time: a
 # change is not blamed for what it did not break. `make nightly` looks for new ones.
@@ -31,6 +33,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.filterwarnings("error"), append=False)
+
+
+def run_record(**fields: Any) -> RunRecord:  # noqa: ANN401  (fields of a record)
+    """What a run says of itself, where a test is about something else of it."""
+    plain: dict[str, Any] = {
+        "id": "run",
+        "started": "2026-11-20T06:39:06Z",
+        "kernel": "6.18.0",
+        "kernel_name": "host",
+        "machine": "x86_64",
+        "versions": {},
+        "preconditions": {},
+        "missing": {},
+        "timing": TimingProfile(),
+    }
+    return RunRecord(**plain | fields)
 
 
 @pytest.fixture(scope="session")

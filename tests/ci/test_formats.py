@@ -20,10 +20,10 @@ from harness.errors import FinwaitError
 from harness.kernels.boot.uml_virtual import source_tarball
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import parse
-from harness.tcp.timing import TimingProfile
 from harness.tcp.verdict import Due, Evidence
-from harness.trace.records import Result, RunRecord
+from harness.trace.records import Result
 from harness.trace.runs import LoadedRun
+from tests.conftest import run_record
 
 SEEN = Evidence(expected=(Due("> . ack 2"),), observed="> R 1:1(0)", where="scenarios/closing/test_fin.py:47")
 RESULTS = (
@@ -63,17 +63,7 @@ RESULTS = (
 )
 RUN = LoadedRun(
     Path("runs/one"),
-    RunRecord(
-        id="20261127T043810-12837",
-        started="2026-11-27T04:38:10Z",
-        kernel="6.18.44-fc #1 SMP",
-        kernel_name="host",
-        machine="x86_64",
-        versions={},
-        preconditions={},
-        missing={},
-        timing=TimingProfile(),
-    ),
+    run_record(id="20261127T043810-12837", kernel="6.18.44-fc #1 SMP"),
     {result.scenario: result for result in RESULTS},
 )
 

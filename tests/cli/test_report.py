@@ -10,12 +10,12 @@ import pytest
 
 from harness.cli.main import CHECKOUT, main
 from harness.cli.report import known_by_baselines
-from harness.tcp.timing import TimingProfile
 from harness.trace.folder import RunFolder
-from harness.trace.records import Result, RunRecord
+from harness.trace.records import Result
 from harness.trace.result_kind import ResultKind
 from harness.trace.runs import load
 from reports.findings import explain
+from tests.conftest import run_record
 
 SCENARIO = "scenarios/closing/test_x.py::test_fin"
 
@@ -23,19 +23,7 @@ SCENARIO = "scenarios/closing/test_x.py::test_fin"
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     folder = RunFolder.create(tmp_path, name="run")
-    folder.write_run(
-        RunRecord(
-            id="run",
-            started="2026-11-20T06:39:06Z",
-            kernel="5.10.262 #1",
-            kernel_name="uml:5.10",
-            machine="x86_64",
-            versions={},
-            preconditions={},
-            missing={},
-            timing=TimingProfile(),
-        )
-    )
+    folder.write_run(run_record(kernel="5.10.262 #1", kernel_name="uml:5.10"))
     folder.append_result(Result(scenario=SCENARIO, outcome="deviates"))
     return folder.path
 

@@ -11,10 +11,10 @@ import pytest
 
 from harness.tcp.options import parse_options
 from harness.tcp.segment import ACK, FIN, SYN, Flags, Segment
-from harness.tcp.timing import TimingProfile
 from harness.trace.events import Called, Event, Probed, Received, Sent
 from harness.trace.folder import RunFolder
-from harness.trace.records import Result, RunRecord, TimelineRecord
+from harness.trace.records import Result, TimelineRecord
+from tests.conftest import run_record
 
 ZERO = 1_700_000_000_000_000_000
 US = 1_000
@@ -77,18 +77,8 @@ def make_run(tmp_path: Path) -> MakeRun:
         *results: Result, timelines: dict[str, Iterable[Event]] | None = None, name: str = "run", **fields: object
     ) -> Path:
         folder = RunFolder.create(tmp_path / "runs", name=name)
-        record = RunRecord(
-            id=name,
-            started="2026-11-20T06:39:06Z",
-            kernel="6.18.0",
-            kernel_name="host",
-            machine="x86_64",
-            versions={"scapy": "2.8.0"},
-            preconditions={"HZ": "250"},
-            missing={},
-            timing=TimingProfile(),
-            planned=tuple(result.scenario for result in results),
-        )
+        planned = tuple(result.scenario for result in results)
+        record = run_record(id=name, versions={"scapy": "2.8.0"}, preconditions={"HZ": "250"}, planned=planned)
         folder.write_run(msgspec.structs.replace(record, **fields))
         for result in results:
             events = (timelines or {}).get(result.scenario)

@@ -8,11 +8,11 @@ import pytest
 
 from harness.errors import FinwaitError
 from harness.model.requirements import load as load_catalogue
-from harness.tcp.timing import TimingProfile
-from harness.trace.records import Result, RunRecord
+from harness.trace.records import Result
 from harness.trace.runs import LoadedRun
 from reports.coverage import UNTESTED, Coverage, coverage, markdown, reasons, summary, table
 from reports.lines import plain
+from tests.conftest import run_record
 
 CHECKOUT = Path(__file__).parents[2]
 CATALOGUE = load_catalogue()
@@ -20,21 +20,10 @@ ONE, OTHER = "RFC9293-MUST-13", "FSM-014"
 
 
 def run(name: str, *results: tuple[str, str, tuple[str, ...]]) -> LoadedRun:
-    record = RunRecord(
-        id=name,
-        started="",
-        kernel=name,
-        kernel_name=name,
-        machine="",
-        versions={},
-        preconditions={},
-        missing={},
-        timing=TimingProfile(),
-    )
     made = {
         scenario: Result(scenario=scenario, outcome=outcome, requirements=ids) for scenario, outcome, ids in results
     }
-    return LoadedRun(Path(name), record, made)
+    return LoadedRun(Path(name), run_record(id=name, kernel=name, kernel_name=name), made)
 
 
 def row(found: Coverage, one: str) -> tuple[str, ...]:

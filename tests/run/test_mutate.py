@@ -34,12 +34,12 @@ from harness.run.mutate import (
 from harness.run.request import VIRTUAL_LIMIT
 from harness.tcp.mutation import KINDS, Mutation
 from harness.tcp.segment import ACK, FIN, SYN, Flags, Segment
-from harness.tcp.timing import TimingProfile
 from harness.trace.events import Event, Forwarded, Received, Sent
 from harness.trace.folder import RunFolder
-from harness.trace.records import Result, RunRecord, TimelineRecord
+from harness.trace.records import Result, TimelineRecord
 from harness.trace.runs import LoadedRun
 from netns import privilege
+from tests.conftest import run_record
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -95,24 +95,13 @@ def test_what_is_left_out_is_named_by_its_reason(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path)
     events = (Forwarded(1, Segment(flags=ACK), "client"), Forwarded(2, Segment(flags=FIN), "client", step="1: expect"))
     timeline = folder.write_timeline(TimelineRecord(scenario="exchange", events=events))
-    record = RunRecord(
-        id="a",
-        started="",
-        kernel="",
-        kernel_name="",
-        machine="",
-        versions={},
-        preconditions={},
-        missing={},
-        timing=TimingProfile(),
-    )
     results = {
         "judges": result(received=1),
         "looks": result(),
         "fails": result("deviates", received=1),
         "exchange": msgspec.structs.replace(result(received=2), timeline=timeline),
     }
-    assert left_out(LoadedRun(folder.path, record, results)) == {
+    assert left_out(LoadedRun(folder.path, run_record(), results)) == {
         JUDGES_NOTHING: ("looks",),
         "deviates without a mutation": ("fails",),
         ALLOWS_AN_EXCHANGE: ("exchange",),

@@ -18,11 +18,11 @@ from harness.run.jobs import backend_of
 from harness.run.matrix import run_on
 from harness.run.parts import join
 from harness.run.selection import select
-from harness.tcp.timing import TimingProfile
 from harness.tcp.verdict import Outcome
 from harness.trace.folder import RESULTS, RunFolder, make_folder
-from harness.trace.records import Result, RunRecord, TimelineRecord
+from harness.trace.records import Result, TimelineRecord
 from harness.trace.runs import load
+from tests.conftest import run_record
 
 CHECKOUT = Path(__file__).parents[2]
 AFFECTED = "uml:5.10"
@@ -90,16 +90,10 @@ def left_by_a_part(place: Path, number: int, scenarios: tuple[str, ...], *, star
         folder.append_result(Result(scenario=one, outcome=Outcome.CONFORMS, timeline=timeline))
     own = str(folder.path.parent)
     folder.write_run(
-        RunRecord(
+        run_record(
             id="kernel",
             started=started,
-            kernel="7.2",
-            kernel_name="uml:7.2",
-            machine="x86_64",
-            versions={},
             preconditions={"HZ": "250"} if lab else {},
-            missing={},
-            timing=TimingProfile(),
             planned=PLANNED,
             arguments=("-q", "--run-dir", own, "--run-name", "kernel", f"--share={number}/2", "scenarios"),
         )

@@ -13,23 +13,12 @@ import msgspec
 import pytest
 
 from harness.errors import FinwaitError
-from harness.tcp.timing import TimingProfile
 from harness.trace.folder import RunFolder, file_name, write_whole
 from harness.trace.records import Result, RunRecord, TimelineRecord
+from tests.conftest import run_record
 
 CHECKOUT = Path(__file__).parents[2]
-RECORD = RunRecord(
-    id="run",
-    started="2026-11-20T06:39:06Z",
-    kernel="6.18.0",
-    kernel_name="host",
-    machine="x86_64",
-    versions={},
-    preconditions={},
-    missing={},
-    timing=TimingProfile(),
-    planned=("a", "b"),
-)
+RECORD = run_record(planned=("a", "b"))
 
 
 @pytest.fixture
