@@ -183,7 +183,7 @@ def test_fixture_of_another_that_is_called_session_makes_no_scenario(run: RunSce
 def test_fixture_that_goes_on_from_ours_makes_a_scenario_and_so_does_the_mark(run: RunScenarios) -> None:
     ran = run(
         OTHERS.replace("def session():", "def session(session):").replace("a database's", "ours")
-        + "\n@pytest.mark.scenario\ndef test_marked():\n    assert True\n"
+        + "\n@pytest.mark.scenario\ndef test_marked(request):\n    assert 'session' not in request.fixturenames\n"
         + "\ndef test_late(request):\n    request.getfixturevalue('session')\n"
     )
     assert ran.status == 0

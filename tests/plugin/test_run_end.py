@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.plugin.conftest import RunScenarios
+from tests.plugin.conftest import RunScenarios, RunSeveral
 
 # no lab is needed to know how a run is judged
 EACH = """
@@ -80,40 +80,33 @@ def listed(tmp_path: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize(
-    ("options", "status", "last"),
-    [
-        (["-k", "conforms or design or endless or unsupported"], 0, f"{GREEN}all 2 deviations are known"),
-        (["-k", "not named"], 1, f"{RED}1 unexpected, 1 by a known defect, 1 lost, 1 other test"),
-        (
-            ["-k", "design or named", "--rfc"],
-            1,
-            "finwait: red, judged by the RFCs alone: 1 unexpected, 1 by a known defect",
-        ),
-        (["-k", "design or named", "--known-deviations"], 0, f"{LET}all 2 deviations are known"),
-        (["-k", "new or lost", "--fail-on=lost"], 1, f"{RED}1 unexpected, 1 lost (1 let pass by --fail-on)"),
-        (["-k", "new or lost", "--exit-zero"], 0, f"{GREEN}1 unexpected, 1 lost (2 let pass by --exit-zero)"),
-        (["-k", "new or other", "--exit-zero"], 1, f"{RED}1 unexpected, 1 other test (1 let pass by --exit-zero)"),
-        (["-k", "conforms or unsupported", "--fail-on=unsupported"], 1, f"{RED}1 unsupported"),
-    ],
-)
+ENDS = [
+    ("conforms or design or endless or unsupported", "", 0, f"{GREEN}all 2 deviations are known"),
+    ("not named", "", 1, f"{RED}1 unexpected, 1 by a known defect, 1 lost, 1 other test"),
+    ("design or named", "--rfc", 1, f"{ALONE}1 unexpected, 1 by a known defect"),
+    ("design or named", "--known-deviations", 0, f"{LET}all 2 deviations are known"),
+    ("new or lost", "--fail-on=lost", 1, f"{RED}1 unexpected, 1 lost (1 let pass by --fail-on)"),
+    ("new or lost", "--exit-zero", 0, f"{GREEN}1 unexpected, 1 lost (2 let pass by --exit-zero)"),
+    ("new or other", "--exit-zero", 1, f"{RED}1 unexpected, 1 other test (1 let pass by --exit-zero)"),
+    ("conforms or unsupported", "--fail-on=unsupported", 1, f"{RED}1 unsupported"),
+]
+
+
 @pytest.mark.usefixtures("listed")
-def test_last_line_says_what_the_kernel_is_and_by_what(
-    run: RunScenarios, options: list[str], status: int, last: str
-) -> None:
-    ran = run(EACH, *options)
-    assert (ran.output.splitlines()[-1], ran.status) == (last, status)
+def test_last_line_says_what_the_kernel_is_and_by_what(run_several: RunSeveral) -> None:
+    ended = run_several(EACH, *(["-k", chosen, *options.split()] for chosen, options, _, _ in ENDS))
+    assert [(ran.output.splitlines()[-1], ran.status) for ran in ended] == [(last, status) for *_, status, last in ENDS]
 
 
-def test_what_conforms_unexpectedly_fails_where_that_is_asked_for(run: RunScenarios, listed: Path) -> None:
+def test_what_conforms_unexpectedly_fails_where_that_is_asked_for(run_several: RunSeveral, listed: Path) -> None:
     listed.write_text(BASELINE.replace("test_design", "test_conforms"))
-    for options, status, last in [
-        ([], 0, f"{GREEN}nothing deviates"),
-        (["--strict", "-n2"], 1, "finwait: red, judged by Linux's design, strictly: 1 conforming unexpectedly"),
-        ([f"--baseline={listed}"], 1, "finwait: red, judged by exactly linux.toml: 1 conforming unexpectedly"),
-    ]:
-        ran = run(EACH, "-k", "conforms", *options, name=f"run{len(last)}")
-        assert (ran.output.splitlines()[-1], ran.status) == (last, status)
+    ways: tuple[list[str], ...] = ([], ["--strict", "-n1"], [f"--baseline={listed}"])
+    ended = run_several(EACH, *(["-k", "conforms", *options] for options in ways))
+    assert [(ran.output.splitlines()[-1], ran.status) for ran in ended] == [
+        (f"{GREEN}nothing deviates", 0),
+        ("finwait: red, judged by Linux's design, strictly: 1 conforming unexpectedly", 1),
+        ("finwait: red, judged by exactly linux.toml: 1 conforming unexpectedly", 1),
+    ]
 
 
 @pytest.mark.usefixtures("listed")
@@ -129,13 +122,13 @@ def test_why_a_result_is_known_is_kept_with_it(run: RunScenarios) -> None:
 
 
 @pytest.mark.usefixtures("listed")
-def test_known_deviations_are_told_by_reason_unless_each_is_asked_for(run: RunScenarios) -> None:
-    ran = run(EACH, "-k", "design or endless", name="by-reason")
+def test_known_deviations_are_told_by_reason_unless_each_is_asked_for(run_several: RunSeveral) -> None:
+    chosen = ("-k", "design or endless")
+    ran, each = run_several(EACH, chosen, (*chosen, "-rA"))
     assert "known deviations by reason (-rA lists each)" in ran.output
     lines = ran.output.splitlines()
     assert "    1  nobody has mended it" in lines
     assert not [line for line in lines if line.startswith("XFAIL")]
-    each = run(EACH, "-k", "design or endless", "-rA", name="each")
     assert len([line for line in each.output.splitlines() if line.startswith("XFAIL")]) == 2
     assert "by reason" not in each.output
 
@@ -147,13 +140,15 @@ def test_a_mistake_is_no_verdict(run: RunScenarios) -> None:
 
 @pytest.mark.usefixtures("listed")
 def test_ci_systems_are_told_of_a_run_by_the_run_itself(
-    run: RunScenarios, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_several: RunSeveral, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
     files = ["--junitxml=out/junit.xml", "--ktap=out/a.ktap", "--kcidb=out/kcidb.json", "--gitlab=out/quality.json"]
-    ran = run(EACH, "-k", "design or new", "-n2", *files)
-    assert "\n::error file=" in ran.output
+    ran, full = run_several(
+        EACH, ["-k", "design or new", "-n1", *files], ["-k", "design", "--ktap=/proc/finwait/a.ktap"]
+    )
+    assert ran.output.count("\n::error file=") == 1
     assert ran.output.splitlines()[-1] == f"{RED}1 unexpected"
     assert (tmp_path / "summary.md").read_text().startswith("## finwait on host\n\nred, judged by Linux's design")
     cases = ElementTree.parse(tmp_path / "out" / "junit.xml").getroot().iter("testcase")
@@ -163,5 +158,4 @@ def test_ci_systems_are_told_of_a_run_by_the_run_itself(
     assert "not ok 2 test_s.test_new" in (tmp_path / "out" / "a.ktap").read_text()
     assert '"FAIL"' in (tmp_path / "out" / "kcidb.json").read_text()
     assert '"major"' in (tmp_path / "out" / "quality.json").read_text()
-    full = run(EACH, "-k", "design", "--ktap=/proc/finwait/a.ktap", name="full")
     assert (full.output.splitlines()[-1], full.status) == ("finwait: no verdict, for the run ended with status 2", 2)
