@@ -31,6 +31,8 @@ from harness import (
 USER_TIMEOUT_MS = 500
 SHORT = Span(1000 * MS, "SHORT", "the shortest time that TCP_LINGER2, tcp_fin_timeout and keepalive take, in seconds")
 PAST_IT = Span(1400 * MS, "PAST_IT", "SHORT, and what the timer wheel may add, and as much again")
+# a tail loss probe leaves a second copy as early as 2 * RTO_MIN (RFC 8985 7.2)
+FIRST_COPY = Span((1.5 * RTO_MIN).ns, "FIRST_COPY", "RTO_MIN and what the timer wheel may add, before a second copy")
 SENDS_FIRST = ("ESTABLISHED", "CLOSE-WAIT")
 WITH_SYN = ("SYN-SENT", "SYN-RECEIVED")
 FURTHER_ON, BEHIND_IT = 100_000, 100_001  # the peer's numbers of another connection
@@ -51,7 +53,7 @@ def outstanding(cell: Cell) -> Pattern:
 
 def expect_again(cell: Cell, lost: Pattern) -> None:
     # from the answer before, which came after what is lost was sent; that no answer comes so late shows the timer
-    most = RTO_INIT if cell.state in WITH_SYN else 2 * RTO_MIN
+    most = RTO_INIT if cell.state in WITH_SYN else FIRST_COPY
     flags, data = Flags(lost.flags), lost.data or b""
     cell.peer.expect(flags, seq=lost.seq, ack=lost.ack, data=data, at_least=PROMPT, within=most)
 
