@@ -220,7 +220,7 @@ class Peer(Watcher):
                 reply = self.inbox.judge(expectation, arrival, self._dispatcher.profile, step)
             except Mismatch as mismatch:
                 self._dispatcher.wire.check()
-                if any(one.field == "time" and one.expected.startswith("by") for one in mismatch.evidence.differences):
+                if mismatch.evidence.late:
                     mismatch.add(notes=self._sent_again(expectation, arrival.at))
                 raise
         if arrival.at >= self._dispatcher.looked_at:  # else the look after the send or the call has shown all there is

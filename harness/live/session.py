@@ -115,18 +115,15 @@ class Session(SocketSession):
     # -- what scenarios open
 
     @step(Open, "client")
-    def socket(self, port: int = 0, connection: int = 0, *, address: str | None = None) -> Endpoint:
+    def socket(self, port: int = 0, *, address: str | None = None) -> Endpoint:
         """Open a TCP socket in the kernel under test, bound to a port (0 for any) and the lab's address or another.
-
-        ``connection`` is its number on the timeline, 0 for that of the peer that it will have.
 
         Raises:
             FinwaitError: the port is in use, or out of range.
         """
         own = self.kernel_address if address is None else address
         made = open_socket(self.lab.kernel, self.version, own, check_range("port", port, 16))
-        number = connection or self._next
-        self.endpoints.append(Endpoint(made, self._sysctls, self.timeline, self._after_step, number))
+        self.endpoints.append(Endpoint(made, self._sysctls, self.timeline, self._after_step, self._next))
         return self.endpoints[-1]
 
     @property
@@ -135,14 +132,13 @@ class Session(SocketSession):
         return len(self.peers) + 1
 
     @step(Open, "client")
-    def unbound_socket(self, connection: int = 0) -> Endpoint:
+    def unbound_socket(self) -> Endpoint:
         """Open a TCP socket in the kernel under test without binding it; socket(2) is on the timeline."""
         at = time.time_ns()
         made = open_unbound(self.lab.kernel, self.version)
         step = self.timeline.step("socket()")
-        number = connection or self._next
-        self.timeline.add(Called(at, time.time_ns(), "socket", step=step, connection=number))
-        self.endpoints.append(Endpoint(made, self._sysctls, self.timeline, self._after_step, number))
+        self.timeline.add(Called(at, time.time_ns(), "socket", step=step, connection=self._next))
+        self.endpoints.append(Endpoint(made, self._sysctls, self.timeline, self._after_step, self._next))
         return self.endpoints[-1]
 
     @step(Open, "listener")

@@ -118,10 +118,8 @@ class TwoKernelSession(BaseSession):
     # -- what scenarios open
 
     @step(Open, "endpoint")
-    def socket(self, side: Side | str, port: int = 0, *, connection: int = 0, reuse: bool = True) -> Endpoint:
+    def socket(self, side: Side | str, port: int = 0, *, reuse: bool = True) -> Endpoint:
         """Open a TCP socket in one of the kernels and bind it; port 0 for any.
-
-        ``connection`` is its number on the timeline, 0 for that of the next one.
 
         Raises:
             FinwaitError: the port is in use.
@@ -129,7 +127,7 @@ class TwoKernelSession(BaseSession):
         side = Side(side)
         made = open_socket(self._namespace(side), self.version, self.address(side), port, reuse=reuse)
         its = self._sysctls[side], self.timeline, self._after_step
-        self.endpoints.append(Endpoint(made, *its, connection or self._connections + 1, str(side)))
+        self.endpoints.append(Endpoint(made, *its, self._connections + 1, str(side)))
         return self.endpoints[-1]
 
     @step(Open, "listener")
@@ -173,11 +171,10 @@ class TwoKernelSession(BaseSession):
         Raises:
             Mismatch: the kernels do not complete the handshake.
         """
-        number = self._connections + 1
-        client = self.socket(Side.CLIENT, client_port or self.client_port, connection=number)
+        client = self.socket(Side.CLIENT, client_port or self.client_port)
         self.watch(client.port, port, host=host)
         client.connect((host or self.address(Side.SERVER), port))
-        self.path.expect_handshake(number)
+        self.path.expect_handshake(client.connection)
         return client
 
     @step(Open, "nginx")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC
 
-from harness.errors import FinwaitError, Unsupported
+from harness.errors import Unsupported
 from harness.path.rules import Side
-from harness.path.ruling import Ruling, plain_rules
+from harness.path.ruling import Ruling, check_chance, plain_rules
 from harness.program.recording import step
 from harness.program.steps import PathRule
 from harness.tcp.segment import check_range
@@ -40,8 +40,7 @@ class Impairing(Ruling, ABC):
             Unsupported: there is no netem, and more than one of the three is given.
         """
         side, late = Side(from_), span_of(delay or 0, "delay")
-        if not isinstance(loss, int | float) or not 0 <= loss <= 1:
-            raise FinwaitError(f"loss={loss!r} is not a probability", hint="0 to 1, such as 0.05 for 5 %")
+        check_chance("loss", loss)
         check_range("bytes_per_second", bytes_per_second, 63)
         device = PATH_ENDS[list(Side).index(side.other)]
         self._timeline.step(f"path: impair what comes from the {side}")

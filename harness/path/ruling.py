@@ -195,13 +195,13 @@ class Ruling:
         if depth < 1:
             raise FinwaitError(f"depth={depth} would reorder nothing", hint="1 or more")
         match, wait = Match(Side(from_)), span_of(at_most, "at_most")
-        rule = Reorder(match=match, times=None, seed=seed, chance=_chance(chance), depth=depth, ns=wait.ns)
-        self.add(rule)
+        check_chance("chance", chance)
+        self.add(Reorder(match=match, times=None, seed=seed, chance=chance, depth=depth, ns=wait.ns))
 
     @step(PathRule)
     def lose(self, *, from_: str, seed: int, chance: float) -> None:
         """Drop frames at random, each by the same ``chance``, 0 to 1; the same seed drops the same."""
-        self.add(Lose(match=Match(Side(from_)), times=None, seed=seed, chance=_chance(chance)))
+        self.add(Lose(match=Match(Side(from_)), times=None, seed=seed, chance=check_chance("chance", chance)))
 
     @step(PathRule)
     def limit(self, *, from_: str, bytes_per_second: int, queue: int = QUEUE) -> None:
@@ -224,7 +224,7 @@ def plain_rules(side: Side, delay_ns: int, loss: float, bytes_per_second: int) -
     if delay_ns:
         found.append(Delay(match=match, times=None, ns=delay_ns))
     if loss:
-        found.append(Lose(match=match, times=None, chance=_chance(loss)))
+        found.append(Lose(match=match, times=None, chance=check_chance("loss", loss)))
     if bytes_per_second:
         found.append(Limit(match=match, times=None, bytes_per_second=bytes_per_second, queue=QUEUE))
     return found
@@ -245,7 +245,12 @@ def _times(times: int | None) -> int | None:
     return times
 
 
-def _chance(chance: float) -> float:
-    if not 0 <= chance <= 1:
-        raise FinwaitError(f"chance={chance} is not a probability", hint="0 to 1")
+def check_chance(name: str, chance: float) -> float:
+    """What a parameter of this name was given, where it is a probability.
+
+    Raises:
+        FinwaitError: it is not.
+    """
+    if not isinstance(chance, int | float) or not 0 <= chance <= 1:
+        raise FinwaitError(f"{name}={chance!r} is not a probability", hint="0 to 1, such as 0.05 for 5 %")
     return chance

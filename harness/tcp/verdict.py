@@ -100,6 +100,12 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         at_issue = not self.differences or any(one.field == "time" for one in self.differences)
         return self.cause_ns if at_issue else 0
 
+    @property
+    def late(self) -> bool:
+        """Whether all is right but that it came too late."""
+        by_time = any(one.field == "time" for one in self.differences)
+        return by_time and self.within is not None and self.elapsed_ns > self.within.ns
+
     def __str__(self) -> str:
         sections = (
             ("expected", self._expected()),

@@ -176,7 +176,7 @@ def test_port_that_the_router_forgot_too_early_is_given_to_another_connection(
     end_by_the_server(path_session, client, server)
     path.expect_silence(IDLE)
 
-    another = path_session.socket("client", connection=2)
+    another = path_session.socket("client")
     another.connect((path_session.address("server"), listener.port), wait=False)
     path.expect(SYN, from_="client", connection=2, seq=0)
     reply = path.expect_one_of(
