@@ -7,6 +7,7 @@ import select
 import shutil
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -21,8 +22,13 @@ _SBIN = "/usr/sbin:/sbin"  # not on an ordinary user's PATH
 _PACKAGES = {"ip": "iproute2", "nft": "nftables", "ss": "iproute2"}  # where it is not called as its command
 
 
+def search_path() -> str:
+    """The user's PATH, and behind it where the programs of the system's owner are."""
+    return f"{os.environ.get('PATH', os.defpath)}:{_SBIN}"
+
+
 def _which(command: str) -> str | None:
-    return shutil.which(command, path=f"{os.environ.get('PATH', os.defpath)}:{_SBIN}")
+    return shutil.which(command, path=search_path())
 
 
 def installed(command: str) -> bool:
@@ -57,6 +63,49 @@ class Ran:
     stderr: str
 
 
+def begin(
+    argv: tuple[str, ...],
+    namespace: Namespace,
+    *,
+    stdin: int = subprocess.DEVNULL,
+    stdout: int = subprocess.DEVNULL,
+    descriptors: tuple[int, ...] = (),
+    env: Mapping[str, str] | None = None,
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a program in a namespace, its standard error read by who calls.
+
+    Args:
+        argv: the command, its program by a path.
+        namespace: where its sockets are.
+        stdin: as subprocess takes it.
+        stdout: the same.
+        descriptors: file descriptors for it, under the numbers that they have.
+        env: its environment; that of this process by default.
+
+    Returns:
+        The process, and a descriptor: with what it started it ends when that is closed, as it is when this process
+        ends.
+    """
+    reading, lifeline = os.pipe()
+    try:
+        with namespace.entered():  # inherited by the child, as this thread has it
+            process = subprocess.Popen(
+                leash.command(argv, reading),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                pass_fds=(reading, *descriptors),
+                start_new_session=True,
+                env=env,
+            )
+    except BaseException:  # Ctrl-C too: what did not start is never left
+        os.close(lifeline)
+        raise
+    finally:
+        os.close(reading)
+    return process, lifeline
+
+
 def run_to_end(argv: tuple[str, ...], namespace: Namespace, given: str, limit: Span) -> Ran:
     """Run a program in a namespace to its end; it ends with this process too.
 
@@ -71,17 +120,8 @@ def run_to_end(argv: tuple[str, ...], namespace: Namespace, given: str, limit: S
         Mismatch: it did not end in time.
     """
     whole = (find(argv[0]), *argv[1:])
-    reading, lifeline = os.pipe()
+    process, lifeline = begin(whole, namespace, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
-        with namespace.entered():  # inherited by the child, as this thread has it
-            process = subprocess.Popen(
-                leash.command(whole, reading),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=(reading,),
-                start_new_session=True,
-            )
         with process:
             try:
                 said = process.communicate(given.encode(), limit.ns / 1e9)
@@ -89,7 +129,6 @@ def run_to_end(argv: tuple[str, ...], namespace: Namespace, given: str, limit: S
                 process.kill()
                 raise _endless(argv[0], limit) from error
     finally:
-        os.close(reading)
         os.close(lifeline)
     stdout, stderr = (text.decode(errors="replace") for text in said)
     return Ran(process.returncode, stdout, stderr)
@@ -111,22 +150,7 @@ class Command:
         self.said: list[str] = []
 
     def __enter__(self) -> Self:
-        reading, self._lifeline = os.pipe()
-        try:
-            with self._namespace.entered():  # inherited by the child, as this thread has it
-                self._process = subprocess.Popen(
-                    leash.command(self._argv, reading),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                    pass_fds=(reading, *self._descriptors),
-                    start_new_session=True,
-                )
-        except BaseException:  # Ctrl-C too: what did not start is never left
-            os.close(self._lifeline)
-            raise
-        finally:
-            os.close(reading)
+        self._process, self._lifeline = begin(self._argv, self._namespace, descriptors=self._descriptors)
         return self
 
     def __exit__(self, *_: object) -> None:

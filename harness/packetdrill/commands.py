@@ -7,11 +7,12 @@ import os
 import select
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from harness import leash
-from harness.errors import Unsupported
+from harness.errors import FinwaitError, Unsupported
+from harness.live.command import begin, search_path
 from harness.packetdrill.tested import Differs
 from harness.tcp.timing import PROGRAM_LIMIT
 from netns.enter import Namespace
@@ -31,7 +32,7 @@ class OwnRoom:
     def __init__(self, namespace: Namespace, folder: Path) -> None:
         self._namespace = namespace
         self._folder = folder
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._root = ""
         self._lifeline = -1
 
@@ -54,6 +55,7 @@ class OwnRoom:
         Raises:
             Differs: its status is not 0, or it does not end.
             Unsupported: this machine lacks a program that it ends with, or gives no mounts of its own, as a chroot.
+            FinwaitError: the process that runs the script's commands has ended, such as by one of them.
         """
         self._ask("sh", text, f"the command `{text.strip()}`", line)
 
@@ -65,44 +67,39 @@ class OwnRoom:
         process = self._process or self._begin()
         assert process.stdin is not None  # noqa: S101
         assert process.stdout is not None  # noqa: S101
-        if not self._root and (number := process.stdout.readline().strip()):
+        if not self._root:
+            number, refusal = self._answer(process)
+            if not number:
+                raise Unsupported(f"line {line}: this machine lets no command run in mounts of its own ({refusal})")
             self._root = f"/proc/{number}/root"  # its /tmp is not that of this process (proc(5))
-        if self._root:
-            process.stdin.write(json.dumps([kind, text]) + "\n")
-            process.stdin.flush()
+        with suppress(BrokenPipeError):  # it has ended, which its answer tells
+            os.write(process.stdin.fileno(), json.dumps([kind, text]).encode() + b"\n")
         if not select.select([process.stdout], [], [], PROGRAM_LIMIT.ns / 1e9)[0]:
-            raise Differs(f"{what} still runs after {PROGRAM_LIMIT}")
-        answer = process.stdout.readline()
-        if not answer:
-            assert process.stderr is not None  # noqa: S101
-            last = process.stderr.read().strip().splitlines()[-1:] or ["it said nothing"]
-            raise Unsupported(f"line {line}: this machine lets no command run in mounts of its own ({last[0]})")
-        status, said = json.loads(answer)
+            raise Differs(f"{what} still runs after {PROGRAM_LIMIT}", line)
+        status, said = self._answer(process)
         if kind == "sh" and status == _NOT_FOUND:
-            last = said.strip().splitlines()[-1:] or ["a program was not found"]
-            raise Unsupported(f"line {line}: {what} cannot be run here: {last[0]}")
+            raise Unsupported(f"line {line}: {what} cannot be run here: {_last(said) or 'a program was not found'}")
         if status:
             tail = " / ".join(said.strip().splitlines()[-3:])
-            raise Differs(f"{what} ended with status {status}" + f": {tail}" * bool(tail))
+            raise Differs(f"{what} ended with status {status}" + f": {tail}" * bool(tail), line)
 
-    def _begin(self) -> subprocess.Popen[str]:
-        reading, self._lifeline = os.pipe()
+    @staticmethod
+    def _answer(process: subprocess.Popen[bytes]) -> tuple[int, str]:
+        assert process.stdout is not None  # noqa: S101
+        assert process.stderr is not None  # noqa: S101
+        if not (answer := process.stdout.readline()):
+            said = _last(process.stderr.read().decode(errors="replace"))
+            raise FinwaitError("the process that runs a script's commands has ended", why=said or "it said nothing")
+        number, text = json.loads(answer)
+        return number, text
+
+    def _begin(self) -> subprocess.Popen[bytes]:
         argv = (sys.executable, "-I", "-S", str(_ROOM), str(self._folder))
-        try:
-            with self._namespace.entered():  # inherited by the child, as this thread has it
-                self._process = subprocess.Popen(
-                    leash.command(argv, reading),
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                    pass_fds=(reading,),
-                    start_new_session=True,
-                    env={**os.environ, "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"},
-                )
-        except BaseException:
-            os.close(self._lifeline)
-            raise
-        finally:
-            os.close(reading)
+        pipe, env = subprocess.PIPE, {**os.environ, "PATH": search_path()}
+        self._process, self._lifeline = begin(argv, self._namespace, stdin=pipe, stdout=pipe, env=env)
         return self._process
+
+
+def _last(said: str) -> str:
+    """The last line of what a process said; empty for nothing."""
+    return "".join(said.strip().splitlines()[-1:])

@@ -1,8 +1,9 @@
 """Runs a script's commands and code in mounts of its own. Run as a script, in the lab's network namespace.
 
-``python -I -S own_room.py FOLDER``: commands begin in FOLDER. It says its process id; then what is asked comes as lines
-of JSON on standard input, ``["sh", TEXT]`` or ``["python", TEXT]``; each is answered by one, ``[STATUS, TEXT]``. All
-have this process as their parent, so that what names files by its id finds them again.
+``python -I -S own_room.py FOLDER``: commands begin in FOLDER. It says ``[ID, ""]`` with its process id, or ``[0, WHY]``
+where it can have no mounts of its own; then what is asked comes as lines of JSON on standard input, ``["sh", TEXT]`` or
+``["python", TEXT]``; each is answered by one, ``[STATUS, TEXT]``. All have this process as their parent, so that what
+names files by its id finds them again.
 """
 
 # Without pathlib and subprocess, which take longer to import than most commands take to run.
@@ -82,7 +83,7 @@ def run(kind: str, text: str, output: int) -> int:
             status = 0
         except SystemExit as ending:
             status = ending.code if isinstance(ending.code, int) else bool(ending.code)
-        except BaseException:
+        except BaseException:  # whatever the code raises is its failure: nothing may go on as a second parent
             sys.excepthook(*sys.exc_info())
             status = 1
         finally:
@@ -93,12 +94,20 @@ def run(kind: str, text: str, output: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def main(folder: str) -> None:
-    """Say this process's id, then answer until standard input ends."""
-    os.environ["PACKETDRILL_PID"] = str(os.getpid())
-    enter(folder)
-    sys.stdout.write(f"{os.getpid()}\n")
+def _say(number: int, text: str) -> None:
+    sys.stdout.write(json.dumps([number, text]) + "\n")
     sys.stdout.flush()
+
+
+def main(folder: str) -> None:
+    """Answer until standard input ends."""
+    os.environ["PACKETDRILL_PID"] = str(os.getpid())
+    try:
+        enter(folder)
+    except OSError as error:
+        _say(0, str(error))
+        return
+    _say(os.getpid(), "")
     with contextlib.suppress(PermissionError):  # in time, as the script that waits for it
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
     for line in sys.stdin:
@@ -107,8 +116,7 @@ def main(folder: str) -> None:
         status = run(kind, text, output)
         said = os.pread(output, 1 << 16, 0).decode(errors="replace")
         os.close(output)
-        sys.stdout.write(json.dumps([status, said]) + "\n")
-        sys.stdout.flush()
+        _say(status, said)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,16 @@ from harness.tcp.segment import SYN, Segment, add
 
 
 class Differs(Exception):
-    """The kernel did something else than the script expects; the text says what."""
+    """The kernel did something else than the script expects.
+
+    Args:
+        what: that.
+        line: of the script; 0 for that of the event at hand.
+    """
+
+    def __init__(self, what: str, line: int = 0) -> None:
+        super().__init__(what)
+        self.line = line
 
 
 class Stage(enum.Enum):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import Unsupported
+from harness.errors import FinwaitError, Unsupported
 from harness.packetdrill import blocking, packets
 from harness.packetdrill.parser import parse
 from harness.packetdrill.run import ScriptRun
