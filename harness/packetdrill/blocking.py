@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -14,8 +15,12 @@ from harness.tcp.timing import SECOND
 MOST_WAIT = 1.0
 """Seconds for which another such call, or the end of the script, waits for one."""
 
+# nothing says that a thread has fallen asleep: the scheduler's tracepoint would, to root alone
 _LOOK_SECONDS = 50e-6
-_FUTEX = "202 "  # of x86-64: a thread that waits for the interpreter's lock, not in a call of the script's
+
+# futex(2), in which a thread waits for the interpreter's lock: in asm/unistd_64.h of x86, and in asm-generic/unistd.h,
+# which Arm has and every architecture since
+_FUTEX = "202 " if os.uname().machine == "x86_64" else "98 "
 
 
 class CallThread:
@@ -47,7 +52,7 @@ class CallThread:
             number, at = ctypes.get_errno(), time.time_ns()
             try:
                 judge(result, number, at)
-            except BaseException as failure:
+            except BaseException as failure:  # whatever it is: with this thread it would be lost
                 self._failure = failure
 
         self._thread = threading.Thread(target=run, name="blocking call", daemon=True)
@@ -62,8 +67,8 @@ class CallThread:
             if (task / "stat").read_text().rpartition(")")[2].split()[0] != "S":
                 return False
             return not (task / "syscall").read_text().startswith(_FUTEX)
-        except OSError:
-            return not self._thread or not self._thread.is_alive()
+        except OSError:  # it has ended
+            return False
 
     def check(self) -> None:
         """Raise what the last call was found to have wrong."""
