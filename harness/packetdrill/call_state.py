@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from harness.packetdrill.clock import ScriptClock
 from harness.packetdrill.constants import Value
 from harness.packetdrill.lab import ScriptLab
 from harness.packetdrill.libc import LIBC
@@ -40,9 +42,9 @@ class CallState:
     Args:
         lab: where its sockets are.
         options: of the script.
+        clock: of the script, for the stamps in control messages.
         sockets: which packets belong to.
         find: where a file of the script is on this machine.
-        start: gives ns since the epoch of the script's start, for the stamps in control messages.
         expected: the result of the call that is being prepared; None where any is right.
         live: descriptors of this process by the script's.
         replaced: those whose number in the script another has now.
@@ -50,9 +52,9 @@ class CallState:
 
     lab: ScriptLab
     options: RunOptions
+    clock: ScriptClock
     sockets: Sockets
     find: Callable[[str], str]
-    start: Callable[[], int]
     expected: int | None = None
     live: dict[int, int] = field(default_factory=dict)
     replaced: list[int] = field(default_factory=list)
@@ -63,6 +65,11 @@ class CallState:
             LIBC.close(descriptor)
         self.live.clear()
         self.replaced.clear()
+
+    def wake(self) -> None:
+        """Have a call that waits for a socket return; what is no socket says so, and is left."""
+        for descriptor in self.live.values():
+            LIBC.shutdown(descriptor, socket.SHUT_RDWR)
 
     def fd(self, script: Value) -> int:
         """The live descriptor for one of the script's.

@@ -81,7 +81,7 @@ def _recvmsg(state: CallState, script: Value, message: Value, flags: Value) -> P
     live, made = state.fd(script), Message(message)
 
     def check() -> str:
-        return made.complaint(state.start(), state.options.tolerance_ns)
+        return made.complaint(state.clock.begun, state.options.tolerance_ns)
 
     return Prepared(lambda: LIBC.recvmsg(live, made.reference, s32(flags)), check=check)
 

@@ -10,8 +10,10 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Self
 
-from harness.errors import Unsupported
+from harness.errors import FinwaitError
+from harness.live.base_session import Account
 from harness.packetdrill import code
 from harness.packetdrill.blocking import CallThread
 from harness.packetdrill.call_state import CallState, Prepared
@@ -26,7 +28,9 @@ from harness.packetdrill.settings import effective
 from harness.packetdrill.tested import Differs, Sockets
 from harness.tcp.verdict import Due, Evidence, Mismatch
 from harness.trace.events import Called, Timeline, so_far
+from harness.trace.stopwatch import Stopwatch
 from netns import processor
+from netns.enter import Namespace
 
 
 class ScriptRun:
@@ -39,52 +43,39 @@ class ScriptRun:
         given: options of whoever runs it; see ``effective``.
     """
 
-    def __init__(
-        self,
-        script: Script,
-        path: Path,
-        lines: Sequence[str] = (),
-        given: Mapping[str, str | None] | None = None,
-    ) -> None:
-        self.script = script
-        self.path = path
-        self.options = effective(script, given)
+    def __init__(self, script: Script, path: Path, lines: Sequence[str], given: Mapping[str, str]) -> None:
         self.timeline = Timeline()
+        self.stopwatch = Stopwatch()
+        self.missing: dict[str, str] = {}
+        self._script = script
+        self._path = path
         self._lines = lines
+        self._options = effective(script, given)
         self._line = 0
         self._pieces: list[tuple[dict[str, int], str, int]] = []
         self._stack = ExitStack()
 
-    def __enter__(self) -> ScriptRun:
-        with ExitStack() as opening:
+    def __enter__(self) -> Self:
+        with ExitStack() as opening, self.stopwatch.part("lab"):
             opening.enter_context(processor.kept())
-            self.lab = opening.enter_context(ScriptLab(self.options))
-            self._room = opening.enter_context(OwnRoom(self.lab.kernel, self.path.resolve().parent))
-            self.clock = ScriptClock(self.options.tolerance_ns)
-            sockets = Sockets()
+            self._lab = opening.enter_context(ScriptLab(self._options))
+            self._room = opening.enter_context(OwnRoom(self._lab.kernel, self._path.resolve().parent))
+            self._clock = ScriptClock(self._options.tolerance_ns)
+            self._sockets = Sockets()
             self._beside = CallThread()
-            self._sockets = sockets
-            self._calls = CallState(self.lab, self.options, sockets, self._room.find, lambda: self.clock.begun)
-            self.packets = PacketSide(self.lab, self.options, self.clock, sockets, self.timeline, self._beside.check)
-            opening.callback(self._let_go)
+            self._calls = CallState(self._lab, self._options, self._clock, self._sockets, self._room.find)
+            self._packets = PacketSide(
+                self._lab, self._options, self._clock, self._sockets, self.timeline, self._beside.check
+            )
+            # one that fails keeps none of the others from being done: the last is done first
+            opening.callback(self._packets.reset)
+            opening.callback(self._calls.close_all)
+            opening.callback(self._beside.abandon, self._calls.wake)
             self._stack = opening.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
-
-    def _let_go(self) -> None:
-        self._beside.abandon(self._wake)
-        self._calls.close_all()
-        self.packets.reset()
-
-    def _wake(self) -> None:
-        for live in self._calls.live.values():
-            with socket.socket(fileno=os.dup(live)) as again:
-                try:
-                    again.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    continue
 
     def run(self) -> None:
         """Run the script to its end.
@@ -95,46 +86,41 @@ class ScriptRun:
             FinwaitError: a mistake of the script.
         """
         try:
-            self._run()
+            with self.stopwatch.part("kernel"):
+                self._run()
         except Differs as differs:
-            raise self._mismatch(str(differs)) from differs
+            raise self._mismatch(differs) from differs
 
     def _run(self) -> None:
         self._read = {
             (event.line, event.column): read(event.action)
-            for event in self.script.events
+            for event in self._script.events
             if isinstance(event.action, SystemCall)
         }
-        if self.script.init is not None:
-            self._command(self.script.init)
+        if self._script.init is not None:
+            self._command(self._script.init)
         try:
-            self.lab.wire.begin()
+            self._lab.wire.begin()
             with in_time():
-                self.clock.begin()
-                for event in self.script.events:
+                self._clock.begin()
+                for event in self._script.events:
                     self._line = event.line
                     self._do(event)
                     self._beside.check()
-        except BaseException:
-            line = self._line
-            with suppress(Differs, Unsupported):  # what went wrong first is told
+        except BaseException:  # Ctrl-C too: commands may have left something outside of the lab
+            with suppress(Differs, FinwaitError):  # what went wrong first is told
                 self._clean()
-            self._line = line
             raise
         self._clean()
         if self._pieces:
-            self._line = self._pieces[-1][2]
-            self._room.python(code.program(self._pieces), self._line)
+            self._room.python(code.program(self._pieces), self._pieces[-1][2])
         self._beside.wait()
 
     def _clean(self) -> None:
-        line = self._line
-        if self.script.cleanup is not None:
-            self._command(self.script.cleanup)
-        self._line = line
+        if self._script.cleanup is not None:
+            self._command(self._script.cleanup)
 
     def _command(self, command: ShellCommand) -> None:
-        self._line = command.line
         began = time.time_ns()
         self._room.sh(command.text, command.line)
         self.timeline.add(Called(began, time.time_ns(), "sh", (" ".join(command.text.split()),), connection=0))
@@ -142,24 +128,24 @@ class ScriptRun:
     def _do(self, event: ScriptEvent) -> None:
         action = event.action
         inbound = not isinstance(action, SystemCall | ShellCommand | CodeBlock) and action.inbound
-        due = self.clock.reach(event.time, inbound=inbound)
+        due = self._clock.reach(event.time, inbound=inbound)
         match action:
             case SystemCall():
                 self._call(self._read[event.line, event.column], due, event)
             case ShellCommand():
                 self._wait(due, "command")
                 self._command(action)
-                self.clock.catch_up()
+                self._clock.catch_up()
             case CodeBlock():
                 self._wait(due, "code")
                 self._look(action)
             case _ if inbound:
-                self.packets.send(action, due)
+                self._packets.send(action, due)
             case _:
-                self.packets.expect(action, due)
+                self._packets.expect(action, due)
 
     def _wait(self, due: DueTime, what: str) -> None:
-        if wrong := self.clock.wait(due):
+        if wrong := self._clock.wait(due):
             raise Differs(f"the {what} began at another {wrong}")
 
     def _look(self, block: CodeBlock) -> None:
@@ -168,9 +154,9 @@ class ScriptRun:
         if live is None:
             raise Differs("the code has no socket to look at")
         with socket.socket(fileno=os.dup(live)) as again:
-            at = self.clock.now
+            at = self._clock.now
             values = code.variables(*(again.getsockopt(*asked) for asked in code.ASKED))
-        self.clock.happened(at)
+        self._clock.happened(at)
         self._pieces.append((values, block.text, block.line))
 
     def _call(self, given: ReadCall, due: DueTime, event: ScriptEvent) -> None:
@@ -184,7 +170,7 @@ class ScriptRun:
         began = time.time_ns()
         result = prepared.make()
         number, end = ctypes.get_errno(), time.time_ns()
-        self.clock.happened(end - self.clock.begun)
+        self._clock.happened(end - self._clock.begun)
         self._judge(given, prepared, result, number, began, end)
 
     def _begin(self, given: ReadCall, prepared: Prepared, due: DueTime, event: ScriptEvent) -> None:
@@ -200,13 +186,13 @@ class ScriptRun:
 
         def judge(result: int, number: int, at: int) -> None:
             self._judge(given, prepared, result, number, began[0], at)
-            if wrong := self.clock.complaint(back, self.clock.exact(at - self.clock.begun)):
-                raise Differs(f"{call.name} returned at another {wrong}")
+            if wrong := self._clock.complaint(back, self._clock.exact(at - self._clock.begun)):
+                raise Differs(f"{call.name} returned at another {wrong}", call.line)
 
         self._beside.wait()
         self._wait(due, "system call")
         self._beside.begin(make, judge)
-        self.clock.happened(began[0] - self.clock.begun)
+        self._clock.happened(began[0] - self._clock.begun)
 
     def _judge(self, given: ReadCall, prepared: Prepared, result: int, number: int, began: int, end: int) -> None:
         call, wanted = given.call, given.expected
@@ -214,27 +200,36 @@ class ScriptRun:
         self.timeline.add(Called(began, end, call.name, (), result, name, f"line {call.line}"))
         right = wanted is None or (result >= 0 if prepared.gives_descriptor and wanted >= 0 else result == wanted)
         if not right:
-            raise Differs(f"{call.name} gave {result}{f' ({name})' if name else ''}, not {wanted}")
+            raise Differs(f"{call.name} gave {result}{f' ({name})' if name else ''}, not {wanted}", call.line)
         if call.errno is not None and number != constant(call.errno, call.line):
-            raise Differs(f"{call.name} failed with {name or number}, not {call.errno}")
+            raise Differs(f"{call.name} failed with {name or number}, not {call.errno}", call.line)
         if result >= 0 and (wrong := prepared.check()):
-            raise Differs(f"{call.name}: {wrong}")
+            raise Differs(f"{call.name}: {wrong}", call.line)
 
-    def _mismatch(self, observed: str) -> Mismatch:
-        text = self._lines[self._line - 1].strip() if 0 < self._line <= len(self._lines) else ""
-        where = f"{self.path.name}:{self._line}"
+    def _mismatch(self, differs: Differs) -> Mismatch:
+        line = differs.line or self._line
+        text = self._lines[line - 1].strip() if 0 < line <= len(self._lines) else ""
+        where = f"{self._path.name}:{line}"
         due = (Due(text),) if text else ()
-        evidence = Evidence(expected=due, observed=observed, where=where, so_far=tuple(so_far(self.timeline)))
+        evidence = Evidence(expected=due, observed=str(differs), where=where, so_far=tuple(so_far(self.timeline)))
         return Mismatch(evidence)
 
+    # -- what the recorder asks for, see ``Recordable``
 
-def run_script(
-    script: Script,
-    path: Path,
-    lines: Sequence[str] = (),
-    given: Mapping[str, str | None] | None = None,
-) -> Timeline:
-    """Run a script in a lab of its own; what happened. See ``ScriptRun``."""
-    with ScriptRun(script, path, lines, given) as run:
-        run.run()
-        return run.timeline
+    @property
+    def namespace(self) -> Namespace:
+        """That of the kernel under test."""
+        return self._lab.kernel
+
+    def finish(self) -> None:
+        """What the kernel sends behind the last line is not looked at, as packetdrill does not."""
+
+    def explain(self, mismatch: Mismatch) -> None:
+        """Nothing is known that does not stand in a failure already."""
+
+    def account(self) -> Account:
+        """What the run folder keeps beside the timeline."""
+        return Account(frames=self._lab.wire.frames, replies=[], choices=[], judged=0, mutated=False, counters={})
+
+    def program(self, failure: BaseException | None, outcome: str) -> None:
+        """A script is its own program."""

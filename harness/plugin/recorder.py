@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from harness.errors import FinwaitError, Unsupported
-from harness.live.base_session import Account, BaseSession
+from harness.live.base_session import Account
 from harness.model.requirements import load
 from harness.plugin.addresses import without_addresses
 from harness.plugin.mistakes import mistake, place
@@ -48,6 +48,9 @@ class Recordable(Protocol):
     @property
     def missing(self) -> dict[str, str]:
         """The probes that this machine lacks, with the reason."""
+
+    def finish(self) -> None:
+        """Nothing may be left that the scenario did not mention."""
 
     def account(self) -> Account:
         """What the run folder keeps beside the timeline."""
@@ -84,8 +87,7 @@ class Scenario:
         """
         try:
             for session in self.sessions:
-                if isinstance(session, BaseSession):
-                    session.finish()
+                session.finish()
         except Mismatch as mismatch:
             mismatch.add(where=f"{self.end}, the end of the scenario" if self.end else "")
             raise

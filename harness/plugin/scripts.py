@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from harness.errors import FinwaitError, Unsupported
 from harness.packetdrill.parser import parse
-from harness.packetdrill.recorded import ScriptSession
+from harness.packetdrill.run import ScriptRun
 from harness.packetdrill.script import CodeBlock, Script, ShellCommand
 from harness.packetdrill.variants import Variant, variants_of
 from harness.plugin.items import SCENARIO
@@ -40,7 +41,7 @@ class ScriptItem(pytest.Item):
     def __init__(self, *, variant: Variant, **given: object) -> None:
         super().__init__(**given)  # type: ignore[arg-type]  # pytest's own
         self._variant = variant
-        self._session: ScriptSession | None = None
+        self._stack = ExitStack()
         self.add_marker("scenario")
 
     def scenario(self) -> Scenario:
@@ -63,19 +64,16 @@ class ScriptItem(pytest.Item):
         script = parse(text, place, self._defines())
         if self.config.option.no_commands:
             _refuse_commands(script)
-        self._session = ScriptSession(script, self.path, text.splitlines(), self._options())
-        self._session.open()
-        self.config.stash[RECORDER].opened(self.stash[SCENARIO], self._session)
+        session = self._stack.enter_context(ScriptRun(script, self.path, text.splitlines(), self._options()))
+        self.config.stash[RECORDER].opened(self.stash[SCENARIO], session)
         if self.config.option.timing == "virtual":
             # as for a scenario: timers are rounded alike only if the wheel stands alike at the first segment
             time.sleep(to_phase(time.monotonic_ns()) / 1e9)
-        self._session.run()
+        session.run()
 
     def teardown(self) -> None:
         """Take down the lab."""
-        session, self._session = self._session, None
-        if session is not None:
-            session.close()
+        self._stack.close()
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Where it is."""

@@ -150,9 +150,11 @@ def test_blocks_of_sack_and_timestamps_are_counted_as_the_script_counts(tmp_path
 def test_a_call_that_blocks_goes_on_beside_the_script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     text = OPEN + "+0...0.03 read(4, ..., 1000) = 100\n+.03 < P. 1:101(100) ack 1 win 257\n+0 > . 1:1(0) ack 101\n"
     run(text, tmp_path)
-    assert "read gave 100, not 99" in str(failure(text.replace("= 100", "= 99"), tmp_path))
+    other = failure(text.replace("= 100", "= 99"), tmp_path)
+    assert "read gave 100, not 99" in str(other)
+    assert other.evidence.expected[0].what.startswith("+0...0.03 read(4")  # though it was seen at a later line
     monkeypatch.setattr(blocking, "MOST_WAIT", 0.02)
-    never = OPEN + "+0...0.03 read(4, ..., 1000) = 100\n"
+    never = OPEN + "+0 pipe([8, 9]) = 0\n+0...0.03 read(4, ..., 1000) = 100\n"
     assert "a call that blocks is not back" in str(failure(never, tmp_path))
 
 
@@ -178,6 +180,13 @@ def test_a_command_that_fails_ends_the_script(tmp_path: Path) -> None:
 def test_a_program_that_is_not_there_is_not_the_kernels_fault(tmp_path: Path) -> None:
     with pytest.raises(Unsupported, match=r"line 1: the command `no-such-program -x` cannot be run here: .*not found"):
         run("`no-such-program -x`\n" + LISTEN, tmp_path)
+
+
+@own_mounts
+def test_a_command_that_ends_what_runs_them_all_does_not_pass_for_a_machine_without_mounts(tmp_path: Path) -> None:
+    with pytest.raises(FinwaitError, match="the process that runs a script's commands has ended") as raised:
+        run("`kill -KILL $PPID`\n" + LISTEN + "`true`\n", tmp_path)
+    assert not isinstance(raised.value, Unsupported)
 
 
 @own_mounts
