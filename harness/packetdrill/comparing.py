@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from harness.packetdrill.octets import encoded, flags_of, flags_text, options_differ
+from harness.packetdrill.octets import ECN, encoded, flags_of, flags_text, options_differ
 from harness.packetdrill.script import IpInfo, TcpPacket
 from harness.packetdrill.tested import TestedSocket
 from harness.tcp.ip import IpHeader
 from harness.tcp.options import encode_options, format_options
 from harness.tcp.segment import CWR, FIN, PSH, Segment
 
-_ECN = {"noecn": 0, "ect1": 1, "ect0": 2, "ce": 3}
 _OF_LAST_OR_FIRST = FIN | PSH | CWR
 
 
@@ -75,8 +74,8 @@ def _segment(packet: TcpPacket, segment: Segment) -> Iterator[str]:
         yield f"flags: {flags_text(segment.flags, counted)}, not {flags_text(wanted, counted)}"
     for name, value, right in (
         ("length", len(segment.data), packet.length),
-        ("seq", segment.seq, packet.start % (1 << 32)),
-        ("ack", segment.ack, (packet.ack or 0) % (1 << 32)),
+        ("seq", segment.seq, packet.start),
+        ("ack", segment.ack, packet.ack or 0),
         ("win", segment.window, segment.window if packet.window is None else packet.window),
         ("urg", segment.urgent, packet.urgent or 0),
         ("reserved", segment.reserved, 0),
@@ -96,8 +95,8 @@ def _ip(ip: IpInfo | None, seen: SeenSegment, tested: TestedSocket) -> Iterator[
     if ip.ecn == "ect01":
         if header.ecn not in (1, 2):
             yield f"ecn: {header.ecn}, not 1 or 2"
-    elif ip.ecn is not None and header.ecn != _ECN[ip.ecn]:
-        yield f"ecn: {header.ecn}, not {_ECN[ip.ecn]}"
+    elif ip.ecn is not None and header.ecn != ECN[ip.ecn]:
+        yield f"ecn: {header.ecn}, not {ECN[ip.ecn]}"
     if ip.tos is not None and header.traffic_class != ip.tos:
         yield f"tos: {header.traffic_class:#x}, not {ip.tos:#x}"
     if ip.ttl is not None and header.ttl != ip.ttl:

@@ -1,18 +1,15 @@
-"""The frames of a script that are not of TCP: errors of ICMP about the kernel's segments, and datagrams. Pure."""
+"""Errors of ICMP about the kernel's segments, by packetdrill's names. Pure."""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 
-from harness.errors import FinwaitError, Unsupported
-from harness.packetdrill.script import IcmpPacket, UdpPacket
-from harness.packetdrill.settings import RunOptions
+from harness.errors import FinwaitError
+from harness.packetdrill.script import IcmpPacket
 from harness.packetdrill.tested import TestedSocket
-from harness.tcp.ip import ETHERNET
-from harness.tcp.segment import Segment, add
+from harness.tcp.segment import ACK, Segment, add
 from harness.wire import icmp
-from harness.wire.frames import Encoder, Flow
+from harness.wire.frames import Flow
 from netns.plan import Plan
 
 # fmt: off
@@ -45,34 +42,21 @@ _QUOTED = 8
 """How much of a header an error echoes (RFC 792)."""
 
 
-def frame(packet: IcmpPacket | UdpPacket, tested: TestedSocket, plan: Plan, options: RunOptions) -> bytes:
-    """The frame of an inbound packet.
+def frame(packet: IcmpPacket, tested: TestedSocket, plan: Plan, version: int) -> bytes:
+    """The frame of an inbound message.
 
     Raises:
-        Unsupported: a kind that is not taken.
         FinwaitError: this IP version has no such message.
     """
-    if isinstance(packet, UdpPacket):
-        raise Unsupported(f"line {packet.line}: datagrams are not taken yet")
-    return _icmp(packet, tested, plan, options)
-
-
-def _icmp(packet: IcmpPacket, tested: TestedSocket, plan: Plan, options: RunOptions) -> bytes:
-    four = options.version == 4
-    kind = _number(packet.kind, "type_", _TYPES[options.version])
-    code = 0 if packet.code is None else _number(packet.code, "code_", _CODES[options.version])
+    kind = _number(packet.kind, "type_", _TYPES[version])
+    code = 0 if packet.code is None else _number(packet.code, "code_", _CODES[version])
     if kind is None or code is None:
         what = f"line {packet.line}: icmp {packet.kind} {packet.code or ''}".rstrip()
-        raise FinwaitError(f"{what} is none of ICMP for IPv{options.version}", hint=", ".join(_TYPES[options.version]))
-    if packet.echoed is not None and packet.echoed.protocol != "tcp":
-        raise Unsupported(f"line {packet.line}: ICMP that echoes no segment is not taken yet")
-    back = Plan(kernel=plan.peer, peer=plan.kernel, router=plan.router, first_port=0)
-    flow = Flow(options.version, tested.local_port, tested.remote_port)
+        raise FinwaitError(f"{what} is none of ICMP for IPv{version}", hint=", ".join(_TYPES[version]))
     start, length = (packet.echoed.start, packet.echoed.length) if packet.echoed else (0, 0)
-    number = add(start, tested.local_offset(syn=False))
-    about = Encoder(back, flow).encode(Segment(flags=0x10, seq=number, data=bytes(length)))[ETHERNET:]
-    message = struct.pack("!BBHI", kind, code, 0, packet.mtu or 0) + about[: (20 if four else 40) + _QUOTED]
-    return icmp.frame(plan, Flow(options.version, tested.remote_port, tested.local_port), message)
+    about = Segment(flags=ACK, seq=add(start, tested.local_offset(syn=False)), data=bytes(length))
+    flow = Flow(version, tested.remote_port, tested.local_port)
+    return icmp.numbered(plan, flow, (kind, code), about, packet.mtu or 0, _QUOTED)
 
 
 def _number(name: str, prefix: str, numbers: Mapping[str, int]) -> int | None:

@@ -7,7 +7,7 @@ from functools import cache
 
 from harness.packetdrill.script import OptionSpec, TcpPacket
 from harness.tcp.options import Option, encode_option
-from harness.tcp.segment import Flags, format_flags
+from harness.tcp.segment import Flags, add, format_flags
 
 _FLAGS = {
     ".": Flags.ACK,
@@ -20,15 +20,16 @@ _FLAGS = {
     "A": Flags.AE,
     "U": Flags.URG,
 }
+ECN = {"noecn": 0, "ect1": 1, "ect0": 2, "ce": 3}
+"""Codepoints of IP by the language's names (RFC 3168 5)."""
+
 _ACE = ((4, Flags.AE), (2, Flags.CWR), (1, Flags.ECE))
 ACE = Flags.AE | Flags.CWR | Flags.ECE
 """The flags that Accurate ECN counts with (RFC 9768 2.1)."""
 
-_TS, _SACK = 8, 5
-_KINDS = {"eol": 0, "nop": 1, "mss": 2, "wscale": 3, "sackOK": 4, "sack": _SACK, "TS": _TS, "md5": 19, "FO": 34}
-_WIDTHS = {"mss": 2, "wscale": 1, "sack": 4, "TS": 4}
-_EXPERIMENT, _FAST_OPEN_MAGIC = 254, b"\xf9\x89"  # RFC 7413 4.1.1
-_ACCURATE_ECN = {"e0b": 172, "e1b": 174}  # RFC 9768 3.2.3, by the counter that comes first
+_RAW = {"md5": "opt 19", "FO": "opt 34", "FOEXP": "opt 254"}
+_FAST_OPEN_MAGIC = b"\xf9\x89"  # RFC 7413 4.1.1
+_ACCURATE_ECN = {"e0b": "opt 172", "e1b": "opt 174"}  # RFC 9768 3.2.3, by the counter that comes first
 
 
 def flags_of(packet: TcpPacket) -> int:
@@ -51,25 +52,17 @@ def flags_text(flags: int, counted: bool) -> str:
 
 def encoded(options: Iterable[OptionSpec]) -> bytes:
     """The octets of options in their order, nothing added."""
-    return b"".join(map(_encoded, options))
+    return b"".join(encode_option(_live(one)) for one in options)
 
 
-def _encoded(option: OptionSpec) -> bytes:
-    match option.name:
-        case "eol" | "nop":
-            return bytes((_KINDS[option.name],))
-        case "ECN":
-            first = option.counters[0] if option.counters else "e0b"
-            body = b"".join((number % (1 << 24)).to_bytes(3) for number in option.numbers)
-            return bytes((_ACCURATE_ECN[first], 2 + len(body))) + body
-        case "FOEXP":
-            return bytes((_EXPERIMENT, 4 + len(option.octets))) + _FAST_OPEN_MAGIC + option.octets
-        case "FO" | "md5":
-            return bytes((_KINDS[option.name], 2 + len(option.octets))) + option.octets
-        case _:
-            width = _WIDTHS.get(option.name, 0)
-            body = b"".join((number % (1 << 8 * width)).to_bytes(width) for number in option.numbers)
-            return bytes((_KINDS[option.name], 2 + len(body))) + body
+def _live(option: OptionSpec) -> Option:
+    if option.name == "ECN":
+        first = option.counters[0] if option.counters else "e0b"
+        return Option(_ACCURATE_ECN[first], raw=b"".join(number.to_bytes(3) for number in option.numbers))
+    if option.name in _RAW:
+        magic = _FAST_OPEN_MAGIC if option.name == "FOEXP" else b""
+        return Option(_RAW[option.name], raw=magic + option.octets)
+    return Option(option.name, option.numbers)
 
 
 def shifted(options: Iterable[Option], by: int) -> tuple[Option, ...]:
@@ -78,34 +71,23 @@ def shifted(options: Iterable[Option], by: int) -> tuple[Option, ...]:
     def move(option: Option) -> Option:
         if option.name != "sack":
             return option
-        return Option("sack", tuple((value + by) % (1 << 32) for value in option.values))
+        return Option("sack", tuple(add(value, by) for value in option.values))
 
     return tuple(map(move, options))
 
 
-def split(octets: bytes) -> list[tuple[int, bytes]]:
-    """Kind and whole octets of each option, up to one that does not fit."""
-    found: list[tuple[int, bytes]] = []
-    while octets:
-        length = 1 if octets[0] < 2 else octets[1] if len(octets) > 1 else 0
-        if not 0 < length <= len(octets):
-            return [*found, (octets[0], octets)]
-        found.append((octets[0], octets[:length]))
-        octets = octets[length:]
-    return found
-
-
 def options_differ(wanted: Iterable[OptionSpec], seen: Iterable[Option]) -> bool:
     """Whether the kernel's options are others than the script's; values of timestamps are not looked at here."""
-    left, right = split(encoded(wanted)), [pair for one in seen for pair in split(encode_option(one))]
-    if [kind for kind, _ in left] != [kind for kind, _ in right]:
-        return True
-    return any(one != other for one, other in zip(left, right, strict=True) if one[0] != _TS)
+    return _without_stamps(map(_live, wanted)) != _without_stamps(seen)
+
+
+def _without_stamps(options: Iterable[Option]) -> list[Option]:
+    return [Option("TS") if one.name == "TS" else one for one in options]
 
 
 def timestamp(options: Iterable[OptionSpec]) -> tuple[int, int] | None:
     """Value and echo of a script's timestamp."""
     for option in options:
         if option.name == "TS":
-            return option.numbers[0] % (1 << 32), option.numbers[1] % (1 << 32)
+            return option.numbers[0], option.numbers[1]
     return None

@@ -12,13 +12,13 @@ from harness.packetdrill import echoes
 from harness.packetdrill.clock import PATIENCE_NS, DueTime, ScriptClock
 from harness.packetdrill.comparing import SeenSegment, complaint, joined, joins
 from harness.packetdrill.lab import ScriptLab
-from harness.packetdrill.octets import encoded, flags_of, shifted, timestamp
+from harness.packetdrill.octets import ECN, encoded, flags_of, shifted, timestamp
 from harness.packetdrill.script import IcmpPacket, IpInfo, TcpPacket, UdpPacket
 from harness.packetdrill.settings import RunOptions
 from harness.packetdrill.tested import Differs, Sockets, Stage, TestedSocket, is_opening
 from harness.tcp.ip import Envelope, header_of
 from harness.tcp.options import decode_options
-from harness.tcp.segment import ACK, RST, SYN, Segment, add
+from harness.tcp.segment import ACK, RST, SYN, Segment, add, distance
 from harness.tcp.timing import format_ms
 from harness.trace.events import Frame, Received, Sent, Timeline
 from harness.wire.decode import decode
@@ -26,8 +26,30 @@ from harness.wire.frames import Encoder, Flow
 
 Packet = TcpPacket | UdpPacket | IcmpPacket
 
-_ECN = {"noecn": 0, "ect1": 1, "ect0": 2, "ce": 3}
 _USUAL_TTL = 255
+
+
+def supported(packet: Packet) -> TcpPacket | IcmpPacket:
+    """A packet of which all is taken.
+
+    Raises:
+        Unsupported: something in it is not.
+    """
+    lacking: dict[str, object] = {"encapsulation": packet.outer}
+    match packet:
+        case TcpPacket(options=options):
+            lacking |= {"PSP": packet.psp_spi is not None, "TCP over UDP": packet.over_udp}
+            lacking |= {"numbers with '!'": packet.absolute, "a segment without numbers": packet.unnumbered}
+            lacking["md5 valid"] = any(one.valid for one in options or ())
+        case IcmpPacket(echoed=echoed):
+            lacking["ICMP of the kernel's"] = not packet.inbound
+            lacking["an echo's id"] = packet.echo_id is not None
+            lacking["ICMP that echoes no segment"] = echoed and echoed.protocol != "tcp"
+            lacking["TCP over UDP"] = echoed and echoed.over_udp
+    if isinstance(packet, UdpPacket) or any(lacking.values()):
+        what = next((name for name, there in lacking.items() if there), "UDP")
+        raise Unsupported(f"line {packet.line}: {what} is not taken yet")
+    return packet
 
 
 class PacketSide:
@@ -49,7 +71,7 @@ class PacketSide:
         clock: ScriptClock,
         sockets: Sockets,
         timeline: Timeline,
-        check: Callable[[], None] = lambda: None,
+        check: Callable[[], None],
     ) -> None:
         self._lab = lab
         self._options = options
@@ -69,13 +91,15 @@ class PacketSide:
 
         Raises:
             Differs: it cannot be sent, or not in time.
+            Unsupported: something in it is not taken.
         """
+        packet = supported(packet)
         tested = self._taker(packet)
         if isinstance(packet, TcpPacket):
             frame, segment = self._inbound_segment(packet, tested)
             shown = decode_options(segment.raw_options or b"")
         else:
-            frame, segment, shown = echoes.frame(packet, tested, self._lab.plan, self._options), None, ()
+            frame, segment, shown = echoes.frame(packet, tested, self._lab.plan, self._options.version), None, ()
         if wrong := self._clock.wait(due):
             raise Differs(f"the inbound packet was sent at another {wrong}")
         at = self._clock.now
@@ -86,13 +110,13 @@ class PacketSide:
             told = msgspec.structs.replace(segment, options=shown, raw_options=None)
             self._timeline.add(Sent(at + self._clock.begun, self._scripts(told, tested, inbound=True), ""))
 
-    def _taker(self, packet: Packet) -> TestedSocket:
+    def _taker(self, packet: TcpPacket | IcmpPacket) -> TestedSocket:
         """The socket that a packet belongs to; a first one to a listener makes a new one."""
         tested = self._sockets.current
         if isinstance(packet, TcpPacket) and packet.inbound and (tested is None or tested.stage is Stage.LISTENING):
             remote, self._next_port = self._next_port or self._lab.free_port(), 0
             tested = TestedSocket(-1, socket.IPPROTO_TCP, Stage.SYN_TAKEN, self._options.bind_port, remote)
-            tested.remote_isn = packet.start % (1 << 32)
+            tested.remote_isn = packet.start
             self._sockets.all.append(tested)
         if tested is None:
             raise Differs("no socket is there that the packet could belong to")
@@ -103,12 +127,12 @@ class PacketSide:
         if tested.stage is Stage.ANSWERED and flags & ACK:
             tested.stage = Stage.ESTABLISHED
         elif tested.stage is Stage.SYN_SENT and flags & ACK and flags & SYN:
-            tested.stage, tested.remote_isn = Stage.SYN_ACKNOWLEDGED, packet.start % (1 << 32)
+            tested.stage, tested.remote_isn = Stage.SYN_ACKNOWLEDGED, packet.start
         syn = bool(flags & SYN)
         local = tested.local_offset(syn)
         segment = Segment(
             flags=flags,
-            seq=add(packet.start % (1 << 32), tested.remote_offset(syn)),
+            seq=add(packet.start, tested.remote_offset(syn)),
             ack=add(packet.ack or 0, local) if flags & ACK else packet.ack or 0,
             window=packet.window or 0,
             urgent=packet.urgent or 0,
@@ -127,15 +151,13 @@ class PacketSide:
         return self._encoders[source, target].encode(segment)
 
     def _inbound_options(self, packet: TcpPacket, tested: TestedSocket, local: int, *, echo: bool) -> bytes:
-        if packet.options is None:
-            raise Unsupported(f"line {packet.line}: <...> stands for options of outbound packets alone")
         options = []
-        for option in packet.options:
+        for option in packet.options or ():
             numbers = option.numbers
             if option.name == "sack":
                 numbers = tuple(add(number, local) for number in numbers)
             elif option.name == "TS" and echo:
-                numbers = numbers[0], self._live_echo(numbers[1] % (1 << 32), tested)
+                numbers = numbers[0], self._live_echo(numbers[1], tested)
             options.append(msgspec.structs.replace(option, numbers=numbers))
         return encoded(options)
 
@@ -144,7 +166,7 @@ class PacketSide:
             return tested.echoes[echo]
         if self._options.scaled_echoes and tested.first_timestamp:
             script, live = tested.first_timestamp
-            return (echo - script + live) % (1 << 32)
+            return add(live, echo - script)
         raise Differs(f"ecr {echo} is the value of no timestamp that the kernel has sent so far")
 
     # -- outbound
@@ -154,17 +176,16 @@ class PacketSide:
 
         Raises:
             Differs: another one came, at another time, or none.
+            Unsupported: something in it is not taken.
         """
+        packet = supported(packet)
+        assert isinstance(packet, TcpPacket)  # noqa: S101  (no other of the kernel's is taken)
         tested = self._taker(packet)
-        if not isinstance(packet, TcpPacket):
-            raise Unsupported(f"line {packet.line}: outbound packets of UDP and ICMP are not taken yet")
-        if packet.outer:
-            raise Unsupported(f"line {packet.line}: encapsulation is not taken yet")
         flags = flags_of(packet)
         if tested.stage is Stage.CONNECTING and flags & SYN and not flags & ACK:
-            tested.stage, tested.script_isn = Stage.SYN_SENT, packet.start % (1 << 32)
+            tested.stage, tested.script_isn = Stage.SYN_SENT, packet.start
         if tested.stage is Stage.SYN_TAKEN and flags & SYN and flags & ACK:
-            tested.script_isn = packet.start % (1 << 32)
+            tested.script_isn = packet.start
         pieces = [self._next(packet, tested, due)]
         gathered, port = len(pieces[0].segment.data), tested.local_port
         while gathered < packet.length and not self._options.strict_segments:
@@ -184,7 +205,7 @@ class PacketSide:
         if not wrong and wanted and came:
             tested.echoes[wanted[0]] = came.values[0]
             first = tested.first_timestamp = tested.first_timestamp or (wanted[0], came.values[0])
-            off = (came.values[0] - first[1] + first[0] - wanted[0] + (1 << 31)) % (1 << 32) - (1 << 31)
+            off = distance(add(first[1], wanted[0] - first[0]), came.values[0])
             if abs(off) * self._options.tick_ns > self._clock.tolerance(due.start, 0):
                 wrong = f"timestamp: {wanted[0] + off}, not {wanted[0]}"
         wrong = wrong or self._clock.complaint(due, self._clock.exact(seen.at))
@@ -250,6 +271,6 @@ def dressed(ip: IpInfo | None, frame: bytes) -> bytes:
     """A frame with what the script says of its IP header."""
     traffic_class, ttl = 0, _USUAL_TTL
     if ip is not None:
-        traffic_class = ip.tos if ip.tos is not None else _ECN.get(ip.ecn or "", 0)
+        traffic_class = ip.tos if ip.tos is not None else ECN.get(ip.ecn or "", 0)
         ttl = ip.ttl if ip.ttl is not None else ttl
     return Envelope(traffic_class=traffic_class, ttl=ttl).dress(frame)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-from harness.tcp.segment import SYN, Segment, add
+from harness.tcp.segment import ACK, SYN, Segment, add
 
 
 class Differs(Exception):
@@ -81,9 +81,9 @@ class TestedSocket:
     def closing(self) -> tuple[int, int, int]:
         """Sequence number, acknowledgment and window of a RST that ends it on the wire."""
         sent, seen = self.last_sent, self.last_seen
-        if sent is not None and sent.flags & 0x10:
+        if sent is not None and sent.flags & ACK:
             return sent.next_seq, sent.ack, sent.window
-        if seen is not None and seen.flags & 0x10:
+        if seen is not None and seen.flags & ACK:
             return seen.ack, seen.seq, 0
         return 0, add(seen.seq, 1) if seen is not None else 0, 0
 
@@ -116,4 +116,4 @@ class Sockets:
 
 def is_opening(segment: Segment) -> bool:
     """Whether a segment is a SYN without ACK."""
-    return bool(segment.flags & SYN) and not segment.flags & 0x10
+    return bool(segment.flags & SYN) and not segment.flags & ACK

@@ -80,16 +80,30 @@ def error(plan: Plan, flow: Flow, name: str, segment: Segment, *, mtu: int = 0, 
     number = KINDS[name].v4 if flow.version == 4 else KINDS[name].v6
     if number is None:
         raise Unsupported(f"ICMPv6 has no {name}", why="RFC 4443 leaves it out", hint="ip_version 4")
+    return numbered(plan, flow, number, segment, check_range("mtu", mtu, 16), quoted)
+
+
+def numbered(plan: Plan, flow: Flow, number: tuple[int, int], segment: Segment, rest: int, quoted: int) -> bytes:
+    """The frame of a message by its type and code; see ``error``.
+
+    Args:
+        plan: the lab's addresses.
+        flow: the connection.
+        number: type and code.
+        segment: what it is about, with wire numbers.
+        rest: what stands behind its checksum, 0 to 2**32 - 1.
+        quoted: bytes of the segment behind the IP header.
+    """
     kind, code = number
     back = dataclasses.replace(plan, peer=plan.kernel, kernel=plan.peer)
     about = Encoder(back, Flow(flow.version, flow.kernel_port, flow.peer_port)).encode(segment)[ETHERNET:]
     header = 20 if flow.version == 4 else 40
-    message = struct.pack("!BBHI", kind, code, 0, check_range("mtu", mtu, 16)) + about[: header + quoted]
-    return frame(plan, flow, message)
+    message = struct.pack("!BBHI", kind, code, 0, rest) + about[: header + quoted]
+    return _frame(plan, flow, message)
 
 
-def frame(plan: Plan, flow: Flow, message: bytes) -> bytes:
-    """The frame of a message of ICMP, or ICMPv6, whose checksum is zero, from the peer to the kernel under test."""
+def _frame(plan: Plan, flow: Flow, message: bytes) -> bytes:
+    """An ICMP message without its checksum, as a frame of the peer's to the kernel under test."""
     usual = Encoder(plan, flow).encode(Segment(flags=0))
     ethernet, packet = usual[:ETHERNET], usual[ETHERNET:]
     if flow.version == 4:

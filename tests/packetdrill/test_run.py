@@ -252,3 +252,22 @@ def test_what_is_not_taken_is_called_so(tmp_path: Path) -> None:
         run(LISTEN + "+0 mmap(3) = 0\n", tmp_path)
     with pytest.raises(Unsupported, match="the constant SO_NONSENSE is not known"):
         run(LISTEN + "+0 setsockopt(3, SOL_SOCKET, SO_NONSENSE, [1], 4) = 0\n", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("< gre: . 1:1(0) ack 1 win 257", "encapsulation"),
+        ("< encap psp spi 1 . 1:1(0) ack 1 win 257", "PSP"),
+        ("< . 1:1(0)! ack 1 win 257", "numbers with '!'"),
+        ("< . ...(0) ack 1 win 257", "a segment without numbers"),
+        ("< . 1:1(0) ack 1 win 257 <md5 valid>", "md5 valid"),
+        ("< . 1:1(0) ack 1 win 257/udp(1 > 2)", "TCP over UDP"),
+        ("< udp (9)", "UDP"),
+        ("> icmp echo_request", "ICMP of the kernel's"),
+        ("< icmp echo_request id 1 [1:1(0)]", "an echo's id"),
+    ],
+)
+def test_a_packet_of_which_not_all_is_taken_is_called_so(line: str, what: str, tmp_path: Path) -> None:
+    with pytest.raises(Unsupported, match=f"line 9: {re.escape(what)} is not taken yet"):
+        run(f"{OPEN}+0 {line}\n", tmp_path)
