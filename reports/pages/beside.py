@@ -30,8 +30,7 @@ _OUTCOMES = (Outcome.DEVIATES, Outcome.LOST, Outcome.CONFORMS, Outcome.UNSUPPORT
 
 
 @cache
-def css() -> Markup:
-    """The style of all pages."""
+def _css() -> Markup:
     return Markup((Path(__file__).parent / "report.css").read_text(encoding="utf-8")) + Markup(styles())
 
 
@@ -45,7 +44,7 @@ def render(file: str, title: str, pages: Mapping[str, str], **content: object) -
         content: what its template asks for.
     """
     template = templates().get_template(file)
-    return template.render(title=title, here=file, pages=pages.items(), css=css(), **content)
+    return template.render(title=title, here=file, pages=pages.items(), css=_css(), **content)
 
 
 def coverage_page(runs: Sequence[LoadedRun], why_not: Mapping[str, str], pages: Mapping[str, str]) -> str:

@@ -24,7 +24,7 @@ from reports.compare import Comparison
 from reports.findings import Reason, explain, unexplained
 from reports.names import file_of
 from reports.pages import beside
-from reports.pages.case import Case, CasePrinter, templates
+from reports.pages.case import Case, CasePrinter
 from reports.pages.changes import changes_page
 from reports.pages.packing import packed
 
@@ -162,21 +162,19 @@ def _write_pack(printer: CasePrinter, folder: Path, number: int, cases: Sequence
 
 
 def _index(report: Report, pages: Mapping[str, str]) -> str:
-    return (
-        templates()
-        .get_template("index.html")
-        .render(
-            runs=list(zip(report.names, report.runs, strict=True)),
-            kinds=list(ResultKind),
-            totals=_totals(report),
-            states=STATES,
-            counts=report.counts(),
-            count=len(report.cases),
-            data=packed(_listing(report)),
-            css=beside.css(),
-            pages=list(pages.items()),
-            script=Markup((_HERE / "report.js").read_text(encoding="utf-8")),
-        )
+    count = len(report.cases)
+    return beside.render(
+        "index.html",
+        f"{count} {'case' if count == 1 else 'cases'} on {', '.join(report.names)}",
+        pages,
+        runs=list(zip(report.names, report.runs, strict=True)),
+        kinds=list(ResultKind),
+        totals=_totals(report),
+        states=STATES,
+        counts=report.counts(),
+        count=count,
+        data=packed(_listing(report)),
+        script=Markup((_HERE / "report.js").read_text(encoding="utf-8")),
     )
 
 
