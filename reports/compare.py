@@ -11,6 +11,7 @@ import msgspec
 from harness.errors import FinwaitError
 from harness.tcp.verdict import Outcome
 from harness.trace.events import Event, Received, Sent
+from harness.trace.names import in_any_run, in_words
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, titles
 from reports.behaviour import changes
@@ -18,7 +19,6 @@ from reports.change_groups import Change, ChangeGroup, Timelines, grouped
 from reports.columns import wrap
 from reports.ladder import Ladder, ladder
 from reports.lines import OUTCOME_STYLES, Line, show, width_of
-from reports.names import in_any_run, in_words
 
 if TYPE_CHECKING:
     from rich.console import Console

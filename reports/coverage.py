@@ -11,10 +11,10 @@ from pathlib import Path
 from harness.errors import FinwaitError
 from harness.model.requirements import Catalogue
 from harness.tcp.verdict import Outcome
+from harness.trace.names import in_words
 from harness.trace.runs import LoadedRun, titles
 from reports.grid import Cell, Grid, Section
 from reports.lines import OUTCOME_STYLES, WIDTH, Line
-from reports.names import in_words
 
 UNTESTED = "untested"
 _NOT_HERE = "no scenario in these runs"

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from harness.tcp.verdict import Outcome
+from harness.trace.names import in_any_run
 from harness.trace.records import Result
 from harness.trace.result_kind import ResultKind, kind_of
 from harness.trace.runs import LoadedRun
-from reports.names import in_any_run
 
 
 class Explained(NamedTuple):

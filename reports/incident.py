@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from harness.tcp.segment import FIN
 from harness.tcp.verdict import Outcome
 from harness.trace.events import Called, Event, Forwarded, Probed
+from harness.trace.names import in_words
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, titles
 from reports.grid import Cell, Grid, Section
 from reports.ladder import Ladder, ladder
 from reports.lines import OUTCOME_STYLES, Line, short_ms
-from reports.names import in_words
 
 SCENARIO = "scenarios/incident/test_incident.py::test_closing_at_the_same_moment_takes_no_retransmission"
 NGINX = "scenarios/incident/test_nginx.py::"

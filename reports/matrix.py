@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import msgspec
 
 from harness.tcp.verdict import Outcome
+from harness.trace.names import file_of, in_any_run, in_words, parameters
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, titles
 from reports.grid import Cell, Grid, Section
 from reports.lines import OUTCOME_STYLES, WIDTH, Line
-from reports.names import file_of, in_any_run, in_words, parameters
 
 FORMAT = 1
 """Version of the JSON; it grows when a reader of the old one would misread the new one."""

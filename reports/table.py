@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from harness.tcp.verdict import Outcome
+from harness.trace.names import in_words, parameters
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, titles
 from reports.grid import Cell, Grid, Section
 from reports.lines import OUTCOME_STYLES, WIDTH, Line, short_ms
-from reports.names import in_words, parameters
 
 KEYS = ("end", "order")
 """The parameters that tell rows apart; where a scenario has no ``order`` its name is one."""

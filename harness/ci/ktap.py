@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.ci.wording import headline, theme_of
+from harness.ci.wording import headline
+from harness.trace.names import theme_of
 from harness.trace.records import Result
 from harness.trace.result_kind import ResultKind, kind_of
 from harness.trace.runs import LoadedRun
@@ -17,7 +18,7 @@ def ktap(run: LoadedRun) -> str:
     """A test for each theme, and a subtest for each scenario; what is known is ``ok`` and ``XFAIL``."""
     themes: dict[str, list[Result]] = {}
     for result in run.results.values():
-        themes.setdefault(theme_of(result), []).append(result)
+        themes.setdefault(theme_of(result.scenario), []).append(result)
     lines = [_VERSION, f"1..{len(themes)}"]
     for number, (theme, results) in enumerate(themes.items(), 1):
         inside = [_VERSION, f"# Subtest: {_name(theme)}", f"1..{len(results)}"]

@@ -5,22 +5,17 @@ from __future__ import annotations
 import re
 
 from harness.tcp.verdict import Outcome
+from harness.trace.names import file_of
 from harness.trace.records import Result
 from harness.trace.result_kind import ResultKind, kind_of
 
 _PLACE = re.compile(r"(.+):(\d+)(?:,|$)")
 
 
-def theme_of(result: Result) -> str:
-    """The folder below ``scenarios`` that a scenario is in; its file's name where it lies elsewhere."""
-    parts = result.scenario.partition("::")[0].split("/")
-    return parts[1] if len(parts) > 2 and parts[0] == "scenarios" else parts[-1].removesuffix(".py")
-
-
 def place_of(result: Result) -> tuple[str, int]:
     """File and line to look at: the step that was not met; the file's first line where none is known."""
     found = _PLACE.match(result.evidence.where) if result.evidence else None
-    return (found[1], int(found[2])) if found else (result.scenario.partition("::")[0], 1)
+    return (found[1], int(found[2])) if found else (file_of(result.scenario), 1)
 
 
 def headline(result: Result) -> str:

@@ -71,15 +71,11 @@ def coverage_page(runs: Sequence[LoadedRun], why_not: Mapping[str, str], pages: 
 
 
 def timeline_page(
-    runs: Sequence[LoadedRun],
-    names: Sequence[str],
-    cases: Sequence[Case],
-    themes: Iterable[str],
-    pages: Mapping[str, str],
+    runs: Sequence[LoadedRun], names: Sequence[str], cases: Iterable[Case], pages: Mapping[str, str]
 ) -> str:
     """The behaviours that are not the same on all kernels, and where they changed."""
     order = timeline.by_release([run.release for run in runs])
-    behaviours = timeline.changing(cases, order, themes)
+    behaviours = timeline.changing(cases, order)
     ordered = [names[number] for number in order]
     shown = {"names": ordered, "behaviours": behaviours, "steps": list(timeline.steps(ordered, behaviours))}
     return render("timeline.html", "kernels over time", pages, **shown)

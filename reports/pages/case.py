@@ -20,11 +20,11 @@ from harness.program.python import python
 from harness.program.steps import Program
 from harness.tcp.timing import format_ms
 from harness.tcp.verdict import Evidence
+from harness.trace.names import in_words, parameters
 from harness.trace.records import Result, TimelineRecord
 from harness.trace.runs import LoadedRun
 from reports.findings import Explained
 from reports.ladder import ladder
-from reports.names import in_words, parameters
 from reports.picture import in_xml, picture
 
 # Where a field of a difference stands in a segment that is printed as packetdrill prints it.

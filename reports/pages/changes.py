@@ -9,12 +9,12 @@ from typing import Any
 from markupsafe import Markup
 
 from harness.trace.events import Received, Sent
+from harness.trace.names import in_words, parameters
 from reports.behaviour import partings
 from reports.change_groups import ChangeGroup, grouped
 from reports.compare import Comparison, conclusion
 from reports.ladder import ladder
 from reports.lines import plain
-from reports.names import in_words, parameters
 from reports.pages.beside import render
 from reports.picture import picture
 

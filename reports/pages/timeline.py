@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from harness.trace.names import in_words, theme_of
 from harness.trace.result_kind import ResultKind
-from reports.names import in_words
 from reports.pages.case import Case
 
 _BAD = (ResultKind.UNEXPECTED, ResultKind.LOST, ResultKind.KNOWN, ResultKind.DEFECT)
@@ -49,19 +49,18 @@ def by_release(releases: Sequence[str]) -> list[int]:
     return sorted(range(len(releases)), key=lambda one: [int(part) for part in re.findall(r"\d+", releases[one])[:3]])
 
 
-def changing(cases: Iterable[Case], order: Sequence[int], themes: Iterable[str]) -> list[Behaviour]:
+def changing(cases: Iterable[Case], order: Sequence[int]) -> list[Behaviour]:
     """The behaviours that are not the same on all kernels.
 
     Args:
         cases: of a report.
         order: of the kernels.
-        themes: one a case.
     """
     found: dict[tuple[str, str, tuple[KindAndAnswer | None, ...]], list[str]] = {}
-    for case, theme in zip(cases, themes, strict=True):
+    for case in cases:
         seen = tuple(_seen(case, number) for number in order)
         if len(set(seen)) > 1:
-            found.setdefault((theme, case.scenario.partition("[")[0], seen), []).append(case.scenario)
+            found.setdefault((theme_of(case.scenario), case.scenario.partition("[")[0], seen), []).append(case.scenario)
     return [Behaviour(*key, tuple(members)) for key, members in found.items()]
 
 

@@ -17,12 +17,12 @@ from markupsafe import Markup
 from harness.errors import FinwaitError
 from harness.model.requirements import STATES
 from harness.trace.folder import write_whole
+from harness.trace.names import theme_of
 from harness.trace.owner import hand_back
 from harness.trace.result_kind import ResultKind
 from harness.trace.runs import LoadedRun, titles
 from reports.compare import Comparison
 from reports.findings import Reason, explain, unexplained
-from reports.names import file_of
 from reports.pages import beside
 from reports.pages.case import Case, CasePrinter
 from reports.pages.changes import changes_page
@@ -53,16 +53,11 @@ class Report:
         """For each theme and kernel, how many cases are of each kind."""
         found: dict[str, list[Counter[ResultKind]]] = {}
         for case in self.cases:
-            row = found.setdefault(theme(case.scenario), [Counter() for _ in self.runs])
+            row = found.setdefault(theme_of(case.scenario), [Counter() for _ in self.runs])
             for counter, one in zip(row, case.findings, strict=True):
                 if one:
                     counter[one.kind] += 1
         return sorted(found.items())
-
-
-def theme(scenario: str) -> str:
-    """The folder that a scenario's file lies in."""
-    return Path(file_of(scenario)).parent.name or "scenarios"
 
 
 def gather(runs: Sequence[LoadedRun], reason: Reason = unexplained) -> Report:
@@ -115,10 +110,9 @@ def write(
         with ProcessPoolExecutor(at_once, mp_context=spawn) as pool:
             list(pool.map(draw, range(len(packs)), packs, chunksize=4))
     pages = {name: title for name, title in beside.PAGES.items() if comparison or name != "changes.html"}
-    themes = [theme(case.scenario) for case in report.cases]
     made = {
         "coverage.html": beside.coverage_page(report.runs, why_not, pages),
-        "timeline.html": beside.timeline_page(report.runs, report.names, report.cases, themes, pages),
+        "timeline.html": beside.timeline_page(report.runs, report.names, report.cases, pages),
         "index.html": _index(report, pages),
     }
     if comparison:
@@ -193,7 +187,7 @@ def _listing(report: Report) -> dict[str, object]:
     def row(case: Case) -> list[object]:
         cited = dict.fromkeys(one for result in case.results if result for one in result.requirements)
         found = [[kinds.index(one.kind), whys.number(one.why)] if one else None for one in case.findings]
-        return [case.scenario, themes.number(theme(case.scenario)), [clauses.number(one) for one in cited], found]
+        return [case.scenario, themes.number(theme_of(case.scenario)), [clauses.number(one) for one in cited], found]
 
     cases = [row(case) for case in report.cases]
     return {

@@ -16,7 +16,7 @@ from reports.compare import compare
 from reports.pages.beside import PAGES, coverage_page, timeline_page
 from reports.pages.changes import changes_page
 from reports.pages.timeline import Behaviour, KindAndAnswer, by_release, changing, steps
-from reports.pages.write import gather, theme, write
+from reports.pages.write import gather, write
 
 MakeRun = Callable[..., Path]
 Disorder = Callable[..., tuple[Event, ...]]
@@ -56,7 +56,7 @@ def test_kernels_stand_in_the_order_of_their_releases() -> None:
 
 def test_a_behaviour_stands_once_with_its_cases_and_where_it_changed(runs: list[LoadedRun]) -> None:
     found = gather(runs)
-    behaviours = changing(found.cases, [1, 2, 0], [theme(case.scenario) for case in found.cases])
+    behaviours = changing(found.cases, [1, 2, 0])
     assert behaviours == [
         Behaviour("closing", TEST, (BAD, GOOD, GOOD), (f"{TEST}[0]", f"{TEST}[2]")),
         Behaviour("closing", TEST, (BAD, GOOD, BAD), (f"{TEST}[1]",)),
@@ -66,7 +66,7 @@ def test_a_behaviour_stands_once_with_its_cases_and_where_it_changed(runs: list[
 
 def test_the_timeline_marks_the_kernel_that_changed_and_leads_to_a_case(runs: list[LoadedRun]) -> None:
     found = gather(runs)
-    page = timeline_page(found.runs, found.names, found.cases, [theme(case.scenario) for case in found.cases], PAGES)
+    page = timeline_page(found.runs, found.names, found.cases, PAGES)
     assert page.index("5.10</th>") < page.index("6.9</th>") < page.index("6.12</th>")
     assert "test_fin_is_taken%5B1%5D" in page
     assert "test_alike" not in page

@@ -1,13 +1,20 @@
-"""What a scenario's id says: its file, its name in words, its parameters."""
+"""What a scenario's id says: its file, its theme, its name in words, its parameters. Pure."""
 
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 
 
 def file_of(scenario: str) -> str:
     """The file that the scenario stands in; empty where the id names none."""
     return scenario.partition("::")[0] if "::" in scenario else ""
+
+
+def theme_of(scenario: str) -> str:
+    """The folder that the scenario's file lies in; the file's own name where the id names no folder."""
+    file = PurePath(file_of(scenario))
+    return file.parent.name or file.stem
 
 
 def parameters(scenario: str) -> str:
