@@ -174,11 +174,6 @@ def _named(segment: Segment) -> str:
     return "ACK" if letters == "." else letters
 
 
-def segment_changes(before: Iterable[Event], after: Iterable[Event]) -> list[str]:
-    """The same as texts, see ``partings``."""
-    return [str(one) for one in partings(before, after)]
-
-
 def partings(before: Iterable[Event], after: Iterable[Event]) -> list[Parting]:
     """Where the kernel's segments first differ: flags, numbers, options, but not times, windows and timestamps.
 
@@ -234,6 +229,6 @@ def changes(
     return (
         *answer_changes(before, after),
         *timing_changes(before, profiles[0], after, profiles[1]),
-        *(segment_changes(*timelines) if kept else ()),
+        *(map(str, partings(*timelines)) if kept else ()),
         *counter_changes(before, after),
     )

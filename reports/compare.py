@@ -190,7 +190,7 @@ def _change_lines(change: Change, names: list[str], width: int) -> list[Line]:
     narrow = (width - len(_GAP)) // 2
     beside = narrow >= _BESIDE
     drawn = [
-        [_title(name, result), *_draw(events, name).lines(narrow if beside else width)]
+        [_title(name, result), *drawn_from_the_first_segment(events, name).lines(narrow if beside else width)]
         for name, result, events in zip(names, results, change.timelines, strict=True)
     ]
     return [*made, [], *(_beside(drawn[0], drawn[1], narrow) if beside else [*drawn[0], [], *drawn[1]])]
@@ -224,10 +224,10 @@ def _title(name: str, result: Result) -> Line:
     return [("  " + name, "bold"), (f"{answer} ", ""), (result.outcome, style)]
 
 
-def _draw(events: tuple[Event, ...], kernel: str) -> Ladder:
-    """Both ladders count from their first segment, whatever the scenario did before it."""
+def drawn_from_the_first_segment(events: tuple[Event, ...], kernel: str, *, brief: bool = False) -> Ladder:
+    """Both ladders of a comparison count from their first segment, whatever the scenario did before it."""
     zero = next((event.at for event in events if isinstance(event, Sent | Received)), None)
-    return ladder(events, zero=zero, kernel=kernel)
+    return ladder(events, zero=zero, kernel=kernel, brief=brief)
 
 
 def _beside(left: list[Line], right: list[Line], width: int) -> list[Line]:

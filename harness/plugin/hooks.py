@@ -29,10 +29,11 @@ from harness.plugin.expecting import pytest_pyfunc_call as pytest_pyfunc_call  #
 from harness.plugin.items import SCENARIO, is_scenario, scenario_of
 from harness.plugin.known_deviations import known_of
 from harness.plugin.mistakes import pytest_make_collect_report as pytest_make_collect_report  # noqa: PLC0414  (a hook)
+from harness.plugin.mistakes import shown_path
 from harness.plugin.options import pytest_addoption as pytest_addoption  # noqa: PLC0414  (a hook)
 from harness.plugin.options import share_of
 from harness.plugin.recorder import RECORDER, Recordable, Scenario, ScenarioRecorder, is_misuse
-from harness.plugin.run_end import RunEnd, shown
+from harness.plugin.run_end import RunEnd
 from harness.plugin.scripts import ScriptItem
 from harness.plugin.scripts import pytest_collect_file as pytest_collect_file  # noqa: PLC0414  (a hook)
 from harness.probes.tracepoints import Tracer
@@ -42,7 +43,7 @@ from harness.tcp.verdict import Mismatch, Outcome
 from harness.trace.folder import RUN, RunFolder, Unwritable, default_parent
 from harness.trace.owner import hand_back_caches_at_the_end
 from harness.trace.records import Result, RunRecord
-from harness.trace.result_kind import kind_of
+from harness.trace.result_kind import ResultKind, kind_of
 from harness.trace.runs import load, plan_no_more
 from netns import privilege
 from netns.conditions import Settings
@@ -239,8 +240,7 @@ class Runner:
             result = msgspec.structs.replace(result, reason=reason)
         told = {"outcome": result.outcome, "known": result.reason, "capture": self._capture(result)}
         item.user_properties += [(name, text) for name, text in told.items() if text]
-        vars(report)["finwait"] = msgspec.json.encode(result).decode()
-        vars(report).update(finwait_outcome=result.outcome, finwait_kind=str(kind_of(result)))
+        vars(report).update(finwait=msgspec.json.encode(result).decode(), finwait_kind=str(kind_of(result)))
         vars(report).update(finwait_misuse=misuse, finwait_busy=isinstance(error, TooBusy))
 
     def _text(self, result: Result) -> str:
@@ -252,15 +252,15 @@ class Runner:
     def _capture(self, result: Result) -> str:
         """The file as the user would write it; empty for none."""
         file = self.folder.path / result.capture
-        return str(shown(file, self.config.invocation_params.dir)) if result.capture else ""
+        return str(shown_path(file, self.config.invocation_params.dir)) if result.capture else ""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
         """The four outcomes in pytest's words."""
-        outcome = getattr(report, "finwait_outcome", None)
-        if outcome is None or hasattr(report, "wasxfail") or (report.failed and outcome == Outcome.CONFORMS):
+        kind = getattr(report, "finwait_kind", None)
+        if kind is None or hasattr(report, "wasxfail") or kind == ResultKind.SURPRISE:
             return None  # pytest's own words for what is known: xfailed, failed
-        return _WORDS[Outcome(outcome)]
+        return _WORDS[ResultKind(kind).outcome]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep a result as soon as it is there; the process that the user started does it for all workers."""

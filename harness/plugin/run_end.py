@@ -11,6 +11,7 @@ import pytest
 from harness.ci.outputs import on_github, tell_github, write
 from harness.errors import FinwaitError
 from harness.plugin.lacking import remedies
+from harness.plugin.mistakes import shown_path
 from harness.tcp.verdict import Outcome
 from harness.trace.result_kind import ResultKind
 from harness.trace.runs import load
@@ -37,9 +38,8 @@ class RunEnd:
     def __init__(self, config: pytest.Config, folder: Path, judged_by: str) -> None:
         self._config = config
         self._path = folder
-        self._folder = shown(folder, config.invocation_params.dir)
+        self._folder = shown_path(folder, config.invocation_params.dir)
         self._judged_by = judged_by
-        self._counts = dict.fromkeys(Outcome, 0)
         self._kinds = dict.fromkeys(ResultKind, 0)
         self._failed = self._excused = self._lost_to_load = 0
         self._misused = self._folds = False
@@ -59,7 +59,7 @@ class RunEnd:
     def _unsupported(self) -> int:
         """How many scenarios fail for being unsupported."""
         fails = Outcome.UNSUPPORTED in self._config.option.fail_on
-        return self._counts[Outcome.UNSUPPORTED] if fails else 0
+        return self._kinds[ResultKind.UNSUPPORTED] if fails else 0
 
     # -- hooks
 
@@ -75,13 +75,12 @@ class RunEnd:
         """Count a result as soon as it is there."""
         if not hasattr(report, "finwait_kind"):
             return
-        outcome, kind = Outcome(vars(report)["finwait_outcome"]), ResultKind(report.finwait_kind)
-        self._counts[outcome] += 1
+        kind = ResultKind(report.finwait_kind)
         self._kinds[kind] += 1
         self._misused |= vars(report)["finwait_misuse"]
         self._lost_to_load += vars(report)["finwait_busy"]
         fail_on = self._config.option.fail_on
-        counts = outcome in fail_on or (fail_on and kind is ResultKind.SURPRISE)
+        counts = kind.outcome in fail_on or (fail_on and kind is ResultKind.SURPRISE)
         self._failed += report.failed
         self._excused += report.failed and not counts
 
@@ -92,11 +91,12 @@ class RunEnd:
         skipped = terminalreporter.stats.get("skipped", ())
         for line in remedies(str(report.longrepr[2]) for report in skipped if isinstance(report.longrepr, tuple)):
             terminalreporter.write_line(f"finwait: {line}")
-        if not sum(self._counts.values()):
+        if not any(self._kinds.values()):
             return
-        said = ", ".join(f"{count} {outcome}" for outcome, count in self._counts.items() if count)
+        counts = {of: sum(count for kind, count in self._kinds.items() if kind.outcome is of) for of in Outcome}
+        said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
         if self._lost_to_load:  # what is lost stands last
-            part = f" ({self._lost_to_load}: {{}})" if self._lost_to_load < self._counts[Outcome.LOST] else ": {}"
+            part = f" ({self._lost_to_load}: {{}})" if self._lost_to_load < counts[Outcome.LOST] else ": {}"
             said += part.format("the machine was too busy")
         terminalreporter.write_line(f"finwait: {said}; run folder {self._folder}")
 
@@ -105,7 +105,7 @@ class RunEnd:
         """Behind all that others have to say: whether the kernel is good, and by what."""
         yield
         reporter = self._config.pluginmanager.getplugin("terminalreporter")
-        if not reporter or not sum(self._counts.values()):
+        if not reporter or not any(self._kinds.values()):
             return
         verdict = self._verdict(session)
         try:
@@ -154,8 +154,3 @@ class RunEnd:
         option = "--fail-on" if self._config.option.fail_on else "--exit-zero"
         excused = f" ({self._excused} let pass by {option})" if self._excused else ""
         return f"{'green' if good else 'red'}, judged by {self._judged_by}: {', '.join(noted)}{excused}"
-
-
-def shown(path: Path, root: Path) -> Path:
-    """A path as the user would write it."""
-    return path.relative_to(root) if path.is_relative_to(root) else path

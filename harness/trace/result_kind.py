@@ -20,6 +20,19 @@ class ResultKind(enum.StrEnum):
     CONFORMS = "conforms"
 
     @property
+    def outcome(self) -> Outcome:
+        """What the scenario ended with."""
+        match self:
+            case ResultKind.CONFORMS | ResultKind.SURPRISE:
+                return Outcome.CONFORMS
+            case ResultKind.UNSUPPORTED:
+                return Outcome.UNSUPPORTED
+            case ResultKind.LOST:
+                return Outcome.LOST
+            case ResultKind.UNEXPECTED | ResultKind.DEFECT | ResultKind.KNOWN:
+                return Outcome.DEVIATES
+
+    @property
     def fails(self) -> bool:
         """Whether it speaks against the kernel, or against the run."""
         return self in (ResultKind.UNEXPECTED, ResultKind.DEFECT, ResultKind.SURPRISE, ResultKind.LOST)

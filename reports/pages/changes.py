@@ -8,12 +8,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from harness.trace.events import Received, Sent
 from harness.trace.names import in_words, parameters
 from reports.behaviour import partings
 from reports.change_groups import ChangeGroup, grouped
-from reports.compare import Comparison, conclusion
-from reports.ladder import ladder
+from reports.compare import Comparison, conclusion, drawn_from_the_first_segment
 from reports.lines import plain
 from reports.pages.beside import render
 from reports.picture import picture
@@ -72,8 +70,7 @@ def _pictures(group: ChangeGroup, names: tuple[str, ...]) -> Iterator[Markup]:
         return
     parted = partings(*timelines)
     for number, (events, name) in enumerate(zip(timelines, names, strict=True)):
-        zero = next((event.at for event in events if isinstance(event, Sent | Received)), None)
         ends = [one for one in ((part.was, part.now)[number] for part in parted) if one]
-        drawn = ladder(events, zero=zero, kernel=name, brief=True)
+        drawn = drawn_from_the_first_segment(events, name, brief=True)
         marked = min((one.at for one in ends), default=-1)
         yield Markup(picture(drawn, name=f"what happened on {name}", own_style=False, marked=marked))

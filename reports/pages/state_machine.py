@@ -8,7 +8,7 @@ from math import hypot
 
 from harness.model.requirements import Catalogue
 from harness.tcp.verdict import Outcome
-from reports.coverage import CoverageRow
+from reports.coverage import UNTESTED, CoverageRow
 from reports.picture import in_xml
 
 _WIDTH, _HEIGHT = 860, 660
@@ -44,7 +44,7 @@ class _Arrows:
     @property
     def kind(self) -> str:
         seen = {outcome for row in self.rows for outcome in row.outcomes}
-        return next((str(one) for one in reversed(_REACHED) if one in seen), "untested")
+        return next((str(one) for one in reversed(_REACHED) if one in seen), UNTESTED)
 
     def title(self, kernels: Sequence[str]) -> str:
         return "\n".join(

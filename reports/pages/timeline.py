@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from harness.tcp.verdict import Outcome
 from harness.trace.names import in_words, theme_of
 from harness.trace.result_kind import ResultKind
 from reports.pages.case import Case
 
-_BAD = (ResultKind.UNEXPECTED, ResultKind.LOST, ResultKind.KNOWN, ResultKind.DEFECT)
+_BAD = (Outcome.DEVIATES, Outcome.LOST)
 
 
 class KindAndAnswer(NamedTuple):
@@ -80,8 +81,7 @@ def steps(names: Sequence[str], behaviours: Iterable[Behaviour]) -> Iterator[tup
 
 
 def _direction(before: KindAndAnswer | None, after: KindAndAnswer | None) -> str:
-    if before and after and before.kind in _BAD and after.kind == ResultKind.CONFORMS:
+    was, now = (one and one.kind.outcome for one in (before, after))
+    if was in _BAD and now == Outcome.CONFORMS:
         return "better"
-    if before and after and before.kind == ResultKind.CONFORMS and after.kind in _BAD:
-        return "worse"
-    return "other"
+    return "worse" if was == Outcome.CONFORMS and now in _BAD else "other"

@@ -22,7 +22,7 @@ def test_windows_times_and_pushes_are_no_other_segment() -> None:
         segment = Segment(flags=fields.pop("flags", ACK), seq=1, ack=1, window=fields.pop("window", 1))
         return [Received(fields.pop("at", 0), segment)]
 
-    assert behaviour.segment_changes(received(), received(flags=ACK | PSH, window=9, at=7)) == []
+    assert behaviour.partings(received(), received(flags=ACK | PSH, window=9, at=7)) == []
 
 
 @pytest.mark.parametrize(
@@ -39,15 +39,14 @@ def test_bytes_that_hang_on_a_key_are_no_other_segment(one: str, alike: str, ano
     def answered(option: str) -> list[Event]:
         return [Received(0, Segment(flags=SYN | ACK, ack=1, options=parse_options(f"mss 1460,{option}")))]
 
-    assert behaviour.segment_changes(answered(one), answered(alike)) == []
-    assert behaviour.segment_changes(answered(one), answered(another)) != []
+    assert behaviour.partings(answered(one), answered(alike)) == []
+    assert behaviour.partings(answered(one), answered(another)) != []
 
 
 def test_each_side_of_a_path_is_compared_by_itself() -> None:
     client, server = (Forwarded(0, Segment(flags=ACK, seq=1, ack=1), side, step="1") for side in ("client", "server"))
-    assert behaviour.segment_changes([client, server], [server]) == [
-        "segment 1 of the client's: none, was . 1:1(0) ack 1"
-    ]
+    (parted,) = behaviour.partings([client, server], [server])
+    assert str(parted) == "segment 1 of the client's: none, was . 1:1(0) ack 1"
 
 
 def test_what_one_kernel_counts_apart_all_count_together() -> None:
@@ -62,9 +61,9 @@ def test_what_a_scenario_leaves_to_the_applications_is_no_change() -> None:
         said = Segment(flags=ACK, seq=1, ack=1, data=b"x" * length)
         return [Forwarded(0, said, "client", step=step)]
 
-    assert behaviour.segment_changes(on_the_path(step="", length=3), on_the_path(step="", length=4)) == []
+    assert behaviour.partings(on_the_path(step="", length=3), on_the_path(step="", length=4)) == []
     judged = on_the_path(step="2: expect", length=3), on_the_path(step="2: expect", length=4)
-    assert behaviour.segment_changes(*judged) != []
+    assert behaviour.partings(*judged) != []
 
 
 profiles = st.sampled_from([TimingProfile(), VIRTUAL, TimingProfile(slack_ns=50 * MS)])
