@@ -9,7 +9,7 @@ import time
 
 from harness.errors import FinwaitError
 from harness.live.dispatcher import Dispatcher
-from harness.tcp.timing import MS, VIRTUAL, TimingProfile, calibrated
+from harness.tcp.timing import MS, VIRTUAL, TimingProfile, calibrated, to_phase
 from harness.trace.events import Timeline
 from harness.wire.capture import Wire, keep_stamping
 from netns.lab import Lab
@@ -47,6 +47,14 @@ def virtual() -> TimingProfile:
     """
     ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(1))
     return VIRTUAL
+
+
+def await_phase() -> None:
+    """Have a scenario begin where the kernel's timer wheel stands as for every other; free in virtual time.
+
+    Its timers are rounded alike in every run only if the wheel stands alike at the first segment.
+    """
+    time.sleep(to_phase(time.monotonic_ns()) / 1e9)
 
 
 def _wait_for_stamps(dispatcher: Dispatcher, wire: Wire) -> None:

@@ -26,13 +26,11 @@ class Prepared:
         make: makes it, and gives what the C library does.
         gives_descriptor: any result that is not negative is right where the script's is not.
         check: what is wrong with what it wrote, where its result was right; empty for nothing.
-        keep: what has to live as long as the call.
     """
 
     make: Callable[[], int]
     gives_descriptor: bool = False
     check: Callable[[], str] = _nothing
-    keep: list[object] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -45,6 +43,7 @@ class CallState:
         clock: of the script, for the stamps in control messages.
         sockets: which packets belong to.
         find: where a file of the script is on this machine.
+        sent: what data was sent from; the kernel may read it later, after send(2) with MSG_ZEROCOPY.
         expected: the result of the call that is being prepared; None where any is right.
         live: descriptors of this process by the script's.
         replaced: those whose number in the script another has now.
@@ -55,6 +54,7 @@ class CallState:
     clock: ScriptClock
     sockets: Sockets
     find: Callable[[str], str]
+    sent: list[object] = field(default_factory=list)
     expected: int | None = None
     live: dict[int, int] = field(default_factory=dict)
     replaced: list[int] = field(default_factory=list)

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Mapping
 
-# struct tcp_info of include/uapi/linux/tcp.h of 7.2; a kernel that tells less leaves zeros, as packetdrill does
-_LAYOUT = (
-    ("B", "tcpi_state tcpi_ca_state tcpi_retransmits tcpi_probes tcpi_backoff tcpi_options _wscale _limited"),
-    ("I", "tcpi_rto tcpi_ato tcpi_snd_mss tcpi_rcv_mss tcpi_unacked tcpi_sacked tcpi_lost tcpi_retrans tcpi_fackets"),
-    ("I", "tcpi_last_data_sent tcpi_last_ack_sent tcpi_last_data_recv tcpi_last_ack_recv tcpi_pmtu tcpi_rcv_ssthresh"),
-    ("I", "tcpi_rtt tcpi_rttvar tcpi_snd_ssthresh tcpi_snd_cwnd tcpi_advmss tcpi_reordering tcpi_rcv_rtt"),
-    ("I", "tcpi_rcv_space tcpi_total_retrans"),
-    ("Q", "tcpi_pacing_rate tcpi_max_pacing_rate tcpi_bytes_acked tcpi_bytes_received"),
-    ("I", "tcpi_segs_out tcpi_segs_in tcpi_notsent_bytes tcpi_min_rtt tcpi_data_segs_in tcpi_data_segs_out"),
-    ("Q", "tcpi_delivery_rate tcpi_busy_time tcpi_rwnd_limited tcpi_sndbuf_limited"),
-    ("I", "tcpi_delivered tcpi_delivered_ce"),
-    ("Q", "tcpi_bytes_sent tcpi_bytes_retrans"),
-    ("I", "tcpi_dsack_dups tcpi_reord_seen tcpi_rcv_ooopack tcpi_snd_wnd tcpi_rcv_wnd tcpi_rehash"),
-    ("H", "tcpi_total_rto tcpi_total_rto_recoveries"),
-    ("I", "tcpi_total_rto_time tcpi_received_ce"),
-    ("I", "tcpi_delivered_e1_bytes tcpi_delivered_e0_bytes tcpi_delivered_ce_bytes"),
-    ("I", "tcpi_received_e1_bytes tcpi_received_e0_bytes tcpi_received_ce_bytes"),
-    ("I", "_accecn"),
+from harness.probes.tcp_info import CA_STATES, LAYOUT
+from harness.tcp.socket_options import number_of
+
+# what struct tcp_info has behind the layout in include/uapi/linux/tcp.h of 7.2
+_BEHIND = (
+    ("I", ("received_ce",)),
+    ("I", ("delivered_e1_bytes", "delivered_e0_bytes", "delivered_ce_bytes")),
+    ("I", ("received_e1_bytes", "received_e0_bytes", "received_ce_bytes")),
+    ("I", ("_accecn",)),
 )
-_NAMES = tuple(name for _, names in _LAYOUT for name in names.split())
-_STRUCT = struct.Struct("=" + "".join(code * len(names.split()) for code, names in _LAYOUT))
+_FIELDS = tuple((name, code) for code, names in (*LAYOUT, *_BEHIND) for name in names)
+_NAMES = tuple("tcpi_" + re.sub("^_|_[um]s$", "", name) for name, _ in _FIELDS)
+# a kernel that tells less leaves zeros, as packetdrill does
+_STRUCT = struct.Struct("=" + "".join(code for _, code in _FIELDS))
 _MEMORY = ("RMEM_ALLOC", "RCVBUF", "WMEM_ALLOC", "SNDBUF", "FWD_ALLOC", "WMEM_QUEUED", "OPTMEM", "BACKLOG", "DROPS")
-ASKED = ((6, 11, _STRUCT.size), (6, 26, 20), (1, 55, 4 * len(_MEMORY)))
-"""Level, name and length of the options that are asked for: TCP_INFO, TCP_CC_INFO, SO_MEMINFO."""
+ASKED = tuple(
+    (*number_of(name), length)
+    for name, length in (("TCP_INFO", _STRUCT.size), ("TCP_CC_INFO", 20), ("SO_MEMINFO", 4 * len(_MEMORY)))
+)
+"""Level, number and length of the options that are asked for."""
 
 # union tcp_cc_info of include/uapi/linux/inet_diag.h, by its length
 _CONTROL: Mapping[int, tuple[str, str]] = {
@@ -41,7 +38,7 @@ _LATER_STATES = ("CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING")
 _OPTIONS = ("TIMESTAMPS", "SACK", "WSCALE", "ECN", "ECN_SEEN", "SYN_DATA", "USEC_TS", "TFO_CHILD")
 SYMBOLS = {
     **{f"TCP_{name}": number for number, name in enumerate(_STATES + _LATER_STATES, 1)},
-    **{f"TCP_CA_{name}": number for number, name in enumerate(("Open", "Disorder", "CWR", "Recovery", "Loss"))},
+    **{f"TCP_CA_{name}": number for number, name in enumerate(CA_STATES)},
     **{f"TCPI_OPT_{name}": 1 << bit for bit, name in enumerate(_OPTIONS)},
 }
 """The constants that code may name."""
@@ -50,7 +47,7 @@ SYMBOLS = {
 def variables(info: bytes, control: bytes, memory: bytes) -> dict[str, int]:
     """What the options of ``ASKED`` tell, by the names of their fields."""
     values = dict(zip(_NAMES, _STRUCT.unpack(info[: _STRUCT.size].ljust(_STRUCT.size, b"\0")), strict=True))
-    wscale, limited, accecn = (values.pop(name) for name in ("_wscale", "_limited", "_accecn"))
+    wscale, limited, accecn = (values.pop(name) for name in ("tcpi_wscale", "tcpi_limited", "tcpi_accecn"))
     values |= {"tcpi_snd_wscale": wscale & 0xF, "tcpi_rcv_wscale": wscale >> 4}
     values |= {"tcpi_delivery_rate_app_limited": limited & 1, "tcpi_fastopen_client_fail": limited >> 1 & 3}
     values |= {"tcpi_ecn_mode": accecn & 3, "tcpi_accecn_opt_seen": accecn >> 2 & 3}

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 
 from harness.errors import FinwaitError, Unsupported
 from harness.packetdrill.expressions import (
-    Anything,
     Array,
     BitOr,
     Expression,
@@ -26,10 +25,10 @@ from harness.tcp import socket_options
 # What neither Python's modules nor the table of socket options names (include/uapi of 7.2).
 # fmt: off
 _OTHERS: Mapping[str, int] = {
-    "NULL": 0, "SOL_TCP": 6, "SOL_UDP": 17, "SOL_IP": 0, "SOL_IPV6": 41, "IPPROTO_MPTCP": 262,
+    "NULL": 0, "SOL_IPV6": 41,
     "SIOCINQ": 0x541B, "SIOCOUTQ": 0x5411, "FIONREAD": 0x541B, "SIOCOUTQNSD": 0x894B,
-    "MSG_ZEROCOPY": 0x4000000, "MSG_FASTOPEN": 0x20000000, "MSG_SPLICE_PAGES": 0x8000000, "MSG_TSTAMP": 0,
-    "MSG_PROBE": 0x10, "MSG_NO_SHARED_FRAGS": 0x80000, "MSG_ERRQUEUE": 0x2000, "MSG_EOR": 0x80, "MSG_MORE": 0x8000,
+    "MSG_ZEROCOPY": 0x4000000, "MSG_SPLICE_PAGES": 0x8000000, "MSG_TSTAMP": 0, "MSG_PROBE": 0x10,
+    "MSG_NO_SHARED_FRAGS": 0x80000,
     "IP_PMTUDISC_DONT": 0, "IP_PMTUDISC_WANT": 1, "IP_PMTUDISC_DO": 2, "IP_PMTUDISC_PROBE": 3,
     "IP_PMTUDISC_INTERFACE": 4, "IP_PMTUDISC_OMIT": 5,
     "SCM_TIMESTAMPING": 37, "SCM_TIMESTAMPING_OPT_STATS": 54, "SCM_TIMESTAMPNS": 35, "SCM_TIMESTAMP": 29,
@@ -52,8 +51,6 @@ _OTHERS: Mapping[str, int] = {
     "ICMP_ECHOREPLY": 0, "ICMP_DEST_UNREACH": 3, "ICMP_FRAG_NEEDED": 4, "ICMP_NET_UNREACH": 0, "ICMP_HOST_UNREACH": 1,
     "ICMP_PORT_UNREACH": 3, "ICMP_PROT_UNREACH": 2, "ICMP_TIME_EXCEEDED": 11,
     "EPOLL_CTL_ADD": 1, "EPOLL_CTL_DEL": 2, "EPOLL_CTL_MOD": 3,
-    "CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13, "CAP_EFFECTIVE": 0, "CAP_PERMITTED": 1, "CAP_INHERITABLE": 2,
-    "CAP_SET": 1, "CAP_CLEAR": 0,
 }
 # fmt: on
 
@@ -61,14 +58,8 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", '"': '"', "\\": "\\", "a
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)")
 
 
-class Anywhere:
-    """What three dots stand for."""
-
-
-ANYTHING = Anywhere()
-
-Value = int | bytes | Anywhere | list["Value"] | Expression
-"""An argument: a number, a text, three dots, several, or a structure as it is written."""
+Value = int | bytes | list["Value"] | Expression
+"""An argument: a number, a text, several, or three dots or a structure as they are written."""
 
 
 def constant(word: str, line: int = 0) -> int:
@@ -106,8 +97,6 @@ def value_of(expression: Expression) -> Value:
             value = unescaped(text)
         case PortNumber(value=port):
             value = number_of(port)
-        case Anything():
-            value = ANYTHING
         case Array(items=items):
             value = [value_of(item) for item in items]
     return value

@@ -13,14 +13,20 @@ from harness.packetdrill.messages import Message, vectors
 from harness.packetdrill.socket_calls import target
 
 
+def _from(state: CallState, data: Value, count: Value) -> ctypes.Array[ctypes.c_char] | None:
+    """A buffer to send from."""
+    state.sent.append(made := buffer(data, count))
+    return made
+
+
 def _read(state: CallState, script: Value, into: Value, count: Value) -> Prepared:
     live, room = state.fd(script), buffer(into, count)
     return Prepared(lambda: LIBC.read(live, room, ctypes.c_size_t(s32(count))))
 
 
 def _write(state: CallState, script: Value, data: Value, count: Value) -> Prepared:
-    live, room = state.fd(script), buffer(data, count)
-    return Prepared(lambda: LIBC.write(live, room, ctypes.c_size_t(s32(count))), keep=[room])
+    live, room = state.fd(script), _from(state, data, count)
+    return Prepared(lambda: LIBC.write(live, room, ctypes.c_size_t(s32(count))))
 
 
 def _recv(state: CallState, script: Value, into: Value, count: Value, flags: Value) -> Prepared:
@@ -29,8 +35,8 @@ def _recv(state: CallState, script: Value, into: Value, count: Value, flags: Val
 
 
 def _send(state: CallState, script: Value, data: Value, count: Value, flags: Value) -> Prepared:
-    live, room = state.fd(script), buffer(data, count)
-    return Prepared(lambda: LIBC.send(live, room, ctypes.c_size_t(s32(count)), s32(flags)), keep=[room])
+    live, room = state.fd(script), _from(state, data, count)
+    return Prepared(lambda: LIBC.send(live, room, ctypes.c_size_t(s32(count)), s32(flags)))
 
 
 def _recvfrom(
@@ -45,10 +51,10 @@ def _recvfrom(
 def _sendto(
     state: CallState, script: Value, data: Value, count: Value, flags: Value, where: Value, _length: Value
 ) -> Prepared:
-    live, room = state.fd(script), buffer(data, count)
+    live, room = state.fd(script), _from(state, data, count)
     to = target(state, script, where if isinstance(where, int) else None)
     numbers = ctypes.c_size_t(s32(count)), s32(flags)
-    return Prepared(lambda: LIBC.sendto(live, room, *numbers, to.octets, to.size), keep=[room])
+    return Prepared(lambda: LIBC.sendto(live, room, *numbers, to.octets, to.size))
 
 
 def _vectors(given: Value, count: Value) -> ctypes.Array[IoVector]:
@@ -65,16 +71,18 @@ def _readv(state: CallState, script: Value, into: Value, count: Value) -> Prepar
 
 def _writev(state: CallState, script: Value, data: Value, count: Value) -> Prepared:
     live, made = state.fd(script), _vectors(data, count)
-    return Prepared(lambda: LIBC.writev(live, made, len(made)), keep=[made])
+    state.sent.append(made)
+    return Prepared(lambda: LIBC.writev(live, made, len(made)))
 
 
 def _sendmsg(state: CallState, script: Value, message: Value, flags: Value) -> Prepared:
     live, made = state.fd(script), Message(message)
+    state.sent.append(made)
     if made.named:
         made.name(target(state, script, None))
     if made.flags:
         raise Unsupported("msg_flags in a sendmsg is not taken", why="the kernel ignores it (sendmsg(2))")
-    return Prepared(lambda: LIBC.sendmsg(live, made.reference, s32(flags)), keep=[made])
+    return Prepared(lambda: LIBC.sendmsg(live, made.reference, s32(flags)))
 
 
 def _recvmsg(state: CallState, script: Value, message: Value, flags: Value) -> Prepared:

@@ -77,13 +77,13 @@ class ScriptLab:
                 pin(dict.fromkeys(list(_SYSCTLS)[:2], "1"))
             with self.kernel.entered():
                 pin(_SYSCTLS)
-                self.routed_choice = not _chosen()
+                routed_choice = not _chosen()
                 link.raise_loopback()
             near, far = link.End(self.peer, link.PEER_END, _MACS[1]), link.End(self.kernel, DEVICE, _MACS[0])
             with Rtnetlink(self.peer) as here, Rtnetlink(self.kernel) as there:
                 link.connect(near, far, here, self._options.mtu, offloads=True)
                 with link.netlink(self.kernel) as route:
-                    self._address(route)
+                    self._address(route, routed_choice)
                 here.await_up(link.PEER_END)
                 there.await_up(DEVICE)
                 if self._options.version == 6:
@@ -98,11 +98,11 @@ class ScriptLab:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _address(self, route: IPRoute) -> None:
+    def _address(self, route: IPRoute, routed_choice: bool) -> None:
         options, family = self._options, socket.AF_INET if self._options.version == 4 else socket.AF_INET6
         index = route.link_lookup(ifname=DEVICE)[0]
         flags = {"flags": 0x02} if options.version == 6 else {}  # IFA_F_NODAD
-        metrics = {"metrics": {"cc_algo": CONGESTION_CONTROL}} if self.routed_choice else {}
+        metrics = {"metrics": {"cc_algo": CONGESTION_CONTROL}} if routed_choice else {}
         address, length = options.local
         remote = ipaddress.ip_interface("/".join(map(str, options.remote))).network
         try:

@@ -8,7 +8,7 @@ import socket
 import struct
 from typing import NamedTuple
 
-from harness.packetdrill.constants import Anywhere
+from harness.packetdrill.expressions import Anything
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -84,7 +84,7 @@ def buffer(given: object, count: object) -> ctypes.Array[ctypes.c_char] | None:
     Raises:
         TypeError: something else stands there.
     """
-    if isinstance(given, Anywhere):
+    if isinstance(given, Anything):
         return ctypes.create_string_buffer(max(1, min(s32(count), _MOST)))
     if given == 0:
         return None

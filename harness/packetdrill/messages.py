@@ -14,11 +14,18 @@ from harness.packetdrill.libc import Address, IoVector, MessageHeader, s32
 _CONTROL = 2000
 _HEADER = struct.Struct("@QII") if ctypes.sizeof(ctypes.c_size_t) == 8 else struct.Struct("@III")
 _SOCKADDR = {socket.IPPROTO_IP: 16, socket.IPPROTO_IPV6: 28}
-_ERRORS = {(socket.IPPROTO_IP, 11), (socket.IPPROTO_IPV6, 25)}  # IP_RECVERR, IPV6_RECVERR
-_STAMPS, _STATISTICS = 37, 54  # SCM_TIMESTAMPING, SCM_TIMESTAMPING_OPT_STATS
+_ERRORS = {(socket.IPPROTO_IP, constant("IP_RECVERR")), (socket.IPPROTO_IPV6, constant("IPV6_RECVERR"))}
+_STAMPS, _STATISTICS = constant("SCM_TIMESTAMPING"), constant("SCM_TIMESTAMPING_OPT_STATS")
 _ERROR_FIELDS = ("ee_errno", "ee_origin", "ee_type", "ee_code", "ee_info", "ee_data")
-_TIMED = {1, 2, 3}  # TCP_NLA_BUSY and its neighbours, in us
-_WIDTHS = dict.fromkeys((1, 2, 3, 4, 5, 6, 7, 17, 18), 8) | dict.fromkeys((11, 12, 14), 1)
+_TIMED = {constant(f"TCP_NLA_{name}") for name in ("BUSY", "RWND_LIMITED", "SNDBUF_LIMITED")}  # in us
+# tcp_get_timestamping_opt_stats, net/ipv4/tcp.c; all others have four octets
+_OF_EIGHT = ("DATA_SEGS_OUT", "TOTAL_RETRANS", "PACING_RATE", "DELIVERY_RATE", "BYTES_SENT", "BYTES_RETRANS")
+_OF_ONE = ("RECUR_RETRANS", "DELIVERY_RATE_APP_LMT", "CA_STATE")
+_WIDTHS = (
+    dict.fromkeys(_TIMED, 8)
+    | {constant(f"TCP_NLA_{name}"): 8 for name in _OF_EIGHT}
+    | {constant(f"TCP_NLA_{name}"): 1 for name in _OF_ONE}
+)
 
 
 def vectors(given: Value) -> ctypes.Array[IoVector]:

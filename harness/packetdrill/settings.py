@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
 from harness.errors import FinwaitError, Unsupported
-from harness.packetdrill.script import Script, ScriptOption
+from harness.packetdrill.script import Script
 
-US = 1000
-"""Nanoseconds in a microsecond."""
+_US = 1000  # in ns
 
-_UNSUPPORTED = ("wire_client", "wire_server", "so_filename", "speed")
-_IGNORED = ("verbose", "debug", "dry_run", "use_expect", "non_fatal", "code_command", "persistent_tun_dev", "define")
+_TAKEN = (
+    *("ip_version", "local_ip", "remote_ip", "gateway_ip", "netmask_ip", "bind_port", "connect_port", "mss", "mtu"),
+    *("tolerance_usecs", "tcp_ts_tick_usecs", "tcp_ts_ecr_scaled", "strict_segments"),
+)
+_WITHOUT_EFFECT = {
+    *("verbose", "debug", "use_expect", "non_fatal", "persistent_tun_dev", "define", "psp_udp_port"),
+    *("code_command", "code_format", "code_sockopt"),  # code sees what every option of the socket's tells
+    "send_omit_free",  # as it always is here
+}
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,23 +41,21 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
         tick_ns: what a timestamp of the kernel's counts; 0 where it is not looked at.
         scaled_echoes: an inbound echo that no outbound timestamp had is counted from the first of them.
         strict_segments: no segments are put together.
-        code_source: what a block of code sees: TCP_INFO, TCP_CC_INFO or SO_MEMINFO; empty for what the socket has.
     """
 
-    mapped: bool = False
-    version: int = 4
-    local: tuple[str, int] = ("192.168.0.1", 16)
-    remote: tuple[str, int] = ("192.0.2.1", 24)
-    gateway: str = "192.168.0.1"
-    bind_port: int = 8080
-    connect_port: int = 8080
-    mss: int = 0
-    mtu: int = 1500
-    tolerance_ns: int = 4000 * US
-    tick_ns: int = 0
-    scaled_echoes: bool = False
-    strict_segments: bool = False
-    code_source: str = ""
+    mapped: bool
+    version: int
+    local: tuple[str, int]
+    remote: tuple[str, int]
+    gateway: str
+    bind_port: int
+    connect_port: int
+    mss: int
+    mtu: int
+    tolerance_ns: int
+    tick_ns: int
+    scaled_echoes: bool
+    strict_segments: bool
 
     @property
     def socket_version(self) -> int:
@@ -62,7 +67,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
         return f"::ffff:{address}" if self.mapped else address
 
 
-def effective(script: Script, given: Mapping[str, str | None] | None = None) -> RunOptions:
+def effective(script: Script, given: Mapping[str, str]) -> RunOptions:
     """What a script is run with.
 
     Args:
@@ -70,18 +75,19 @@ def effective(script: Script, given: Mapping[str, str | None] | None = None) -> 
         given: of whoever runs it, by name without the dashes; ``tolerance_usecs``, ``ip_version`` and the others.
 
     Raises:
-        FinwaitError: a value is none that the option can have.
-        Unsupported: an option that this interpreter does not take.
+        FinwaitError: a value is none that the option can have, or whoever runs the script gave one that is not taken.
+        Unsupported: the script has an option that is not taken.
     """
-    last: dict[str, ScriptOption | str | None] = {option.name: option for option in script.options}
-    last.update(given or {})
-    texts = {name: value.value if isinstance(value, ScriptOption) else value for name, value in last.items()}
-    for name, option in last.items():
-        if name in _UNSUPPORTED:
-            line = f" in line {option.line}" if isinstance(option, ScriptOption) else ""
-            raise Unsupported(f"the option --{name}{line} is not taken", why="it needs another way to run scripts")
+    for option in script.options:
+        if option.name not in _WITHOUT_EFFECT.union(_TAKEN):
+            what = f"line {option.line}: the option --{option.name} is not taken"
+            raise Unsupported(what, why=f"there are {', '.join(_TAKEN)}")
+    for name in given:
+        if name not in _WITHOUT_EFFECT.union(_TAKEN):
+            near = difflib.get_close_matches(name, _TAKEN, n=1) or _TAKEN
+            raise FinwaitError(f"the option {name} of packetdrill is not taken", hint=", ".join(near))
     try:
-        return _read({name: value or "" for name, value in texts.items()})
+        return _read({option.name: option.value or "" for option in script.options} | dict(given))
     except ValueError as error:
         raise FinwaitError(f"an option has a value that it cannot have: {error}") from error
 
@@ -91,37 +97,29 @@ def _read(texts: Mapping[str, str]) -> RunOptions:
     if kind not in ("ipv4", "ipv6", "ipv4-mapped-ipv6"):
         raise ValueError(f"--ip_version={kind}")
     six = kind == "ipv6"
-    usual = ("fd3d:fa7b:d17d::1", "fd3d:fa7b:d17d:8888::1", "2001:db8::1/32") if six else ()
-    local, gateway, remote = usual or ("192.168.0.1", "192.168.0.1", "192.0.2.1/24")
     local, gateway, remote = (
-        texts.get("local_ip", local),
-        texts.get("gateway_ip", gateway),
-        texts.get("remote_ip", remote),
+        ("fd3d:fa7b:d17d::1", "fd3d:fa7b:d17d:8888::1", "2001:db8::1/32")
+        if six
+        else ("192.168.0.1", "192.168.0.1", "192.0.2.1/24")
     )
     prefix = 48 if six else ipaddress.ip_network(f"0.0.0.0/{texts.get('netmask_ip', '255.255.0.0')}").prefixlen
     return RunOptions(
         mapped=kind == "ipv4-mapped-ipv6",
         version=6 if six else 4,
-        local=_address(local, prefix),
-        remote=_address(remote, 128 if six else 32),
-        gateway=gateway,
+        local=_address(texts.get("local_ip", local), prefix),
+        remote=_address(texts.get("remote_ip", remote), 128 if six else 32),
+        gateway=texts.get("gateway_ip", gateway),
         bind_port=int(texts.get("bind_port", 8080)),
         connect_port=int(texts.get("connect_port", 8080)),
         mss=int(texts.get("mss", 0)),
         mtu=int(texts.get("mtu", 1500)),
-        tolerance_ns=int(texts.get("tolerance_usecs", 4000)) * US,
-        tick_ns=int(texts.get("tcp_ts_tick_usecs", 0)) * US,
+        tolerance_ns=int(texts.get("tolerance_usecs", 4000)) * _US,
+        tick_ns=int(texts.get("tcp_ts_tick_usecs", 0)) * _US,
         scaled_echoes="tcp_ts_ecr_scaled" in texts,
         strict_segments="strict_segments" in texts,
-        code_source=texts.get("code_sockopt", ""),
     )
 
 
 def _address(text: str, prefix: int) -> tuple[str, int]:
     address, _, length = text.partition("/")
     return str(ipaddress.ip_address(address)), int(length or prefix)
-
-
-def names(options: Iterable[ScriptOption]) -> set[str]:
-    """Which options stand in a script."""
-    return {option.name for option in options}

@@ -7,15 +7,15 @@ import socket
 import struct
 
 from harness.packetdrill.call_state import Calls, CallState, Prepared
-from harness.packetdrill.constants import Anywhere, Value, number_of
-from harness.packetdrill.expressions import InternetAddress, Structure
+from harness.packetdrill.constants import Value, number_of
+from harness.packetdrill.expressions import Anything, InternetAddress, Structure
 from harness.packetdrill.libc import LIBC, Address, address, s32
 from harness.packetdrill.tested import Stage, TestedSocket
 
 
 def _socket(state: CallState, domain: Value, kind: Value, protocol: Value) -> Prepared:
     usual = socket.AF_INET6 if state.options.socket_version == 6 else socket.AF_INET
-    family = usual if isinstance(domain, Anywhere) else s32(domain)
+    family = usual if isinstance(domain, Anything) else s32(domain)
     numbers = s32(kind), s32(protocol)
     tested = TestedSocket(-1, numbers[1])
 

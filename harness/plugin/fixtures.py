@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterable, Iterator
 
 import pytest
 
 from harness.errors import Unsupported
+from harness.live.calibration import await_phase
 from harness.live.endpoint import Endpoint
 from harness.live.kernel_pair import KernelPair
 from harness.live.lab_pool import LabPool
@@ -18,7 +18,7 @@ from harness.live.session import Connection, Session
 from harness.live.two_kernels import TwoKernelSession
 from harness.path.path import Path
 from harness.plugin.hooks import RUNNER, Runner
-from harness.tcp.timing import REAL_WAIT, SECOND, Span, TimingProfile, format_ms, span_of, to_phase
+from harness.tcp.timing import REAL_WAIT, SECOND, Span, TimingProfile, format_ms, span_of
 from netns.conditions import Settings
 
 
@@ -69,8 +69,7 @@ def session(request: pytest.FixtureRequest, ip_version: int, timestamps: bool, h
     with opened:
         runner.recorder.opened(scenario, opened)
         if runner.profile.virtual and not shared:
-            # free there; timers are rounded alike in every run only if the wheel stands alike at the first segment
-            time.sleep(to_phase(time.monotonic_ns()) / 1e9)
+            await_phase()
         yield opened
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from harness.errors import FinwaitError, Unsupported
+from harness.live.calibration import await_phase
 from harness.packetdrill.parser import parse
 from harness.packetdrill.run import ScriptRun
 from harness.packetdrill.script import CodeBlock, Script, ShellCommand
 from harness.packetdrill.variants import Variant, variants_of
 from harness.plugin.items import SCENARIO
 from harness.plugin.recorder import RECORDER, Scenario
-from harness.tcp.timing import to_phase
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -67,8 +66,7 @@ class ScriptItem(pytest.Item):
         session = self._stack.enter_context(ScriptRun(script, self.path, text.splitlines(), self._options()))
         self.config.stash[RECORDER].opened(self.stash[SCENARIO], session)
         if self.config.option.timing == "virtual":
-            # as for a scenario: timers are rounded alike only if the wheel stands alike at the first segment
-            time.sleep(to_phase(time.monotonic_ns()) / 1e9)
+            await_phase()
         session.run()
 
     def teardown(self) -> None:

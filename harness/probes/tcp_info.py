@@ -12,7 +12,7 @@ from harness.probes import states
 
 # struct tcp_info of include/uapi/linux/tcp.h, which has no gaps and only ever grows at its end. Names that begin with
 # an underscore are taken apart below.
-_LAYOUT = (
+LAYOUT = (
     ("B", ("_state", "_ca_state", "retransmits", "probes", "backoff", "_options", "_wscale", "_limited")),
     ("I", ("rto_us", "ato_us", "snd_mss", "rcv_mss", "unacked", "sacked", "lost", "retrans", "fackets")),
     ("I", ("last_data_sent_ms", "last_ack_sent_ms", "last_data_recv_ms", "last_ack_recv_ms")),
@@ -27,11 +27,15 @@ _LAYOUT = (
     ("H", ("total_rto", "total_rto_recoveries")),
     ("I", ("total_rto_time_ms",)),
 )
-_FIELDS = tuple((name, code) for code, names in _LAYOUT for name in names)
+"""Its fields in order: a code of struct, and those that it holds for."""
+
+_FIELDS = tuple((name, code) for code, names in LAYOUT for name in names)
 _ENOUGH = 1024
 _SHORTEST = 104  # up to total_retrans; Linux has had that much since 2.6
 
-_CA_STATES = ("Open", "Disorder", "CWR", "Recovery", "Loss")
+CA_STATES = ("Open", "Disorder", "CWR", "Recovery", "Loss")
+"""enum tcp_ca_state of include/uapi/linux/tcp.h, from 0 on."""
+
 _OPTIONS = ("timestamps", "sack", "wscale", "ecn", "ecn seen", "syn data", "usec timestamps", "tfo child")
 
 
@@ -127,7 +131,7 @@ def parse(content: bytes) -> TcpInfo:
     del values["_limited"]
     return TcpInfo(
         state=states.state_name(state),
-        ca_state=_CA_STATES[ca_state] if ca_state < len(_CA_STATES) else str(ca_state),
+        ca_state=CA_STATES[ca_state] if ca_state < len(CA_STATES) else str(ca_state),
         options=tuple(name for bit, name in enumerate(_OPTIONS) if options >> bit & 1),
         snd_wscale=wscale & 0xF,
         rcv_wscale=wscale >> 4,

@@ -16,7 +16,9 @@ from harness.tcp.segment import Segment
 _IPV4, _IPV6, _ARP = b"\x08\x00", b"\x86\xdd", b"\x08\x06"
 _MORE_OR_OFFSET = 0x3FFF  # a fragment has the MF bit or an offset (RFC 791 3.1)
 _LENGTH = struct.Struct("!H")
-_PSEUDO = struct.Struct("!xxxBI")  # RFC 8200 8.1; to the sum the same as RFC 9293 3.1
+PSEUDO = struct.Struct("!xxxBI")
+"""What the pseudo-header has behind the addresses: protocol, length (RFC 8200 8.1; to the sum as RFC 9293 3.1)."""
+
 TCP_HEADER = struct.Struct("!HHIIHHHH")
 
 
@@ -81,7 +83,7 @@ def decode(data: bytes) -> Decoded | None:
         reserved=bits >> 9 & 7,
         options=decode_options(raw[TCP_HEADER.size : header]),
         data=raw[header:],
-        checksum=None if _sums_up(where.addresses + _PSEUDO.pack(socket.IPPROTO_TCP, len(raw)) + raw) else checksum,
+        checksum=None if _sums_up(where.addresses + PSEUDO.pack(socket.IPPROTO_TCP, len(raw)) + raw) else checksum,
         data_offset=None if header == 4 * offset else offset,
         flow_label=where.flow_label,
     )

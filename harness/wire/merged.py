@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 
 from harness.errors import FinwaitError
+from harness.tcp.ip import internet_checksum
 from harness.wire.capture import packet_socket
-from harness.wire.decode import locate
+from harness.wire.decode import PSEUDO, locate
 from netns.enter import Namespace
 from netns.lab import closer
 from netns.link import PEER_END
@@ -16,7 +18,6 @@ _HEADER = struct.Struct("=BBHHHH")  # struct virtio_net_hdr, linux/virtio_net.h
 _NEEDS_CHECKSUM = 1
 _TCP_OF = {4: 1, 6: 4}  # VIRTIO_NET_HDR_GSO_TCPV4 and _TCPV6, by IP version
 _CHECKSUM_AT = 16  # octets of the TCP header before its checksum
-_PSEUDO = struct.Struct("!xxxBI")
 
 
 class MergedSender:
@@ -46,8 +47,8 @@ class MergedSender:
             raise FinwaitError("a frame without a whole TCP segment cannot be one of several")
         length = where.end - where.start
         # only the pseudo-header is summed up: the kernel adds the rest where a device would have
-        content = where.addresses + _PSEUDO.pack(6, length)
-        total = int.from_bytes(content) % 0xFFFF
+        content = where.addresses + PSEUDO.pack(socket.IPPROTO_TCP, length)
+        total = 0xFFFF - internet_checksum(content)
         place = where.start + _CHECKSUM_AT
         partial = frame[:place] + struct.pack("!H", total) + frame[place + 2 :]
         header_end = where.start + 4 * (frame[where.start + 12] >> 4)

@@ -252,6 +252,11 @@ def test_what_is_not_taken_is_called_so(tmp_path: Path) -> None:
         run(LISTEN + "+0 mmap(3) = 0\n", tmp_path)
     with pytest.raises(Unsupported, match="the constant SO_NONSENSE is not known"):
         run(LISTEN + "+0 setsockopt(3, SOL_SOCKET, SO_NONSENSE, [1], 4) = 0\n", tmp_path)
+    with pytest.raises(Unsupported, match="line 1: the option --tolerance_percent is not taken"):
+        run("--tolerance_percent=1\n" + LISTEN, tmp_path)
+    with pytest.raises(FinwaitError, match="the option tolerance_usec of packetdrill is not taken") as raised:
+        run(LISTEN, tmp_path, tolerance_usec="1")
+    assert raised.value.hint == "tolerance_usecs"
 
 
 @pytest.mark.parametrize(
