@@ -102,7 +102,9 @@ def try_veth(namespace: Namespace) -> None:
             raise _no_veth(error) from error
 
 
-def connect(near: End, far: End, route: Rtnetlink, mtu: int, *, number: int = 0, offloads: bool = False) -> None:
+def connect(
+    near: End, far: End, route: Rtnetlink, mtu: int, *, number: int = 0, without: tuple[str, ...] = _OFFLOADS
+) -> None:
     """Make a veth pair; its near end is up.
 
     Args:
@@ -111,7 +113,8 @@ def connect(near: End, far: End, route: Rtnetlink, mtu: int, *, number: int = 0,
         route: of the near end's namespace.
         mtu: of both ends, in bytes.
         number: tells the near ends of one namespace apart, from 0.
-        offloads: leave the kernel's own on: what it sends at once then passes as one frame.
+        without: the offloads that are switched off, by how their names begin; with those that cut segments to size on,
+            what the kernel sends at once passes as one frame.
 
     Raises:
         Unsupported: the kernel has no veth.
@@ -123,9 +126,9 @@ def connect(near: End, far: End, route: Rtnetlink, mtu: int, *, number: int = 0,
         route.ask(_pair(near.name, bool(near.mac), far.name, mtu, number), places)
     except NetlinkError as error:
         raise _no_veth(error) from error
-    for end in () if offloads else (near, far):
+    for end in (near, far):
         with end.namespace.entered():
-            _switch_offloads_off(end.name)
+            _switch_offloads_off(end.name, without)
 
 
 @cache
@@ -156,16 +159,16 @@ def _no_veth(error: NetlinkError) -> FinwaitError:
     )
 
 
-def _switch_offloads_off(name: str) -> None:
+def _switch_offloads_off(name: str, without: tuple[str, ...]) -> None:
     device = IoctlEthtool(name)
     try:
-        device.set_features(_without_offloads(name))
+        device.set_features(_features(name, without))
     finally:
         device.close()
 
 
 @cache
-def _without_offloads(name: str) -> EthtoolFeaturesList:
+def _features(name: str, without: tuple[str, ...]) -> EthtoolFeaturesList:
     """What is to be set of a device; learned from the first of its name, since all are veth devices of one kernel."""
     device = IoctlEthtool(name)
     try:
@@ -173,7 +176,7 @@ def _without_offloads(name: str) -> EthtoolFeaturesList:
     finally:
         device.close()
     for feature, _, available, *_ in features:
-        if available and feature.startswith(_OFFLOADS):
+        if available and feature.startswith(without):
             features[feature] = False
     return features
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -65,7 +66,7 @@ class Ran:
 
 def begin(
     argv: tuple[str, ...],
-    namespace: Namespace,
+    namespace: Namespace | None,
     *,
     stdin: int = subprocess.DEVNULL,
     stdout: int = subprocess.DEVNULL,
@@ -76,7 +77,7 @@ def begin(
 
     Args:
         argv: the command, its program by a path.
-        namespace: where its sockets are.
+        namespace: where its sockets are; None for where the calling thread is.
         stdin: as subprocess takes it.
         stdout: the same.
         descriptors: file descriptors for it, under the numbers that they have.
@@ -88,7 +89,7 @@ def begin(
     """
     reading, lifeline = os.pipe()
     try:
-        with namespace.entered():  # inherited by the child, as this thread has it
+        with namespace.entered() if namespace else nullcontext():  # inherited by the child, as this thread has it
             process = subprocess.Popen(
                 leash.command(argv, reading),
                 stdin=stdin,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
-import select
+import socket
 import subprocess
 import sys
-from contextlib import suppress
+import threading
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
@@ -21,6 +23,50 @@ _NOT_FOUND = 127  # the status of a shell that finds no such program (POSIX, She
 _ROOM = Path(__file__).with_name("own_room.py")
 
 
+class RoomKeeper:
+    """The process that has a child for the commands of each script; one for all scripts of this process.
+
+    To start an interpreter takes longer than most commands do. It ends with this process, whatever ends that.
+    """
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def open(self, namespace: Namespace, folder: Path) -> socket.socket:
+        """Where a child for one script answers; closing it ends the child and what it started."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        ours.settimeout(PROGRAM_LIMIT.ns / 1e9)
+        with theirs, self._lock:
+            if self._process is None or self._process.poll() is not None:
+                self.close()
+                self._start()
+            socket.send_fds(self._asking, [os.fsencode(folder)], [namespace.descriptor, theirs.fileno()])
+        return ours
+
+    def _start(self) -> None:
+        with ExitStack() as opening:
+            self._asking, asked = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            opening.enter_context(self._asking)
+            with asked:
+                argv = (sys.executable, "-I", "-S", str(_ROOM), str(asked.fileno()))
+                env = {**os.environ, "PATH": search_path()}
+                self._process, lifeline = begin(argv, None, descriptors=(asked.fileno(),), env=env)
+            opening.enter_context(self._process)
+            opening.callback(os.close, lifeline)
+            self._stack = opening.pop_all()
+
+    def close(self) -> None:
+        """End it."""
+        self._stack.close()
+        self._process = None
+
+
+_keeper = RoomKeeper()
+atexit.register(_keeper.close)
+
+
 class OwnRoom:
     """Where the commands of one script run; a context manager. It is made at the first command.
 
@@ -32,18 +78,17 @@ class OwnRoom:
     def __init__(self, namespace: Namespace, folder: Path) -> None:
         self._namespace = namespace
         self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
+        self._talk: socket.socket | None = None
         self._root = ""
-        self._lifeline = -1
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            os.close(self._lifeline)
-            with self._process:  # closes its pipes and waits
-                pass
+        if self._talk is not None:
+            with self._talk, suppress(OSError):
+                self._talk.shutdown(socket.SHUT_WR)
+                self._talk.recv(1)  # until all that was started has ended
 
     def find(self, name: str) -> str:
         """Where a file that the script names is on this machine."""
@@ -64,40 +109,34 @@ class OwnRoom:
         self._ask("python", text, "the code", line)
 
     def _ask(self, kind: str, text: str, what: str, line: int) -> None:
-        process = self._process or self._begin()
-        assert process.stdin is not None  # noqa: S101
-        assert process.stdout is not None  # noqa: S101
-        if not self._root:
-            number, refusal = self._answer(process)
+        if self._talk is None:
+            self._talk = _keeper.open(self._namespace, self._folder)
+            number, refusal = _answer(self._talk)
             if not number:
                 raise Unsupported(f"line {line}: this machine lets no command run in mounts of its own ({refusal})")
             self._root = f"/proc/{number}/root"  # its /tmp is not that of this process (proc(5))
-        with suppress(BrokenPipeError):  # it has ended, which its answer tells
-            os.write(process.stdin.fileno(), json.dumps([kind, text]).encode() + b"\n")
-        if not select.select([process.stdout], [], [], PROGRAM_LIMIT.ns / 1e9)[0]:
-            raise Differs(f"{what} still runs after {PROGRAM_LIMIT}", line)
-        status, said = self._answer(process)
+        self._talk.settimeout(PROGRAM_LIMIT.ns / 1e9)
+        try:
+            with suppress(BrokenPipeError):  # it has ended, which its answer tells
+                self._talk.sendall(json.dumps([kind, text]).encode() + b"\n")
+            status, said = _answer(self._talk)
+        except TimeoutError:
+            raise Differs(f"{what} still runs after {PROGRAM_LIMIT}", line) from None
         if kind == "sh" and status == _NOT_FOUND:
             raise Unsupported(f"line {line}: {what} cannot be run here: {_last(said) or 'a program was not found'}")
         if status:
             tail = " / ".join(said.strip().splitlines()[-3:])
             raise Differs(f"{what} ended with status {status}" + f": {tail}" * bool(tail), line)
 
-    @staticmethod
-    def _answer(process: subprocess.Popen[bytes]) -> tuple[int, str]:
-        assert process.stdout is not None  # noqa: S101
-        assert process.stderr is not None  # noqa: S101
-        if not (answer := process.stdout.readline()):
-            said = _last(process.stderr.read().decode(errors="replace"))
-            raise FinwaitError("the process that runs a script's commands has ended", why=said or "it said nothing")
-        number, text = json.loads(answer)
-        return number, text
 
-    def _begin(self) -> subprocess.Popen[bytes]:
-        argv = (sys.executable, "-I", "-S", str(_ROOM), str(self._folder))
-        pipe, env = subprocess.PIPE, {**os.environ, "PATH": search_path()}
-        self._process, self._lifeline = begin(argv, self._namespace, stdin=pipe, stdout=pipe, env=env)
-        return self._process
+def _answer(talk: socket.socket) -> tuple[int, str]:
+    answer = b""
+    while not answer.endswith(b"\n"):
+        if not (piece := talk.recv(1 << 16)):
+            raise FinwaitError("the process that runs a script's commands has ended", why="it said nothing")
+        answer += piece
+    number, text = json.loads(answer)
+    return number, text
 
 
 def _last(said: str) -> str:
