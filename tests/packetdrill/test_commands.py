@@ -55,7 +55,7 @@ def test_a_command_that_does_not_end_is_ended(
     namespace: Namespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with OwnRoom(namespace, tmp_path) as room:
-        room.sh("echo $PPID >number", 1)
+        room.sh("sleep 1000 & echo $! >number", 1)
         monkeypatch.setattr(commands, "PROGRAM_LIMIT", Span(100 * MS, "100 ms"))
         with pytest.raises(Differs, match="the command `sleep 1000` still runs after"):
             room.sh("sleep 1000", 2)
