@@ -1,4 +1,4 @@
-"""What a segment of the kernel's has otherwise than the script. Pure."""
+"""What a packet of the kernel's has otherwise than the script. Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from harness.packetdrill.octets import ECN, encoded, flags_of, flags_text, options_differ
-from harness.packetdrill.script import IpInfo, TcpPacket
+from harness.packetdrill.encapsulation import ECN, USUAL_TTL, Outer, outer_complaints
+from harness.packetdrill.octets import encoded, flags_of, flags_text, options_differ
+from harness.packetdrill.script import IpInfo, PacketFields, TcpPacket
 from harness.packetdrill.tested import TestedSocket
 from harness.tcp.ip import IpHeader
 from harness.tcp.options import encode_options, format_options
@@ -16,12 +17,28 @@ from harness.tcp.segment import CWR, FIN, PSH, Segment
 _OF_LAST_OR_FIRST = FIN | PSH | CWR
 
 
-class SeenSegment(msgspec.Struct, frozen=True):
-    """A segment of the kernel's with the script's numbers, its IP header and when it came, in ns since the start."""
+class SeenPacket(msgspec.Struct, frozen=True, kw_only=True):
+    """A packet of the kernel's.
+
+    Args:
+        header: of IP, the innermost.
+        flow_label: in that; 0 for none.
+        outer: what was around it, the outermost first.
+        at: when it came, in ns since the start.
+        content: what IP carried.
+    """
+
+    header: IpHeader
+    flow_label: int
+    outer: tuple[Outer, ...]
+    at: int
+    content: bytes = b""
+
+
+class SeenSegment(SeenPacket, frozen=True, kw_only=True):
+    """A segment of the kernel's with the script's numbers."""
 
     segment: Segment
-    header: IpHeader
-    at: int
 
 
 def joins(before: SeenSegment, piece: SeenSegment, left: int) -> str:
@@ -63,8 +80,8 @@ def joined(pieces: Sequence[SeenSegment]) -> SeenSegment:
 
 
 def complaint(packet: TcpPacket, seen: SeenSegment, tested: TestedSocket) -> str:
-    """What differs between a script's packet and the kernel's; empty where nothing does."""
-    return "; ".join([*_segment(packet, seen.segment), *_ip(packet.ip, seen, tested)])
+    """What differs between a script's segment and the kernel's; empty where nothing does."""
+    return "; ".join([*_segment(packet, seen.segment), *ip_differences(packet, seen, tested)])
 
 
 def _segment(packet: TcpPacket, segment: Segment) -> Iterator[str]:
@@ -88,9 +105,14 @@ def _segment(packet: TcpPacket, segment: Segment) -> Iterator[str]:
         yield "data: not all zeros"
 
 
-def _ip(ip: IpInfo | None, seen: SeenSegment, tested: TestedSocket) -> Iterator[str]:
-    if ip is None:
-        return
+def ip_differences(packet: PacketFields, seen: SeenPacket, tested: TestedSocket) -> Iterator[str]:
+    """What differs in IP, and in what is around it."""
+    yield from outer_complaints(packet.outer, seen.outer, packet.ip)
+    if packet.ip is not None:
+        yield from _ip(packet.ip, seen, tested)
+
+
+def _ip(ip: IpInfo, seen: SeenPacket, tested: TestedSocket) -> Iterator[str]:
     header = seen.header
     if ip.ecn == "ect01":
         if header.ecn not in (1, 2):
@@ -99,10 +121,10 @@ def _ip(ip: IpInfo | None, seen: SeenSegment, tested: TestedSocket) -> Iterator[
         yield f"ecn: {header.ecn}, not {ECN[ip.ecn]}"
     if ip.tos is not None and header.traffic_class != ip.tos:
         yield f"tos: {header.traffic_class:#x}, not {ip.tos:#x}"
-    if ip.ttl is not None and header.ttl != ip.ttl:
+    if (ip.ttl or USUAL_TTL) not in (USUAL_TTL, header.ttl):
         yield f"ttl: {header.ttl}, not {ip.ttl}"
-    if ip.flow_label:
-        yield from _label(ip.flow_label, seen.segment.flow_label, tested)
+    if ip.flow_label and header.version == 6:
+        yield from _label(ip.flow_label, seen.flow_label, tested)
 
 
 def _label(wanted: int, came: int, tested: TestedSocket) -> Iterator[str]:

@@ -8,6 +8,7 @@ import os
 from harness.errors import Unsupported
 from harness.packetdrill.call_state import Calls, CallState, Prepared, only
 from harness.packetdrill.constants import Value
+from harness.packetdrill.echoes import ECHO_REQUESTS, PROTOCOLS
 from harness.packetdrill.libc import LIBC, IoVector, buffer, s32
 from harness.packetdrill.messages import Message, vectors
 from harness.packetdrill.socket_calls import target
@@ -53,6 +54,9 @@ def _sendto(
 ) -> Prepared:
     live, room = state.fd(script), _from(state, data, count)
     to = target(state, script, where if isinstance(where, int) else None)
+    tested = state.sockets.of(s32(script))
+    if room and tested is not None and tested.protocol in PROTOCOLS.values():
+        room[0] = bytes((ECHO_REQUESTS[state.options.version],))
     numbers = ctypes.c_size_t(s32(count)), s32(flags)
     return Prepared(lambda: LIBC.sendto(live, room, *numbers, to.octets, to.size))
 

@@ -20,9 +20,6 @@ _FLAGS = {
     "A": Flags.AE,
     "U": Flags.URG,
 }
-ECN = {"noecn": 0, "ect1": 1, "ect0": 2, "ce": 3}
-"""Codepoints of IP by the language's names (RFC 3168 5)."""
-
 _ACE = ((4, Flags.AE), (2, Flags.CWR), (1, Flags.ECE))
 ACE = Flags.AE | Flags.CWR | Flags.ECE
 """The flags that Accurate ECN counts with (RFC 9768 2.1)."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 
 from harness.errors import Unsupported
-from harness.packetdrill import echoes
+from harness.packetdrill import other_packets
 from harness.packetdrill.clock import PATIENCE_NS, DueTime, ScriptClock
-from harness.packetdrill.comparing import SeenSegment, complaint, joined, joins
+from harness.packetdrill.comparing import SeenPacket, SeenSegment, complaint, joined, joins
+from harness.packetdrill.encapsulation import USUAL_TTL, traffic_class, unwrapped, wrapped
 from harness.packetdrill.lab import ScriptLab
-from harness.packetdrill.octets import ECN, encoded, flags_of, shifted, timestamp
+from harness.packetdrill.octets import encoded, flags_of, shifted, timestamp
 from harness.packetdrill.script import IcmpPacket, IpInfo, TcpPacket, UdpPacket
 from harness.packetdrill.settings import RunOptions
 from harness.packetdrill.tested import Differs, Sockets, Stage, TestedSocket, is_opening
@@ -25,31 +27,25 @@ from harness.wire.decode import decode
 from harness.wire.frames import Encoder, Flow
 
 Packet = TcpPacket | UdpPacket | IcmpPacket
+P = TypeVar("P", bound=SeenPacket)
 
-_USUAL_TTL = 255
 
-
-def supported(packet: Packet) -> TcpPacket | IcmpPacket:
-    """A packet of which all is taken.
+def supported(packet: Packet) -> None:
+    """Let a packet through of which all is taken.
 
     Raises:
         Unsupported: something in it is not.
     """
-    lacking: dict[str, object] = {"encapsulation": packet.outer}
-    match packet:
-        case TcpPacket(options=options):
-            lacking |= {"PSP": packet.psp_spi is not None, "TCP over UDP": packet.over_udp}
-            lacking |= {"numbers with '!'": packet.absolute, "a segment without numbers": packet.unnumbered}
-            lacking["md5 valid"] = any(one.valid for one in options or ())
-        case IcmpPacket(echoed=echoed):
-            lacking["ICMP of the kernel's"] = not packet.inbound
-            lacking["an echo's id"] = packet.echo_id is not None
-            lacking["ICMP that echoes no segment"] = echoed and echoed.protocol != "tcp"
-            lacking["TCP over UDP"] = echoed and echoed.over_udp
-    if isinstance(packet, UdpPacket) or any(lacking.values()):
-        what = next((name for name, there in lacking.items() if there), "UDP")
+    lacking: dict[str, object] = {}
+    if isinstance(packet, TcpPacket):
+        lacking = {"PSP": packet.psp_spi is not None, "TCP over UDP": packet.over_udp}
+        lacking |= {"numbers with '!'": packet.absolute, "a segment without numbers": packet.unnumbered}
+        lacking["md5 valid"] = any(one.valid for one in packet.options or ())
+    elif isinstance(packet, IcmpPacket):
+        lacking["TCP over UDP"] = packet.echoed and packet.echoed.over_udp
+    if any(lacking.values()):
+        what = next(name for name, there in lacking.items() if there)
         raise Unsupported(f"line {packet.line}: {what} is not taken yet")
-    return packet
 
 
 class PacketSide:
@@ -93,13 +89,14 @@ class PacketSide:
             Differs: it cannot be sent, or not in time.
             Unsupported: something in it is not taken.
         """
-        packet = supported(packet)
-        tested = self._taker(packet)
+        supported(packet)
+        tested, segment = self._taker(packet), None
         if isinstance(packet, TcpPacket):
             frame, segment = self._inbound_segment(packet, tested)
-            shown = decode_options(segment.raw_options or b"")
         else:
-            frame, segment, shown = echoes.frame(packet, tested, self._lab.plan, self._options.version), None, ()
+            frame = other_packets.encode(packet, tested, self._lab.plan, self._options)
+        frame = wrapped(dressed(packet.ip, frame), packet.outer)
+        shown = decode_options(segment.raw_options or b"") if segment is not None else ()
         if wrong := self._clock.wait(due):
             raise Differs(f"the inbound packet was sent at another {wrong}")
         at = self._clock.now
@@ -110,7 +107,7 @@ class PacketSide:
             told = msgspec.structs.replace(segment, options=shown, raw_options=None)
             self._timeline.add(Sent(at + self._clock.begun, self._scripts(told, tested, inbound=True), ""))
 
-    def _taker(self, packet: TcpPacket | IcmpPacket) -> TestedSocket:
+    def _taker(self, packet: Packet) -> TestedSocket:
         """The socket that a packet belongs to; a first one to a listener makes a new one."""
         tested = self._sockets.current
         if isinstance(packet, TcpPacket) and packet.inbound and (tested is None or tested.stage is Stage.LISTENING):
@@ -118,7 +115,8 @@ class PacketSide:
             tested = TestedSocket(-1, socket.IPPROTO_TCP, Stage.SYN_TAKEN, self._options.bind_port, remote)
             tested.remote_isn = packet.start
             self._sockets.all.append(tested)
-        if tested is None:
+        fits = tested is not None and tested.protocol in other_packets.protocols(packet, self._options.version)
+        if tested is None or not (fits or getattr(packet, "ports", None)):
             raise Differs("no socket is there that the packet could belong to")
         return tested
 
@@ -178,18 +176,35 @@ class PacketSide:
             Differs: another one came, at another time, or none.
             Unsupported: something in it is not taken.
         """
-        packet = supported(packet)
-        assert isinstance(packet, TcpPacket)  # noqa: S101  (no other of the kernel's is taken)
+        supported(packet)
         tested = self._taker(packet)
+        if isinstance(packet, TcpPacket):
+            self._expect_segment(packet, tested, due)
+        else:
+            self._expect_other(packet, tested, due)
+
+    def _expect_other(self, packet: UdpPacket | IcmpPacket, tested: TestedSocket, due: DueTime) -> None:
+        def taken(frame: Frame) -> SeenPacket | None:
+            at = frame.at - self._clock.begun
+            return None if frame.outgoing else other_packets.take(frame.data, at, packet, tested, self._options)
+
+        seen = self._next(taken, due)
+        self._clock.happened(seen.at)
+        wrong = other_packets.complaint(packet, seen, tested)
+        wrong = wrong or self._clock.complaint(due, self._clock.exact(seen.at))
+        if wrong:
+            raise Differs(f"> {other_packets.text(packet, seen)}   at {format_ms(seen.at)}   ({wrong})")
+
+    def _expect_segment(self, packet: TcpPacket, tested: TestedSocket, due: DueTime) -> None:
         flags = flags_of(packet)
         if tested.stage is Stage.CONNECTING and flags & SYN and not flags & ACK:
             tested.stage, tested.script_isn = Stage.SYN_SENT, packet.start
         if tested.stage is Stage.SYN_TAKEN and flags & SYN and flags & ACK:
             tested.script_isn = packet.start
-        pieces = [self._next(packet, tested, due)]
+        pieces = [self._next_segment(packet, tested, due)]
         gathered, port = len(pieces[0].segment.data), tested.local_port
         while gathered < packet.length and not self._options.strict_segments:
-            piece = self._next(packet, tested, due)
+            piece = self._next_segment(packet, tested, due)
             if tested.local_port != port:  # the SYN before was another socket's
                 pieces, gathered, port = [], 0, tested.local_port
             elif wrong := joins(pieces[-1], piece, packet.length - gathered):
@@ -212,8 +227,11 @@ class PacketSide:
         if wrong:
             raise Differs(f"> {seen.segment}   at {format_ms(seen.at)}   ({wrong})")
 
-    def _next(self, packet: TcpPacket, tested: TestedSocket, due: DueTime) -> SeenSegment:
-        """The next segment of the socket under test."""
+    def _next_segment(self, packet: TcpPacket, tested: TestedSocket, due: DueTime) -> SeenSegment:
+        return self._next(lambda frame: self._taken(frame, tested, packet), due)
+
+    def _next(self, take: Callable[[Frame], P | None], due: DueTime) -> P:
+        """The next packet of the socket under test."""
         patience = max(due.start, due.end or 0) - (due.since or 0)
         patience = (patience // 10**9) * 10**9 + PATIENCE_NS
         began = self._clock.now
@@ -226,12 +244,13 @@ class PacketSide:
                     continue
                 self._lab.wire.check()
                 raise Differs(f"nothing within {format_ms(patience)}")
-            if (seen := self._taken(frame, tested, packet)) is not None:
+            if (seen := take(frame)) is not None:
                 return seen
 
     def _taken(self, frame: Frame, tested: TestedSocket, packet: TcpPacket) -> SeenSegment | None:
         """A frame as a segment of the socket under test; None where it is none."""
-        decoded = None if frame.outgoing else decode(frame.data)
+        outer, inner = unwrapped(frame.data)
+        decoded = None if frame.outgoing else decode(inner)
         if decoded is None or decoded.version != self._options.version:
             return None
         segment = decoded.segment
@@ -245,7 +264,8 @@ class PacketSide:
         tested.last_seen = segment
         told = self._scripts(segment, tested, inbound=False)
         self._timeline.add(Received(frame.at, told))
-        return SeenSegment(told, header_of(frame.data), frame.at - self._clock.begun)
+        label, at = segment.flow_label, frame.at - self._clock.begun
+        return SeenSegment(segment=told, header=header_of(inner), flow_label=label, outer=outer, at=at)
 
     @staticmethod
     def _scripts(segment: Segment, tested: TestedSocket, *, inbound: bool) -> Segment:
@@ -269,8 +289,5 @@ class PacketSide:
 
 def dressed(ip: IpInfo | None, frame: bytes) -> bytes:
     """A frame with what the script says of its IP header."""
-    traffic_class, ttl = 0, _USUAL_TTL
-    if ip is not None:
-        traffic_class = ip.tos if ip.tos is not None else ECN.get(ip.ecn or "", 0)
-        ttl = ip.ttl if ip.ttl is not None else ttl
-    return Envelope(traffic_class=traffic_class, ttl=ttl).dress(frame)
+    ttl = (ip.ttl if ip is not None else None) or USUAL_TTL
+    return Envelope(traffic_class=traffic_class(ip), ttl=ttl).dress(frame)

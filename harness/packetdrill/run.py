@@ -155,7 +155,10 @@ class ScriptRun:
             raise Differs("the code has no socket to look at")
         with socket.socket(fileno=os.dup(live)) as again:
             at = self._clock.now
-            values = code.variables(*(again.getsockopt(*asked) for asked in code.ASKED))
+            try:
+                values = code.variables(*(again.getsockopt(*asked) for asked in code.ASKED))
+            except OSError as error:
+                raise Differs(f"the code has a socket that tells nothing ({error.strerror})") from error
         self._clock.happened(at)
         self._pieces.append((values, block.text, block.line))
 

@@ -22,8 +22,12 @@ PSEUDO = struct.Struct("!xxxBI")
 TCP_HEADER = struct.Struct("!HHIIHHHH")
 
 
+_LEAST = {socket.IPPROTO_TCP: TCP_HEADER.size}
+_LEAST_OF_OTHERS = 8  # UDP's header, and as much of ICMP as every message has (RFC 768, RFC 792, RFC 4443 2.1)
+
+
 class Located(NamedTuple):
-    """Where the TCP segment of a frame begins and ends; padding may follow. The addresses are as in the IP header."""
+    """Where what IP carries begins and ends in a frame; padding may follow. The addresses are as in the IP header."""
 
     version: int
     start: int
@@ -41,24 +45,30 @@ class Decoded(NamedTuple):
     segment: Segment
 
 
-def locate(data: bytes) -> Located | None:
-    """Where an Ethernet frame's TCP segment lies; None where it holds none, a fragment, or no whole header of TCP."""
+def locate(data: bytes, protocol: int = socket.IPPROTO_TCP) -> Located | None:
+    """Where an Ethernet frame's TCP segment lies; None where it holds none, a fragment, or no whole header of TCP.
+
+    Args:
+        data: the frame.
+        protocol: UDP, ICMP or ICMPv6 instead of TCP.
+    """
     kind = data[12:ETHERNET]
     if kind == _IPV4 and len(data) >= ETHERNET + 20:
         words = data[ETHERNET] & 15
         start, end = ETHERNET + 4 * words, ETHERNET + _LENGTH.unpack_from(data, 16)[0]
-        found = data[23] == socket.IPPROTO_TCP and words >= 5
+        found = data[23] == protocol and words >= 5
         found = found and not _LENGTH.unpack_from(data, 20)[0] & _MORE_OR_OFFSET
         version, addresses, label = 4, data[26:34], 0
     elif kind == _IPV6 and len(data) >= ETHERNET + 40:
         start = ETHERNET + 40
         end = start + _LENGTH.unpack_from(data, 18)[0]
-        found = data[20] == socket.IPPROTO_TCP
+        found = data[20] == protocol
         version, addresses, label = 6, data[22:54], int.from_bytes(data[15:18], "big") & FLOW_LABEL
     else:
         return None
     end = min(end, len(data))
-    return Located(version, start, end, addresses, label) if found and start + TCP_HEADER.size <= end else None
+    whole = start + _LEAST.get(protocol, _LEAST_OF_OTHERS) <= end
+    return Located(version, start, end, addresses, label) if found and whole else None
 
 
 def decode(data: bytes) -> Decoded | None:

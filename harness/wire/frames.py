@@ -13,10 +13,10 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
 from harness.errors import FinwaitError
-from harness.tcp.ip import ETHERNET, internet_checksum
+from harness.tcp.ip import ETHERNET, Envelope, internet_checksum
 from harness.tcp.options import encode_options
 from harness.tcp.segment import WRONG_CHECKSUM, Segment, check_range
-from harness.wire.decode import TCP_HEADER
+from harness.wire.decode import PSEUDO, TCP_HEADER
 from netns.plan import Plan
 
 # scapy reads the machine's routes and interfaces for the addresses that a layer leaves open; ours leaves none open.
@@ -96,6 +96,32 @@ class Encoder:
             raise FinwaitError("IPv4 has no flow label in its header", hint="ip_version 6")
         bare = self._network[:2] + _WORD.pack(20 + payload) + self._network[4:10] + b"\0\0" + self._network[12:]
         return bare[:10] + _WORD.pack(internet_checksum(bare)) + bare[12:]
+
+
+def without_tcp(plan: Plan, version: int, protocol: int, content: bytes, checksum_at: int) -> bytes:
+    """The frame of a packet of the peer's that holds something else than TCP.
+
+    Args:
+        plan: the lab's addresses.
+        version: of IP.
+        protocol: what it holds: UDP, ICMP or ICMPv6.
+        content: the header of that and what is behind it, with zeros for a checksum.
+        checksum_at: where in it the checksum stands.
+
+    Raises:
+        FinwaitError: more content than a packet can have.
+    """
+    check_range("length of the packet", len(content) + 20, 16)
+    usual = Encoder(plan, Flow(version, 0, 0)).encode(Segment(flags=0))
+    ethernet, header = usual[:ETHERNET], usual[ETHERNET : -TCP_HEADER.size]
+    # RFC 792 sums up the message alone; RFC 768, and RFC 8200 8.1 for ICMPv6, the pseudo-header too
+    addresses = header[12:] if version == 4 else header[8:]
+    pseudo = b"" if protocol == socket.IPPROTO_ICMP else addresses + PSEUDO.pack(protocol, len(content))
+    right = internet_checksum(pseudo + content) or (0xFFFF if protocol == socket.IPPROTO_UDP else 0)
+    whole = content[:checksum_at] + _WORD.pack(right) + content[checksum_at + 2 :]
+    if version == 4:
+        return Envelope().dress(ethernet + header[:9] + bytes((protocol,)) + header[10:] + whole)
+    return ethernet + header[:4] + struct.pack("!HB", len(whole), protocol) + header[7:] + whole
 
 
 def _option_bytes(segment: Segment) -> bytes:

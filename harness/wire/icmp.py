@@ -9,13 +9,20 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from harness.errors import FinwaitError, Unsupported
-from harness.tcp.ip import ETHERNET, Envelope, internet_checksum
+from harness.tcp.ip import ETHERNET, Envelope
 from harness.tcp.segment import Segment, check_range
-from harness.wire.frames import Encoder, Flow
+from harness.wire.frames import Encoder, Flow, without_tcp
 from netns.plan import Plan
 
 WHOLE_HEADER = 20
 """How much of the segment an error quotes by default: its header without options; RFC 792 asks for 8 bytes."""
+
+
+HEADERS = {4: 20, 6: 40}
+"""Octets of the header of IP without options, by version."""
+
+HEADER = struct.Struct("!BBHI")
+"""Type, code, checksum and the rest of what every message begins with (RFC 792, RFC 4443 2.1)."""
 
 
 class IcmpKind(NamedTuple):
@@ -80,37 +87,25 @@ def error(plan: Plan, flow: Flow, name: str, segment: Segment, *, mtu: int = 0, 
     number = KINDS[name].v4 if flow.version == 4 else KINDS[name].v6
     if number is None:
         raise Unsupported(f"ICMPv6 has no {name}", why="RFC 4443 leaves it out", hint="ip_version 4")
-    return numbered(plan, flow, number, segment, check_range("mtu", mtu, 16), quoted)
+    back = Encoder(turned(plan), Flow(flow.version, flow.kernel_port, flow.peer_port))
+    about = back.encode(segment)[ETHERNET:][: HEADERS[flow.version] + quoted]
+    return message(plan, flow.version, number, check_range("mtu", mtu, 16), about)
 
 
-def numbered(plan: Plan, flow: Flow, number: tuple[int, int], segment: Segment, rest: int, quoted: int) -> bytes:
-    """The frame of a message by its type and code; see ``error``.
+def turned(plan: Plan) -> Plan:
+    """The addresses as what the kernel sends has them: an encoder then makes what a message quotes."""
+    return dataclasses.replace(plan, peer=plan.kernel, kernel=plan.peer)
+
+
+def message(plan: Plan, version: int, number: tuple[int, int], rest: int, content: bytes) -> bytes:
+    """The frame of a message of the peer's.
 
     Args:
         plan: the lab's addresses.
-        flow: the connection.
+        version: of IP.
         number: type and code.
-        segment: what it is about, with wire numbers.
         rest: what stands behind its checksum, 0 to 2**32 - 1.
-        quoted: bytes of the segment behind the IP header.
+        content: what follows, such as what it quotes.
     """
-    kind, code = number
-    back = dataclasses.replace(plan, peer=plan.kernel, kernel=plan.peer)
-    about = Encoder(back, Flow(flow.version, flow.kernel_port, flow.peer_port)).encode(segment)[ETHERNET:]
-    header = 20 if flow.version == 4 else 40
-    message = struct.pack("!BBHI", kind, code, 0, rest) + about[: header + quoted]
-    return _frame(plan, flow, message)
-
-
-def _frame(plan: Plan, flow: Flow, message: bytes) -> bytes:
-    """An ICMP message without its checksum, as a frame of the peer's to the kernel under test."""
-    usual = Encoder(plan, flow).encode(Segment(flags=0))
-    ethernet, packet = usual[:ETHERNET], usual[ETHERNET:]
-    if flow.version == 4:
-        whole = message[:2] + struct.pack("!H", internet_checksum(message)) + message[4:]
-        changed = packet[:9] + bytes((socket.IPPROTO_ICMP,)) + packet[10:20] + whole
-        return Envelope().dress(ethernet + changed)
-    # RFC 8200 8.1: the pseudo-header has a part in ICMPv6's checksum
-    pseudo = packet[8:40] + struct.pack("!IxxxB", len(message), socket.IPPROTO_ICMPV6)
-    whole = message[:2] + struct.pack("!H", internet_checksum(pseudo + message)) + message[4:]
-    return ethernet + packet[:4] + struct.pack("!HB", len(whole), socket.IPPROTO_ICMPV6) + packet[7:40] + whole
+    protocol = socket.IPPROTO_ICMP if version == 4 else socket.IPPROTO_ICMPV6
+    return without_tcp(plan, version, protocol, HEADER.pack(*number, 0, rest) + content, checksum_at=2)
