@@ -47,7 +47,7 @@ ROOMS: Mapping[str, set[str]] = {
     "harness.machine": {"harness.probes.tracefs", "netns"},
     "harness.cli": GROUND
     | {"harness", "harness.doctor", "harness.kernels", "harness.plugin", "harness.process", "harness.run", "reports"}
-    | {"harness.ci"},
+    | {"harness.ci", "harness.packetdrill"},
     "harness.__main__": {"harness.cli"},
     "scenarios": {"harness"},
     "conftest": {"harness.plugin"},

@@ -180,6 +180,22 @@ def _show(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _import(options: argparse.Namespace, _: Console) -> int:
+    from harness.cli.scripts import scenario
+    from harness.packetdrill.settings import pair
+
+    given = (dict(map(pair, several)) for several in (options.pkt_define, options.pkt_option))
+    text, lacking = scenario(options.script, *given)
+    print(text, end="")
+    if lacking:
+        raise FinwaitError(
+            f"the scenario does not say all of {options.script}",
+            why=", ".join(lacking),
+            hint="its comments have the lines; finwait run takes the script as it is",
+        )
+    return 0
+
+
 def _report(options: argparse.Namespace, console: Console) -> int:
     from harness.cli import report
     from harness.trace.runs import load
@@ -266,6 +282,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
     "matrix": _matrix,
     "compare": _compare,
     "show": _show,
+    "import": _import,
     "report": _report,
     "coverage": _coverage,
     "mutate": _mutate,

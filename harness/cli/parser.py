@@ -39,6 +39,7 @@ def command_line() -> argparse.ArgumentParser:
     run.set_defaults(passes_on=True)
     _add_runners(verbs)
     _add_readers(verbs)
+    _add_import(verbs)
     _add_kernels(_verb(verbs, "kernels", "list, fetch, build, remove or verify kernels"))
     _verb(verbs, "doctor", "list what this machine offers, and how to get what is missing")
     return parser
@@ -154,6 +155,23 @@ def _add_readers(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         "finwait run --baseline known.toml",
     )
     _add_run(baseline, "run")
+
+
+def _add_import(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    imported = _verb(
+        verbs,
+        "import",
+        "print a packetdrill script as a scenario",
+        "What a scenario cannot say stands there in a comment, and the exit status is 2.",
+        "finwait import script.pkt --as python > test_script.py",
+    )
+    imported.add_argument("script", type=Path, metavar="SCRIPT", help="a .pkt file")
+    imported.add_argument("--as", dest="kind", choices=("python",), default="python", help="what to print [python]")
+    for option, metavar, does in (
+        ("--pkt-define", "SYMBOL=VALUE", "what a symbol of the script stands for"),
+        ("--pkt-option", "NAME=VALUE", "an option of packetdrill, such as ip_version=ipv6"),
+    ):
+        imported.add_argument(option, action="append", default=[], metavar=metavar, help=f"{does}; may be repeated")
 
 
 def _add_run(parser: argparse.ArgumentParser, name: str, metavar: str = "RUN") -> None:

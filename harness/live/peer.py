@@ -15,9 +15,9 @@ from harness.live.watcher import Watcher
 from harness.program.recording import step
 from harness.program.steps import Allow, Expect
 from harness.tcp.ip import IpHeader, header_of
-from harness.tcp.pattern import Number, Pattern, PatternFields
+from harness.tcp.pattern import Between, Number, Pattern, PatternFields
 from harness.tcp.relative import to_relative
-from harness.tcp.segment import ACK, NONE, RST, SYN, Flags, Segment
+from harness.tcp.segment import ACK, FIN, NONE, PSH, RST, SYN, Flags, Segment
 from harness.tcp.timing import PROMPT, UNSAID, Span, Time, bounds
 from harness.tcp.verdict import Due, Evidence, Expectation, Mismatch, Reply
 from harness.tcp.window import OfferedWindow
@@ -130,6 +130,34 @@ class Peer(Watcher):
         """
         pattern = Pattern(flags, seq=seq, ack=ack, **fields)
         return self._await(Expectation({"": pattern}, *bounds(within, at_least, after))).segment
+
+    @step(Expect, "answer")
+    def expect_pieces(
+        self,
+        flags: Flags,
+        *,
+        seq: int,
+        length: int,
+        ack: int | None = None,
+        window: Number | None = None,
+        options: str = "",
+        without: str = "",
+        within: Time | None = UNSAID,
+        at_least: Time | None = None,
+    ) -> Segment:
+        """Expect data in one or several segments, as the kernel likes; ``expect`` has the arguments.
+
+        Time is that of the first; FIN and PSH are those of the last, which is returned.
+        """
+        due, taken, begun = bounds(within, at_least), 0, Flags(flags & ~(FIN | PSH))
+        same = partial(Pattern, ack=ack, window=window, options=options, without=without)
+        while True:
+            left, at = length - taken, seq + taken
+            part = {"piece": same(begun, seq=at, length=Between(1, left - 1))} if left > 1 else {}
+            reply = self._await(Expectation({"last": same(flags, seq=at, length=left), **part}, *due))
+            if reply.name == "last":
+                return reply.segment
+            due, taken = bounds(UNSAID, None), taken + len(reply.segment.data)
 
     @property
     def elapsed(self) -> Span:

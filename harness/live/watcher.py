@@ -51,6 +51,22 @@ class Watcher(Sender):
             raise Mismatch(msgspec.structs.replace(evidence, connection=self.connection))
         self._dispatcher.after_step()
 
+    @step(Wait)
+    def wait(self, span: Time) -> None:
+        """Let a time pass, in seconds or as a span; what the kernel sends in it stays to be expected.
+
+        Raises:
+            FinwaitError: ``span`` is not a time, or longer than REAL_WAIT without ``@waits``.
+        """
+        span = span_of(span, "span")
+        self._refuse_unsaid(span)
+        clock = self._dispatcher.clock
+        end = clock.monotonic_ns() + span.ns
+        self._sleep(span)
+        while clock.monotonic_ns() < end:
+            self._dispatcher.pump(end - clock.monotonic_ns())
+        self._dispatcher.after_step()
+
     @step(Wait, "collected")
     def collect(self, span: Time) -> list[Segment]:
         """Wait for a time, in seconds or as a span, and return every segment that the kernel has sent by its end.

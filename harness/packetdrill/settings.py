@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -65,6 +66,18 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     def socket_address(self, address: str) -> str:
         """An address as a socket has it."""
         return f"::ffff:{address}" if self.mapped else address
+
+
+def pair(text: str) -> tuple[str, str]:
+    """Name and value of ``NAME=VALUE``, as whoever runs a script gives options and symbols.
+
+    Raises:
+        FinwaitError: it is something else.
+    """
+    name, _, value = text.removeprefix("--").partition("=")
+    if re.fullmatch(r"\w+", name, re.ASCII):
+        return name, value
+    raise FinwaitError(f"{text!r} is not NAME=VALUE")
 
 
 def effective(script: Script, given: Mapping[str, str]) -> RunOptions:

@@ -12,6 +12,7 @@ from typing import TypeVar
 import pytest
 
 from harness.errors import FinwaitError
+from harness.packetdrill.settings import pair
 from harness.tcp.timing import REAL_WAIT, SECOND, span_of
 from harness.tcp.verdict import Outcome
 from harness.trace.folder import CHECKOUT
@@ -103,10 +104,10 @@ def _add_packetdrills(group: pytest.OptionGroup) -> None:
 
 
 def _pair(text: str) -> tuple[str, str]:
-    name, _, value = text.removeprefix("--").partition("=")
-    if re.fullmatch(r"\w+", name, re.ASCII):
-        return name, value
-    raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    try:
+        return pair(text)
+    except FinwaitError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _add_judgement(group: pytest.OptionGroup) -> None:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import cast
 
 from harness.errors import FinwaitError, Unsupported
-from harness.program.steps import AnyStep, Assign, Enter, Fail, Leave, Program, Value
+from harness.program.steps import AnyStep, Assign, Enter, Fail, Leave, Program, Unsaid, Value
 from harness.program.values import decoded, encoded
 from harness.tcp.verdict import Due, Evidence, Mismatch, Outcome
 
@@ -53,6 +53,8 @@ class _Interpreter:
             raise _failure(step)
         if isinstance(step, Leave):
             self.entered.close()
+            return
+        if isinstance(step, Unsaid):
             return
         try:
             result = self._do(step)

@@ -23,6 +23,7 @@ from harness.program.steps import (
     Open,
     Program,
     Send,
+    Unsaid,
     Value,
     Wait,
 )
@@ -99,8 +100,10 @@ class _Script:
                 pass  # the answer that stands there already
             case Assign() | Wait() if step.name in _NEEDLESS:
                 pass
-            case Fail(name=outcome):
-                yield _comment(f"the scenario {outcome} here by its own Python", step, str(step.result))
+            case Fail() | Unsaid():
+                ended = isinstance(step, Fail)
+                what = f"the scenario {step.name} here by its own Python" if ended else step.name
+                yield _comment(what, step, str(step.result or ""))
             case Open():
                 yield from self._open(step)
             case Send():

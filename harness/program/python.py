@@ -19,6 +19,7 @@ from harness.program.steps import (
     Program,
     Ref,
     Several,
+    Unsaid,
     Value,
     names_used,
 )
@@ -42,15 +43,20 @@ _SESSIONS = {"session": "Session", "path_session": "TwoKernelSession"}
 _INDENT = "    "
 
 
-def python(program: Program, scenario: str) -> str:
-    """The text of a module with one scenario, which ends as ``scenario`` did."""
-    return _Printer(program).module(scenario)
+def python(program: Program, scenario: str, origin: str = "as it ran") -> str:
+    """The text of a module with one scenario, which ends as ``scenario`` did; ``origin`` is where it comes from."""
+    return _Printer(program).module(scenario, origin)
 
 
 def function_name(scenario: str) -> str:
     """What the printed scenario is called: as its original, with its parameters."""
     function, _, parameters = scenario.partition("[")  # which may be an address, with :: in it
     return re.sub(r"\W+", "_", f"{function.rpartition('::')[2]} {parameters}").strip("_") or "test_program"
+
+
+def unsaid_comment(step: Unsaid) -> str:
+    """What stands at its place, on one line."""
+    return " ".join(f"# cannot be said: {step.name}: {step.result or ''}".split()).removesuffix(":")
 
 
 class _Printer:
@@ -70,7 +76,7 @@ class _Printer:
 
     # -- the module
 
-    def module(self, scenario: str) -> str:
+    def module(self, scenario: str, origin: str) -> str:
         """All of it."""
         body = self._body() or [f"{_INDENT}pass"]
         marks = [self._parametrized(name, value) for name, value in self._program.settings.items()]
@@ -86,7 +92,7 @@ class _Printer:
         imports += [""] + [
             f"from {home} import {', '.join(sorted(names))}" for home, names in sorted(self._imports.items())
         ]
-        title = f'"""{scenario.replace(chr(34), chr(39))}, as it ran."""'.replace("\\", "/")
+        title = f'"""{scenario.replace(chr(34), chr(39))}, {origin}."""'.replace("\\", "/")
         return "\n".join([title, "", *imports, "", "", *marks, *head, *body, ""]).replace('"""\n\n\n', '"""\n\n')
 
     def _gaps(self) -> list[str]:
@@ -116,8 +122,8 @@ class _Printer:
     # -- statements
 
     def _statement(self, step: AnyStep, *, last: bool) -> list[str]:
-        if isinstance(step, Fail):
-            return [self._failure(step)]
+        if isinstance(step, Fail | Unsaid):
+            return [self._failure(step) if isinstance(step, Fail) else unsaid_comment(step)]
         if isinstance(step, Assign):
             return [f"{step.on}.{step.name} = {self.value(step.args[0])}"]
         call = self._call(step)

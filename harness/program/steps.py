@@ -131,7 +131,14 @@ class Fail(StepFields, frozen=True, kw_only=True, tag="fail"):
     """How the scenario's own Python ended it: ``name`` is the outcome, ``result`` its text."""
 
 
-AnyStep = Open | Send | Expect | Allow | Judge | Call | Look | Wait | PathRule | Assign | Enter | Leave | Fail
+class Unsaid(StepFields, frozen=True, kw_only=True, tag="unsaid"):
+    """What whoever made the program found in its origin, and no step says: ``name`` is what, ``result`` its text.
+
+    It is a comment at its place, and does nothing. A program that is another one without it has a gap of that name too.
+    """
+
+
+AnyStep = Open | Send | Expect | Allow | Judge | Call | Look | Wait | PathRule | Assign | Enter | Leave | Fail | Unsaid
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

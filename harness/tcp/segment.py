@@ -166,6 +166,12 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return None
 
     @property
+    def timestamp(self) -> int:
+        """The value of its timestamp option (RFC 7323 3.2), 0 without one: what the other side echoes."""
+        stamp = self.option("TS")
+        return stamp.values[0] if stamp and stamp.values else 0
+
+    @property
     def brief(self) -> str:
         """Flags, sequence numbers, length and acknowledgment alone, in packetdrill's notation."""
         acknowledging = f" ack {self.ack}" if self.flags & ACK else ""
