@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import msgspec
 
 from harness.packetdrill.draft import Draft
-from harness.packetdrill.octets import ECN, encoded, flags_of
+from harness.packetdrill.encapsulation import ECN
+from harness.packetdrill.octets import encoded, flags_of
 from harness.packetdrill.script import IcmpPacket, IpInfo, OptionSpec, TcpPacket, UdpPacket
 from harness.program.steps import Expect, Joined, Made, Octets, Ref, Send, Value
 from harness.program.values import encoded as as_value
