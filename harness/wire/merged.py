@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import socket
 import struct
 
@@ -17,6 +18,9 @@ _SOL_PACKET, _PACKET_VNET_HDR = 263, 15  # linux/socket.h, linux/if_packet.h
 _HEADER = struct.Struct("=BBHHHH")  # struct virtio_net_hdr, linux/virtio_net.h
 _NEEDS_CHECKSUM = 1
 _TCP_OF = {4: 1, 6: 4}  # VIRTIO_NET_HDR_GSO_TCPV4 and _TCPV6, by IP version
+# as much of a frame as a tun device keeps in one piece (SKB_MAX_HEAD, include/linux/skbuff.h): what a packet takes of
+# the receive buffer, and so the window, depends on it
+_LINEAR = mmap.PAGESIZE - 384
 _CHECKSUM_AT = 16  # octets of the TCP header before its checksum
 
 
@@ -51,8 +55,8 @@ class MergedSender:
         total = 0xFFFF - internet_checksum(content)
         place = where.start + _CHECKSUM_AT
         partial = frame[:place] + struct.pack("!H", total) + frame[place + 2 :]
-        header_end = where.start + 4 * (frame[where.start + 12] >> 4)
-        header = _HEADER.pack(_NEEDS_CHECKSUM, _TCP_OF[where.version], header_end, size, where.start, _CHECKSUM_AT)
+        linear = min(len(frame), _LINEAR)
+        header = _HEADER.pack(_NEEDS_CHECKSUM, _TCP_OF[where.version], linear, size, where.start, _CHECKSUM_AT)
         try:
             self._socket.send(header + partial)
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import re
 from pathlib import Path
 
@@ -110,6 +111,13 @@ def test_segments_are_put_together_up_to_the_length_of_the_script(tmp_path: Path
 
 def test_a_segment_longer_than_the_wire_takes_arrives(tmp_path: Path) -> None:
     run(OPEN + "+0 < P. 1:20001(20000) ack 1 win 257\n+0 read(4, ..., 30000) = 20000\n", tmp_path, mss="1000")
+
+
+@own_mounts
+@pytest.mark.skipif(mmap.PAGESIZE != 4096, reason="counts pages of 4 KiB")
+def test_a_long_segment_takes_as_much_of_the_receive_buffer_as_from_a_tun_device(tmp_path: Path) -> None:
+    taken = "+0 %{ assert SK_MEMINFO_RMEM_ALLOC < 3 * 4096 + 512, SK_MEMINFO_RMEM_ALLOC }%\n"
+    run(OPEN + "+0 < . 2001:11001(9000) ack 1 win 257\n+0 > . 1:1(0) ack 1\n" + taken, tmp_path, mss="1000")
 
 
 def test_blocks_of_sack_and_timestamps_are_counted_as_the_script_counts(tmp_path: Path) -> None:
