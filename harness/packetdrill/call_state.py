@@ -26,11 +26,13 @@ class Prepared:
         make: makes it, and gives what the C library does.
         gives_descriptor: any result that is not negative is right where the script's is not.
         check: what is wrong with what it wrote, where its result was right; empty for nothing.
+        checked_on_error: so too where it failed as it had to, as packetdrill does.
     """
 
     make: Callable[[], int]
     gives_descriptor: bool = False
     check: Callable[[], str] = _nothing
+    checked_on_error: bool = False
 
 
 @dataclass(slots=True)

@@ -46,7 +46,7 @@ def wrapped(frame: bytes, outer: Sequence[Outer]) -> bytes:
             case GreHeader():
                 content, inside = _gre_octets(header, inside) + content, socket.IPPROTO_GRE
             case MplsStack():
-                content, inside = b"".join(map(_label_octets, header.labels)) + content, _MPLS
+                content, inside = b"".join(map(label_octets, header.labels)) + content, _MPLS
     return frame[:12] + inside.to_bytes(2) + content
 
 
@@ -72,7 +72,8 @@ def _gre_octets(header: GreHeader, inside: int) -> bytes:
     return words
 
 
-def _label_octets(label: MplsLabel) -> bytes:
+def label_octets(label: MplsLabel) -> bytes:
+    """One entry of a stack of labels (RFC 3032 2.1)."""
     bottom = _BOTTOM * label.bottom
     return struct.pack("!I", label.label << 12 | label.traffic_class << 9 | bottom | label.ttl)
 
@@ -182,5 +183,5 @@ def _bare(header: Outer | None) -> str:
         case GreHeader(flags=flags):
             return f"GRE {_gre_octets(header, 0).hex()}" if flags else "GRE"
         case MplsStack(labels=labels):
-            return f"MPLS {b''.join(map(_label_octets, labels)).hex()}"
+            return f"MPLS {b''.join(map(label_octets, labels)).hex()}"
     return ""

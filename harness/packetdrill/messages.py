@@ -8,7 +8,16 @@ import struct
 
 from harness.errors import Unsupported
 from harness.packetdrill.constants import Value, constant, number_of, value_of
-from harness.packetdrill.expressions import Array, Expression, InternetAddress, NamedValue, Structure
+from harness.packetdrill.encapsulation import label_octets
+from harness.packetdrill.expressions import (
+    Array,
+    Expression,
+    GreHeader,
+    InternetAddress,
+    MplsStack,
+    NamedValue,
+    Structure,
+)
 from harness.packetdrill.libc import Address, IoVector, MessageHeader, s32
 
 _CONTROL = 2000
@@ -51,19 +60,25 @@ def option_octets(given: Value) -> bytes | None:
     Raises:
         Unsupported: a kind of value that is not taken.
     """
+    octets: bytes | None = None
     match given:
         case bytes():
-            return given + b"\0"
+            octets = given + b"\0"
         case int():
-            return None if given == 0 else struct.pack("@i", s32(given))
+            octets = None if given == 0 else struct.pack("@i", s32(given))
         case [one]:
-            return struct.pack("@i", s32(one))
+            octets = struct.pack("@i", s32(one))
         case Structure(kind="linger", fields=fields):
-            return struct.pack("@ii", number_of(fields["onoff"]), number_of(fields["linger"]))
+            octets = struct.pack("@ii", number_of(fields["onoff"]), number_of(fields["linger"]))
         case InternetAddress(version=version, value=text):
-            return socket.inet_pton(socket.AF_INET if version == 4 else socket.AF_INET6, text)
+            octets = socket.inet_pton(socket.AF_INET if version == 4 else socket.AF_INET6, text)
+        case GreHeader():
+            octets = struct.pack("!HxxHHII", given.flags, given.checksum, given.offset, given.key, given.sequence)
+        case MplsStack():
+            octets = b"".join(map(label_octets, given.labels))
         case _:
             raise Unsupported(f"a value of an option such as {type(given).__name__} is not taken")
+    return octets
 
 
 class Message:

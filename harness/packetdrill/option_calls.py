@@ -6,6 +6,7 @@ import ctypes
 
 from harness.packetdrill.call_state import Calls, CallState, Prepared, only
 from harness.packetdrill.constants import Value
+from harness.packetdrill.expressions import GreHeader
 from harness.packetdrill.libc import LIBC, s32
 from harness.packetdrill.messages import option_octets
 
@@ -19,18 +20,27 @@ def _setsockopt(state: CallState, script: Value, level: Value, name: Value, give
 
 def _getsockopt(state: CallState, script: Value, level: Value, name: Value, given: Value, length: Value) -> Prepared:
     live, numbers, wanted = state.fd(script), (s32(level), s32(name)), s32(only(length))
-    octets, size = option_octets(given), ctypes.c_uint(wanted)
+    size = ctypes.c_uint(wanted)
     room = ctypes.create_string_buffer(max(wanted, 0) + 1)
 
     def check() -> str:
         if size.value != wanted:
             return f"the value has {size.value} octets, not {wanted}"
         came = room.raw[:wanted]
-        if octets is None or came == octets[:wanted].ljust(wanted, b"\0"):
+        if isinstance(given, bytes):
+            due = given
+        elif isinstance(given, GreHeader):  # the kernel gives no protocol, and a script none either
+            due, came = option_octets(given) or b"", came[:2] + bytes(2) + came[4:]
+        elif (octets := option_octets(given)) is None:
             return ""
-        return f"the value is {came.hex()}, not {octets[:wanted].hex()}"
+        else:
+            due = octets
+        if len(due) != wanted:
+            return f"a value of {len(due)} octets stands in the script beside a length of {wanted}"
+        return "" if came == due else f"the value is {came.hex()}, not {due.hex()}"
 
-    return Prepared(lambda: LIBC.getsockopt(live, *numbers, room, ctypes.byref(size)), check=check)
+    get = LIBC.getsockopt
+    return Prepared(lambda: get(live, *numbers, room, ctypes.byref(size)), check=check, checked_on_error=True)
 
 
 def _fcntl(state: CallState, script: Value, command: Value, *rest: Value) -> Prepared:

@@ -206,7 +206,7 @@ class ScriptRun:
             raise Differs(f"{call.name} gave {result}{f' ({name})' if name else ''}, not {wanted}", call.line)
         if call.errno is not None and number != constant(call.errno, call.line):
             raise Differs(f"{call.name} failed with {name or number}, not {call.errno}", call.line)
-        if result >= 0 and (wrong := prepared.check()):
+        if (result >= 0 or prepared.checked_on_error) and (wrong := prepared.check()):
             raise Differs(f"{call.name}: {wrong}", call.line)
 
     def _mismatch(self, differs: Differs) -> Mismatch:

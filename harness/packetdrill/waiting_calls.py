@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import struct
 
 from harness.packetdrill.call_state import Calls, CallState, Prepared
 from harness.packetdrill.constants import Value, number_of
 from harness.packetdrill.expressions import Structure
 from harness.packetdrill.libc import LIBC, PollDescriptor, s32
+from harness.packetdrill.tested import Differs
+
+_EVENT = struct.Struct("=IQ" if os.uname().machine == "x86_64" else "@IQ")  # EPOLL_PACKED, linux/eventpoll.h
+_DATA_BITS = {"ptr": 2**64 - 1, "fd": 2**32 - 1, "u32": 2**32 - 1, "u64": 2**64 - 1}
 
 
 def _poll(state: CallState, given: Value, count: Value, timeout: Value) -> Prepared:
@@ -30,27 +35,31 @@ def _epoll_create(state: CallState, size: Value) -> Prepared:
     return state.giving(lambda: LIBC.epoll_create(s32(size)))
 
 
-def _epoll_event(state: CallState, given: Value) -> tuple[int, int]:
+def _epoll_event(state: CallState, given: Value) -> tuple[int, int, int]:
+    """Events and data, and the bits of the data that count."""
     if not isinstance(given, Structure):
         raise TypeError("an epoll_event is a structure")
-    name = next(name for name in ("ptr", "fd", "u32", "u64") if name in given.fields)
-    number = number_of(given.fields[name])
-    return number_of(given.fields["events"]), state.fd(number) if name == "fd" else number
+    name = next(name for name in _DATA_BITS if name in given.fields)
+    number, bits = number_of(given.fields[name]), _DATA_BITS[name]
+    return number_of(given.fields["events"]), state.fd(number) if name == "fd" else number % (bits + 1), bits
 
 
 def _epoll_ctl(state: CallState, epoll: Value, operation: Value, script: Value, given: Value) -> Prepared:
     live, of = state.fd(epoll), state.fd(script)
-    event = ctypes.create_string_buffer(struct.pack("=Iq", *_epoll_event(state, given)))
+    events, data, _ = _epoll_event(state, given)
+    if isinstance(given, Structure) and "fd" in given.fields and data != of:
+        raise Differs("the event has another descriptor than the call")
+    event = ctypes.create_string_buffer(_EVENT.pack(events, data))
     return Prepared(lambda: LIBC.epoll_ctl(live, s32(operation), of, event))
 
 
 def _epoll_wait(state: CallState, epoll: Value, given: Value, most: Value, timeout: Value) -> Prepared:
-    live, due = state.fd(epoll), _epoll_event(state, given)
-    room = ctypes.create_string_buffer(12 * max(1, s32(most)))
+    live, (events, data, bits) = state.fd(epoll), _epoll_event(state, given)
+    room = ctypes.create_string_buffer(_EVENT.size * max(1, s32(most)))
 
     def check() -> str:
-        came = struct.unpack_from("=Iq", room)
-        return "" if came == due or (not any(came) and not any(due)) else f"the event is {came}, not {due}"
+        came, told = _EVENT.unpack_from(room)
+        return "" if (came, told & bits) == (events, data) else f"the event is {(came, told)}, not {(events, data)}"
 
     return Prepared(lambda: LIBC.epoll_wait(live, room, s32(most), s32(timeout)), check=check)
 

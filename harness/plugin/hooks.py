@@ -34,7 +34,7 @@ from harness.plugin.options import pytest_addoption as pytest_addoption  # noqa:
 from harness.plugin.options import share_of
 from harness.plugin.recorder import RECORDER, Recordable, Scenario, ScenarioRecorder, is_misuse
 from harness.plugin.run_end import RunEnd
-from harness.plugin.scripts import ScriptItem
+from harness.plugin.scripts import ScriptItem, line_of
 from harness.plugin.scripts import pytest_collect_file as pytest_collect_file  # noqa: PLC0414  (a hook)
 from harness.probes.tracepoints import Tracer
 from harness.tcp.mutation import MutationChoice
@@ -225,7 +225,8 @@ class Runner:
         if isinstance(error, Unsupported):
             # pytest knows only its own exception as a skip
             report.outcome = "skipped"
-            report.longrepr = (str(item.path), item.location[1] or 0, result.message)
+            line = line_of(error) if isinstance(item, ScriptItem) else (item.location[1] or 0) + 1
+            report.longrepr = (str(item.path), line, result.message)
         elif report.outcome == "failed" and (result.outcome == Outcome.DEVIATES or misuse):
             report.longrepr = self._text(result)
         clean(report.longrepr)

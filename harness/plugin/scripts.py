@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -89,7 +90,13 @@ def _refuse_commands(script: Script) -> None:
     for action in actions:
         if isinstance(action, ShellCommand | CodeBlock):
             what = "a command" if isinstance(action, ShellCommand) else "code"
-            raise Unsupported(f"there is {what} in line {action.line}, which --no-commands refuses")
+            raise Unsupported(f"line {action.line}: there is {what}, which --no-commands refuses")
+
+
+def line_of(error: Unsupported) -> int:
+    """The line of a script that an error names; the first where it names none."""
+    named = re.match(r"line (\d+): ", error.what)
+    return int(named[1]) if named else 1
 
 
 def _text(path: Path) -> str:
