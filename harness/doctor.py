@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from importlib import metadata
 from typing import TextIO
@@ -116,14 +117,14 @@ _STYLE = {State.OK: "green", State.LIMITED: "yellow", State.MISSING: "red"}
 
 
 def render(findings: tuple[Finding, ...], file: TextIO | None = None) -> None:
-    """Print the findings, one block each; coloured on a terminal, plain and unwrapped elsewhere."""
+    """Print the findings, one block each, as wide as the terminal, or 80 columns, but for commands, to be copied."""
     console = Console(file=file, highlight=False, soft_wrap=True)
     width = max((len(finding.what) for finding in findings), default=0)
+    indent = " " * (8 + width + 2)
     for finding in findings:
         state = (f"{finding.state:<8}", _STYLE[finding.state])
-        console.print(Text.assemble(state, f"{finding.what:<{width}}  {finding.seen}"))
-        indent = " " * (8 + width + 2)
-        console.print(Text(f"{indent}for {finding.purpose}", "dim"))
+        console.print(Text.assemble(state, f"{finding.what:<{width}}  {_set_in(finding.seen, indent, console.width)}"))
+        console.print(Text(indent + _set_in(f"for {finding.purpose}", indent, console.width), "dim"))
         if finding.remedy:
             console.print(Text(f"{indent}do: {finding.remedy}"))
     lacking = [finding.what for finding in findings if finding.needed and finding.state is State.MISSING]
@@ -131,3 +132,8 @@ def render(findings: tuple[Finding, ...], file: TextIO | None = None) -> None:
         console.print(f"The running kernel cannot be tested: {', '.join(lacking)} is missing.")
     else:
         console.print("The running kernel can be tested; start with: make reproduce")
+
+
+def _set_in(text: str, indent: str, width: int) -> str:
+    """The text in lines, each but the first behind the indent; a word stays whole."""
+    return f"\n{indent}".join(textwrap.wrap(text, width - len(indent), break_long_words=False, break_on_hyphens=False))

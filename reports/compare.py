@@ -16,9 +16,9 @@ from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, titles
 from reports.behaviour import changes
 from reports.change_groups import Change, ChangeGroup, Timelines, grouped
-from reports.columns import wrap
+from reports.columns import set_in
 from reports.ladder import Ladder, ladder
-from reports.lines import OUTCOME_STYLES, Line, show, width_of
+from reports.lines import OUTCOME_STYLES, Line, plain, show, width_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -141,9 +141,9 @@ def render(comparison: Comparison, console: Console) -> None:
 
 
 def lines(comparison: Comparison, width: int) -> list[Line]:
-    """The comparison as text with styles, ``width`` columns wide where the scenarios' names allow it."""
+    """The comparison as text with styles, ``width`` columns wide, or as wide as a ladder has to be."""
     names = titles((comparison.before, comparison.after))
-    made: list[Line] = [[("before  ", "dim"), *_run(comparison.before)], [("after   ", "dim"), *_run(comparison.after)]]
+    made = [*_run("before", comparison.before, width), *_run("after", comparison.after, width)]
     for title, style, found in (
         ("regressions: conformed, deviate now", "bold red", comparison.regressions),
         ("fixes: deviated, conform now", "bold green", comparison.fixes),
@@ -158,32 +158,42 @@ def lines(comparison: Comparison, width: int) -> list[Line]:
             ]
         for number, group in enumerate(groups):
             made += [[], *_group_lines(group, names, width, drawn=number < _DRAWN)]
-    made += _uncompared(comparison)
-    return [*made, [], conclusion(comparison)]
+    made += _uncompared(comparison, width)
+    return [*made, [], *_folded(conclusion(comparison), width)]
 
 
-def _run(run: LoadedRun) -> Line:
-    torn = f"  {run.torn} result(s) cut off by a crash" if run.torn else ""
-    return [(run.name, "bold"), (f"  {run.record.kernel}  {run.path}", ""), (torn, "yellow")]
+def _folded(line: Line, width: int) -> list[Line]:
+    """The line, or as many as it needs, broken between its pieces."""
+    made: list[Line] = [[]]
+    for text, style in line:
+        if made[-1] and len(plain(made[-1:])) + len(text) > width:
+            made.append([("  " + text.lstrip(" :;,"), style)])
+        else:
+            made[-1].append((text, style))
+    return made
+
+
+def _run(which: str, run: LoadedRun, width: int) -> list[Line]:
+    named: Line = [(f"{which:<8}", "dim"), (run.name, "bold")]
+    torn = set_in(f"{run.torn} result(s) cut off by a crash", 8, "yellow", width) if run.torn else []
+    return [named, *set_in(run.record.kernel, 8, "", width), *set_in(str(run.path), 8, "", width), *torn]
 
 
 def _group_lines(group: ChangeGroup, names: list[str], width: int, *, drawn: bool) -> list[Line]:
     """One change with its cases; the shortest one is drawn."""
     shown, *others = group.changes
-    made: list[Line] = [[("  " + piece, "bold")] for piece in wrap(f"{len(others) + 1} cases: {group.what}", width - 2)]
-    made = made if others else []
-    if drawn:
-        made += _change_lines(shown, names, width)
-    else:
-        made += [*([] if made else [[("  " + group.what, "bold")]]), [("  " + shown.scenario, "dim")]]
-    made += [[("    " + text, "dim")] for text in group.others()]
+    what = f"{len(others) + 1} cases: {group.what}" if others else group.what
+    made = set_in(what, 2, "bold", width) if others or not drawn else []
+    made += _change_lines(shown, names, width) if drawn else set_in(shown.scenario, 2, "dim", width)
+    for text in group.others():
+        made += set_in(text, 4, "dim", width)
     return made
 
 
 def _change_lines(change: Change, names: list[str], width: int) -> list[Line]:
-    made: list[Line] = [[("  " + in_words(change.scenario), "bold")], [("  " + change.scenario, "dim")]]
-    texts = (*change.what, *_failure(change.after), *_mended(change.after), *_before(change))
-    made += [[("    " + text, "")] for text in texts]
+    made = [*set_in(in_words(change.scenario), 2, "bold", width), *set_in(change.scenario, 2, "dim", width)]
+    for text in (*change.what, *_failure(change.after), *_mended(change.after), *_before(change)):
+        made += set_in(text, 4, "", width)
     results = (change.before, change.after)
     if not any(change.timelines):
         return [*made, [("    no timeline was kept", "dim")]]
@@ -238,7 +248,7 @@ def _beside(left: list[Line], right: list[Line], width: int) -> list[Line]:
     return made
 
 
-def _uncompared(comparison: Comparison) -> list[Line]:
+def _uncompared(comparison: Comparison, width: int) -> list[Line]:
     by_reason: dict[tuple[bool, str], list[str]] = {}
     for one in comparison.uncompared:
         by_reason.setdefault((not one.doubt, one.why), []).append(one.scenario)
@@ -246,8 +256,9 @@ def _uncompared(comparison: Comparison) -> list[Line]:
         return []
     made: list[Line] = [[], [(f"not compared ({len(comparison.uncompared)})", "bold magenta")]]
     for (_, why), scenarios in sorted(by_reason.items()):
-        made.append([(f"  {why} ({len(scenarios)})", "")])
-        made += [[("    " + scenario, "dim")] for scenario in scenarios[:_SHOWN]]
+        made += set_in(f"{why} ({len(scenarios)})", 2, "", width)
+        for scenario in scenarios[:_SHOWN]:
+            made += set_in(scenario, 4, "dim", width)
         if len(scenarios) > _SHOWN:
             made.append([(f"    and {len(scenarios) - _SHOWN} more", "dim")])
     return made

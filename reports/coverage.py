@@ -171,12 +171,13 @@ def summary(found: Coverage) -> list[tuple[str, dict[str, int]]]:
 
 def table(found: Coverage, width: int = WIDTH) -> list[Line]:
     """For a terminal: one line an entry, and the sums."""
-    room = max(24, width - 20 - 14 * len(found.kernels))
+    widest = max(len(row.id) for row in found.rows)
+    room = max(24, width - widest - sum(max(len(name), len(Outcome.UNSUPPORTED)) + 2 for name in found.kernels) - 2)
     sections = []
     for group in dict.fromkeys(row.group for row in found.rows):
         rows = tuple(_cells(row, room) for row in found.rows if row.group == group)
         sections.append(Section(group, rows))
-    lines = Grid(("requirement", *found.kernels, "scenarios, or why there are none"), tuple(sections)).lines()
+    lines = Grid(("requirement", *found.kernels, "scenarios, or why none"), tuple(sections)).lines(width)
     for kernel, counts in summary(found):
         said = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
         lines.append([(f"{kernel}: {said}", "")])

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.lines import Line
+from reports.columns import wrap
+from reports.lines import WIDTH, Line
 
 Cell = tuple[str, str]
 """A text and its style."""
+
+_NARROWEST = 16  # a first column
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +40,29 @@ class Grid:
 
     @property
     def width(self) -> int:
-        """Columns that the table takes."""
-        return max([sum(self._widths()) + 2 * (len(self.headings) - 1), *(len(part.title) for part in self.sections)])
+        """Columns that the rows take."""
+        return sum(self._widths()) + 2 * (len(self.headings) - 1)
 
-    def lines(self) -> list[Line]:
-        """The table as text with styles."""
+    def lines(self, width: int = WIDTH) -> list[Line]:
+        """The table as text with styles; titles and the first column go on in another line where they are too wide.
+
+        Args:
+            width: columns that there are.
+        """
         widths = self._widths()
+        rest = self.width - widths[0]
+        widths[0] = min(widths[0], max(width - rest, _NARROWEST))
+        most = max(width, widths[0] + rest)
+        rule = max([widths[0] + rest, *(min(most, len(part.title)) for part in self.sections)])
         lines = [
             self._line([(heading, "bold") for heading in self.headings], widths),
-            [(self.rule * self.width, "dim")],
+            [(self.rule * rule, "dim")],
         ]
         for section in self.sections:
-            if section.title:
-                lines.append([(section.title, "italic")])
-            lines += [self._line(row, widths) for row in section.rows]
+            lines += [[(piece, "italic")] for piece in wrap(section.title, most)]
+            for row in section.rows:
+                *before, last = _broken(row[0], widths[0])
+                lines += [*([piece] for piece in before), self._line((last, *row[1:]), widths)]
         return lines
 
     def _widths(self) -> list[int]:
@@ -66,3 +78,10 @@ class Grid:
             before, after = (room, "") if number in self.right else ("", room)
             line += [(before, ""), (text, style), (after + "  ", "")]
         return line
+
+
+def _broken(cell: Cell, width: int) -> list[Cell]:
+    """The cell in as many as it needs, each as far from the left."""
+    text, style = cell
+    depth = len(text) - len(text.lstrip())
+    return [(" " * depth + piece, style) for piece in wrap(text.lstrip(), width - depth)] or [cell]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -51,8 +52,8 @@ def in_ascii(lines: Iterable[Line]) -> list[Line]:
 
 
 def width_of(console: Console) -> int:
-    """How wide a report for this console may be: a pipe or a file has no width of its own."""
-    return console.width if console.is_terminal else WIDTH
+    """How wide a report for this console may be: a pipe or a file has no width but the one that COLUMNS gives it."""
+    return console.width if console.is_terminal or "COLUMNS" in os.environ else WIDTH
 
 
 def show(console: Console, lines: Iterable[Line]) -> None:

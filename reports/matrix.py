@@ -13,6 +13,7 @@ from harness.tcp.verdict import Outcome
 from harness.trace.names import file_of, in_any_run, in_words, parameters
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, titles
+from reports.columns import set_in
 from reports.grid import Cell, Grid, Section
 from reports.lines import OUTCOME_STYLES, WIDTH, Line
 
@@ -122,25 +123,28 @@ class Matrix:
         words = self._grid(rows, short=False)
         fits = words.width <= width
         grid = words if fits else self._grid(rows, short=True)
-        made = grid.lines()
+        made = grid.lines(width)
         if len(rows) < len(self.scenarios):
-            made.append([(f"{self._left_out(rows)}; --all shows all", "dim")])
+            made += set_in(f"{self._left_out(rows)}; --all shows all", 0, "dim", width)
         if not fits:
             legend = ", ".join(f"{mark} {outcome}" for outcome, mark in _MARKS.items())
             made += [[(f"{legend}, empty: not run", "dim")]]
-            made += [[(f"{number}  {name}", "dim")] for number, name in enumerate(self.names, 1)]
+            for number, name in enumerate(self.names, 1):
+                made += set_in(f"{number}  {name}", 0, "dim", width)
         mixed = self.mixed_versions()
         if mixed:
             were = "scenario was" if len(mixed) == 1 else "scenarios were"
             rest = " and others" if len(mixed) > 1 else ""
-            made.append([(f"{len(mixed)} {were} not the same version in all runs: {mixed[0]}{rest}", "yellow")])
+            told = f"{len(mixed)} {were} not the same version in all runs: {mixed[0]}{rest}"
+            made += set_in(told, 0, "yellow", width)
         for name, run in zip(self.names, self.runs, strict=True):
             if run.torn:
-                made.append([(f"{name}: {run.torn} result(s) were cut off by a crash and could not be read", "yellow")])
+                cut_off = f"{name}: {run.torn} result(s) were cut off by a crash and could not be read"
+                made += set_in(cut_off, 0, "yellow", width)
         return made
 
-    def reasons(self) -> list[Line]:
-        """Why there are scenarios without a verdict: a line for each reason, with how many on which kernels."""
+    def reasons(self, width: int = WIDTH) -> list[Line]:
+        """Why there are scenarios without a verdict: each reason with how many on which kernels."""
         made: list[Line] = []
         for outcome in (Outcome.UNSUPPORTED, Outcome.LOST):
             said: dict[str, str] = {}
@@ -155,14 +159,16 @@ class Matrix:
                         counts.setdefault(alike, Counter())[name] += 1
             for alike, count in counts.items():
                 where = ", ".join(f"{number} on {name}" for name, number in count.items())
-                made.append([(f"{outcome} ", OUTCOME_STYLES[outcome]), (f"{where}: {said[alike]}", "")])
+                made += set_in(f"{outcome} {where}: {said[alike]}", 0, OUTCOME_STYLES[outcome], width)
         return made
 
     def _left_out(self, rows: Sequence[str]) -> str:
-        count = len(self.scenarios) - len(rows)
+        counts = Counter(self.outcomes(scenario)[0] for scenario in {*self.scenarios}.difference(rows))
+        count = counts.total()
+        said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
         if len(self.runs) > 1:
-            return f"{count} {'comes' if count == 1 else 'come'} out alike on all kernels"
-        return f"{count} {'does' if count == 1 else 'do'} not deviate"
+            return f"{count} {'comes' if count == 1 else 'come'} out alike on all kernels: {said}"
+        return f"{count} {'does' if count == 1 else 'do'} not deviate: {said}"
 
     def _grid(self, rows: Sequence[str], *, short: bool) -> Grid:
         headings = tuple(map(str, range(1, len(self.names) + 1))) if short else self.names

@@ -148,7 +148,5 @@ def print_listing(cache: Cache, console: Console) -> None:
     """The list, a row each."""
     show(console, listing(cache).lines())
     console.print("to get one: finwait kernels fetch NAME, or build NAME, which takes minutes", soft_wrap=True)
-    console.print(
-        "your own: PATH or NAME=PATH of a bzImage, a User Mode Linux binary or a .deb; PATH,modules=DIR",
-        soft_wrap=True,
-    )
+    console.print("your own: PATH or NAME=PATH of a bzImage, a User Mode Linux binary or a .deb;", soft_wrap=True)
+    console.print("          PATH,modules=DIR", soft_wrap=True)

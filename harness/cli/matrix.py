@@ -7,6 +7,7 @@ from rich.console import Console
 from harness.ci.outputs import on_github, tell_github
 from harness.run.matrix import Found
 from harness.trace.folder import write_whole
+from reports.columns import set_in
 from reports.lines import show, width_of
 from reports.matrix import join
 
@@ -20,7 +21,8 @@ def present(found: Found, console: Console, *, every: bool = False) -> int:
     """
     if found.runs:
         joined = join(found.runs)
-        show(console, [*joined.lines(width_of(console), every=every), *joined.reasons()])
+        width = width_of(console)
+        show(console, [*joined.lines(width, every=every), *joined.reasons(width)])
         write_whole(found.folder / "matrix.json", joined.json())
     show_failures(found, console)
     console.print(f"run folders and matrix.json in {found.folder}", soft_wrap=True)
@@ -34,4 +36,4 @@ def present(found: Found, console: Console, *, every: bool = False) -> int:
 def show_failures(found: Found, console: Console) -> None:
     """A line for each kernel that did not finish, and where its console's last lines are."""
     for failure in found.failures:
-        show(console, [[("lost ", "bold magenta"), (failure, "")]])
+        show(console, set_in(f"lost {failure}", 0, "bold magenta", width_of(console)))

@@ -17,11 +17,11 @@ from harness.trace.owner import hand_back
 from harness.trace.records import Result
 from harness.trace.result_kind import ResultKind
 from harness.trace.runs import LoadedRun
-from reports.columns import wrap
+from reports.columns import set_in
 from reports.findings import Reason, explain
 from reports.ladder import ladder
 from reports.lectures import HANDSHAKE, part
-from reports.lines import show, width_of
+from reports.lines import Line, show, width_of
 from reports.picture import picture
 
 _LISTED = 10
@@ -139,17 +139,16 @@ def print_findings(run: LoadedRun, reason: Reason, console: Console) -> None:
     for scenario, result in run.results.items():
         kind, why = explain(run, result, reason)
         found[kind].setdefault(why, []).append(scenario)
-    for kind, reasons in found.items():
-        if not reasons or kind == ResultKind.CONFORMS:
-            continue
-        console.print(f"{kind} ({sum(map(len, reasons.values()))})", style="bold")
-        for why, scenarios in sorted(reasons.items(), key=lambda one: -len(one[1])):
-            for line in wrap(f"{len(scenarios)}  {why}", width_of(console) - 2):
-                console.print(f"  {line}", soft_wrap=True, markup=False)
-            console.print(f"    {scenarios[0]}", soft_wrap=True, markup=False, style="dim")
-        console.print()
-    counts = ", ".join(f"{sum(map(len, reasons.values()))} {kind}" for kind, reasons in found.items() if reasons)
-    console.print(f"{run.name}: {counts or 'no results'}; -k NAME shows one", soft_wrap=True, markup=False)
+    width = width_of(console)
+    counts = {kind: sum(map(len, reasons.values())) for kind, reasons in found.items() if reasons}
+    made: list[Line] = []
+    for kind in (kind for kind in counts if kind != ResultKind.CONFORMS):
+        made.append([(f"{kind} ({counts[kind]})", "bold")])
+        for why, scenarios in sorted(found[kind].items(), key=lambda one: -len(one[1])):
+            made += [*set_in(f"{len(scenarios)}  {why}", 2, "", width), *set_in(scenarios[0], 4, "dim", width)]
+        made.append([])
+    said = ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "no results"
+    show(console, [*made, *set_in(f"{run.name}: {said}; -k NAME shows one", 0, "", width)])
 
 
 def _head(run: LoadedRun, result: Result) -> Iterator[str]:

@@ -40,7 +40,7 @@ def draft(results: Iterable[Result], *, kernel: str, known: Baseline) -> str:
         taken.setdefault(said, {}).update(dict.fromkeys([entry.scenario] if whole else about))
         for one in about:
             del left[one]
-    parts = [f"# Known deviations of {_comment(kernel)}. * and ? in a scenario stand for any text."]
+    parts = [f"# Known deviations of {_comment(kernel)}.\n# * and ? in a scenario stand for any text."]
     parts += [_entry([*scenarios], *said) for said, scenarios in taken.items()]
     grouped: dict[tuple[str, str, str, str], list[str]] = {}
     for result in left.values():

@@ -149,9 +149,16 @@ def test_the_text_is_plain_where_it_is_piped(machine: Machine) -> None:
     assert lines[-1] == "The running kernel can be tested; start with: make reproduce"
 
 
-def test_a_long_line_is_not_broken(machine: Machine) -> None:
-    lines = _printed(examine(replace(machine, trial=lambda: Trial(error="x" * 400)))).splitlines()
-    assert any(line.startswith("missing lab") and line.endswith("x" * 400) for line in lines)
+def test_lines_are_as_wide_as_there_are_columns_but_for_words_and_commands_that_are_copied(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lacking = replace(machine, which=nothing, trial=lambda: Trial(error=f"{'a reason ' * 20}{'x' * 400}"))
+    lines = _printed(examine(lacking)).splitlines()
+    assert any(line.strip() == "x" * 400 for line in lines)
+    wide = [line.strip() for line in lines if len(line) > 80]
+    assert [line for line in wide if " " in line and not line.startswith("do: ")] == []
+    assert sum(line.startswith("missing lab") for line in lines) == 1
 
 
 def test_what_a_machine_says_is_not_taken_for_markup(machine: Machine) -> None:

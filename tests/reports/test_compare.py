@@ -173,7 +173,7 @@ def test_what_cannot_be_compared_says_why(
     found = _compare(make_run, before, after)
     assert _counts(found) == (0, 0, 0, 0, 1, status)
     assert why in found.uncompared[0].why
-    text = plain(lines(found, 100))
+    text = plain(lines(found, 120))
     assert why in text
     assert FIN in text
 
