@@ -32,6 +32,7 @@ ROOMS: Mapping[str, set[str]] = {
     "harness.process": {"harness.errors", "harness.leash"},
     "harness.probes": LAB,
     "harness.path": LAB,
+    "harness.capture": {*PURE, "harness.errors", "harness.wire.decode"},  # captures of others; no lab
     "harness.live": LAB | {"harness.leash", "harness.probes", "harness.path"},
     "harness.packetdrill": LAB | {"harness.leash", "harness.live", "harness.path", "harness.probes"},
     "harness": LAB  # the names that scenarios import
@@ -47,12 +48,12 @@ ROOMS: Mapping[str, set[str]] = {
     "harness.machine": {"harness.probes.tracefs", "netns"},
     "harness.cli": GROUND
     | {"harness", "harness.doctor", "harness.kernels", "harness.plugin", "harness.process", "harness.run", "reports"}
-    | {"harness.ci", "harness.packetdrill"},
+    | {"harness.capture", "harness.ci", "harness.packetdrill"},
     "harness.__main__": {"harness.cli"},
     "scenarios": {"harness"},
     "conftest": {"harness.plugin"},
 }
-MAY_USE_SCAPY = {"harness.wire.frames", "harness.trace.pcapng"}
+MAY_USE_SCAPY = {"harness.wire.frames", "harness.trace.pcapng", "harness.capture.reading"}
 PURE_THIRD_PARTY = {"msgspec"}
 INSIDES = {
     *("lab", "dispatcher", "observer", "observers", "timeline", "wire", "flow", "kernel", "sysctls", "plan"),

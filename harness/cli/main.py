@@ -121,6 +121,12 @@ def _reproduce(options: argparse.Namespace, console: Console) -> int:
     return status
 
 
+def _import(options: argparse.Namespace, console: Console) -> int:
+    from harness.cli.import_file import import_file
+
+    return import_file(options, lambda names: _had(names, options, console), _folder(options), CHECKOUT, console)
+
+
 def _doctor(_: argparse.Namespace, __: Console) -> int:
     from harness import doctor
 
@@ -177,22 +183,6 @@ def _show(options: argparse.Namespace, console: Console) -> int:
         print(show.program_text(run, result, options.kind), end="")
     else:
         show.print_result(run, result, console, brief=options.brief, since=options.since)
-    return 0
-
-
-def _import(options: argparse.Namespace, _: Console) -> int:
-    from harness.cli.scripts import scenario
-    from harness.packetdrill.settings import pair
-
-    given = (dict(map(pair, several)) for several in (options.pkt_define, options.pkt_option))
-    text, lacking = scenario(options.script, *given)
-    print(text, end="")
-    if lacking:
-        raise FinwaitError(
-            f"the scenario does not say all of {options.script}",
-            why=", ".join(lacking),
-            hint="its comments have the lines; finwait run takes the script as it is",
-        )
     return 0
 
 
@@ -278,11 +268,11 @@ def _kernels(options: argparse.Namespace, console: Console) -> int:
 _VERBS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
     "run": _run,
     "reproduce": _reproduce,
+    "import": _import,
     "doctor": _doctor,
     "matrix": _matrix,
     "compare": _compare,
     "show": _show,
-    "import": _import,
     "report": _report,
     "coverage": _coverage,
     "mutate": _mutate,

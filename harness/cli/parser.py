@@ -17,6 +17,7 @@ start here
 README.md has more, and docs/scenarios.md says how to write scenarios.
 """
 _PASSED_ON = "Further arguments are scenarios and options of pytest, as for finwait run."
+_MOST_RUNS = 100
 _Verbs = argparse._SubParsersAction  # the class has no public name
 _LAYOUT = partial(argparse.RawDescriptionHelpFormatter, max_help_position=28)
 
@@ -39,7 +40,6 @@ def command_line() -> argparse.ArgumentParser:
     run.set_defaults(passes_on=True)
     _add_runners(verbs)
     _add_readers(verbs)
-    _add_import(verbs)
     _add_kernels(_verb(verbs, "kernels", "list, fetch, build, remove or verify kernels"))
     _verb(verbs, "doctor", "list what this machine offers, and how to get what is missing")
     return parser
@@ -86,6 +86,8 @@ def _add_runners(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     _add_report(again)
     _add_source(again)
 
+    _add_import(verbs)
+
     mutate = _verb(
         verbs,
         "mutate",
@@ -99,6 +101,45 @@ def _add_runners(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     _add_run_dir(mutate)
     _add_source(mutate)
     mutate.set_defaults(passes_on=True)
+
+
+def _add_import(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    taken = _verb(
+        verbs,
+        "import",
+        "tell and reproduce a capture, or print a packetdrill script as a scenario",
+        "To reproduce it, a kernel takes one side, and a peer sends what the other sent\n"
+        "(docs/captures.md). What a scenario cannot say of a script stands there in a\ncomment, and the status is 2.",
+        "finwait import script.pkt --as python > test_script.py",
+        "finwait import incident.pcap",
+        "finwait import incident.pcap --connection 3 --reproduce --kernel uml:5.10",
+    )
+    taken.add_argument("file", type=Path, metavar="FILE", help="a pcap or pcapng file, or a .pkt file")
+    taken.add_argument(
+        "--connection", default="", metavar="N", help="a connection's number, a port, or an address and port"
+    )
+    taken.add_argument("--endpoint", default="", metavar="ADDRESS", help="the kernel under test [told by the capture]")
+    taken.add_argument("--reproduce", action="store_true", help="try on kernels what may have happened")
+    taken.add_argument("--kernel", action="append", metavar="NAME", help="a kernel; may be repeated [host, uml:5.10]")
+    taken.add_argument("--runs", type=_count, default=3, metavar="N", help="how often each is tried [3]")
+    taken.add_argument("--save", type=Path, metavar="FILE", help="write what reproduces it as a scenario")
+    _add_run_dir(taken)
+    taken.add_argument(
+        "--as", dest="kind", choices=("python",), default="python", help="what to print of a script [python]"
+    )
+    for option, metavar, does in (
+        ("--pkt-define", "SYMBOL=VALUE", "what a symbol of the script stands for"),
+        ("--pkt-option", "NAME=VALUE", "an option of packetdrill, such as ip_version=ipv6"),
+    ):
+        taken.add_argument(option, action="append", default=[], metavar=metavar, help=f"{does}; may be repeated")
+    # another mirror is said to "finwait kernels fetch": the help has one screen
+    taken.set_defaults(mirror="", security_mirror="", keyring=None, insecure=False)
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) <= _MOST_RUNS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {_MOST_RUNS}")
+    return int(text)
 
 
 def _add_readers(verbs: _Verbs[argparse.ArgumentParser]) -> None:
@@ -155,23 +196,6 @@ def _add_readers(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         "finwait run --baseline known.toml",
     )
     _add_run(baseline, "run")
-
-
-def _add_import(verbs: _Verbs[argparse.ArgumentParser]) -> None:
-    imported = _verb(
-        verbs,
-        "import",
-        "print a packetdrill script as a scenario",
-        "What a scenario cannot say stands there in a comment, and the exit status is 2.",
-        "finwait import script.pkt --as python > test_script.py",
-    )
-    imported.add_argument("script", type=Path, metavar="SCRIPT", help="a .pkt file")
-    imported.add_argument("--as", dest="kind", choices=("python",), default="python", help="what to print [python]")
-    for option, metavar, does in (
-        ("--pkt-define", "SYMBOL=VALUE", "what a symbol of the script stands for"),
-        ("--pkt-option", "NAME=VALUE", "an option of packetdrill, such as ip_version=ipv6"),
-    ):
-        imported.add_argument(option, action="append", default=[], metavar=metavar, help=f"{does}; may be repeated")
 
 
 def _add_run(parser: argparse.ArgumentParser, name: str, metavar: str = "RUN") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from harness.program.steps import (
     AnyStep,
@@ -43,9 +44,18 @@ _SESSIONS = {"session": "Session", "path_session": "TwoKernelSession"}
 _INDENT = "    "
 
 
-def python(program: Program, scenario: str, origin: str = "as it ran") -> str:
-    """The text of a module with one scenario, which ends as ``scenario`` did; ``origin`` is where it comes from."""
-    return _Printer(program).module(scenario, origin)
+def python(
+    program: Program, scenario: str, origin: str = "as it ran", comments: Mapping[int, str] | None = None
+) -> str:
+    """The text of a module with one scenario, which ends as ``scenario`` did.
+
+    Args:
+        program: what it does.
+        scenario: its id, or its name.
+        origin: where it comes from.
+        comments: of steps, by their place.
+    """
+    return _Printer(program, comments or {}).module(scenario, origin)
 
 
 def function_name(scenario: str) -> str:
@@ -60,8 +70,9 @@ def unsaid_comment(step: Unsaid) -> str:
 
 
 class _Printer:
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, comments: Mapping[int, str]) -> None:
         self._program = program
+        self._comments = comments
         self._used = names_used(program.steps)
         self._imports: dict[str, set[str]] = {}
         self._modules: set[str] = set()
@@ -115,6 +126,8 @@ class _Printer:
                 depth -= 1
                 continue
             last = number == len(self._program.steps) - 1
+            if comment := self._comments.get(number):
+                lines.append(f"{_INDENT * depth}# {comment}")
             lines += [_INDENT * depth + line for line in self._statement(step, last=last)]
             depth += isinstance(step, Enter)
         return lines

@@ -80,7 +80,11 @@ def decode(data: bytes) -> Decoded | None:
     where = locate(data)
     if where is None:
         return None
-    raw = data[where.start : where.end]
+    return taken_apart(data[where.start : where.end], where.version, where.addresses, where.flow_label)
+
+
+def taken_apart(raw: bytes, version: int, addresses: bytes, flow_label: int = 0) -> Decoded:
+    """The segment of at least 20 bytes that an IP packet holds; its addresses are as in the IP header."""
     source, target, seq, ack, bits, window, checksum, urgent = TCP_HEADER.unpack_from(raw)
     offset = bits >> 12
     header = max(TCP_HEADER.size, min(4 * offset, len(raw)))
@@ -93,11 +97,11 @@ def decode(data: bytes) -> Decoded | None:
         reserved=bits >> 9 & 7,
         options=decode_options(raw[TCP_HEADER.size : header]),
         data=raw[header:],
-        checksum=None if _sums_up(where.addresses + PSEUDO.pack(socket.IPPROTO_TCP, len(raw)) + raw) else checksum,
+        checksum=None if _sums_up(addresses + PSEUDO.pack(socket.IPPROTO_TCP, len(raw)) + raw) else checksum,
         data_offset=None if header == 4 * offset else offset,
-        flow_label=where.flow_label,
+        flow_label=flow_label,
     )
-    return Decoded(where.version, source, target, segment)
+    return Decoded(version, source, target, segment)
 
 
 def _sums_up(content: bytes) -> bool:

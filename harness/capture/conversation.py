@@ -1,0 +1,151 @@
+"""The connections of a capture: whose frames are whose, and each side's relative numbers."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from harness.capture.packets import Packet, SocketName, packet_of
+from harness.capture.reading import CapturedFrame
+from harness.tcp.relative import FirstNumbers, to_relative
+from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, add, distance
+from harness.tcp.timing import MS
+
+_TWICE_NS = 2 * MS
+"""How far apart the two copies of a frame may be that was captured on two interfaces."""
+
+
+class Sighting(msgspec.Struct, frozen=True):
+    """A segment of a connection, in relative numbers.
+
+    Args:
+        frame: its number in the file.
+        at: ns since the epoch.
+        side: who sent it: 0 for the side that opened the connection, or was seen first, 1 for the other.
+        segment: its numbers count from each side's first one; a timestamp stands as it is.
+        cut: octets of its data that the capture does not hold.
+    """
+
+    frame: int
+    at: int
+    side: int
+    segment: Segment
+    cut: int = 0
+
+    @property
+    def length(self) -> int:
+        """How many sequence numbers it takes."""
+        return distance(self.segment.seq, self.segment.next_seq)
+
+
+@dataclass(slots=True)
+class Conversation:
+    """A connection as far as a capture holds it.
+
+    Args:
+        number: from 1 on, in the order of the first frames.
+        ends: the side that opened it, or was seen first, and the other.
+        opened: whether the SYN is there.
+        twice: frames that are others again, captured on a second interface.
+    """
+
+    number: int
+    ends: tuple[SocketName, SocketName]
+    opened: bool = False
+    twice: int = 0
+    frames: int = 0
+    first: tuple[FirstNumbers, FirstNumbers] = field(default_factory=lambda: (FirstNumbers(), FirstNumbers()))
+    over: set[int] = field(default_factory=set)
+    _latest: list[Packet] = field(default_factory=list)
+    _doubled: bool | None = None
+
+    def take(self, packet: Packet) -> Sighting | None:
+        """A segment in relative numbers; None where the frame is another's copy."""
+        if self._copied(packet):
+            self.twice += 1
+            return None
+        side = int(packet.source != self.ends[0])
+        own, other = self.first[side], self.first[1 - side]
+        segment = packet.segment
+        if segment.flags & SYN:
+            own.isn = segment.seq
+            self.opened = True
+        elif own.isn is None:
+            # of a connection that was open before the capture began: the first octet that is seen has the number 1
+            own.isn = add(segment.seq, -1)
+        if other.isn is None and segment.flags & ACK:
+            other.isn = add(segment.ack, -1)
+        self.frames += 1
+        if segment.flags & RST:
+            self.over = {0, 1}
+        elif segment.flags & FIN:
+            self.over.add(side)
+        return Sighting(packet.number, packet.at, side, to_relative(segment, own, other), packet.cut)
+
+    def _copied(self, packet: Packet) -> bool:
+        """Whether this is the frame of a moment ago again; asked of all frames only where the first came twice."""
+        if self._doubled is False:
+            return False
+        self._latest = [one for one in self._latest if packet.at - one.at < _TWICE_NS]
+        copies = [one for one in self._latest if one[2:] == packet[2:]]
+        if self._doubled is None and self.frames == 1:
+            self._doubled = bool(copies)
+        if copies:
+            self._latest.remove(copies[0])
+        else:
+            self._latest.append(packet)
+        return bool(copies)
+
+    def begins_anew(self, packet: Packet) -> bool:
+        """Whether a SYN opens another connection between the same two sockets."""
+        if packet.segment.flags & (SYN | ACK) != SYN:
+            return False
+        known = self.first[int(packet.source != self.ends[0])].isn
+        return self.frames > 0 and known != packet.segment.seq and (bool(self.over) or not self.opened)
+
+    def name(self, side: int) -> str:
+        """Address and port of a side."""
+        return named(self.ends[side])
+
+
+def named(end: SocketName) -> str:
+    """Address and port in one text; that of IPv6 in brackets."""
+    address, port = end
+    text = str(ipaddress.ip_address(address))
+    return f"[{text}]:{port}" if len(address) == 16 else f"{text}:{port}"
+
+
+@dataclass(slots=True)
+class Conversations:
+    """Sorts the frames of a file: ``numbered`` has the connections, ``others`` counts what no TCP segment is in."""
+
+    numbered: list[Conversation] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+    _current: dict[frozenset[SocketName], Conversation] = field(default_factory=dict)
+
+    def sort(self, frames: Iterable[CapturedFrame]) -> Iterator[tuple[Conversation, Sighting]]:
+        """Each segment with its connection, in the order of the file."""
+        for frame in frames:
+            packet = packet_of(frame)
+            if isinstance(packet, str):
+                self.others[packet] += 1
+                continue
+            conversation = self._of(packet)
+            sighting = conversation.take(packet)
+            if sighting is not None:
+                yield conversation, sighting
+
+    def _of(self, packet: Packet) -> Conversation:
+        key = frozenset((packet.source, packet.target))
+        known = self._current.get(key)
+        if known is None or known.begins_anew(packet):
+            answers = packet.segment.flags & (SYN | ACK) == SYN | ACK
+            ends = (packet.target, packet.source) if answers else (packet.source, packet.target)
+            known = Conversation(len(self.numbered) + 1, ends)
+            self.numbered.append(known)
+            self._current[key] = known
+        return known

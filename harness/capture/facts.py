@@ -1,0 +1,131 @@
+"""What the frames of a captured connection tell together: of its options, and of the near side's process. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import msgspec
+
+from harness.capture.conversation import Conversation, Sighting
+from harness.errors import FinwaitError
+from harness.program.steps import Joined, Ref, Value
+from harness.tcp.options import Option, encode_options, format_options, parse_options
+from harness.tcp.segment import ACK, FIN, PSH, RST, SYN, Segment, add, distance
+
+_USUAL_MSS = 1460
+_STAMP_LENGTH = 12  # with the padding that all stacks put before it (RFC 7323 appendix A)
+_PARTS = {"mss", "sackOK", "wscale", "TS", "nop", "sack"}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A connection, its segments in the order in which the near side has to have seen them, and which side that is."""
+
+    conversation: Conversation
+    sightings: list[Sighting]
+    near: int
+
+    @property
+    def active(self) -> bool:
+        """Whether the near side opens."""
+        return self.near == 0 and self.conversation.opened
+
+    def syn(self, side: int) -> Segment | None:
+        """The SYN of a side, if the capture has it."""
+        return next((one.segment for one in self.sightings if one.side == side and one.segment.flags & SYN), None)
+
+    @cached_property
+    def mss(self) -> int:
+        """What both sides announced at most, so that the lab's segments are as long as the capture's."""
+        found = [syn.option("mss") for side in (0, 1) if (syn := self.syn(side))]
+        return min([one.values[0] for one in found if one and one.values and one.values[0]] or [_USUAL_MSS])
+
+    @cached_property
+    def room(self) -> int:
+        """Octets of data that fill a segment."""
+        return max(1, self.mss - _STAMP_LENGTH * self.stamped)
+
+    @cached_property
+    def stamped(self) -> bool:
+        """Whether both sides' segments carry timestamps."""
+        seen = {one.side for one in self.sightings if one.segment.option("TS") and not one.segment.flags & RST}
+        return seen == {0, 1}
+
+    @cached_property
+    def far_end(self) -> int:
+        """The number behind the far side's data."""
+        return max((one.segment.end for one in self.sightings if one.side != self.near and one.segment.data), default=0)
+
+    @cached_property
+    def without_nagle(self) -> bool:
+        """Whether the near side sends a short segment while another is not acknowledged (RFC 9293 3.7.4)."""
+        short = acked = 0
+        for side, segment in ((one.side, one.segment) for one in self.sightings):
+            if side != self.near:
+                acked = max(acked, segment.ack * bool(segment.flags & ACK))
+            elif 0 < len(segment.data) < self.room and not segment.flags & FIN:
+                if acked < short <= segment.seq:
+                    return True
+                short = max(short, segment.end)
+        return False
+
+    def acknowledges_a_fin(self, segment: Segment) -> bool:
+        """Whether a segment of the near side is the ACK of the far side's FIN."""
+        fins = [one.segment for one in self.sightings if one.side != self.near and one.segment.flags & FIN]
+        return any(one.next_seq == segment.ack for one in fins)
+
+    def written(self, place: int) -> tuple[int, bool]:
+        """How many octets one call sends from the sighting at this place on, and whether a FIN is in the last segment.
+
+        A call's data end where a segment is not full, or has PSH.
+        """
+        begin = until = self.sightings[place].segment.seq
+        for sighting in self.sightings[place:]:
+            segment = sighting.segment
+            if sighting.side == self.near and segment.seq == until and segment.data:
+                until = segment.end
+                if len(segment.data) % self.room or segment.flags & (PSH | FIN):
+                    return distance(begin, until), bool(segment.flags & FIN)
+        return distance(begin, until), False
+
+    def in_parts(self, segment: Segment) -> list[Segment]:
+        """A frame for several segments, which a network card was to cut or had joined, as those segments."""
+        if len(segment.data) <= self.room:
+            return [segment]
+        starts = range(0, len(segment.data), self.room)
+        parts = [
+            msgspec.structs.replace(
+                segment,
+                seq=add(segment.seq, start),
+                data=segment.data[start : start + self.room],
+                flags=segment.flags & ~(FIN | PSH | SYN * (start > 0)),
+            )
+            for start in starts
+        ]
+        last = msgspec.structs.replace(parts[-1], flags=segment.flags & ~(SYN * (len(parts) > 1)))
+        return [*parts[:-1], last]
+
+    def options(self, segment: Segment) -> tuple[Value, bool]:
+        """The options of a segment of the far side as its peer sends them, and whether all could be read.
+
+        Its timestamps are the capture's; what they echo is the lab's. It announces the smaller MSS of the two.
+        """
+        options, whole = segment.options, True
+        try:
+            encode_options(parse_options(format_options(options)))
+        except FinwaitError:
+            options, whole = tuple(one for one in options if one.name in _PARTS and _complete(one)), False
+        if segment.flags & SYN:
+            options = tuple(Option("mss", (self.mss,)) if one.name == "mss" else one for one in options)
+        stamp = next((one for one in options if one.name == "TS"), None)
+        if stamp is None or not segment.flags & ACK:
+            return format_options(options), whole
+        before, after = options[: options.index(stamp)], options[options.index(stamp) + 1 :]
+        text = ",".join([*map(str, before), f"TS val {stamp.values[0]} ecr "])
+        rest = "".join(f",{one}" for one in after)
+        return Joined((text, Ref("peer.echo"), *([rest] if rest else []))), whole
+
+
+def _complete(option: Option) -> bool:
+    return bool(option.values) or option.name in ("sackOK", "nop")

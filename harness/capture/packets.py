@@ -1,0 +1,144 @@
+"""The TCP segment of a captured frame, whatever it travels in. Pure.
+
+Link types are those of https://www.tcpdump.org/linktypes.html.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import NamedTuple
+
+from harness.capture.reading import CapturedFrame
+from harness.tcp.ip import FLOW_LABEL
+from harness.tcp.segment import Segment
+from harness.wire.decode import TCP_HEADER, taken_apart
+
+_V4, _V6 = 0x0800, 0x86DD
+_TAGS = frozenset({0x8100, 0x88A8, 0x9100})  # IEEE 802.1Q, 802.1ad, and what came before it
+_PPPOE, _PPP = 0x8864, {0x0021: _V4, 0x0057: _V6}
+_ETHERNET, _COOKED, _COOKED2 = 1, 113, 276
+_RAW = frozenset({12, 14, 101, 228, 229})
+_LOOPBACK = frozenset({0, 108})
+_FAMILIES = {2: _V4, 10: _V6, 24: _V6, 28: _V6, 30: _V6}  # AF_INET6 of Linux and the BSDs
+_EXTENSIONS = frozenset({0, 43, 60, 135})  # hop-by-hop, routing, destination options, mobility (RFC 8200 4.1)
+_FRAGMENT, _TCP = 44, socket.IPPROTO_TCP
+_WORD = struct.Struct("!H")
+_LONGEST = 1 << 18
+"""More than a frame has that a network card still has to cut."""
+
+SocketName = tuple[bytes, int]
+"""Address, as the IP header has it, and port."""
+
+
+class Packet(NamedTuple):
+    """One TCP segment as it was captured, with the numbers of the wire.
+
+    Args:
+        number: of the frame in the file.
+        at: ns since the epoch.
+        source: address and port of the sender.
+        target: those of the receiver.
+        segment: what was captured; octets of data that the capture does not hold are zeros.
+        cut: how many octets those are.
+        identification: of the IPv4 header, 0 with IPv6: what is sent again has another.
+    """
+
+    number: int
+    at: int
+    source: SocketName
+    target: SocketName
+    segment: Segment
+    cut: int = 0
+    identification: int = 0
+
+
+def packet_of(frame: CapturedFrame) -> Packet | str:
+    """The segment of a frame, or what it holds instead, in a word or two."""
+    data = frame.data
+    found = _network(frame.link, data)
+    if isinstance(found, str):
+        return found
+    start = found
+    if len(data) <= start:
+        return "nothing behind the link's header"
+    return _v4(frame, start) if data[start] >> 4 == 4 else _v6(frame, start) if data[start] >> 4 == 6 else "no IP"
+
+
+def _network(link: int, data: bytes) -> int | str:
+    """Where the IP header begins."""
+    if link in _RAW:
+        return 0
+    if link == _ETHERNET:
+        return _behind_the_type(data, 12)
+    if link == _COOKED:
+        return _behind_the_type(data, 14)
+    if link == _COOKED2:
+        return _behind_the_type(data, 0, header=20)
+    if link in _LOOPBACK:
+        number = data[:4]
+        known = {int.from_bytes(number, "little"), int.from_bytes(number, "big")} & _FAMILIES.keys()
+        return 4 if known else "no IP"
+    return f"link type {link}"
+
+
+def _behind_the_type(data: bytes, at: int, header: int = 0) -> int | str:
+    """Where the network header begins, behind a type at ``at`` and what tags it."""
+    kind = int.from_bytes(data[at : at + 2], "big")
+    start = header or at + 2
+    while kind in _TAGS:
+        kind = int.from_bytes(data[start + 2 : start + 4], "big")
+        start += 4
+    if kind == _PPPOE:
+        kind = _PPP.get(int.from_bytes(data[start + 6 : start + 8], "big"), 0)
+        start += 8
+    if kind not in (_V4, _V6):
+        return {0x0806: "ARP", 0x88CC: "LLDP"}.get(kind, "no IP")
+    return start
+
+
+def _v4(frame: CapturedFrame, start: int) -> Packet | str:
+    data = frame.data
+    if len(data) < start + 20:
+        return "IP header cut off"
+    if data[start + 9] != _TCP:
+        return _protocol(data[start + 9])
+    if _WORD.unpack_from(data, start + 6)[0] & 0x3FFF:  # MF, or an offset (RFC 791 3.1)
+        return "fragment"
+    begin = start + 4 * (data[start] & 15)
+    # a frame that the network card was to cut has no length, or one that does not fit the field
+    length = _WORD.unpack_from(data, start + 2)[0] or min(frame.length, _LONGEST) - start
+    identification = _WORD.unpack_from(data, start + 4)[0]
+    return _tcp(frame, begin, start + length, (4, data[start + 12 : start + 20]), identification=identification)
+
+
+def _v6(frame: CapturedFrame, start: int) -> Packet | str:
+    data = frame.data
+    if len(data) < start + 40:
+        return "IP header cut off"
+    kind, begin = data[start + 6], start + 40
+    end = begin + (_WORD.unpack_from(data, start + 4)[0] or min(frame.length, _LONGEST) - begin)
+    while kind in _EXTENSIONS and begin + 2 <= len(data):
+        kind, begin = data[begin], begin + 8 * (data[begin + 1] + 1)
+    if kind != _TCP:
+        return "fragment" if kind == _FRAGMENT else _protocol(kind)
+    label = int.from_bytes(data[start + 1 : start + 4], "big") & FLOW_LABEL
+    return _tcp(frame, begin, end, (6, data[start + 8 : start + 40]), label=label)
+
+
+def _protocol(number: int) -> str:
+    return {1: "ICMP", 17: "UDP", 58: "ICMP", 2: "IGMP", 132: "SCTP"}.get(number, f"IP protocol {number}")
+
+
+def _tcp(
+    frame: CapturedFrame, begin: int, end: int, of: tuple[int, bytes], *, label: int = 0, identification: int = 0
+) -> Packet | str:
+    version, addresses = of
+    raw = frame.data[begin:end]
+    if len(raw) < TCP_HEADER.size or end - begin < TCP_HEADER.size:
+        return "TCP header cut off"
+    cut = max(0, end - begin - len(raw))
+    found = taken_apart(raw + bytes(cut), version, addresses, label)
+    half = len(addresses) // 2
+    source, target = (addresses[:half], found.source), (addresses[half:], found.target)
+    return Packet(frame.number, frame.at, source, target, found.segment, cut, identification)

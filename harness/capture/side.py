@@ -1,0 +1,157 @@
+"""What is known of one side of a captured connection, and why it sends something again. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from harness.capture.conversation import Sighting
+from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, distance
+from harness.tcp.timing import MS, format_ms
+
+_LATE_NS = 3 * MS
+"""What fills a hole within this has only changed places with what came before it: no sender can know of it so soon."""
+
+_REMEMBERED = 512
+"""Segments of a side that are known by their frames; what is sent again after that many has lost its first frame."""
+
+
+class Reason(NamedTuple):
+    """Why a segment is likely to be sent again: a word, and in words that follow what is sent."""
+
+    kind: str
+    text: str
+
+
+@dataclass(slots=True)
+class SideStory:
+    """One side, in relative numbers.
+
+    Args:
+        next: the number behind the highest that it sent.
+        acknowledged: the highest that it acknowledged.
+        octets: of data that it sent, each once.
+        again: segments that it sent again.
+        resets: RSTs that it sent.
+        fin: its first FIN.
+        heard: what the other side sent last.
+        said: what it acknowledged last.
+        last: what it sent last.
+        mss: of its SYN.
+        wrong_sums: segments with a wrong checksum.
+        shut_at: when it closed its window; 0 where it is open.
+    """
+
+    next: int = 0
+    acknowledged: int = 0
+    octets: int = 0
+    again: int = 0
+    resets: int = 0
+    fin: Sighting | None = None
+    heard: Sighting | None = None
+    said: Sighting | None = None
+    last: Sighting | None = None
+    mss: int | None = None
+    wrong_sums: int = 0
+    shut_at: int = 0
+    _holes: dict[int, int] = field(default_factory=dict)
+    _sent: deque[Sighting] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+
+    def repeats(self, segment: Segment) -> bool:
+        """Whether a segment without data says what the one before it said."""
+        said = self.said.segment if self.said else None
+        return said is not None and (said.ack, said.window) == (segment.ack, segment.window)
+
+    def sends(self, sighting: Sighting) -> None:
+        """Take in what it sends."""
+        segment = sighting.segment
+        self.wrong_sums += segment.checksum is not None and not sighting.cut
+        if segment.flags & RST:
+            self.resets += 1
+            return
+        if segment.flags & SYN and (mss := segment.option("mss")) and mss.values and self.mss is None:
+            self.mss = mss.values[0]
+        if segment.flags & FIN and self.fin is None:
+            self.fin = sighting
+        if sighting.length:
+            self._count(sighting)
+        if segment.flags & ACK:
+            self.acknowledged = max(self.acknowledged, segment.ack, key=lambda one: distance(self.acknowledged, one))
+            self.said = sighting
+        self.last = sighting
+
+    def _count(self, sighting: Sighting) -> None:
+        segment = sighting.segment
+        if self.last and distance(self.next, segment.seq) > 0 and len(self._holes) < _REMEMBERED:
+            self._holes[self.next] = sighting.at
+        new = distance(self.next, segment.next_seq) if self.last else sighting.length
+        if new > 0:
+            self.octets += min(len(segment.data), new)
+            self.next = segment.next_seq
+        self._sent.append(sighting)
+
+    def hears(self, sighting: Sighting) -> None:
+        """Take in what the other side sends."""
+        self.heard = sighting
+
+    def why_again(self, sighting: Sighting, other: SideStory) -> Reason | None:
+        """Why it sends what it sent before, or what was not seen when it was due; None for what is new."""
+        segment = sighting.segment
+        if segment.flags & RST or self.last is None:
+            return None
+        if self._probes(sighting, other):
+            return Reason("probe", "a keepalive probe")
+        return self._why_counted(sighting, other) if sighting.length else None
+
+    def _why_counted(self, sighting: Sighting, other: SideStory) -> Reason | None:
+        segment = sighting.segment
+        if (since := self._holes.pop(segment.seq, None)) is not None:
+            return self._fills(sighting, since)
+        if distance(self.next, segment.next_seq) > 0:
+            return None
+        before = next((one for one in reversed(self._sent) if _holds(one, segment)), None)
+        if before is None and segment.flags & FIN:
+            return None  # a FIN in the place of something else
+        self.again += 1
+        return self._sent_before(sighting, before, other)
+
+    def _probes(self, sighting: Sighting, other: SideStory) -> bool:
+        """Whether it asks for an ACK by the last octet that was acknowledged (RFC 9293 3.8.4)."""
+        segment = sighting.segment
+        if segment.flags & (SYN | FIN) or len(segment.data) > 1 or self.next == 0:
+            return False
+        return segment.seq == (self.next - 1) % 2**32 and other.acknowledged == self.next
+
+    def _fills(self, sighting: Sighting, since: int) -> Reason:
+        late = sighting.at - since
+        if late < _LATE_NS:
+            return Reason("order", f"late: what it should stand before overtook it by {format_ms(late)}")
+        self.again += 1
+        return Reason(
+            "lost", f"{format_ms(late)} after what follows it: its first copy is not in the capture, so it was lost"
+        )
+
+    def _sent_before(  # noqa: PLR0911  (one for each reason)
+        self, sighting: Sighting, before: Sighting | None, other: SideStory
+    ) -> Reason:
+        segment, said = sighting.segment, other.said
+        again = f"of frame {before.frame} again, {format_ms(sighting.at - before.at)} later" if before else "again"
+        if said is None:
+            return Reason("unanswered", f"{again}: nothing was heard of the other side")
+        if segment.flags & FIN and said.segment.flags & SYN:
+            return Reason("unanswered", f"{again}: frame {said.frame} acknowledges its number as that of the SYN")
+        if distance(segment.next_seq, other.acknowledged) >= 0:
+            return Reason("spurious", f"{again}: needlessly, for frame {said.frame} had acknowledged it")
+        if other.shut_at:
+            return Reason("probe", f"{again}: a probe of the closed window")
+        answered = before is not None and said.at > before.at and said.segment.ack == segment.seq
+        if not answered:
+            return Reason("unanswered", f"{again}: nothing had answered it, so it was lost, or its ACK")
+        if segment.flags & FIN and not segment.data and not said.segment.option("sack"):
+            return Reason("challenged", f"{again}: frame {said.frame} had left it out, so it was dropped, or lost")
+        return Reason("lost", f"{again}: frame {said.frame} asked for it, so it was lost")
+
+
+def _holds(before: Sighting, segment: Segment) -> bool:
+    return before.segment.seq == segment.seq and bool(before.segment.flags & FIN) >= bool(segment.flags & FIN)

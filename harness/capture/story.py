@@ -1,0 +1,191 @@
+"""What happened on a captured connection, in words: told frame by frame, in memory that does not grow. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import msgspec
+
+from harness.capture.conversation import Conversation, Sighting
+from harness.capture.side import Reason, SideStory
+from harness.tcp.segment import ACK, FIN, RST, SYN, Flags, Segment, distance, format_flags
+from harness.tcp.timing import MS, format_ms
+
+GAP_NS = 50 * MS
+"""A pause above this is told: an answer that no timer delays comes within a few round trips."""
+
+_MOST = 40
+"""Remarks that are kept of a connection, from its beginning on; the others are counted."""
+
+_USUAL_MSS = 1460
+
+
+class Remark(msgspec.Struct, frozen=True):
+    """Something worth saying, with the frame that shows it."""
+
+    frame: int
+    text: str
+
+
+@dataclass(slots=True)
+class Story:
+    """What is known of a connection after the frames that it was told.
+
+    Args:
+        conversation: whose.
+        sides: the one that opened it, or was seen first, and the other.
+        remarks: in the order of their frames.
+        counted: how many there are of each kind, those that are not kept as well.
+        opening: the frames of the SYNs.
+        endings: what ended it, in words.
+        longest: the longest pause in ns, and the frame that ended it.
+        suspect: the side that left out a segment of the other, if any did.
+        host: the side whose frames show that the capture was taken on its machine, if any do.
+    """
+
+    conversation: Conversation
+    sides: tuple[SideStory, SideStory] = field(default_factory=lambda: (SideStory(), SideStory()))
+    remarks: list[Remark] = field(default_factory=list)
+    counted: Counter[str] = field(default_factory=Counter)
+    opening: list[int] = field(default_factory=list)
+    endings: list[str] = field(default_factory=list)
+    longest: tuple[int, int] = (0, 0)
+    suspect: int | None = None
+    host: int | None = None
+    _last: Sighting | None = None
+
+    def tell(self, sighting: Sighting) -> None:
+        """Take in the next frame."""
+        segment, side = sighting.segment, sighting.side
+        own, other = self.sides[side], self.sides[1 - side]
+        reason = own.why_again(sighting, other)
+        if reason:
+            self._again(sighting, reason)
+        self._pause(sighting, reason)
+        self._offload(sighting, other)
+        if segment.flags & SYN:
+            self._syn(sighting, own, reason)
+        elif segment.flags & RST:
+            self._reset(sighting, own, other)
+        elif segment.flags & FIN and own.fin is None:
+            self._fin(sighting, other)
+        elif not sighting.length and not reason and own.repeats(segment):
+            self._repeated(sighting, own, other)
+        self._window(sighting, own)
+        own.sends(sighting)
+        other.hears(sighting)
+        self._last = sighting
+
+    def who(self, side: int) -> str:
+        """A side's name: what it is where that is known, else its address and port."""
+        return ("the client", "the server")[side] if self.conversation.opened else self.conversation.name(side)
+
+    def _remark(self, kind: str, sighting: Sighting, text: str) -> None:
+        self.counted[kind] += 1
+        if len(self.remarks) < _MOST:
+            self.remarks.append(Remark(sighting.frame, text))
+
+    def _again(self, sighting: Sighting, reason: Reason) -> None:
+        self._remark(reason.kind, sighting, f"{self.who(sighting.side)} sends {_named(sighting.segment)} {reason.text}")
+        if reason.kind == "challenged":
+            self.suspect = 1 - sighting.side
+
+    def _pause(self, sighting: Sighting, reason: Reason | None) -> None:
+        if self._last is None:
+            return
+        pause = sighting.at - self._last.at
+        if pause < 0:
+            self._remark("backwards", sighting, f"its time is {format_ms(-pause)} before that of the frame before it")
+        if pause <= GAP_NS:
+            return
+        self.longest = max(self.longest, (pause, sighting.frame))
+        own = self.who(sighting.side)
+        if reason:
+            waited = f"{own} had waited for its timer"
+        elif self._last.side != sighting.side:
+            waited = f"{self.who(self._last.side)} had waited for {own}"
+        else:
+            waited = f"{own} had sent the frame before as well, so its application, or a timer, took the time"
+        what = "it" if reason else f"{_named(sighting.segment)} of {own}"
+        self._remark("pause", sighting, f"{what} ends a silence of {format_ms(pause)}, in which {waited}")
+
+    def _syn(self, sighting: Sighting, own: SideStory, reason: Reason | None) -> None:
+        if reason is None and own.last is None:
+            self.opening.append(sighting.frame)
+        elif reason is None:
+            self._remark("syn", sighting, f"{self.who(sighting.side)} sends a SYN on the open connection")
+
+    def _fin(self, sighting: Sighting, other: SideStory) -> None:
+        crosses = other.fin is not None and distance(other.fin.segment.next_seq, sighting.segment.ack) < 0
+        how = "FIN, which crosses the other's" if crosses else "FIN"
+        self.endings.append(f"{self.who(sighting.side)} ends in frame {sighting.frame} ({how})")
+        if sighting.segment.seq == 0:
+            self._remark("fin", sighting, f"{self.who(sighting.side)} numbers its FIN as its SYN: it ends in SYN-SENT")
+
+    def _offload(self, sighting: Sighting, other: SideStory) -> None:
+        mss, length = other.mss or _USUAL_MSS, len(sighting.segment.data)
+        if length <= mss:
+            return
+        self.host = sighting.side if self.host is None else self.host
+        self.counted["offload"] += 1
+        if self.counted["offload"] == 1:
+            self.remarks.append(
+                Remark(sighting.frame, f"{length} octets in one frame, above the MSS of {mss}: offload")
+            )
+
+    def _reset(self, sighting: Sighting, own: SideStory, other: SideStory) -> None:
+        who, seq = self.who(sighting.side), sighting.segment.seq
+        if own.resets == 0:
+            self.endings.append(f"{who} resets it in frame {sighting.frame}" + " after its FIN" * (own.fin is not None))
+        else:
+            self._remark("reset", sighting, f"{who} resets it once more")
+        expected = other.acknowledged
+        if other.said and seq != expected and not (sighting.segment.flags & ACK and seq == 0):
+            what = (
+                f"the RST has the number {seq} and not {expected}, the next that {self.who(1 - sighting.side)} expects"
+            )
+            self._remark(
+                "reset", sighting, f"{what}: it counts only outside of a connection, or is challenged (RFC 5961 3.2)"
+            )
+
+    def _repeated(self, sighting: Sighting, own: SideStory, other: SideStory) -> None:
+        segment, who, fin, heard = sighting.segment, self.who(sighting.side), other.fin, own.heard
+        behind = distance(segment.ack, other.next)
+        if not segment.flags & ACK or heard is None or (own.last and heard.at < own.last.at):
+            return
+        if fin is not None and fin.segment.end == segment.ack:
+            may = "a challenge ACK, or the FIN came later"
+            text = f"{who} acknowledges {segment.ack} again, and not the FIN of frame {fin.frame}: {may}"
+            self._remark("challenge", sighting, text)
+        elif heard.segment.flags & (SYN | RST):
+            text = f"{who} challenges {format_flags(heard.segment.flags)} of frame {heard.frame} (RFC 5961 3.2, 4.2)"
+            self._remark("challenge", sighting, text)
+        elif behind > 0 and heard.length:
+            has = ", and has some of what follows (SACK)" if segment.option("sack") else ""
+            self._remark(
+                "duplicate", sighting, f"{who} acknowledges {segment.ack} again: it misses what begins there{has}"
+            )
+        elif heard.length and (blocks := segment.option("sack")) and blocks.values:
+            self._remark(
+                "dsack", sighting, f"{who} tells that it got {blocks.values[0]}:{blocks.values[1]} twice (D-SACK)"
+            )
+
+    def _window(self, sighting: Sighting, own: SideStory) -> None:
+        shut = sighting.segment.window == 0 and not sighting.segment.flags & (RST | SYN)
+        if shut and not own.shut_at:
+            own.shut_at = sighting.at
+            self._remark("window", sighting, f"{self.who(sighting.side)} closes its window")
+        elif own.shut_at and not shut and not sighting.segment.flags & RST:
+            after = format_ms(sighting.at - own.shut_at)
+            self._remark("window", sighting, f"{self.who(sighting.side)} opens its window again, after {after}")
+            own.shut_at = 0
+
+
+def _named(segment: Segment) -> str:
+    """A segment in words."""
+    for flag in (SYN, RST, FIN):
+        if segment.flags & flag:
+            with_ack = ",ACK" if flag == SYN and segment.flags & ACK else ""
+            return f"the {Flags(flag).name}{with_ack}" + (f" with {len(segment.data)} octets" if segment.data else "")
+    return f"{segment.seq}:{segment.end}" if segment.data else "an ACK"

@@ -1,0 +1,174 @@
+"""finwait import --reproduce: every hypothesis about a captured connection, tried on kernels, as a table in words."""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+
+from harness.capture.conversation import Sighting
+from harness.capture.near import near_side
+from harness.capture.story import Story
+from harness.capture.trying import Hypothesis, hypotheses
+from harness.errors import FinwaitError
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.spec import KernelSpec
+from harness.run.matrix import run_with
+from harness.run.workers import Workers
+from harness.tcp.verdict import Outcome
+from harness.trace.folder import make_folder, write_whole
+from harness.trace.owner import hand_back
+from harness.trace.records import Result
+from reports.grid import Cell, Grid, Section
+from reports.lines import Line, show
+
+USUAL_KERNELS = ("host", "uml:5.10")
+"""The kernels that are asked where none is named."""
+
+KernelsByName = Callable[[Sequence[str]], list[KernelSpec]]
+"""Gives kernels by their names, fetched where they are not here yet."""
+
+
+class Tried(NamedTuple):
+    """A hypothesis with its results by kernel, one for each run."""
+
+    hypothesis: Hypothesis
+    results: dict[str, list[Result]]
+
+    def reproduced(self, kernel: str) -> int:
+        """In how many runs the kernel gave the answers of the capture."""
+        return sum(one.outcome == Outcome.CONFORMS for one in self.results.get(kernel, ()))
+
+
+def reproduce(
+    story: Story,
+    sightings: list[Sighting],
+    options: argparse.Namespace,
+    specs: Sequence[KernelSpec],
+    folder: Path,
+    checkout: Path,
+    console: Console,
+) -> int:
+    """Try every hypothesis on each kernel, and say which gives the answers of the capture.
+
+    Returns:
+        The exit status: 0 where one does on any kernel, else 1.
+    """
+    near, why = near_side(story, options.endpoint)
+    found = hypotheses(story.conversation, sightings, near)
+    console.print()
+    console.print(f"the kernel to ask is {story.conversation.name(near)}: {why}")
+    for line in dict.fromkeys(line for one in found for line in one.made.said):
+        console.print(f"inferred: {line}")
+    title = f"{options.file.name}, connection {story.conversation.number}"
+    tried = _tried(found, title, options, specs, folder, checkout, console)
+    names = [spec.title for spec in specs]
+    console.print()
+    for part in _tables(tried, names):
+        show(console, part)
+    for name in names:
+        console.print(_conclusion(tried, name))
+    best = max(tried, key=lambda one: sum(map(one.reproduced, names)))
+    if options.save:
+        _save(best, title, options.save, console)
+    return 0 if any(map(best.reproduced, names)) else 1
+
+
+def _tried(
+    found: Sequence[Hypothesis],
+    title: str,
+    options: argparse.Namespace,
+    specs: Sequence[KernelSpec],
+    folder: Path,
+    checkout: Path,
+    console: Console,
+) -> list[Tried]:
+    output = make_folder(folder).absolute()
+    programs = make_folder(output / "programs")
+    for one in found:
+        write_whole(programs / f"{one.name}.py", one.text(title).encode())
+    tried = [Tried(one, defaultdict(list)) for one in found]
+    by_name = {one.hypothesis.name: one for one in tried}
+    with Workers(output, checkout, Cache.of_user(), console) as workers:
+        for number in range(options.runs):
+            # what no ending reproduces in the first run is not tried again
+            telling = _telling(tried) if number else {one.order for one in found}
+            files = [str(programs / f"{one.name}.py") for one in found if one.order in telling]
+            if not files:
+                break
+            place, more = make_folder(output / f"run-{number + 1}"), number + 1 < options.runs
+            asked = run_with(workers, specs, place, files, more=more)
+            for failure in asked.failures:
+                console.print(f"lost: {failure}")
+            for run in asked.runs:
+                for result in run.results.values():
+                    by_name[Path(result.scenario.partition("::")[0]).stem].results[run.name].append(result)
+    return tried
+
+
+def _telling(tried: Sequence[Tried]) -> set[str]:
+    """The orders of arrival in which some ending gave the answers of the capture on some kernel."""
+    return {one.hypothesis.order for one in tried if any(map(one.reproduced, one.results))}
+
+
+def _tables(tried: Sequence[Tried], names: Sequence[str]) -> Iterator[list[Line]]:
+    """A table with a section for each order of arrival in which some ending gives the answers, or for all orders."""
+    orders = list(dict.fromkeys(one.hypothesis.order for one in tried))
+    telling = [order for order in orders if order in _telling(tried)]
+    sections = [
+        Section(order, tuple(_row(one, names) for one in tried if one.hypothesis.order == order))
+        for order in telling or orders
+    ]
+    yield Grid(("what the process may have called", *names), tuple(sections)).lines()
+    if telling and (others := [order for order in orders if order not in telling]):
+        yield [[(f"in no ending gives the answers: {'; '.join(others)}", "")]]
+
+
+def _row(one: Tried, names: Sequence[str]) -> tuple[Cell, ...]:
+    return ((f"  {one.hypothesis.ending}", ""), *(_cell(one, name) for name in names))
+
+
+def _cell(one: Tried, name: str) -> Cell:
+    results = one.results.get(name, [])
+    if count := one.reproduced(name):
+        return f"reproduces it, {count} of {len(results)}", "green"
+    if not results:
+        return "not run", "dim"
+    evidence = next((result.evidence for result in results if result.evidence), None)
+    if evidence is not None and results[0].outcome == Outcome.DEVIATES:
+        return f"no: {_brief(evidence.observed)}", "red"
+    return f"{results[0].outcome}: {results[0].message.partition(chr(10))[0][:60]}", "magenta"
+
+
+def _brief(observed: str) -> str:
+    """A segment without its window and options."""
+    return observed.partition(" win ")[0]
+
+
+def _conclusion(tried: Sequence[Tried], name: str) -> str:
+    does = [one for one in tried if one.reproduced(name)]
+    if not does:
+        return f"{name}: nothing gives the answers of the capture"
+    yes = list(dict.fromkeys(one.hypothesis.ending for one in does))
+    no = [ending for ending in dict.fromkeys(one.hypothesis.ending for one in tried) if ending not in yes]
+    order = "" if does[0].hypothesis.captured else f" where {does[0].hypothesis.order}"
+    fewest, runs = min((one.reproduced(name), len(one.results[name])) for one in does)
+    said = f"{name}: {_joined(yes)} reproduce{'s' * (len(yes) == 1)} it{order}, in {fewest} of {runs} runs"
+    return said + (f"; {_joined(no)} do{'es' * (len(no) == 1)} not" if no else "")
+
+
+def _joined(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _save(best: Tried, title: str, file: Path, console: Console) -> None:
+    try:
+        file.write_text(best.hypothesis.text(title), encoding="utf-8")
+    except OSError as error:
+        raise FinwaitError(f"{file} cannot be written ({error.strerror})") from error
+    hand_back(file)
+    console.print(f"saved as {file}: {best.hypothesis.ending}, {best.hypothesis.order}")

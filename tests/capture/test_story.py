@@ -1,0 +1,135 @@
+"""What a capture tells of a connection, in words that name its frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.capture.conversation import Conversations, Sighting
+from harness.capture.near import near_side
+from harness.capture.reading import read
+from harness.capture.story import Story
+from harness.capture.telling import lines
+from harness.tcp.segment import ACK, FIN, NONE, RST, SYN
+from tests.capture.captures import HANDSHAKE, INCIDENT, SERVER, Told, ethernet, packet, pcap, segment, written
+
+ROUND = [(3.0, 0, segment(ACK, 1, 1, b"x" * 100)), (4.0, 1, segment(ACK, 1, 101, b"y" * 50))]
+
+
+def stories(path: Path) -> list[Story]:
+    found: dict[int, Story] = {}
+    for conversation, sighting in Conversations().sort(read(path)):
+        found.setdefault(conversation.number, Story(conversation)).tell(sighting)
+    return list(found.values())
+
+
+def story(tmp_path: Path, told: list[Told]) -> Story:
+    (found,) = stories(written(tmp_path / "x.pcap", told))
+    return found
+
+
+def text(tmp_path: Path, told: list[Told]) -> str:
+    return "\n".join(lines(story(tmp_path, told)))
+
+
+def test_the_incident_is_told(tmp_path: Path) -> None:
+    found = text(tmp_path, INCIDENT)
+    assert "opens in frames 1 and 2; 0 octets there, 0 back; the client ends in frame 4 (FIN); the server" in found
+    assert "the server ends in frame 5 (FIN, which crosses the other's); 1 segment sent again" in found
+    assert "frame 7: the server acknowledges 1 again, and not the FIN of frame 4: a challenge ACK" in found
+    assert "frame 8: the client sends the FIN of frame 4 again, 203 ms later: frame 7 had left it out" in found
+    assert "it ends a silence of 200 ms, in which the client had waited for its timer" in found
+    assert near_side(story(tmp_path, INCIDENT))[0] == 1
+
+
+def test_octets_count_once_and_over_the_wrap(tmp_path: Path) -> None:
+    again = (300.0, 1, segment(ACK, 1, 101, b"y" * 50))
+    found = text(tmp_path, [*HANDSHAKE, *ROUND, again])
+    assert "100 octets there, 50 back; no end in the capture; 1 segment sent again" in found
+    assert "the server sends 1:51 of frame 5 again, 296 ms later: nothing had answered it" in found
+
+
+def test_what_was_acknowledged_is_sent_again_needlessly(tmp_path: Path) -> None:
+    found = text(tmp_path, [*HANDSHAKE, *ROUND, (300.0, 0, segment(ACK, 1, 1, b"x" * 100))])
+    assert "frame 6: the client sends 1:101 of frame 4 again, 297 ms later: needlessly, for frame 5 had ack" in found
+
+
+def test_what_changed_places_is_not_called_sent_again(tmp_path: Path) -> None:
+    late = [(3.0, 0, segment(ACK, 101, 1, b"b" * 9)), (3.5, 0, segment(ACK, 1, 1, b"a" * 100))]
+    found = text(tmp_path, [*HANDSHAKE, *late])
+    assert "frame 5: the client sends 1:101 late: what it should stand before overtook it by 0.5 ms" in found
+    assert "sent again" not in found
+
+
+def test_a_hole_that_is_filled_later_was_a_loss(tmp_path: Path) -> None:
+    lost = [(3.0, 0, segment(ACK, 101, 1, b"b" * 9)), (203.0, 0, segment(ACK, 1, 1, b"a" * 100))]
+    found = text(tmp_path, [*HANDSHAKE, *lost])
+    assert "frame 5: the client sends 1:101 200 ms after what follows it: its first copy is not in the capture" in found
+
+
+def test_a_keepalive_probe_and_a_closed_window_are_told(tmp_path: Path) -> None:
+    shut = (5.0, 1, segment(ACK, 51, 101, window=0))
+    probe = (400.0, 0, segment(ACK, 100, 51))
+    found = text(tmp_path, [*HANDSHAKE, *ROUND, (4.5, 0, segment(ACK, 101, 51)), shut, probe])
+    assert "frame 7: the server closes its window" in found
+    assert "frame 8: the client sends an ACK a keepalive probe" in found
+
+
+def test_a_reset_with_another_number_is_told(tmp_path: Path) -> None:
+    found = text(tmp_path, [*HANDSHAKE, *ROUND, (5.0, 0, segment(RST, 7))])
+    assert "the client resets it in frame 6" in found
+    assert "the RST has the number 7 and not 101, the next that the server expects" in found
+
+
+def test_a_fin_numbered_as_the_syn_is_told(tmp_path: Path) -> None:
+    found = text(tmp_path, [HANDSHAKE[0], (290.0, 0, segment(FIN, 0)), (300.0, 1, segment(SYN, ack=1))])
+    assert "the client numbers its FIN as its SYN: it ends in SYN-SENT" in found
+
+
+def test_a_connection_without_its_opening_is_told(tmp_path: Path) -> None:
+    found = text(tmp_path, INCIDENT[3:])
+    assert "it was open before the capture begins" in found
+    assert "192.0.2.2:80 acknowledges 1 again, and not the FIN of frame 1" in found
+
+
+def test_one_direction_alone_is_told(tmp_path: Path) -> None:
+    found = text(tmp_path, [one for one in [*HANDSHAKE, *ROUND] if one[1] == 0])
+    assert "only one direction is in the capture" in found
+
+
+def test_frames_that_two_interfaces_captured_count_once(tmp_path: Path) -> None:
+    frames = [(at, ethernet(packet(side, one, identification=n))) for n, (at, side, one) in enumerate(INCIDENT, 1)]
+    doubled = [(at + late, data) for at, data in frames for late in (0, 0.1)]
+    (tmp_path / "x").write_bytes(pcap(doubled))
+    (found,) = stories(tmp_path / "x")
+    assert found.conversation.twice == len(INCIDENT)
+    assert found.sides[0].again == 1
+
+
+def test_ports_that_are_used_again_are_another_connection(tmp_path: Path) -> None:
+    closed: list[Told] = [*INCIDENT, (300.0, 0, segment(SYN, 5000)), (301.0, 1, segment(SYN, ack=5001))]
+    found = stories(written(tmp_path / "x", closed))
+    assert [one.conversation.number for one in found] == [1, 2]
+    assert found[1].opening == [10, 11]
+    assert found[1].conversation.ends[1][1] == SERVER[1]
+
+
+def test_offload_and_its_checksums_name_the_machine(tmp_path: Path) -> None:
+    large = (3.0, 0, segment(ACK, 1, 1, b"x" * 4000, checksum=1))
+    found = story(tmp_path, [*HANDSHAKE, large])
+    assert "4000 octets in one frame, above the MSS of 1460: offload" in "\n".join(lines(found))
+    assert "the checksums of the client are wrong" in "\n".join(lines(found))
+    assert near_side(found)[0] == 0
+
+
+def test_segments_without_ack_or_flags_are_taken(tmp_path: Path) -> None:
+    assert story(tmp_path, [*HANDSHAKE, (3.0, 0, segment(NONE, 1)), (4.0, 1, segment(NONE, 1))]).counted is not None
+
+
+def test_all_frames_of_a_sighting_are_in_relative_numbers(tmp_path: Path) -> None:
+    found: list[Sighting] = [one for _, one in Conversations().sort(read(written(tmp_path / "x", INCIDENT)))]
+    assert [(one.side, one.segment.seq, one.segment.ack) for one in found][3:7] == [
+        (0, 1, 1),
+        (1, 1, 1),
+        (0, 2, 2),
+        (1, 2, 1),
+    ]
