@@ -16,6 +16,7 @@ from harness.errors import FinwaitError
 from harness.live.base_session import Account
 from harness.packetdrill import code
 from harness.packetdrill.blocking import CallThread
+from harness.packetdrill.call_limit import CallLimit
 from harness.packetdrill.call_state import CallState, Prepared
 from harness.packetdrill.calls import ReadCall, prepare, read
 from harness.packetdrill.clock import DueTime, ScriptClock, in_time
@@ -62,7 +63,7 @@ class ScriptRun:
             self._room = opening.enter_context(OwnRoom(self._lab.kernel, self._path.resolve().parent))
             self._clock = ScriptClock(self._options.tolerance_ns)
             self._sockets = Sockets()
-            self._beside = CallThread()
+            self._beside, self._limit = CallThread(), CallLimit()
             self._calls = CallState(self._lab, self._options, self._clock, self._sockets, self._room.find)
             self._packets = PacketSide(
                 self._lab, self._options, self._clock, self._sockets, self.timeline, self._beside.check
@@ -92,6 +93,9 @@ class ScriptRun:
             raise self._mismatch(differs) from differs
 
     def _run(self) -> None:
+        first = self._script.events[0]
+        if first.time.start_ns:
+            raise FinwaitError(f"line {first.line}: the first event is not at time 0, from which all others count")
         self._read = {
             (event.line, event.column): read(event.action)
             for event in self._script.events
@@ -101,7 +105,7 @@ class ScriptRun:
             self._command(self._script.init)
         try:
             self._lab.wire.begin()
-            with in_time():
+            with in_time(), self._limit.kept():
                 self._clock.begin()
                 for event in self._script.events:
                     self._line = event.line
@@ -171,7 +175,7 @@ class ScriptRun:
             return
         self._wait(due, "system call")
         began = time.time_ns()
-        result = prepared.make()
+        result = self._limit.make(prepared.make)
         number, end = ctypes.get_errno(), time.time_ns()
         self._clock.happened(end - self._clock.begun)
         self._judge(given, prepared, result, number, began, end)

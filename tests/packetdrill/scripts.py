@@ -11,6 +11,25 @@ from harness.packetdrill.run import ScriptRun
 from harness.tcp.verdict import Mismatch
 from harness.trace.events import Timeline
 
+LISTEN = """\
+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 setsockopt(3, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
+"""
+"""A socket that listens."""
+
+OPEN = (
+    LISTEN
+    + """\
++0 < S 0:0(0) win 32792 <mss 1000,nop,wscale 7>
++0 > S. 0:0(0) ack 1 <...>
++0 < . 1:1(0) ack 1 win 257
++0 accept(3, ..., ...) = 4
+"""
+)
+"""A connection from outside that a socket has accepted."""
+
 SLACK = "1000000"  # us: how fast the machine is is not looked at
 
 

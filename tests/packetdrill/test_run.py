@@ -9,29 +9,14 @@ from pathlib import Path
 import pytest
 
 from harness.errors import FinwaitError, Unsupported
-from harness.packetdrill import blocking, packets
-from harness.tcp.timing import MS
+from harness.packetdrill import blocking, call_limit, packets
+from harness.tcp.timing import MS, Span
 from harness.trace.events import Received, Sent
 from harness.wire.capture import keep_stamping
 from netns import privilege
 from tests.packetdrill.mounts import own_mounts
-from tests.packetdrill.scripts import failure, run
+from tests.packetdrill.scripts import LISTEN, OPEN, failure, run
 
-LISTEN = """\
-0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
-+0 setsockopt(3, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0
-+0 bind(3, ..., ...) = 0
-+0 listen(3, 1) = 0
-"""
-OPEN = (
-    LISTEN
-    + """\
-+0 < S 0:0(0) win 32792 <mss 1000,nop,wscale 7>
-+0 > S. 0:0(0) ack 1 <...>
-+0 < . 1:1(0) ack 1 win 257
-+0 accept(3, ..., ...) = 4
-"""
-)
 WHOLE = (
     OPEN
     + """\
@@ -149,6 +134,19 @@ def test_a_call_that_blocks_goes_on_beside_the_script(monkeypatch: pytest.Monkey
     assert "a call that blocks is not back" in str(failure(never, tmp_path))
 
 
+def test_a_call_that_is_not_said_to_block_does_not_wait_for_ever(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(call_limit, "PROGRAM_LIMIT", Span(50 * MS, "PROGRAM_LIMIT", "soon enough for a test"))
+    never = OPEN + "+0 pipe([8, 9]) = 0\n+0 read(8, ..., 1) = -1 EINTR (Interrupted system call)\n"
+    assert "the call was not back after 50 ms" in str(failure(never, tmp_path))
+
+
+def test_all_counts_from_a_first_event_at_time_0(tmp_path: Path) -> None:
+    with pytest.raises(FinwaitError, match="line 1: the first event is not at time 0"):
+        run("+.1" + LISTEN[1:], tmp_path)
+
+
 @own_mounts
 def test_commands_have_a_tmp_of_their_own_and_clean_up_after_a_failure(tmp_path: Path) -> None:
     text = "`echo kept > /tmp/finwait-of-a-script`\n" + WHOLE.replace(
@@ -236,30 +234,6 @@ def test_waiting_for_events_is_compared(tmp_path: Path) -> None:
     run(text, tmp_path)
     assert "revents are" in str(failure(text.replace("revents=POLLOUT", "revents=POLLIN"), tmp_path))
     assert "the event is" in str(failure(text.replace("wait(5, {events=EPOLLOUT", "wait(5, {events=EPOLLIN"), tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("call", "told"),
-    [
-        ("getsockopt(4, SOL_TCP, TCP_MAXSEG, [1000], [4]) = 0", ""),
-        ("getsockopt(4, SOL_TCP, TCP_MAXSEG, [1001], [4]) = 0", "the value is"),
-        ("getsockopt(4, SOL_TCP, TCP_MAXSEG, [1000], [8]) = 0", "the value has 4 octets, not 8"),
-        ("getsockopt(4, SOL_TCP, TCP_MAXSEG, [232], [1]) = 0", "a value of 4 octets stands in the script"),
-        ("getsockopt(4, 99, 99, [0], [4]) = -1 EOPNOTSUPP (Operation not supported)", ""),
-        ("getsockopt(4, 99, 99, [1], [4]) = -1 EOPNOTSUPP (Operation not supported)", "the value is 00000000"),
-        ('getsockopt(4, SOL_TCP, TCP_CONGESTION, "cubi", [4]) = 0', ""),
-        ('getsockopt(4, SOL_TCP, TCP_CONGESTION, "cubic", [6]) = 0', "a value of 5 octets stands in the script"),
-        ("setsockopt(4, SOL_SOCKET, SO_LINGER, {onoff=1, linger=7}, 8) = 0", ""),
-        ("getsockopt(4, SOL_SOCKET, SO_LINGER, {onoff=0, linger=0}, [8]) = 0", ""),
-        ("setsockopt(4, SOL_SOCKET, SO_BINDTODEVICE, {flags 0x2000, sum 0, off 0, key 3, seq 0}, 16) = -1 ENODEV", ""),
-        ("setsockopt(4, SOL_SOCKET, SO_BINDTODEVICE, {(label 7, tc 2, [S], ttl 9)}, 4) = 0", ""),
-    ],
-)
-def test_values_of_options_are_held_to_their_length_too(call: str, told: str, tmp_path: Path) -> None:
-    if told:
-        assert told in str(failure(f"{OPEN}+0 {call}\n", tmp_path))
-    else:
-        run(f"{OPEN}+0 {call}\n", tmp_path)
 
 
 def test_what_is_not_taken_is_called_so(tmp_path: Path) -> None:
