@@ -30,6 +30,20 @@ OPEN = (
 )
 """A connection from outside that a socket has accepted."""
 
+WHOLE = (
+    OPEN
+    + """\
++0 write(4, ..., 1000) = 1000
++0 > P. 1:1001(1000) ack 1
++0 < . 1:1(0) ack 1001 win 257
++0 close(4) = 0
++0 > F. 1001:1001(0) ack 1
++0 < F. 1:1(0) ack 1002 win 257
++0 > . 1002:1002(0) ack 2
+"""
+)
+"""The whole of one."""
+
 SLACK = "1000000"  # us: how fast the machine is is not looked at
 
 

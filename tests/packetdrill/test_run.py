@@ -15,20 +15,7 @@ from harness.trace.events import Received, Sent
 from harness.wire.capture import keep_stamping
 from netns import privilege
 from tests.packetdrill.mounts import own_mounts
-from tests.packetdrill.scripts import LISTEN, OPEN, failure, run
-
-WHOLE = (
-    OPEN
-    + """\
-+0 write(4, ..., 1000) = 1000
-+0 > P. 1:1001(1000) ack 1
-+0 < . 1:1(0) ack 1001 win 257
-+0 close(4) = 0
-+0 > F. 1001:1001(0) ack 1
-+0 < F. 1:1(0) ack 1002 win 257
-+0 > . 1002:1002(0) ack 2
-"""
-)
+from tests.packetdrill.scripts import LISTEN, OPEN, WHOLE, failure, run
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -11,8 +11,7 @@ import pytest
 from harness.cli.main import main
 from harness.trace.runs import load
 from netns import privilege
-from tests.packetdrill.scripts import SLACK
-from tests.packetdrill.test_run import OPEN, WHOLE
+from tests.packetdrill.scripts import OPEN, SLACK, WHOLE
 
 CALM = "`sysctl -q net.ipv4.tcp_early_retrans=0 net.ipv4.tcp_rmem='4096 131072 6291456' && ./none.sh`\n"
 """No probe comes where a busy machine is late, and windows are the same everywhere."""
