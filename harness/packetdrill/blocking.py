@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from harness.packetdrill.tested import Differs
@@ -31,13 +32,13 @@ class CallThread:
         self._failure: BaseException | None = None
         self._number = 0
 
-    def begin(self, make: Callable[[], int], judge: Callable[[int, int, int], None]) -> None:
+    def begin(self, make: Callable[[], int], judge: Callable[[int, int, int, int], None]) -> None:
         """Make a call beside; back when it sleeps, or is over.
 
         Args:
             make: the call.
-            judge: is given its result, its errno and when it returned, ns since the epoch; what it raises, ``check``
-                raises again.
+            judge: is given its result, its errno, when it was seen to have returned, ns since the epoch, and for
+                how long it may have been unseen, ns, for want of a processor; what it raises, ``check`` raises again.
 
         Raises:
             Differs: one is under way, and is not over within a second.
@@ -48,10 +49,11 @@ class CallThread:
         def run() -> None:
             self._number = threading.get_native_id()
             begun.set()
+            waited = _delays()
             result = make()
             number, at = ctypes.get_errno(), time.time_ns()
             try:
-                judge(result, number, at)
+                judge(result, number, at, _delays() - waited)
             except BaseException as failure:  # whatever it is: with this thread it would be lost
                 self._failure = failure
 
@@ -94,3 +96,12 @@ class CallThread:
         if self._thread is not None and self._thread.is_alive():
             wake()
             self._thread.join(MOST_WAIT)
+
+
+def _delays() -> int:
+    """How long this process's threads have waited for a processor so far, ns; 0 where the kernel does not count it."""
+    total = 0
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # the thread has ended, or CONFIG_SCHED_INFO is not set
+            total += int((task / "schedstat").read_text().split()[1])
+    return total

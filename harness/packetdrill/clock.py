@@ -89,6 +89,8 @@ class ScriptClock:
         self._last_was_inbound = False
         self._done = 0
         self._behind = 0
+        self._acted = 0
+        self._lasted = 0
 
     def begin(self) -> None:
         """Begin soon behind a tick of the kernel's: what it counts in ticks is then the same in every run."""
@@ -123,9 +125,15 @@ class ScriptClock:
     def exact(self, at: int) -> int:
         """A moment, ns since the start, as if the harness took no time for its own events.
 
-        What the kernel does follows from them, and a script would else get later with each.
+        What the kernel does follows from them, and a script would else get later with each. Of what came while the last
+        one went on, nobody knows when the harness had to wait for a processor.
         """
-        return at - self._behind
+        moment = at - self._behind
+        return max(min(moment, self._acted), moment - self._lasted)
+
+    def acted(self) -> None:
+        """The event that was waited for is over, and had nothing to wait for itself."""
+        self._lasted = max(0, self.now - self._behind - self._acted)
 
     def happened(self, at: int) -> None:
         """The event is over since then, ns since the start: the next one counts from there."""
@@ -133,8 +141,8 @@ class ScriptClock:
 
     def catch_up(self) -> None:
         """The event took as long as it takes by itself, such as a command."""
-        self._behind = 0
-        self._done = max(self._done, self.now)
+        self._behind = self._lasted = 0
+        self._done = self._acted = max(self._done, self.now)
 
     def wait(self, due: DueTime) -> str:
         """Until the event is due; what is wrong where the script came to it too late, empty for nothing.
@@ -143,7 +151,8 @@ class ScriptClock:
         """
         while (left := due.start - self.now) > 0:
             self._sleep(left / 1e9)
-        self._behind = max(0, self.now - max(due.start, due.reached or 0))
+        self._acted, self._lasted = max(due.start, due.reached or 0), 0
+        self._behind = max(0, self.now - self._acted)
         self.late_ns = max(self.late_ns, self._behind)
         if due.since is None or due.reached is None or due.reached <= due.start:
             return ""
@@ -153,12 +162,30 @@ class ScriptClock:
         """How far an event may be off, ns."""
         return self._tolerance_ns if since is None else max(self._tolerance_ns, round(SHARE * (start - since)))
 
-    def complaint(self, due: DueTime, at: int) -> str:
-        """What is wrong with the moment at which an event happened; empty where nothing is."""
+    def off(self, due: DueTime, at: int, delay: int = 0) -> str:
+        """What is wrong with the moment at which the kernel did something; empty where nothing is.
+
+        What the last event caused is as late as that was, and what an earlier one caused is not.
+
+        Args:
+            due: when it had to.
+            at: the moment, ns since the start.
+            delay: how long ago it may have been when the harness saw it, ns; nothing where the kernel stamped it.
+        """
+        return self.complaint(due, self.exact(at) - delay, at)
+
+    def complaint(self, due: DueTime, at: int, until: int | None = None) -> str:
+        """What is wrong with the moment at which an event happened; empty where nothing is.
+
+        Args:
+            due: when it had to.
+            at: the moment, ns since the start; the first that it may have been.
+            until: the last that it may have been; ``at`` by default.
+        """
         if due.kind == "any":
             return ""
         allowed = self.tolerance(due.start, due.since)
         latest = due.start if due.end is None else due.end
-        if due.start - allowed <= at <= latest + allowed:
+        if due.start - allowed <= (until or at) and at <= latest + allowed:
             return ""
         return f"time: {format_ms(at)}, not {str(due).removeprefix('at ')}, give or take {format_ms(allowed)}"

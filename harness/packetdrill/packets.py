@@ -102,6 +102,7 @@ class PacketSide:
         at = self._clock.now
         self._clock.happened(at)
         self._lab.send(frame, len(segment.data) if segment is not None else 0)
+        self._clock.acted()
         if segment is not None:
             tested.last_sent = segment
             told = msgspec.structs.replace(segment, options=shown, raw_options=None)
@@ -191,7 +192,7 @@ class PacketSide:
         seen = self._next(taken, due)
         self._clock.happened(seen.at)
         wrong = other_packets.complaint(packet, seen, tested)
-        wrong = wrong or self._clock.complaint(due, self._clock.exact(seen.at))
+        wrong = wrong or self._clock.off(due, seen.at)
         if wrong:
             raise Differs(f"> {other_packets.text(packet, seen)}   at {format_ms(seen.at)}   ({wrong})")
 
@@ -223,7 +224,7 @@ class PacketSide:
             off = distance(add(first[1], wanted[0] - first[0]), came.values[0])
             if abs(off) * self._options.tick_ns > self._clock.tolerance(due.start, 0):
                 wrong = f"timestamp: {wanted[0] + off}, not {wanted[0]}"
-        wrong = wrong or self._clock.complaint(due, self._clock.exact(seen.at))
+        wrong = wrong or self._clock.off(due, seen.at)
         if wrong:
             raise Differs(f"> {seen.segment}   at {format_ms(seen.at)}   ({wrong})")
 

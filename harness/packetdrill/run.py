@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import resource
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -174,9 +175,11 @@ class ScriptRun:
             self._begin(given, prepared, due, event)
             return
         self._wait(due, "system call")
-        began = time.time_ns()
+        slept, began = _sleeps(), time.time_ns()
         result = self._limit.make(prepared.make)
         number, end = ctypes.get_errno(), time.time_ns()
+        if _sleeps() == slept:  # what else it took is not the kernel's
+            self._clock.acted()
         self._clock.happened(end - self._clock.begun)
         self._judge(given, prepared, result, number, began, end)
 
@@ -191,14 +194,15 @@ class ScriptRun:
             began.append(time.time_ns())
             return prepared.make()
 
-        def judge(result: int, number: int, at: int) -> None:
+        def judge(result: int, number: int, at: int, delay: int) -> None:
             self._judge(given, prepared, result, number, began[0], at)
-            if wrong := self._clock.complaint(back, self._clock.exact(at - self._clock.begun)):
+            if wrong := self._clock.off(back, at - self._clock.begun, delay):
                 raise Differs(f"{call.name} returned at another {wrong}", call.line)
 
         self._beside.wait()
         self._wait(due, "system call")
         self._beside.begin(make, judge)
+        self._clock.acted()
         self._clock.happened(began[0] - self._clock.begun)
 
     def _judge(self, given: ReadCall, prepared: Prepared, result: int, number: int, began: int, end: int) -> None:
@@ -240,3 +244,8 @@ class ScriptRun:
 
     def program(self, failure: BaseException | None, outcome: str) -> None:
         """A script is its own program."""
+
+
+def _sleeps() -> int:
+    """How often this thread has waited for something but a processor (getrusage(2))."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw

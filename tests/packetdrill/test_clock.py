@@ -90,6 +90,39 @@ def test_what_the_harness_takes_for_its_own_events_makes_no_later_one_late(clock
     assert (answered.start, clock.exact(clock.now + MS), clock.late_ns) == (0, MS, 9 * MS)
 
 
+def test_what_came_while_a_late_event_went_on_came_at_once(clock: ScriptClock, hands: Hands) -> None:
+    due = clock.reach(at(0), inbound=True)
+    hands.at += 9 * MS
+    clock.wait(due)
+    hands.at += 20 * MS  # the processor is taken away in mid-event
+    clock.acted()
+    clock.happened(clock.now)
+    answered = clock.reach(at(0), inbound=False)
+    for came in (11, 29, 33):
+        assert clock.off(answered, came * MS) == ""
+    assert clock.off(answered, 34 * MS) == "time: 5 ms, not 0 ms, give or take 4 ms"
+
+
+def test_what_an_earlier_event_caused_is_not_late(clock: ScriptClock, hands: Hands) -> None:
+    clock.wait(clock.reach(at(0), inbound=True))
+    clock.happened(clock.now)
+    late = clock.reach(at(10), inbound=False)
+    hands.at += 40 * MS
+    clock.wait(late)
+    clock.acted()
+    clock.happened(clock.now)
+    timer = clock.reach(at(30), inbound=False)
+    assert timer.start == 40 * MS
+    assert [clock.off(timer, ms * MS) == "" for ms in (35, 40, 70, 80)] == [False, True, True, False]
+
+
+def test_a_call_that_waits_by_itself_takes_its_time(clock: ScriptClock, hands: Hands) -> None:
+    clock.wait(clock.reach(at(0), inbound=False))
+    hands.at += 50 * MS
+    clock.happened(clock.now)
+    assert clock.reach(at(10), inbound=False).start == 60 * MS
+
+
 def test_an_event_that_the_script_comes_to_too_late_is_told(clock: ScriptClock, hands: Hands) -> None:
     clock.wait(clock.reach(at(0, kind="absolute"), inbound=False))
     hands.at += 50 * MS
