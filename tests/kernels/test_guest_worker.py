@@ -106,11 +106,13 @@ def test_files_that_are_long_arrive_whole(worker: Worker, job: Job) -> None:
 
 
 @every_kind
-def test_nothing_of_a_job_outlives_it(worker: Worker, job: Job) -> None:
+def test_nothing_of_a_job_outlives_it_unless_it_is_kept(worker: Worker, job: Job) -> None:
     daemon = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(1e6)"
     count = "import os; print(sum(b'sleep(1e6)' in open(f'/proc/{p}/cmdline', 'rb').read()"
     count += " for p in os.listdir('/proc') if p.isdecimal() and int(p) != os.getpid()))"
-    assert worker.run(python(job, daemon)).status == 0
+    for keep, left in ((False, "0"), (True, "1")):  # unless the job says so, and then up to the end of the next one
+        assert worker.run(python(job, daemon, keep=keep)).status == 0
+        assert worker.run(python(job, count)).console == (left,)
     assert worker.run(python(job, count)).console == ("0",)
 
 

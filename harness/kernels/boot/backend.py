@@ -28,6 +28,7 @@ class Job:
         real_limit: seconds of real time after which the kernel is ended and called hung.
         virtual_limit: seconds of the kernel's own clock with the same effect, where that clock runs apart.
         stop: ends the job from another thread.
+        keep: what it leaves running in a guest goes on during the jobs that follow.
     """
 
     argv: tuple[str, ...]
@@ -40,6 +41,7 @@ class Job:
     real_limit: float = 120.0
     virtual_limit: float | None = None
     stop: Stop | None = None
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Worker(ABC):
 
     @abstractmethod
     def run(self, job: Job, console: Callable[[str], None] | None = None, *, last: bool = False) -> Run:
-        """Run a job; nothing of it outlives it, and a clock of the kernel's own stands still until the next.
+        """Run a job, which nothing of it outlives unless it is to be kept; its own clock then stands still.
 
         Args:
             job: it sees the host as the one that the kernel was booted for, and writes below the same output.

@@ -106,6 +106,7 @@ def make_order(job: Job, *, home: str, last: bool) -> dict[str, object]:
         "output": str(job.output),
         "virtual_limit": job.virtual_limit,
         "last": last,
+        "keep": job.keep,
     }
 
 

@@ -1,4 +1,4 @@
-"""What a guest's first process does with a job: run it, wait for it, and leave nothing of it behind."""
+"""What a guest's first process does with a job: run it, wait for it, and leave nothing of it behind unless told to."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def answer_of(
 ) -> dict[str, Any]:
     """Run a job, and what to answer: with the time on the kernel's clock."""
     answer = {"missing": lacking} if lacking else run(order, notices, on_notice)
-    if not order["last"]:
+    if not order["last"] and not order["keep"]:
         clear()
     return {**answer, "uptime": time.clock_gettime(time.CLOCK_BOOTTIME)}
 
