@@ -203,7 +203,7 @@ def _change_lines(change: Change, names: list[str], width: int) -> list[Line]:
         [_title(name, result), *drawn_from_the_first_segment(events, name).lines(narrow if beside else width)]
         for name, result, events in zip(names, results, change.timelines, strict=True)
     ]
-    return [*made, [], *(_beside(drawn[0], drawn[1], narrow) if beside else [*drawn[0], [], *drawn[1]])]
+    return [*made, [], *(side_by_side(drawn[0], drawn[1], narrow) if beside else [*drawn[0], [], *drawn[1]])]
 
 
 def _failure(result: Result) -> list[str]:
@@ -240,7 +240,8 @@ def drawn_from_the_first_segment(events: tuple[Event, ...], kernel: str, *, brie
     return ladder(events, zero=zero, kernel=kernel, brief=brief)
 
 
-def _beside(left: list[Line], right: list[Line], width: int) -> list[Line]:
+def side_by_side(left: list[Line], right: list[Line], width: int) -> list[Line]:
+    """Lines of that width at most, and others to their right."""
     made: list[Line] = []
     for first, second in zip_longest(left, right):
         room = width - sum(len(text) for text, _ in first or [])

@@ -43,12 +43,15 @@ ROOMS: Mapping[str, set[str]] = {
     "harness.mutation": GROUND,
     "harness.kernels": {"harness.errors", "harness.leash", "harness.process"},
     "harness.run": GROUND | {"harness", "harness.kernels", "harness.mutation", "harness.process"},
+    "harness.explore": GROUND
+    | {"harness.kernels", "harness.live.syscalls", "harness.probes", "harness.process", "harness.run", "harness.wire"}
+    | {"netns"},
     "reports": GROUND,
     "harness.doctor": {"harness.machine", "netns"},
     "harness.machine": {"harness.probes.tracefs", "netns"},
     "harness.cli": GROUND
     | {"harness", "harness.doctor", "harness.kernels", "harness.plugin", "harness.process", "harness.run", "reports"}
-    | {"harness.capture", "harness.ci", "harness.packetdrill"},
+    | {"harness.capture", "harness.ci", "harness.explore", "harness.packetdrill"},
     "harness.__main__": {"harness.cli"},
     "scenarios": {"harness"},
     "conftest": {"harness.plugin"},

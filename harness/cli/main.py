@@ -226,6 +226,12 @@ def _mutate(options: argparse.Namespace, console: Console) -> int:
     return found.exit_status
 
 
+def _explore(options: argparse.Namespace, console: Console) -> int:
+    from harness.cli import explore
+
+    return explore.explore(options, _had(options.kernel, options, console), CHECKOUT, console)
+
+
 def _baseline(options: argparse.Namespace, _: Console) -> int:
     from harness.plugin import baseline
     from harness.plugin.baseline_draft import draft
@@ -276,6 +282,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
     "report": _report,
     "coverage": _coverage,
     "mutate": _mutate,
+    "explore": _explore,
     "baseline": _baseline,
     "kernels": _kernels,
 }

@@ -101,6 +101,27 @@ def _add_runners(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     _add_run_dir(mutate)
     _add_source(mutate)
     mutate.set_defaults(passes_on=True)
+    _add_explore(verbs)
+
+
+def _add_explore(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    explored = _verb(
+        verbs,
+        "explore",
+        "find what kernels do differently, by programs that nobody wrote",
+        "Each difference is shown once, in its shortest form, with the kernels side by side.\n"
+        "Ctrl-C ends the search and shows what was found. The exit status is 1 where\n"
+        "kernels differ.",
+        "finwait explore --kernel uml-virtual:5.10 --kernel uml-virtual:7.2 --theme closing",
+    )
+    explored.add_argument(
+        "--kernel", action="append", required=True, metavar="NAME", help="a kernel; two of them or more"
+    )
+    explored.add_argument("--for", dest="seconds", metavar="TIME", help="how long, such as 90s or 5m [60s]")
+    explored.add_argument("--programs", type=int, metavar="N", help="how many programs, instead or at most")
+    explored.add_argument("--seed", type=int, default=0, metavar="S", help="same seed, same programs [0]")
+    explored.add_argument("--theme", default="any", metavar="NAME", help="what the programs are about [any]")
+    _add_source(explored)
 
 
 def _add_import(verbs: _Verbs[argparse.ArgumentParser]) -> None:

@@ -1,0 +1,112 @@
+"""``finwait explore``: what kernels do differently, found by programs that nobody wrote."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+
+from harness.errors import FinwaitError
+from harness.explore.divergence import Divergence
+from harness.explore.explorer import Explorer
+from harness.explore.generate import theme_of
+from harness.explore.kernels import AskedKernel
+from harness.explore.timeline import events
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.spec import KernelSpec
+from harness.process import Stop
+from reports.compare import side_by_side
+from reports.ladder import ladder
+from reports.lines import Line, show
+
+DEFAULT_SECONDS = 60.0
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_LADDER = 68
+"""Columns of a kernel's ladder, two of which stand side by side."""
+
+
+def seconds_of(text: str) -> float:
+    """How long a search is to last: a number with its unit, such as 90s or 5m.
+
+    Raises:
+        FinwaitError: it is none.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    if not found:
+        raise FinwaitError(f"--for {text}: not a time", hint="90s, 5m or 1h")
+    return float(found[1]) * _UNITS[found[2] or "s"]
+
+
+def explore(options: argparse.Namespace, specs: Sequence[KernelSpec], checkout: Path, console: Console) -> int:
+    """Search, and print what was found; the exit status: 1 where kernels differ.
+
+    Ctrl-C ends the search and not the report.
+
+    Args:
+        options: as ``finwait explore`` takes them.
+        specs: the kernels, whose files are here.
+        checkout: the folder with pyproject.toml.
+        console: for progress and what was found.
+
+    Raises:
+        FinwaitError: an unknown theme, less than two kernels, or a kernel that cannot be asked.
+    """
+    seconds = seconds_of(options.seconds) if options.seconds else None if options.programs else DEFAULT_SECONDS
+    theme = theme_of(options.theme)
+    if len(specs) < 2:
+        raise FinwaitError("there is nothing to compare", why="one kernel alone is named", hint="another --kernel")
+    with ExitStack() as held:
+        folder = Path(held.enter_context(TemporaryDirectory(prefix="finwait-explore-")))
+        stop = held.enter_context(Stop())
+        cache = Cache.of_user()
+        kernels = [
+            held.enter_context(AskedKernel(spec, cache, checkout, folder / str(number), stop))
+            for number, spec in enumerate(specs)
+        ]
+        explorer = Explorer(kernels, theme, options.seed, tell=lambda text: console.print(text, style="dim"))
+        how = "done"
+        try:
+            explorer.explore(options.programs, seconds)
+            explorer.confirm()
+        except KeyboardInterrupt:
+            how = "interrupted"
+    present(explorer, [spec.title for spec in specs], how, console)
+    return 1 if explorer.found else 0
+
+
+def present(explorer: Explorer, names: Sequence[str], how: str, console: Console) -> None:
+    """Print what was found, the most frequent first."""
+    found = explorer.found
+    for number, one in enumerate(found, 1):
+        show(console, list(_lines(number, one, names)))
+    console.print()
+    console.print(
+        f"{how}: {len(found)} differences in {explorer.programs} programs of seed {explorer.seed}, "
+        f"and {explorer.shortening} to shorten them, in {explorer.seconds:.0f} s"
+    )
+    console.print(f"out of sight: {', '.join(explorer.ignored)}")
+
+
+def _lines(number: int, one: Divergence, names: Sequence[str]) -> Iterator[Line]:
+    count = f"{one.programs} program{'s' if one.programs > 1 else ''}"
+    yield []
+    yield [(f"{number}. {headline(one)}", "bold")]
+    confirmed = "confirmed on fresh kernels" if one.confirmed else "not confirmed"
+    yield [(f"   {count}, the first after {one.seconds:.1f} s; {len(one.attempt.steps)} steps; {confirmed}", "dim")]
+    drawn = []
+    for name, noted in zip(names, one.noted, strict=True):
+        shown = ladder(events(one.attempt, noted or ()), zero=0, kernel=name, brief=True, width=_LADDER)
+        drawn.append(shown.lines(_LADDER) if noted is not None else [[(f"{name}: panic", "bold red")]])
+    for left, right in zip(drawn[::2], [*drawn[1::2], []], strict=False):
+        yield from side_by_side(left, right, _LADDER)
+
+
+def headline(one: Divergence) -> str:
+    """A difference in one line: where, after what, and what each kernel did."""
+    state, step, answers = one.signature
+    return f"in {state}, {step}: {' | '.join(answers)}"

@@ -1,0 +1,107 @@
+"""A generated program and what came of it, as data; segments by landmarks, so that any step can be left out. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from harness.tcp.segment import format_flags
+
+
+class Put(msgspec.Struct, frozen=True, tag="put", array_like=True):
+    """The peer sends a segment. Its numbers count from where the connection then stands, as the peer has seen it.
+
+    Args:
+        flags: control bits.
+        seq: octets from the number that the kernel expects next (RCV.NXT, by its last acknowledgment).
+        ack: octets from the next number that the kernel will send (SND.NXT, by its last segment).
+        from_right: ``seq`` counts from the right edge of the window that the kernel offered last.
+        length: octets of data.
+        window: as on the wire.
+        options: ``""`` for those of the connection, else one of ``OPTIONS``.
+    """
+
+    flags: int
+    seq: int = 0
+    ack: int = 0
+    from_right: bool = False
+    length: int = 0
+    window: int = 65535
+    options: str = ""
+
+
+class Act(msgspec.Struct, frozen=True, tag="act", array_like=True):
+    """A system call of the process under test, one of ``CALLS``; ``size`` is of its data."""
+
+    name: str
+    size: int = 0
+
+
+class Pause(msgspec.Struct, frozen=True, tag="pause", array_like=True):
+    """Time passes, in ms: none where the kernel's clock skips it."""
+
+    ms: int
+
+
+AttemptStep = Put | Act | Pause
+
+OPTIONS = ("", "none", "stale", "full")
+"""Of a segment: as negotiated, none at all, an old timestamp; of a SYN: MSS alone, none, and all that are usual."""
+
+CALLS = (
+    *("listen", "accept", "connect", "close", "shutdown_rd", "shutdown_wr", "shutdown_rdwr"),
+    *("send", "recv", "linger_0", "linger2_120", "rcvbuf", "abort"),
+)
+
+SMALL_BUFFER = 2304
+"""What ``rcvbuf`` asks for."""
+
+
+class Attempt(msgspec.Struct, frozen=True, array_like=True):
+    """A program: steps over one connection, of which none needs another to have any meaning."""
+
+    steps: tuple[AttemptStep, ...]
+
+
+class CameBack(msgspec.Struct, frozen=True, array_like=True):
+    """A segment of the kernel's, with numbers relative to each side's first."""
+
+    flags: int
+    seq: int
+    ack: int
+    length: int
+    window: int
+    options: str
+    at_ms: int = 0
+
+    def __str__(self) -> str:
+        acknowledging = f" ack {self.ack}" if self.flags & 0x10 else ""
+        options = f" <{self.options}>" if self.options else ""
+        span = f"{self.seq}:{self.seq + self.length}({self.length})"
+        return f"{format_flags(self.flags)} {span}{acknowledging} win {self.window}{options}"
+
+
+class Noted(msgspec.Struct, frozen=True, array_like=True):
+    """What a step brought about.
+
+    Args:
+        state: of the socket afterwards, as the kernel counts them; 0 where there is none.
+        result: of a call: a number, or an errno's name.
+        back: what the kernel sent, in order.
+        sent: of a segment that was put: seq and ack, and its timestamp and echo where it had one, relative.
+    """
+
+    state: int
+    result: str = ""
+    back: tuple[CameBack, ...] = ()
+    sent: tuple[int, ...] = ()
+
+
+class Order(msgspec.Struct, frozen=True, array_like=True):
+    """What a kernel is asked: programs, and what is left out of sight of each observation."""
+
+    attempts: tuple[Attempt, ...]
+    ignored: tuple[str, ...] = ()
+
+
+IGNORED = ("window sizes", "PSH", "timestamp values", "time")
+"""What a comparison leaves out unless asked. A window still counts as open or closed, a timestamp's echo as it is."""

@@ -1,0 +1,111 @@
+"""Where two kernels' observations of one program part, and what kind of difference that is. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from harness.explore.attempt import Act, Attempt, AttemptStep, Noted, Pause, Put
+from harness.probes.states import state_name
+from harness.tcp.segment import ACK, FIN, RST, SYN, format_flags
+
+_PANIC = "panic"
+_WHERE = {0: "", 1: "beyond {}", -1: "before {}"}
+_CONTROL = SYN | FIN | RST | ACK
+
+
+class Signature(NamedTuple):
+    """What two differences have in common that are taken for one.
+
+    Args:
+        state: of the socket before the step.
+        step: what kind of step it was.
+        answers: what kind of answer each kernel gave.
+    """
+
+    state: str
+    step: str
+    answers: tuple[str, ...]
+
+    def admits(self, other: Signature) -> bool:
+        """Whether a plainer program with the other signature shows the same: its last step may be plainer too."""
+        return (self.state, self.answers) == (other.state, other.answers)
+
+
+class Fork(NamedTuple):
+    """Where kernels part.
+
+    Args:
+        at: the first step, from 0 on, that they answered differently; -1 where the program killed one.
+        signature: what kind of difference it is.
+        noted: what each kernel noted; None for one that died.
+    """
+
+    at: int
+    signature: Signature
+    noted: tuple[tuple[Noted, ...] | None, ...]
+
+
+def first_fork(attempt: Attempt, noted: Sequence[tuple[Noted, ...] | None]) -> Fork | None:
+    """Where the observations of several kernels part; None where they do not.
+
+    Args:
+        attempt: the program.
+        noted: what each kernel noted of it; None where it killed the kernel.
+    """
+    alive = [one for one in noted if one is not None]
+    if len(alive) < len(noted):
+        answers = tuple(_PANIC if one is None else "" for one in noted)
+        return Fork(-1, Signature("", "", answers), tuple(noted))
+    for at, step in enumerate(attempt.steps):
+        seen = [one[at] for one in alive]
+        if any(other.sent != seen[0].sent for other in seen[1:]):
+            return (
+                None  # placed by what is out of sight, such as a window's size: from here on they were asked two things
+            )
+        if any(other != seen[0] for other in seen[1:]):
+            before = state_of(alive[0][at - 1]) if at else "CLOSED"
+            expected = _acknowledged(alive[0][:at])
+            answers = tuple(_answer(one, expected) for one in seen)
+            return Fork(at, Signature(before, kind_of(step), answers), tuple(noted))
+    return None
+
+
+def kind_of(step: AttemptStep) -> str:
+    """A step without its numbers."""
+    match step:
+        case Put():
+            sent = format_flags(step.flags & _CONTROL) + (" with data" if step.length else "")
+            ack = _WHERE[_sign(step.ack)].format("SND.NXT") if step.flags & ACK else ""
+            seq = _WHERE[_sign(step.seq)].format("the right edge" if step.from_right else "RCV.NXT")
+            if step.from_right and not step.seq:
+                seq = "at the right edge"
+            return ", ".join(filter(None, (sent, seq and f"seq {seq}", ack and f"ack {ack}")))
+        case Act():
+            return step.name
+        case Pause():
+            return "pause"
+
+
+def _sign(number: int) -> int:
+    return (number > 0) - (number < 0)
+
+
+def _acknowledged(noted: Sequence[Noted]) -> int:
+    return next((back.ack for one in reversed(noted) for back in reversed(one.back) if back.flags & ACK), 0)
+
+
+def _answer(noted: Noted, acknowledged: int) -> str:
+    """A kernel's answer without its numbers: segments, each with whether it acknowledges more, the call, the state."""
+    sent = [
+        format_flags(back.flags)
+        + (" with data" if back.length else "")
+        + (" acknowledging more" if back.flags & ACK and back.ack != acknowledged else "")
+        for back in noted.back
+    ]
+    return f"{', '.join(filter(None, (*sent, noted.result))) or 'nothing'}, {state_of(noted)}"
+
+
+def state_of(noted: Noted) -> str:
+    """The RFC's name of the state that the socket has; CLOSED where there is none."""
+    return state_name(noted.state) if noted.state else "CLOSED"

@@ -1,0 +1,289 @@
+"""Runs programs in one lab, inside the kernel that is asked: one connection each, and all that came back.
+
+As a command: ``python -m harness.explore.execute answer ORDER ANSWER``, both files of JSON; or ``serve``, see there.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+import sys
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from harness.errors import FinwaitError
+from harness.explore.attempt import SMALL_BUFFER, Act, Attempt, AttemptStep, CameBack, Noted, Order, Pause, Put
+from harness.explore.frames import Frames, Ports
+from harness.explore.numbers import Numbering
+from harness.live.syscalls import connect_to_nobody
+from harness.probes import sockets
+from harness.wire.marker import neighbour_request
+from netns import privilege, processor
+from netns.conditions import Settings
+from netns.lab import Lab
+from netns.link import PEER_END
+
+SERVICE_PORT, CLIENT_PORT = 8080, 8081
+_FIRST_PORT = 1024
+_ETH_P_ALL = 3
+_ANSWER_SECONDS = 30
+_AT_ONCE = struct.pack("ii", 1, 0)  # struct linger: a reset
+_LINGER2 = 8  # TCP_LINGER2, include/uapi/linux/tcp.h
+_CLOSED, _LISTEN = 7, 10  # include/net/tcp_states.h; behind them may be a mini-socket, or a connection to accept
+_MOST = 65536
+
+
+class Executor:
+    """One lab, in which programs run one after the other; a context manager.
+
+    Args:
+        ignored: what is left out of each observation, see ``attempt.IGNORED``.
+    """
+
+    def __init__(self, ignored: tuple[str, ...] = ()) -> None:
+        self._ignored = frozenset(ignored)
+        self._lab = Lab(Settings.HELD, ipv6=False)
+        self._stack = ExitStack()
+        self._port = _FIRST_PORT - 1
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening:
+            opening.enter_context(processor.kept())
+            opening.enter_context(self._lab)
+            plan = self._lab.plan
+            with self._lab.peer.entered():
+                # what one packet socket sends it does not see itself, so that only the kernel's frames are read
+                self._wire = opening.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
+                self._wire.bind((PEER_END, _ETH_P_ALL))
+                self._wire.settimeout(_ANSWER_SECONDS)
+            self._diag = opening.enter_context(sockets.open_diag(self._lab.kernel))
+            opening.enter_context(self._lab.kernel.entered())
+            self._marker = neighbour_request(plan.kernel, plan.peer)
+            self._frames = Frames(plan)
+            self._stack = opening.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def run(self, attempt: Attempt) -> tuple[Noted, ...]:
+        """Run a program on a connection of its own, and note what each step brought about."""
+        self._port += 1
+        course = _Course(self, self._port)
+        try:
+            return tuple([course.take(step) for step in attempt.steps])
+        finally:
+            course.end()
+
+    # -- what a course needs of the lab
+
+    @property
+    def addresses(self) -> tuple[str, str]:
+        """The kernel's and the peer's."""
+        return self._lab.plan.kernel.ipv4, self._lab.plan.peer.ipv4
+
+    def put(self, segment: bytes) -> None:
+        """Send a segment."""
+        self._wire.send(self._frames.frame(segment))
+
+    def drain(self, ports: Ports) -> list[bytes]:
+        """What the kernel has sent of a connection so far: up to its answer to a request that it always answers."""
+        self._wire.send(self._marker)
+        found: list[bytes] = []
+        while True:
+            data = self._wire.recv(_MOST)
+            if self._frames.is_answer(data):
+                return found
+            if (segment := self._frames.segment(ports, data)) is not None:
+                found.append(segment)
+
+    def wait(self, ports: Ports, ms: int) -> list[tuple[int, bytes]]:
+        """Let time pass: the segments that the kernel sends meanwhile, with the ms after which it did."""
+        start = time.monotonic_ns()
+        found = []
+        while (left := start + ms * 10**6 - time.monotonic_ns()) > 0:
+            self._wire.settimeout(left / 1e9)
+            with suppress(TimeoutError):
+                data = self._wire.recv(_MOST)
+                if (segment := self._frames.segment(ports, data)) is not None:
+                    found.append(((time.monotonic_ns() - start) // 10**6, segment))
+        self._wire.settimeout(_ANSWER_SECONDS)
+        return found
+
+    def state(self, port: int, service: int) -> int:
+        """The state of a connection that no process of ours holds, as the kernel counts them; 0 for none."""
+        kernel, peer = self.addresses
+        body = sockets.ask(self._diag, 4, (kernel, service), (peer, port))
+        return body[1] if body else 0
+
+    def seen(self, segment: CameBack) -> CameBack:
+        """What of a segment is in sight."""
+        hidden: dict[str, object] = {}
+        if "PSH" in self._ignored:
+            hidden["flags"] = segment.flags & ~0x08
+        if "window sizes" in self._ignored:
+            hidden["window"] = min(segment.window, 1)
+        if "time" in self._ignored:
+            hidden["at_ms"] = 0
+        return msgspec.structs.replace(segment, **hidden) if hidden else segment
+
+    @property
+    def shows_timestamps(self) -> bool:
+        """Whether the values of the kernel's timestamps are in sight."""
+        return "timestamp values" not in self._ignored
+
+
+class _Course:
+    """One run of a program."""
+
+    def __init__(self, lab: Executor, port: int) -> None:
+        self._lab = lab
+        self._port = port
+        self._listener: socket.socket | None = None
+        self._connection: socket.socket | None = None
+        self._made: list[socket.socket] = []
+        self._service = SERVICE_PORT
+        self._ports = Ports(port, SERVICE_PORT)
+        self._numbers = Numbering(shows_timestamps=lab.shows_timestamps)
+
+    def take(self, step: AttemptStep) -> Noted:
+        """Do a step."""
+        result = ""
+        sent: tuple[int, ...] = ()
+        waited: list[tuple[int, bytes]] = []
+        match step:
+            case Put():
+                segments, sent = self._numbers.wire(step, self._ports)
+                for segment in segments:
+                    self._lab.put(segment)
+            case Act():
+                result = self._call(step)
+            case Pause(ms):
+                waited = self._lab.wait(self._ports, ms)
+        back = [self._lab.seen(self._numbers.relative(raw, at)) for at, raw in waited]
+        back += [self._lab.seen(self._numbers.relative(raw, 0)) for raw in self._lab.drain(self._ports)]
+        return Noted(self._state(), result, tuple(back), sent)
+
+    def _state(self) -> int:
+        holder = self._connection or self._listener
+        held = holder.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] if holder is not None else 0
+        if held not in (0, _CLOSED, _LISTEN):
+            return held
+        return self._lab.state(self._port, self._service) or held
+
+    def _call(self, act: Act) -> str:
+        try:
+            return str(self._do(act))
+        except OSError as error:
+            return errno.errorcode.get(error.errno or 0, "timeout")
+
+    def _do(self, act: Act) -> int | str:
+        match act.name:
+            case "listen":
+                self._listener = self._listener or self._socket(SERVICE_PORT)
+                self._listener.listen(8)
+                return 0
+            case "accept":
+                if self._listener is None or self._connection is not None:
+                    return "-"
+                self._connection, _ = self._listener.accept()
+                self._made.append(self._connection)
+                self._connection.setblocking(False)
+                return 0
+            case "connect":
+                if self._listener is not None:
+                    return "-"
+                if self._connection is None:
+                    self._service, self._ports = CLIENT_PORT, Ports(self._port, CLIENT_PORT)
+                    self._connection = self._socket(CLIENT_PORT)
+                self._connection.connect((self._lab.addresses[1], self._port))
+                return 0
+        return self._do_with(self._connection, act) if self._connection is not None else "-"
+
+    def _do_with(self, connection: socket.socket, act: Act) -> int | str:
+        match act.name:
+            case "close":
+                self._connection = None
+                connection.close()
+            case "shutdown_rd" | "shutdown_wr" | "shutdown_rdwr":
+                connection.shutdown(("shutdown_rd", "shutdown_wr", "shutdown_rdwr").index(act.name))
+            case "send":
+                return connection.send(bytes(act.size))
+            case "recv":
+                return len(connection.recv(act.size))
+            case "linger_0":
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            case "linger2_120":
+                connection.setsockopt(socket.IPPROTO_TCP, _LINGER2, 120)
+            case "rcvbuf":
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+            case "abort":
+                connect_to_nobody(connection)
+        return 0
+
+    def _socket(self, port: int) -> socket.socket:
+        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._made.append(made)
+        made.setblocking(False)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((self._lab.addresses[0], port))
+        return made
+
+    def end(self) -> None:
+        """Leave nothing of the connection: whoever holds it resets it, and an orphan is reset by the peer."""
+        for one in self._made:
+            with suppress(OSError):  # closed by the program
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            one.close()
+        if self._connection is None:  # what the kernel goes on with by itself
+            self._lab.put(self._numbers.reset(self._ports))
+
+
+def answer(order: Path, into: Path) -> None:
+    """Run what a file orders in a new lab, and write what was noted.
+
+    Raises:
+        FinwaitError: the machine does not let itself be given a lab.
+    """
+    privilege.ensure()
+    asked = msgspec.json.decode(order.read_bytes(), type=Order)
+    with Executor(asked.ignored) as executor:
+        noted = [msgspec.Raw(msgspec.json.encode(executor.run(attempt))) for attempt in asked.attempts]
+    into.write_bytes(msgspec.json.encode(noted))
+
+
+def serve(orders: Path, ends: Path) -> None:
+    """Answer one order after the other in a process of its own: two paths on two lines of a FIFO are an order.
+
+    What went wrong with it is a line of the other FIFO, empty for nothing. To start anew for each would take longer
+    than a thousand programs.
+    """
+    os.mkfifo(orders)
+    os.mkfifo(ends)
+    if os.fork():
+        return
+    while True:
+        order, into = orders.read_text().splitlines()
+        ends.write_text(_tried(Path(order), Path(into)) + "\n")
+
+
+def _tried(order: Path, into: Path) -> str:
+    try:
+        answer(order, into)
+    except (FinwaitError, OSError) as error:
+        return f"explore: {error}"
+    return ""
+
+
+if __name__ == "__main__":
+    verb, first, second = sys.argv[1:]
+    if verb == "serve":
+        serve(Path(first), Path(second))
+    else:
+        sys.exit(_tried(Path(first), Path(second)) or None)

@@ -1,0 +1,171 @@
+"""The search: programs in batches on all kernels at once, what they do differently, and that in its shortest form."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from harness.explore.attempt import IGNORED, Attempt, Noted
+from harness.explore.differences import Fork, Signature, first_fork
+from harness.explore.divergence import Divergence, Shorter
+from harness.explore.generate import Theme, attempt
+
+_FIRST_BATCH = 300
+_BATCH_SECONDS = 8.0
+_MOST_SHORTER = 1500
+_PROOFS = 2
+
+Noticed = bytes | None
+"""What one kernel noted of a program, in JSON; None where the program killed it."""
+
+
+class Asked(Protocol):
+    """A kernel that runs programs, as ``harness.explore.kernels.AskedKernel`` does."""
+
+    def ask(self, attempts: Sequence[Attempt], ignored: tuple[str, ...] = ()) -> list[Noticed]:
+        """Have each program run, and what was noted."""
+
+    def reboot(self) -> None:
+        """Boot it anew before the next question."""
+
+    def stop(self) -> None:
+        """End what is being asked, from another thread."""
+
+
+_decoder = msgspec.json.Decoder(tuple[Noted, ...])
+
+
+@dataclass(slots=True)
+class Explorer:
+    """Searches for what kernels do differently.
+
+    Args:
+        kernels: two or more, entered.
+        theme: of the programs.
+        seed: of the programs.
+        ignored: what is left out of sight.
+        tell: called with how it goes on.
+        programs: how many were run so far.
+        shortening: how many others, to find the shortest forms.
+    """
+
+    kernels: Sequence[Asked]
+    theme: Theme
+    seed: int
+    ignored: tuple[str, ...] = IGNORED
+    tell: Callable[[str], None] = lambda _: None
+    programs: int = 0
+    shortening: int = 0
+    _known: dict[Signature, Divergence] = field(default_factory=dict)
+    _began: float = field(default_factory=time.monotonic)
+
+    @property
+    def found(self) -> list[Divergence]:
+        """What was found so far, the most frequent first."""
+        several = {id(one): one for one in self._known.values()}.values()
+        return sorted(several, key=lambda one: (-one.programs, one.seconds))
+
+    @property
+    def seconds(self) -> float:
+        """Since the search began."""
+        return time.monotonic() - self._began
+
+    def explore(self, programs: int | None, seconds: float | None) -> None:
+        """Search until that many programs were run or that many seconds are over; then find the shortest forms.
+
+        Ctrl-C is raised as always; what was found until then is in ``found``.
+        """
+        batch = _FIRST_BATCH
+        while (more := self._more(programs, seconds, batch)) or not all(one.shortest for one in self.found):
+            started = time.monotonic()
+            self._round(more)
+            if more:
+                batch = max(_FIRST_BATCH, int(batch * min(2.0, _BATCH_SECONDS / (time.monotonic() - started))))
+            self.tell(self._progress())
+
+    def confirm(self) -> None:
+        """Have all that was found done again by kernels booted for it, with nothing out of sight the last time."""
+        for kernel in self.kernels:
+            kernel.reboot()
+        attempts = [one.attempt for one in self.found]
+        proofs = [self._ask(attempts, self.ignored) for _ in range(_PROOFS)]
+        whole = self._ask(attempts, ())
+        for number, one in enumerate(self.found):
+            again = [_fork(one.attempt, each[number]) for each in proofs]
+            one.confirmed = all(each is not None and each.signature == one.signature for each in again)
+            one.noted = tuple(_decoded(whole[number]))
+
+    def _more(self, programs: int | None, seconds: float | None, batch: int) -> int:
+        """How many new programs to run now."""
+        if seconds is not None and self.seconds >= seconds:
+            return 0
+        return batch if programs is None else min(batch, programs - self.programs)
+
+    def _round(self, more: int) -> None:
+        fresh = [attempt(self.seed, self.programs + number, self.theme) for number in range(more)]
+        shorter: list[tuple[Divergence, Shorter]] = []
+        for one in self.found:
+            if not one.shortest and len(shorter) < _MOST_SHORTER:
+                shorter += [(one, other) for other in one.shorter()]
+        answers = self._ask([*fresh, *(other.attempt for _, other in shorter)], self.ignored)
+        self.programs += more
+        self.shortening += len(shorter)
+        for program, noticed in zip(fresh, answers, strict=False):
+            if (found := _fork(program, noticed)) is not None:
+                self._count(program, found)
+        tried: dict[int, list[tuple[Shorter, Fork | None]]] = {}
+        for (one, other), noticed in zip(shorter, answers[more:], strict=True):
+            tried.setdefault(id(one), []).append((other, _fork(other.attempt, noticed)))
+        for one in self.found:
+            if id(one) in tried:
+                one.learn(tried[id(one)])
+                self._merge(one)
+
+    def _count(self, program: Attempt, found: Fork) -> None:
+        known = self._known.get(found.signature)
+        if known is None:
+            self._known[found.signature] = Divergence(found.signature, program, found.at, found.noted, self.seconds)
+        else:
+            known.programs += 1
+
+    def _merge(self, one: Divergence) -> None:
+        """What has become the same as another difference is counted with it."""
+        other = self._known.setdefault(one.signature, one)
+        if other is not one:
+            other.programs += one.programs
+            other.seconds = min(other.seconds, one.seconds)
+            self._known = {name: other if known is one else known for name, known in self._known.items()}
+
+    def _ask(self, attempts: Sequence[Attempt], ignored: tuple[str, ...]) -> list[tuple[Noticed, ...]]:
+        if not attempts:
+            return []
+        with ThreadPoolExecutor(len(self.kernels)) as pool:
+            running = [pool.submit(kernel.ask, attempts, ignored) for kernel in self.kernels]
+            try:
+                return list(zip(*[one.result() for one in running], strict=True))
+            except BaseException:  # Ctrl-C above all: nobody waits for what was asked
+                for kernel in self.kernels:
+                    kernel.stop()
+                raise
+
+    def _progress(self) -> str:
+        found = self.found
+        left = sum(not one.shortest for one in found)
+        rate = self.programs / self.seconds
+        return f"{self.programs} programs, {rate:.0f} a second; {len(found)} differences, {left} to be shortened"
+
+
+def _fork(program: Attempt, noticed: tuple[Noticed, ...]) -> Fork | None:
+    first, *others = noticed
+    if first is not None and all(one == first for one in others):
+        return None  # what is the same need not be read
+    return first_fork(program, _decoded(noticed))
+
+
+def _decoded(noticed: tuple[Noticed, ...]) -> list[tuple[Noted, ...] | None]:
+    return [None if one is None else _decoder.decode(one) for one in noticed]

@@ -1,0 +1,69 @@
+"""What a kernel noted of a program as the events that a ladder is drawn from. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from harness.explore.attempt import SMALL_BUFFER, Act, Attempt, CameBack, Noted, Pause, Put
+from harness.explore.differences import state_of
+from harness.explore.numbers import syn_options
+from harness.tcp.options import Option, parse_options
+from harness.tcp.segment import SYN, Segment
+from harness.tcp.timing import MS
+from harness.trace.events import Called, Event, Probed, Received, Sent
+
+_CALLS: Mapping[str, tuple[str, tuple[int | str, ...]]] = {
+    "shutdown_rd": ("shutdown", ("SHUT_RD",)),
+    "shutdown_wr": ("shutdown", ("SHUT_WR",)),
+    "shutdown_rdwr": ("shutdown", ("SHUT_RDWR",)),
+    "linger_0": ("setsockopt", ("SO_LINGER", 0)),
+    "linger2_120": ("setsockopt", ("TCP_LINGER2", 120)),
+    "rcvbuf": ("setsockopt", ("SO_RCVBUF", SMALL_BUFFER)),
+    "abort": ("connect", ("AF_UNSPEC",)),
+}
+
+
+def events(attempt: Attempt, noted: Sequence[Noted]) -> Iterator[Event]:
+    """The events, in order; time passes in pauses alone."""
+    at = 0
+    state = "CLOSED"
+    for step, one in zip(attempt.steps, noted, strict=False):
+        match step:
+            case Put():
+                yield Sent(at, put_segment(step, one), "")
+            case Act():
+                name, arguments = _call(step)
+                failed = one.result.isalpha()
+                result = 0 if failed or one.result == "-" else int(one.result)
+                yield Called(at, at, name, arguments, result, one.result if failed or one.result == "-" else "")
+        yield from (Received(at + back.at_ms * MS + number, back_segment(back)) for number, back in enumerate(one.back))
+        at += len(one.back) + 1 + (step.ms * MS if isinstance(step, Pause) else 0)
+        now = state_of(one)
+        if now != state:
+            yield Probed(at, "", state=now)
+            at, state = at + 1, now
+
+
+def put_segment(put: Put, noted: Noted) -> Segment:
+    """The segment that was put, as it stood on the wire but for what is random."""
+    seq, ack, *stamp = noted.sent
+    options: tuple[Option, ...] = ()
+    if put.options != "none" and put.flags & SYN:
+        options = parse_options(syn_options(put))
+    elif stamp:
+        options = (Option("nop"), Option("nop"), Option("TS", tuple(stamp)))
+    return Segment(flags=put.flags, seq=seq, ack=ack, window=put.window, data=bytes(put.length), options=options)
+
+
+def back_segment(back: CameBack) -> Segment:
+    """A segment of the kernel's."""
+    options = parse_options(back.options.replace("val *", "val 0"))
+    return Segment(
+        flags=back.flags, seq=back.seq, ack=back.ack, window=back.window, data=bytes(back.length), options=options
+    )
+
+
+def _call(act: Act) -> tuple[str, tuple[int | str, ...]]:
+    if act.name in ("send", "recv"):
+        return act.name, (act.size,)
+    return _CALLS.get(act.name, (act.name, ()))

@@ -1,0 +1,43 @@
+"""``finwait explore``: the disorder is found by programs that nobody wrote, and a mistake is one line."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.cli.main import main
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.spec import parse
+from harness.run.jobs import backend_of
+
+OLD, NEW = "uml-virtual:5.10", "uml-virtual:7.2"
+
+
+def test_a_fin_overtaken_by_its_ack_is_found_shortened_and_confirmed(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in (OLD, NEW):
+        if missing := backend_of(parse(name), Cache.of_user()).available():
+            pytest.skip(missing)
+    arguments = ("--theme", "closing", "--programs", "22", "--seed", "42")
+    assert main(["explore", "--kernel", OLD, "--kernel", NEW, *arguments]) == 1
+    text = capsys.readouterr().out
+    (found,) = [part for part in text.split("\n\n") if "in FIN-WAIT-2, F., ack before SND.NXT:" in part]
+    title, told, *ladders = found.splitlines()
+    assert title.endswith(": ., FIN-WAIT-2 | . acknowledging more, TIME-WAIT")
+    assert "confirmed on fresh kernels" in told
+    assert ladders[-1].count("◀─── . 2:2(0) ack 1") == ladders[-1].count("◀─── . 2:2(0) ack 2") == 1
+    assert "differences in 22 programs of seed 42" in text
+    assert "out of sight: window sizes, PSH, timestamp values, time" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--kernel", "host"], "one kernel alone is named"),
+        (["--kernel", "host", "--theme", "closed"], "there is no theme 'closed'"),
+        (["--kernel", "host", "--for", "soon"], "--for soon: not a time"),
+        (["--kernel", "nothing"], "nothing"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explore", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line

@@ -1,0 +1,77 @@
+"""Programs on the running kernel: they reach the states that they name, alike each time, and every answer is noted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from harness.explore.attempt import IGNORED, Act, Attempt, Noted, Pause, Put
+from harness.explore.execute import Executor
+from harness.explore.generate import STARTS, THEMES, attempt
+from harness.probes.states import state_name
+from harness.tcp.segment import ACK, FIN, RST, SYN
+from netns import privilege
+
+PASSIVE = STARTS["ESTABLISHED"]
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Executor]:
+    privilege.ensure()
+    with Executor() as executor:
+        yield executor
+
+
+def run(lab: Executor, *steps: Act | Pause | Put) -> tuple[Noted, ...]:
+    return lab.run(Attempt(steps))
+
+
+@pytest.mark.parametrize("name", [name for name in STARTS if name != "CLOSED"])
+def test_start_reaches_its_state(lab: Executor, name: str) -> None:
+    assert state_name(run(lab, *STARTS[name])[-1].state) == name.partition(" ")[0]
+
+
+def test_numbers_are_relative_and_landmarks_follow_the_connection(lab: Executor) -> None:
+    *_, fin, data, ack = run(lab, *PASSIVE, Act("shutdown_wr"), Put(ACK, length=5), Put(ACK, seq=-1, ack=-1))
+    assert [(back.flags, back.seq, back.ack) for back in fin.back] == [(FIN | ACK, 1, 1)]
+    assert data.sent == (1, 2)
+    assert [(back.seq, back.ack) for back in data.back] == [(2, 6)]
+    assert ack.sent == (5, 1)
+
+
+def test_the_right_edge_is_that_of_the_window_as_it_was_scaled(lab: Executor) -> None:
+    opened = Act("listen"), Put(SYN, options="full"), Put(ACK), Act("accept"), Put(ACK, length=1)
+    noted = run(lab, *opened, Put(ACK, from_right=True))
+    (acknowledged,) = noted[-2].back
+    assert noted[-1].sent[0] == 2 + 128 * acknowledged.window
+
+
+def test_calls_tell_their_result_or_errno(lab: Executor) -> None:
+    noted = run(lab, *PASSIVE, Act("recv", 5), Put(ACK, length=3), Act("recv", 5), Put(RST), Act("send", 1))
+    assert [one.result for one in noted[len(PASSIVE) :]] == ["EAGAIN", "", "3", "", "ECONNRESET"]
+
+
+def test_more_data_than_a_segment_holds_go_as_several(lab: Executor) -> None:
+    assert run(lab, *PASSIVE, Put(ACK, length=4000))[-1].back[-1].ack == 4001
+
+
+def test_time_passes_in_a_pause(lab: Executor) -> None:
+    _, waited = run(lab, Act("connect"), Pause(1500))
+    assert [back.flags for back in waited.back] == [SYN]  # again, when its timer has run out
+
+
+def test_programs_are_noted_alike_by_one_lab_and_the_next() -> None:
+    def noted() -> list[tuple[Noted, ...]]:
+        with Executor(IGNORED) as executor:
+            return [executor.run(attempt(3, number, THEMES["closing"])) for number in range(150)]
+
+    assert noted() == noted()
+
+
+def test_what_is_out_of_sight_is_not_noted() -> None:
+    opened = Act("listen"), Put(SYN, options="full"), Put(ACK), Act("accept")
+    with Executor(IGNORED) as executor:
+        noted = executor.run(Attempt((*opened, Act("send", 9))))
+    (sent,) = noted[-1].back
+    assert (sent.flags, sent.window, sent.options.partition(" ecr ")[0]) == (ACK, 1, "nop,nop,TS val *")

@@ -1,0 +1,36 @@
+"""Programs from a seed: the same again, within bounds, and of everything that a theme names."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.errors import FinwaitError
+from harness.explore.attempt import CALLS, OPTIONS, Act, Put
+from harness.explore.generate import MOST_STEPS, STARTS, THEMES, attempt, theme_of
+
+
+def test_the_same_seed_gives_the_same_programs_and_another_seed_others() -> None:
+    theme = theme_of("any")
+    first, again, other = ([attempt(seed, number, theme) for number in range(50)] for seed in (1, 1, 2))
+    assert first == again
+    assert len(set(first) & set(other)) < 5
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_programs_hold_what_can_be_run_and_no_more_steps_than_they_may(theme: str) -> None:
+    for number in range(300):
+        steps = attempt(7, number, THEMES[theme]).steps
+        assert 1 <= len(steps) <= MOST_STEPS
+        assert {step.name for step in steps if isinstance(step, Act)} <= set(CALLS)
+        assert {step.options for step in steps if isinstance(step, Put)} <= set(OPTIONS)
+
+
+def test_every_start_is_used_by_the_theme_that_holds_all() -> None:
+    begun = {one for number in range(2000) for one in attempt(0, number, THEMES["any"]).steps[:1]}
+    assert begun >= {steps[0] for steps in STARTS.values() if steps}
+
+
+def test_a_theme_that_there_is_not_is_refused_by_name() -> None:
+    with pytest.raises(FinwaitError, match="there is no theme 'closed'") as told:
+        theme_of("closed")
+    assert "closing" in str(told.value)
