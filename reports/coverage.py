@@ -113,9 +113,9 @@ def _cited(run: LoadedRun) -> dict[str, dict[str, list[Outcome]]]:
     """Outcomes by id and test."""
     found: dict[str, dict[str, list[Outcome]]] = {}
     for scenario, result in run.results.items():
+        test, outcome = scenario.partition("[")[0], Outcome(result.outcome)
         for one in result.requirements:
-            test = scenario.partition("[")[0]
-            found.setdefault(one, {}).setdefault(test, []).append(Outcome(result.outcome))
+            found.setdefault(one, {}).setdefault(test, []).append(outcome)
     return found
 
 

@@ -106,8 +106,8 @@ class LoadedRun:
         Raises:
             FinwaitError: outside of the folder.
         """
-        path = (self.path / name).resolve()
-        if not path.is_relative_to(_resolved(self.path)):
+        path = _inside(self.path, name)
+        if path is None:
             raise FinwaitError(
                 f"the {what} {name!r} lies outside of its run folder {self.path}",
                 why="the run folder was changed afterwards",
@@ -116,9 +116,10 @@ class LoadedRun:
 
 
 @cache
-def _resolved(folder: Path) -> Path:
-    """Looked up once: a report asks for thousands of files."""
-    return folder.resolve()
+def _inside(folder: Path, name: str) -> Path | None:
+    """Looked up once: thousands of timelines lie in one file."""
+    path = (folder / name).resolve()
+    return path if path.is_relative_to(folder.resolve()) else None
 
 
 def load(path: Path) -> LoadedRun:

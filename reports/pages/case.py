@@ -65,7 +65,7 @@ def templates() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    made.filters["css"] = lambda text: re.sub(r"\W+", "-", text)
+    made.filters["css"] = cache(lambda text: re.sub(r"\W+", "-", text))
     made.filters["ms"] = format_ms
     return made
 
