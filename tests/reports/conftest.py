@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness.program.steps import Program
 from harness.tcp.options import parse_options
 from harness.tcp.segment import ACK, FIN, SYN, Flags, Segment
 from harness.trace.events import Called, Event, Probed, Received, Sent
@@ -71,10 +72,14 @@ def disorder() -> Disorder:
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> MakeRun:
-    """Write a run folder: its results, their timelines by scenario, and whatever run.json shall say."""
+    """Write a run folder: its results, their timelines by scenario, each with the program, and what run.json says."""
 
     def make(
-        *results: Result, timelines: dict[str, Iterable[Event]] | None = None, name: str = "run", **fields: object
+        *results: Result,
+        timelines: dict[str, Iterable[Event]] | None = None,
+        program: Program | None = None,
+        name: str = "run",
+        **fields: object,
     ) -> Path:
         folder = RunFolder.create(tmp_path / "runs", name=name)
         planned = tuple(result.scenario for result in results)
@@ -83,7 +88,8 @@ def make_run(tmp_path: Path) -> MakeRun:
         for result in results:
             events = (timelines or {}).get(result.scenario)
             if events is not None:
-                kept = folder.write_timeline(TimelineRecord(scenario=result.scenario, events=tuple(events)))
+                told = TimelineRecord(scenario=result.scenario, events=tuple(events), program=program)
+                kept = folder.write_timeline(told)
                 folder.append_result(msgspec.structs.replace(result, timeline=kept))
             else:
                 folder.append_result(result)

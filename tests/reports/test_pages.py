@@ -8,16 +8,20 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness.errors import FinwaitError
+from harness.program.steps import Octets, Program, Send
 from harness.tcp.pattern import Difference
 from harness.tcp.verdict import Due, Evidence
-from harness.trace.events import Event
+from harness.trace.events import Called, Event, Probed
 from harness.trace.records import Result
 from harness.trace.result_kind import ResultKind
 from harness.trace.runs import LoadedRun, load
+from reports.compare import compare
 from reports.findings import Explained, explain, unexplained
+from reports.pages.beside import PAGES
 from reports.pages.packing import packed, unpacked
 from reports.pages.write import PER_PACK, Report, gather, write
 
@@ -112,22 +116,45 @@ def test_a_case_tells_what_was_expected_seen_and_drawn_and_how_to_repeat_it(repo
     assert f"finwait run &#39;{FIN}&#39;" in on_new
 
 
-def test_what_was_recorded_never_becomes_markup(make_run: MakeRun, disorder: Disorder, tmp_path: Path) -> None:
-    def run(scenario: str, message: str, *, outcome: str = "deviates", **fields: str) -> LoadedRun:
-        result = Result(scenario=scenario, outcome=outcome, message=message, answer=message, reports=(message,))
-        return load(make_run(result, timelines={scenario: disorder()}, **fields))
+def _recorded(text: str, events: tuple[Event, ...]) -> tuple[tuple[Event, ...], Program]:
+    """Events that say the text wherever one may say any, and a program that sends it."""
+    at = events[-1].at
+    said = Probed(at + 1, text, text, state=text, details={text: text})
+    called = Called(at + 2, at + 3, text, (text,), text, text, text)
+    judged = msgspec.structs.replace(events[-2], judged=text)
+    sends = Send(on="peer", name="send", args=(text,), named={"data": Octets(text.encode())})
+    return (*events[:-2], judged, events[-1], said, called), Program(steps=(sends,), gaps=(text,))
 
-    hostile = run(FIN + HOSTILE, HOSTILE, name="a", kernel_name=HOSTILE, kernel=HOSTILE, machine=HOSTILE)
-    changed = run(FIN + HOSTILE, HOSTILE, name="b", kernel_name=HOSTILE + "2", outcome="conforms")
-    harmless = run(FIN, "x", name="c")
-    tags = []
-    for number, runs in enumerate(((hostile, changed), (harmless, run(FIN, "x", name="d", outcome="conforms")))):
+
+def test_what_was_recorded_never_becomes_markup(make_run: MakeRun, disorder: Disorder, tmp_path: Path) -> None:
+    def run(scenario: str, text: str, outcome: str, *, name: str, accepted: bool = True, **fields: str) -> LoadedRun:
+        evidence = Evidence(
+            expected=(Due(text, text),), observed=text, differences=(Difference("ack", text, text),), so_far=(text,)
+        )
+        asked = ("RFC9293-E-17", text)
+        result = Result(
+            scenario=scenario, outcome=outcome, message=text, answer=text + outcome, requirements=asked,
+            reports=(text,), evidence=evidence if outcome == "deviates" else None, reason=text, fixed_by=text,
+        )  # fmt: skip
+        none = Result(scenario=scenario + "2", outcome="lost", message=text)
+        events, program = _recorded(text, disorder(accepted=accepted))
+        return load(make_run(result, none, timelines={scenario: events}, program=program, name=name, **fields))
+
+    def of(number: int, text: str, scenario: str) -> dict[str, _Tags]:
+        told = {"kernel": text, "machine": text}
+        before = run(scenario, text, "deviates", name=f"a{number}", kernel_name=text, accepted=False, **told)
+        after = run(scenario, text, "conforms", name=f"b{number}", kernel_name=text + "2", **told)
         folder = tmp_path / str(number)
-        write(gather(runs), folder)
-        pages = [path.read_text() for path in sorted(folder.glob("*.html"))]
-        tags.append(_Tags("".join([*pages, *cases_of(folder)[0]])))
-    assert [tag for tag, _ in tags[0].found] == [tag for tag, _ in tags[1].found]
-    assert tags[0].text.count(HOSTILE) > 14
+        write(gather((before, after)), folder, {"RFC9293-MUST-1": text}, compare(before, after))
+        pages = {path.name: _Tags(path.read_text()) for path in folder.glob("*.html")}
+        return pages | {"case": _Tags("".join(cases_of(folder)[0]))}
+
+    hostile, harmless = of(0, HOSTILE, FIN + HOSTILE), of(1, "x", FIN)
+    assert set(hostile) == {*PAGES, "case"}
+    for page, found in hostile.items():
+        assert [tag for tag, _ in found.found] == [tag for tag, _ in harmless[page].found], page
+        assert found.text.count(HOSTILE) > 2, page
+    assert hostile["case"].text.count(HOSTILE) > 30
 
 
 def test_the_page_needs_nothing_but_its_packs(report: Report, tmp_path: Path) -> None:
