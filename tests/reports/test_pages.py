@@ -127,7 +127,7 @@ def _recorded(text: str, events: tuple[Event, ...]) -> tuple[tuple[Event, ...], 
 
 
 def test_what_was_recorded_never_becomes_markup(make_run: MakeRun, disorder: Disorder, tmp_path: Path) -> None:
-    def run(scenario: str, text: str, outcome: str, *, name: str, accepted: bool = True, **fields: str) -> LoadedRun:
+    def run(scenario: str, text: str, outcome: str, *, name: str, kernel_name: str, accepted: bool) -> LoadedRun:
         evidence = Evidence(
             expected=(Due(text, text),), observed=text, differences=(Difference("ack", text, text),), so_far=(text,)
         )
@@ -138,12 +138,12 @@ def test_what_was_recorded_never_becomes_markup(make_run: MakeRun, disorder: Dis
         )  # fmt: skip
         none = Result(scenario=scenario + "2", outcome="lost", message=text)
         events, program = _recorded(text, disorder(accepted=accepted))
-        return load(make_run(result, none, timelines={scenario: events}, program=program, name=name, **fields))
+        of_run = {"kernel": text, "machine": text, "kernel_name": kernel_name}
+        return load(make_run(result, none, timelines={scenario: events}, program=program, name=name, **of_run))
 
     def of(number: int, text: str, scenario: str) -> dict[str, _Tags]:
-        told = {"kernel": text, "machine": text}
-        before = run(scenario, text, "deviates", name=f"a{number}", kernel_name=text, accepted=False, **told)
-        after = run(scenario, text, "conforms", name=f"b{number}", kernel_name=text + "2", **told)
+        before = run(scenario, text, "deviates", name=f"a{number}", kernel_name=text, accepted=False)
+        after = run(scenario, text, "conforms", name=f"b{number}", kernel_name=text + "2", accepted=True)
         folder = tmp_path / str(number)
         write(gather((before, after)), folder, {"RFC9293-MUST-1": text}, compare(before, after))
         pages = {path.name: _Tags(path.read_text()) for path in folder.glob("*.html")}
