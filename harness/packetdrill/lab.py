@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
+import sys
 from contextlib import ExitStack
+from functools import cache
 from typing import Self
 
-from pyroute2 import IPRoute
+from pyroute2 import IPBatch
 from pyroute2.netlink.exceptions import NetlinkError
 
 from harness.errors import FinwaitError, Unsupported
@@ -19,7 +21,7 @@ from harness.wire.merged import MergedSender
 from netns import link
 from netns.enter import Namespace
 from netns.plan import HostPlan, Plan
-from netns.rtnetlink import Rtnetlink
+from netns.rtnetlink import Requests, Rtnetlink
 from netns.sysctls import pin
 
 DEVICE = "tun0"
@@ -29,6 +31,8 @@ CONGESTION_CONTROL = "cubic"
 """What the scripts' own defaults ask for; a namespace may have it by the route alone."""
 
 _IFF_UP, _IFF_NOARP = 0x1, 0x80
+_IFA_F_NODAD = 0x02
+_INDEX = b"\x6a\x6b\x6c\x6d"  # of the device, where encoded requests have a place for it
 _MACS = ("02:00:00:00:00:01", "02:00:00:00:00:02")
 # Packetdrill's tun device has all offloads but this one: what the kernel sends at once is cut where ACE counts.
 _WITHOUT = ("tx-tcp-accecn-",)
@@ -84,8 +88,7 @@ class ScriptLab:
             near, far = link.End(self.peer, link.PEER_END, _MACS[1]), link.End(self.kernel, DEVICE, _MACS[0])
             with Rtnetlink(self.peer) as here, Rtnetlink(self.kernel) as there:
                 link.connect(near, far, here, self._options.mtu, without=_WITHOUT)
-                with link.netlink(self.kernel) as route:
-                    self._address(route, routed_choice)
+                self._address(there, routed_choice)
                 here.await_up(link.PEER_END)
                 there.await_up(DEVICE)
                 if self._options.version == 6:
@@ -100,17 +103,14 @@ class ScriptLab:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _address(self, route: IPRoute, routed_choice: bool) -> None:
-        options, family = self._options, socket.AF_INET if self._options.version == 4 else socket.AF_INET6
-        index = route.link_lookup(ifname=DEVICE)[0]
-        flags = {"flags": 0x02} if options.version == 6 else {}  # IFA_F_NODAD
-        metrics = {"metrics": {"cc_algo": CONGESTION_CONTROL}} if routed_choice else {}
+    def _address(self, route: Rtnetlink, routed_choice: bool) -> None:
+        options = self._options
+        remote = str(ipaddress.ip_interface("/".join(map(str, options.remote))).network)
         address, length = options.local
-        remote = ipaddress.ip_interface("/".join(map(str, options.remote))).network
+        with self.kernel.entered():
+            index = socket.if_nametoindex(DEVICE).to_bytes(4, sys.byteorder)
         try:
-            route.link("set", index=index, flags=_IFF_NOARP | _IFF_UP, change=_IFF_NOARP | _IFF_UP)
-            route.addr("add", index=index, address=address, prefixlen=length, family=family, **flags)
-            route.route("add", family=family, dst=str(remote), gateway=options.gateway, oif=index, **metrics)
+            route.ask(_requests(options.local, remote, options.gateway, routed_choice), {_INDEX: index})
         except NetlinkError as error:
             if error.code in {errno.EAFNOSUPPORT, errno.EOPNOTSUPP}:
                 raise Unsupported(f"this kernel has no IPv{options.version}") from error
@@ -150,3 +150,20 @@ class ScriptLab:
 def _chosen() -> bool:
     """Whether the namespace of the calling thread has the congestion control by its sysctl."""
     return _CHOICE not in pin({_CHOICE: CONGESTION_CONTROL})
+
+
+@cache
+def _requests(local: tuple[str, int], remote: str, gateway: str, routed_choice: bool) -> Requests:
+    """The requests for the device's address and its route, with a place for its index."""
+    address, length = local
+    six = ":" in address
+    index, family = int.from_bytes(_INDEX, sys.byteorder), socket.AF_INET6 if six else socket.AF_INET
+    flags = {"flags": _IFA_F_NODAD} if six else {}
+    metrics = {"metrics": {"cc_algo": CONGESTION_CONTROL}} if routed_choice else {}
+
+    def encode(batch: IPBatch) -> None:
+        batch.link("set", index=index, flags=_IFF_NOARP | _IFF_UP, change=_IFF_NOARP | _IFF_UP)
+        batch.addr("add", index=index, address=address, prefixlen=length, family=family, **flags)
+        batch.route("add", family=family, dst=remote, gateway=gateway, oif=index, **metrics)
+
+    return Requests(encode, _INDEX)
