@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.errors import FinwaitError
 from harness.packetdrill.parser import parse
 from harness.packetdrill.settings import effective
-from harness.packetdrill.to_program import program_of
+from harness.packetdrill.to_program import beside, program_of
 from harness.packetdrill.variants import variants_of
 from harness.program.python import python
 
@@ -31,12 +31,6 @@ def scenario(path: Path, defines: Mapping[str, str], options: Mapping[str, str])
     first = variants_of(text)[0]
     script = parse(text, str(path), {**first.defines, **defines})
 
-    def read(name: str) -> str | None:
-        try:
-            return (path.parent / name).read_text(errors="surrogateescape")
-        except OSError:
-            return None
-
     given = {"ip_version": first.name, **options}
-    program, lacking = program_of(script, text.splitlines(), effective(script, given), read)
+    program, lacking = program_of(script, text.splitlines(), effective(script, given), beside(path))
     return python(program, f"{path.name}::test_{path.stem}", "imported"), lacking

@@ -58,7 +58,7 @@ def program_text(run: LoadedRun, result: Result, kind: str) -> str:
     """
     program = run.program(result)
     if kind == "pkt":
-        return packetdrill(program, result.scenario, run.record.conditions)
+        return program.script or packetdrill(program, result.scenario, run.record.conditions)
     return python(program, result.scenario)
 
 

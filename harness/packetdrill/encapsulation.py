@@ -10,7 +10,7 @@ from itertools import zip_longest
 
 from harness.packetdrill.expressions import GreHeader, MplsLabel, MplsStack
 from harness.packetdrill.script import IpInfo, OuterIp
-from harness.tcp.ip import ETHERNET, internet_checksum
+from harness.tcp.ip import ETHERNET, Envelope, internet_checksum
 
 Outer = OuterIp | GreHeader | MplsStack
 
@@ -34,6 +34,12 @@ def traffic_class(ip: IpInfo | None) -> int:
     if ip is None:
         return 0
     return ip.tos if ip.tos is not None else ECN.get(ip.ecn or "", 0)
+
+
+def dressed(ip: IpInfo | None, frame: bytes) -> bytes:
+    """A frame with what the script says of its IP header."""
+    ttl = (ip.ttl if ip is not None else None) or USUAL_TTL
+    return Envelope(traffic_class=traffic_class(ip), ttl=ttl).dress(frame)
 
 
 def wrapped(frame: bytes, outer: Sequence[Outer]) -> bytes:

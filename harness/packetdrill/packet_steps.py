@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from harness.packetdrill.draft import Draft
-from harness.packetdrill.encapsulation import ECN
+from harness.packetdrill.encapsulation import traffic_class
 from harness.packetdrill.octets import encoded, flags_of
 from harness.packetdrill.script import IcmpPacket, IpInfo, OptionSpec, TcpPacket, UdpPacket
 from harness.program.steps import Expect, Joined, Made, Octets, Ref, Send, Value
@@ -217,8 +217,7 @@ def _envelope(ip: IpInfo | None) -> Value:
     """The IP header that an inbound packet is given; None for the usual one."""
     if ip is None:
         return None
-    traffic_class = ip.tos if ip.tos is not None else ECN.get(ip.ecn or "", 0)
-    envelope = Envelope(traffic_class=traffic_class)
+    envelope = Envelope(traffic_class=traffic_class(ip))
     return as_value(envelope if ip.ttl is None else msgspec.structs.replace(envelope, ttl=ip.ttl), _nothing)
 
 

@@ -10,15 +10,16 @@ import msgspec
 
 from harness.errors import Unsupported
 from harness.packetdrill import other_packets
+from harness.packetdrill.answers import Answers
 from harness.packetdrill.clock import PATIENCE_NS, DueTime, ScriptClock
 from harness.packetdrill.comparing import SeenPacket, SeenSegment, complaint, joined, joins
-from harness.packetdrill.encapsulation import USUAL_TTL, traffic_class, unwrapped, wrapped
+from harness.packetdrill.encapsulation import dressed, unwrapped, wrapped
 from harness.packetdrill.lab import ScriptLab
-from harness.packetdrill.octets import encoded, flags_of, shifted, timestamp
-from harness.packetdrill.script import IcmpPacket, IpInfo, TcpPacket, UdpPacket
+from harness.packetdrill.octets import encoded, flags_of, timestamp
+from harness.packetdrill.script import IcmpPacket, TcpPacket, UdpPacket
 from harness.packetdrill.settings import RunOptions
 from harness.packetdrill.tested import Differs, Sockets, Stage, TestedSocket, is_opening
-from harness.tcp.ip import Envelope, header_of
+from harness.tcp.ip import header_of
 from harness.tcp.options import decode_options
 from harness.tcp.segment import ACK, RST, SYN, Segment, add, distance
 from harness.tcp.timing import format_ms
@@ -58,6 +59,7 @@ class PacketSide:
         sockets: whose they are.
         timeline: where they are recorded.
         check: raises what a call that blocks has found meanwhile.
+        answers: what becomes of the kernel's segments.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class PacketSide:
         sockets: Sockets,
         timeline: Timeline,
         check: Callable[[], None],
+        answers: Answers,
     ) -> None:
         self._lab = lab
         self._options = options
@@ -75,6 +78,7 @@ class PacketSide:
         self._sockets = sockets
         self._timeline = timeline
         self._check = check
+        self._answers = answers
         self._next_port = lab.free_port()
         self._encoders: dict[tuple[int, int], Encoder] = {}
         # the first of a process takes as long as a script's whole handshake
@@ -106,7 +110,7 @@ class PacketSide:
         if segment is not None:
             tested.last_sent = segment
             told = msgspec.structs.replace(segment, options=shown, raw_options=None)
-            self._timeline.add(Sent(at + self._clock.begun, self._scripts(told, tested, inbound=True), ""))
+            self._timeline.add(Sent(at + self._clock.begun, tested.told(told, inbound=True), ""))
 
     def _taker(self, packet: Packet) -> TestedSocket:
         """The socket that a packet belongs to; a first one to a listener makes a new one."""
@@ -216,6 +220,7 @@ class PacketSide:
 
     def _judge(self, packet: TcpPacket, seen: SeenSegment, tested: TestedSocket, due: DueTime) -> None:
         self._clock.happened(seen.at)
+        self._answers.judged = self._answers.came
         wrong = complaint(packet, seen, tested)
         wanted, came = timestamp(packet.options or ()), seen.segment.option("TS")
         if not wrong and wanted and came:
@@ -229,6 +234,8 @@ class PacketSide:
             raise Differs(f"> {seen.segment}   at {format_ms(seen.at)}   ({wrong})")
 
     def _next_segment(self, packet: TcpPacket, tested: TestedSocket, due: DueTime) -> SeenSegment:
+        if self._answers.again:
+            return self._answers.again.pop(0)
         return self._next(lambda frame: self._taken(frame, tested, packet), due)
 
     def _next(self, take: Callable[[Frame], P | None], due: DueTime) -> P:
@@ -263,21 +270,22 @@ class PacketSide:
         if tested.stage is Stage.SYN_TAKEN and flags & SYN and flags & ACK:
             tested.stage, tested.live_isn = Stage.ANSWERED, segment.seq
         tested.last_seen = segment
-        told = self._scripts(segment, tested, inbound=False)
-        self._timeline.add(Received(frame.at, told))
+        told = tested.told(segment, inbound=False)
+        self._timeline.add(Received(frame.at, told, f"line {packet.line}"))
         label, at = segment.flow_label, frame.at - self._clock.begun
-        return SeenSegment(segment=told, header=header_of(inner), flow_label=label, outer=outer, at=at)
+        seen = SeenSegment(segment=told, header=header_of(inner), flow_label=label, outer=outer, at=at)
+        return self._answers.take(seen)
 
-    @staticmethod
-    def _scripts(segment: Segment, tested: TestedSocket, *, inbound: bool) -> Segment:
-        """A segment of the wire with the script's numbers."""
-        syn = bool(segment.flags & SYN)
-        local, remote = tested.local_offset(syn), tested.remote_offset(syn)
-        own, other = (remote, local) if inbound else (local, remote)
-        moved = shifted(segment.options, -other)
-        ack = add(segment.ack, -other) if segment.flags & ACK else segment.ack
-        told = msgspec.structs.replace(segment, seq=add(segment.seq, -own), ack=ack, options=moved)
-        return msgspec.structs.replace(told, checksum=None)
+    def left(self, patience_ns: int) -> list[Segment]:
+        """What comes of the socket under test in so long, with the script's numbers; nobody has taken it."""
+        tested, end = self._sockets.current, self._clock.now + patience_ns
+        found: list[Segment] = []
+        while tested and (frame := self._lab.wire.receive(max(end - self._clock.now, 0))):
+            decoded = None if frame.outgoing else decode(unwrapped(frame.data)[1])
+            if decoded and (decoded.source, decoded.target) == (tested.local_port, tested.remote_port):
+                found.append(tested.told(decoded.segment, inbound=False))
+                self._timeline.add(Received(frame.at, found[-1]))
+        return found
 
     def reset(self) -> None:
         """End every connection, so that the kernel forgets it at once."""
@@ -286,9 +294,3 @@ class PacketSide:
                 seq, ack, window = tested.closing()
                 ending = Segment(flags=RST | ACK, seq=seq, ack=ack, window=window)
                 self._lab.send(self._encoded(ending, tested.remote_port, tested.local_port))
-
-
-def dressed(ip: IpInfo | None, frame: bytes) -> bytes:
-    """A frame with what the script says of its IP header."""
-    ttl = (ip.ttl if ip is not None else None) or USUAL_TTL
-    return Envelope(traffic_class=traffic_class(ip), ttl=ttl).dress(frame)

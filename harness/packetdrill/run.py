@@ -13,9 +13,12 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
+import msgspec
+
 from harness.errors import FinwaitError
 from harness.live.base_session import Account
 from harness.packetdrill import code
+from harness.packetdrill.answers import Answers
 from harness.packetdrill.blocking import CallThread
 from harness.packetdrill.call_limit import CallLimit
 from harness.packetdrill.call_state import CallState, Prepared
@@ -28,8 +31,12 @@ from harness.packetdrill.packets import PacketSide
 from harness.packetdrill.script import CodeBlock, Script, ScriptEvent, ShellCommand, SystemCall
 from harness.packetdrill.settings import effective
 from harness.packetdrill.tested import Differs, Sockets
+from harness.packetdrill.to_program import beside, program_of
+from harness.program.steps import Program
+from harness.tcp.mutation import Mutation
+from harness.tcp.timing import QUIET
 from harness.tcp.verdict import Due, Evidence, Mismatch
-from harness.trace.events import Called, Timeline, so_far
+from harness.trace.events import Called, Probed, Timeline, so_far
 from harness.trace.stopwatch import Stopwatch
 from netns import processor
 from netns.enter import Namespace
@@ -43,9 +50,20 @@ class ScriptRun:
         path: its file, which failures name and in whose folder its commands begin.
         lines: its text, of which failures show the line.
         given: options of whoever runs it; see ``effective``.
+        mutation: of one of the kernel's segments; None for none.
+        strict: what comes behind the last line, and no line mentions, deviates. packetdrill does not look at it.
     """
 
-    def __init__(self, script: Script, path: Path, lines: Sequence[str], given: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        script: Script,
+        path: Path,
+        lines: Sequence[str],
+        given: Mapping[str, str],
+        *,
+        mutation: Mutation | None = None,
+        strict: bool = False,
+    ) -> None:
         self.timeline = Timeline()
         self.stopwatch = Stopwatch()
         self.missing: dict[str, str] = {}
@@ -53,6 +71,8 @@ class ScriptRun:
         self._path = path
         self._lines = lines
         self._options = effective(script, given)
+        self._answers = Answers(mutation)
+        self._strict = strict
         self._line = 0
         self._pieces: list[tuple[dict[str, int], str, int]] = []
         self._stack = ExitStack()
@@ -67,7 +87,7 @@ class ScriptRun:
             self._beside, self._limit = CallThread(), CallLimit()
             self._calls = CallState(self._lab, self._options, self._clock, self._sockets, self._room.find)
             self._packets = PacketSide(
-                self._lab, self._options, self._clock, self._sockets, self.timeline, self._beside.check
+                self._lab, self._options, self._clock, self._sockets, self.timeline, self._beside.check, self._answers
             )
             # one that fails keeps none of the others from being done: the last is done first
             opening.callback(self._packets.reset)
@@ -233,17 +253,32 @@ class ScriptRun:
         return self._lab.kernel
 
     def finish(self) -> None:
-        """What the kernel sends behind the last line is not looked at, as packetdrill does not."""
+        """Tell of what the kernel has sent and no line mentions; with ``strict``, wait for more, and it deviates.
+
+        Raises:
+            Mismatch: it has, and that counts.
+        """
+        again = [one.segment for one in self._answers.again]
+        left = "; ".join(f"> {one}" for one in again or self._packets.left(QUIET.ns if self._strict else 0))
+        if left and (self._strict or again):
+            due = (Due("> nothing more"),)
+            raise Mismatch(Evidence(expected=due, observed=left, so_far=tuple(so_far(self.timeline))))
+        if left:
+            self.timeline.add(Probed(time.time_ns(), "script", f"no line mentions {left}; --pkt-strict deviates there"))
 
     def explain(self, mismatch: Mismatch) -> None:
         """Nothing is known that does not stand in a failure already."""
 
     def account(self) -> Account:
         """What the run folder keeps beside the timeline."""
-        return Account(frames=self._lab.wire.frames, replies=[], choices=[], judged=0, mutated=False, counters={})
+        judged, mutated = self._answers.judged, self._answers.mutated
+        frames = self._lab.wire.frames
+        return Account(frames=frames, replies=[], choices=[], judged=judged, mutated=mutated, counters={})
 
-    def program(self, failure: BaseException | None, outcome: str) -> None:
-        """A script is its own program."""
+    def program(self, failure: BaseException | None, outcome: str) -> Program:  # noqa: ARG002
+        """The script as steps, and as it is; how it ended it says itself."""
+        told, _ = program_of(self._script, self._lines, self._options, beside(self._path))
+        return msgspec.structs.replace(told, script="\n".join(self._lines) + "\n")
 
 
 def _sleeps() -> int:

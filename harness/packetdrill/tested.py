@@ -5,6 +5,9 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
+import msgspec
+
+from harness.packetdrill.octets import shifted
 from harness.tcp.segment import ACK, SYN, Segment, add
 
 
@@ -77,6 +80,15 @@ class TestedSocket:
     def remote_offset(self, syn: bool) -> int:
         """The same for a number of the other side."""
         return 0 if syn else self.remote_isn
+
+    def told(self, segment: Segment, *, inbound: bool) -> Segment:
+        """A segment of the wire with the script's numbers."""
+        syn = bool(segment.flags & SYN)
+        local, remote = self.local_offset(syn), self.remote_offset(syn)
+        own, other = (remote, local) if inbound else (local, remote)
+        ack = add(segment.ack, -other) if segment.flags & ACK else segment.ack
+        options, seq = shifted(segment.options, -other), add(segment.seq, -own)
+        return msgspec.structs.replace(segment, seq=seq, ack=ack, options=options, checksum=None)
 
     def closing(self) -> tuple[int, int, int]:
         """Sequence number, acknowledgment and window of a RST that ends it on the wire."""

@@ -1,4 +1,4 @@
-"""A script as a program of the house, step by step; what no step says is named at its place. Pure.
+"""A script as a program of the house, step by step; what no step says is named at its place.
 
 A scenario judges a little less than a script: PSH that comes unasked, the order of options and their padding, the value
 of timestamps and the moment of a call are left open, and what comes behind the last line is not looked at.
@@ -7,6 +7,7 @@ of timestamps and the moment of a call are left open, and what comes behind the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from harness.packetdrill.call_steps import CallSteps
 from harness.packetdrill.draft import PART, Draft
@@ -35,6 +36,18 @@ def program_of(
         read: a file that its commands name, by its path beside the script; None where there is none.
     """
     return _Translator(script, lines, options, read).whole()
+
+
+def beside(path: Path) -> Callable[[str], str | None]:
+    """What reads the files that the commands of the script ``path`` name."""
+
+    def read(name: str) -> str | None:
+        try:
+            return (path.parent / name).read_text(errors="surrogateescape")
+        except OSError:
+            return None
+
+    return read
 
 
 class _Translator:

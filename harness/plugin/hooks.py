@@ -26,7 +26,7 @@ from harness.plugin.addresses import clean
 from harness.plugin.ends import pytest_testnodedown as pytest_testnodedown  # noqa: PLC0414  (a hook)
 from harness.plugin.ends import recording, refuse
 from harness.plugin.expecting import pytest_pyfunc_call as pytest_pyfunc_call  # noqa: PLC0414  (a hook)
-from harness.plugin.items import SCENARIO, is_scenario, scenario_of
+from harness.plugin.items import MUTATIONS, SCENARIO, is_scenario, scenario_of
 from harness.plugin.known_deviations import known_of
 from harness.plugin.mistakes import pytest_make_collect_report as pytest_make_collect_report  # noqa: PLC0414  (a hook)
 from harness.plugin.mistakes import shown_path
@@ -111,6 +111,7 @@ class Runner:
         if option.mutations:
             self.mutations = MutationRunner(read_plan(option.mutations), self.begin)
             config.pluginmanager.register(self.mutations, "finwait-mutations")
+        config.stash[MUTATIONS] = self.mutations
         self.known_deviations = known_of(config)
         self._tracer: Tracer | None = None
         # last, so that a wrong option leaves none behind

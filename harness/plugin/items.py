@@ -10,10 +10,15 @@ from types import CodeType
 
 import pytest
 
+from harness.mutation.runner import MutationRunner
 from harness.plugin.recorder import Scenario
+from harness.tcp.mutation import MutationChoice
 
 SCENARIO = pytest.StashKey[Scenario]()
 """Where a pytest item has its scenario."""
+
+MUTATIONS = pytest.StashKey[MutationChoice | MutationRunner]()
+"""Where a run has what says which answer of a scenario is mutated."""
 
 _SESSIONS = ("session", "path_session")
 _FIXTURES = "harness.plugin.fixtures"

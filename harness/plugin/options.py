@@ -99,6 +99,11 @@ def _add_packetdrills(group: pytest.OptionGroup) -> None:
         help="an option of packetdrill, such as tolerance_usecs=10000; may be given several times",
     )
     group.addoption(
+        "--pkt-strict",
+        action="store_true",
+        help="let a packetdrill script deviate where the kernel sends more in the end than it mentions",
+    )
+    group.addoption(
         "--no-commands", action="store_true", help="refuse packetdrill scripts with commands or code in them"
     )
 

@@ -16,7 +16,7 @@ from harness.packetdrill.parser import parse
 from harness.packetdrill.run import ScriptRun
 from harness.packetdrill.script import CodeBlock, Script, ShellCommand
 from harness.packetdrill.variants import Variant, variants_of
-from harness.plugin.items import SCENARIO
+from harness.plugin.items import MUTATIONS, SCENARIO
 from harness.plugin.recorder import RECORDER, Scenario
 
 
@@ -64,11 +64,18 @@ class ScriptItem(pytest.Item):
         script = parse(text, place, self._defines())
         if self.config.option.no_commands:
             _refuse_commands(script)
-        session = self._stack.enter_context(ScriptRun(script, self.path, text.splitlines(), self._options()))
+        mutation = self.config.stash[MUTATIONS].of(self.stash[SCENARIO].id)
+        run = ScriptRun(
+            *(script, self.path, text.splitlines(), self._options()),
+            mutation=mutation,
+            strict=self.config.option.pkt_strict,
+        )
+        session = self._stack.enter_context(run)
         self.config.stash[RECORDER].opened(self.stash[SCENARIO], session)
         if self.config.option.timing == "virtual":
             await_phase()
         session.run()
+        self.stash[SCENARIO].finish()
 
     def teardown(self) -> None:
         """Take down the lab."""

@@ -61,7 +61,8 @@ def python(
 def function_name(scenario: str) -> str:
     """What the printed scenario is called: as its original, with its parameters."""
     function, _, parameters = scenario.partition("[")  # which may be an address, with :: in it
-    return re.sub(r"\W+", "_", f"{function.rpartition('::')[2]} {parameters}").strip("_") or "test_program"
+    name = re.sub(r"\W+", "_", f"{function.rpartition('::')[2]} {parameters}").strip("_") or "program"
+    return name if name.startswith("test_") else f"test_{name}"
 
 
 def unsaid_comment(step: Unsaid) -> str:

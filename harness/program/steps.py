@@ -150,6 +150,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         shared: whether other scenarios had the lab before and after it.
         steps: in order.
         gaps: what it did that no step can say, so that the program is not all of it.
+        script: the packetdrill script that it was made of; empty for none.
     """
 
     topology: str = "session"
@@ -157,6 +158,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     shared: bool = False
     steps: tuple[AnyStep, ...] = ()
     gaps: tuple[str, ...] = ()
+    script: str = ""
 
 
 def referred(value: Value) -> Iterator[str]:

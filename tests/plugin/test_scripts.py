@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
+from harness.cli.show import program_text
+from harness.run.mutate import judge, plan_of
+from harness.tcp.mutation import KINDS
+from harness.trace.runs import load
 from tests.packetdrill.mounts import own_mounts
-from tests.plugin.conftest import RunScenarios
+from tests.plugin.conftest import RunScenarios, RunSeveral
 
 BASIC = (Path(__file__).parents[1] / "data" / "packetdrill" / "basic.pkt").read_text()
 IPV4 = "--ip_version=ipv4\n"
@@ -65,3 +71,34 @@ def test_what_is_no_symbol_is_a_usage_error(run: RunScenarios) -> None:
     ran = run("", "--pkt-define=two words=1")
     assert ran.status == 4
     assert "'two words=1' is not NAME=VALUE" in ran.output
+
+
+def test_what_a_script_does_not_mention_in_the_end_deviates_where_that_is_asked(
+    run_several: RunSeveral, tmp_path: Path
+) -> None:
+    most = BASIC.rstrip().rpartition("\n")[0]
+    _write(tmp_path, basic=f"{IPV4}{most}\n")
+    lenient, strict = run_several("", (".", PATIENT), (".", PATIENT, "--pkt-strict"))
+    assert lenient.outcomes == {"basic[ipv4]": "conforms"}, lenient.output
+    assert strict.outcomes == {"basic[ipv4]": "deviates"}, strict.output
+    assert "nothing more" in str(strict.results["basic[ipv4]"]["evidence"]["expected"])
+
+
+def test_a_run_keeps_a_script_and_what_it_is_as_a_scenario(run: RunScenarios, tmp_path: Path) -> None:
+    _write(tmp_path, basic=IPV4 + BASIC)
+    ran = load(run("", ".", PATIENT).folder)
+    (result,) = ran.results.values()
+    assert program_text(ran, result, "pkt") == IPV4 + BASIC
+    assert "peer.expect(ACK, seq=1, ack=1001" in program_text(ran, result, "python")
+
+
+def test_each_mutation_of_the_last_answer_is_made_and_noticed(run: RunScenarios, tmp_path: Path) -> None:
+    _write(tmp_path, basic=IPV4 + BASIC)
+    before = load(run("", ".", PATIENT).folder)
+    last = f":{before.results['basic.pkt::basic[ipv4]'].received}"
+    plan = {name: tuple(one for one in all_ if one.endswith(last)) for name, all_ in plan_of(before).items()}
+    (tmp_path / "plan.json").write_bytes(msgspec.json.encode(plan))
+    after = load(run("", ".", PATIENT, "--mutations=plan.json", name="mutated").folder)
+    found = judge(plan, before.results, after.results)
+    assert found.planned == len(KINDS)
+    assert (found.unnoticed, found.missing) == ((), ())
