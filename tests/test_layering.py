@@ -44,8 +44,8 @@ ROOMS: Mapping[str, set[str]] = {
     "harness.kernels": {"harness.errors", "harness.leash", "harness.process"},
     "harness.run": GROUND | {"harness", "harness.kernels", "harness.mutation", "harness.process"},
     "harness.explore": GROUND
-    | {"harness.kernels", "harness.live.syscalls", "harness.probes", "harness.process", "harness.run", "harness.wire"}
-    | {"netns"},
+    | {"harness.kernels", "harness.live.calibration", "harness.live.syscalls", "harness.probes", "harness.process"}
+    | {"harness.run", "harness.wire", "netns"},
     "reports": GROUND,
     "harness.doctor": {"harness.machine", "netns"},
     "harness.machine": {"harness.probes.tracefs", "netns"},

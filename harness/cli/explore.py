@@ -16,10 +16,13 @@ from harness.explore.divergence import Divergence
 from harness.explore.explorer import Explorer
 from harness.explore.generate import theme_of
 from harness.explore.kernels import AskedKernel
+from harness.explore.scenario import scenario
 from harness.explore.timeline import events
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelSpec
 from harness.process import Stop
+from harness.program.python import python
+from harness.trace.folder import Unwritable
 from reports.compare import side_by_side
 from reports.ladder import ladder
 from reports.lines import Line, show
@@ -76,6 +79,8 @@ def explore(options: argparse.Namespace, specs: Sequence[KernelSpec], checkout: 
         except KeyboardInterrupt:
             how = "interrupted"
     present(explorer, [spec.title for spec in specs], how, console)
+    if options.save:
+        save(explorer.found, options.save, console)
     return 1 if explorer.found else 0
 
 
@@ -83,7 +88,8 @@ def present(explorer: Explorer, names: Sequence[str], how: str, console: Console
     """Print what was found, the most frequent first."""
     found = explorer.found
     for number, one in enumerate(found, 1):
-        show(console, list(_lines(number, one, names)))
+        why_lost = [kernel.why_lost.get(one.attempt, "") for kernel in explorer.kernels]
+        show(console, list(_lines(number, one, names, why_lost)))
     console.print()
     console.print(
         f"{how}: {len(found)} differences in {explorer.programs} programs of seed {explorer.seed}, "
@@ -92,16 +98,40 @@ def present(explorer: Explorer, names: Sequence[str], how: str, console: Console
     console.print(f"out of sight: {', '.join(explorer.ignored)}")
 
 
-def _lines(number: int, one: Divergence, names: Sequence[str]) -> Iterator[Line]:
+def save(found: Sequence[Divergence], folder: Path, console: Console) -> None:
+    """Write each difference as a scenario that the last kernel passes, and the others fail.
+
+    Raises:
+        FinwaitError: a file cannot be written.
+    """
+    for number, one in enumerate(found, 1):
+        file = folder / f"test_difference_{number}.py"
+        last = one.noted[-1]
+        try:
+            if last is None:
+                raise FinwaitError("it kills the kernel")
+            text = python(scenario(one.attempt, last), f"test_difference_{number}")
+        except FinwaitError as error:
+            console.print(f"{number}. is not saved: {error}")
+            continue
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise Unwritable(file, error) from error
+        console.print(f"{number}. is {file}")
+
+
+def _lines(number: int, one: Divergence, names: Sequence[str], why_lost: Sequence[str]) -> Iterator[Line]:
     count = f"{one.programs} program{'s' if one.programs > 1 else ''}"
     yield []
     yield [(f"{number}. {headline(one)}", "bold")]
     confirmed = "confirmed on fresh kernels" if one.confirmed else "not confirmed"
     yield [(f"   {count}, the first after {one.seconds:.1f} s; {len(one.attempt.steps)} steps; {confirmed}", "dim")]
     drawn = []
-    for name, noted in zip(names, one.noted, strict=True):
+    for name, noted, why in zip(names, one.noted, why_lost, strict=True):
         shown = ladder(events(one.attempt, noted or ()), zero=0, kernel=name, brief=True, width=_LADDER)
-        drawn.append(shown.lines(_LADDER) if noted is not None else [[(f"{name}: panic", "bold red")]])
+        drawn.append(shown.lines(_LADDER) if noted is not None else [[(f"{name}: {why}", "bold red")]])
     for left, right in zip(drawn[::2], [*drawn[1::2], []], strict=False):
         yield from side_by_side(left, right, _LADDER)
 

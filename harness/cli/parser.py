@@ -120,6 +120,9 @@ def _add_explore(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     explored.add_argument("--for", dest="seconds", metavar="TIME", help="how long, such as 90s or 5m [60s]")
     explored.add_argument("--programs", type=int, metavar="N", help="how many programs, instead or at most")
     explored.add_argument("--seed", type=int, default=0, metavar="S", help="same seed, same programs [0]")
+    explored.add_argument(
+        "--save", type=Path, metavar="DIR", help="write each as a scenario that the last kernel passes"
+    )
     explored.add_argument("--theme", default="any", metavar="NAME", help="what the programs are about [any]")
     _add_source(explored)
 

@@ -97,10 +97,17 @@ class Noted(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Order(msgspec.Struct, frozen=True, array_like=True):
-    """What a kernel is asked: programs, and what is left out of sight of each observation."""
+    """What a kernel is asked.
+
+    Args:
+        attempts: programs.
+        ignored: what is left out of sight of each observation.
+        virtual: whether its clock skips idle time.
+    """
 
     attempts: tuple[Attempt, ...]
     ignored: tuple[str, ...] = ()
+    virtual: bool = False
 
 
 IGNORED = ("window sizes", "PSH", "timestamp values", "time")

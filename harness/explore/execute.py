@@ -21,6 +21,7 @@ from harness.errors import FinwaitError
 from harness.explore.attempt import SMALL_BUFFER, Act, Attempt, AttemptStep, CameBack, Noted, Order, Pause, Put
 from harness.explore.frames import Frames, Ports
 from harness.explore.numbers import Numbering
+from harness.live.calibration import await_phase, virtual
 from harness.live.syscalls import connect_to_nobody
 from harness.probes import sockets
 from harness.wire.marker import neighbour_request
@@ -44,9 +45,11 @@ class Executor:
 
     Args:
         ignored: what is left out of each observation, see ``attempt.IGNORED``.
+        virtual: whether the kernel's clock skips idle time: what waits then begins at one place of its timer wheel.
     """
 
-    def __init__(self, ignored: tuple[str, ...] = ()) -> None:
+    def __init__(self, ignored: tuple[str, ...] = (), *, virtual: bool = False) -> None:
+        self._virtual = virtual
         self._ignored = frozenset(ignored)
         self._lab = Lab(Settings.HELD, ipv6=False)
         self._stack = ExitStack()
@@ -75,6 +78,8 @@ class Executor:
     def run(self, attempt: Attempt) -> tuple[Noted, ...]:
         """Run a program on a connection of its own, and note what each step brought about."""
         self._port += 1
+        if self._virtual and any(isinstance(step, Pause) for step in attempt.steps):
+            await_phase()
         course = _Course(self, self._port)
         try:
             return tuple([course.take(step) for step in attempt.steps])
@@ -253,7 +258,9 @@ def answer(order: Path, into: Path) -> None:
     """
     privilege.ensure()
     asked = msgspec.json.decode(order.read_bytes(), type=Order)
-    with Executor(asked.ignored) as executor:
+    if asked.virtual:
+        virtual()
+    with Executor(asked.ignored, virtual=asked.virtual) as executor:
         noted = [msgspec.Raw(msgspec.json.encode(executor.run(attempt))) for attempt in asked.attempts]
     into.write_bytes(msgspec.json.encode(noted))
 

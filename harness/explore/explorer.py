@@ -25,7 +25,12 @@ Noticed = bytes | None
 
 
 class Asked(Protocol):
-    """A kernel that runs programs, as ``harness.explore.kernels.AskedKernel`` does."""
+    """A kernel that runs programs, as ``harness.explore.kernels.AskedKernel`` does.
+
+    ``why_lost`` says of programs how the kernel died of them.
+    """
+
+    why_lost: dict[Attempt, str]
 
     def ask(self, attempts: Sequence[Attempt], ignored: tuple[str, ...] = ()) -> list[Noticed]:
         """Have each program run, and what was noted."""

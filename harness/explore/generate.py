@@ -120,7 +120,8 @@ THEMES: Mapping[str, Theme] = {
 _NEAR = {0: 24, 1: 5, -1: 5, 5: 2, -5: 1, 100: 1, 2**20: 1, -(2**20): 1, 2**31 - 1: 1, -(2**31): 1}
 _WINDOWS = {65535: 12, 0: 3, 1: 2, 1000: 2}
 _OPTIONS = {"": 10, "none": 1, "stale": 2}
-_PAUSES = {1: 2, 40: 2, 1000: 4, 3000: 2, 60_000: 2, 7_200_000: 1}
+# none is a timer's length, nor the sum of some: a segment that comes at the end of a pause comes before or after it
+_PAUSES = {2: 2, 55: 2, 1_370: 4, 3_870: 2, 61_700: 2, 7_250_000: 1}
 
 
 def theme_of(name: str) -> Theme:

@@ -19,6 +19,7 @@ from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelKind, KernelSpec
 from harness.process import Stop
 from harness.run.jobs import backend_of
+from harness.tcp.timing import PHASE_NS
 
 _REAL_LIMIT = 120.0
 """Seconds for a batch, beside the time that its programs let pass."""
@@ -43,6 +44,7 @@ class AskedKernel:
 
     def __init__(self, spec: KernelSpec, cache: Cache, checkout: Path, folder: Path, stop: Stop) -> None:
         self.title = spec.title
+        self._is_virtual = spec.kind is KernelKind.UML_VIRTUAL
         self._is_guest = spec.kind is not KernelKind.HOST
         self._backend = backend_of(spec, cache)
         self._checkout = checkout
@@ -90,16 +92,18 @@ class AskedKernel:
 
     def _run(self, attempts: Sequence[Attempt], ignored: tuple[str, ...], answer: Path) -> str | None:
         """Why the kernel was lost; None where it answered."""
-        paused = sum(step.ms for one in attempts for step in one.steps if isinstance(step, Pause)) / 1000
+        pauses = [[step.ms for step in one.steps if isinstance(step, Pause)] for one in attempts]
+        paused = sum(map(sum, pauses)) / 1000
+        virtual = paused + PHASE_NS / 1e9 * sum(map(bool, pauses))
         order = self._folder / "order.json"
         job = Job(
             (sys.executable, *_EXECUTE, "answer", str(order), str(answer)),
             self._checkout,
             self._folder,
             {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(self._checkout)},
-            {order.name: msgspec.json.encode(Order(tuple(attempts), ignored)).decode()},
-            real_limit=_REAL_LIMIT + paused,
-            virtual_limit=_VIRTUAL_MARGIN + paused,
+            {order.name: msgspec.json.encode(Order(tuple(attempts), ignored, self._is_virtual)).decode()},
+            real_limit=_REAL_LIMIT + (0 if self._is_virtual else paused),
+            virtual_limit=_VIRTUAL_MARGIN + virtual,
             stop=self._stop,
             keep=True,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from harness.cli.main import main
@@ -12,11 +14,13 @@ from harness.run.jobs import backend_of
 OLD, NEW = "uml-virtual:5.10", "uml-virtual:7.2"
 
 
-def test_a_fin_overtaken_by_its_ack_is_found_shortened_and_confirmed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fin_overtaken_by_its_ack_is_found_shortened_and_confirmed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     for name in (OLD, NEW):
         if missing := backend_of(parse(name), Cache.of_user()).available():
             pytest.skip(missing)
-    arguments = ("--theme", "closing", "--programs", "22", "--seed", "42")
+    arguments = ("--theme", "closing", "--programs", "22", "--seed", "42", "--save", str(tmp_path))
     assert main(["explore", "--kernel", OLD, "--kernel", NEW, *arguments]) == 1
     text = capsys.readouterr().out
     (found,) = [part for part in text.split("\n\n") if "in FIN-WAIT-2, F., ack before SND.NXT:" in part]
@@ -24,6 +28,9 @@ def test_a_fin_overtaken_by_its_ack_is_found_shortened_and_confirmed(capsys: pyt
     assert title.endswith(": ., FIN-WAIT-2 | . acknowledging more, TIME-WAIT")
     assert "confirmed on fresh kernels" in told
     assert ladders[-1].count("◀─── . 2:2(0) ack 1") == ladders[-1].count("◀─── . 2:2(0) ack 2") == 1
+    number = title.partition(".")[0]
+    saved = (tmp_path / f"test_difference_{number}.py").read_text()
+    assert "peer.expect(ACK, seq=2, ack=2)" in saved  # as the new kernel does
     assert "differences in 22 programs of seed 42" in text
     assert "out of sight: window sizes, PSH, timestamp values, time" in text
 

@@ -30,7 +30,9 @@ PROGRAMS = r"(?:sudo )?(?:\.venv/bin/python -m (?:harness|pytest)|finwait|make)"
 LINE = re.compile(rf"^    (?:\$ )?({PROGRAMS}(?: .*?)?)(?:  +#.*)?$")
 SHORT = "-k 'fin_is_acknowledged or lost_data'"
 """What all scenarios are cut down to, by pytest's own variable for more arguments: the command line stays as it is."""
-MINUTES = re.compile(r"^make (?!help|clean)|harness mutate|matrix(?!.*scenarios/incident)|kernels build")
+MINUTES = re.compile(
+    r"^make (?!help|clean)|harness mutate|matrix(?!.*scenarios/incident)|kernels build|explore(?!.*--programs)"
+)
 SECONDS = 300
 
 

@@ -75,6 +75,7 @@ class FakeKernel:
     def __init__(self, *, drops: bool, interrupted: int = 0) -> None:
         self._drops, self._left = drops, interrupted
         self.stopped = False
+        self.why_lost: dict[Attempt, str] = {}
         self.boots = 1
 
     def ask(self, attempts: Sequence[Attempt], ignored: tuple[str, ...] = ()) -> list[bytes | None]:  # noqa: ARG002

@@ -1,0 +1,102 @@
+"""A program as the steps of a scenario: what one kernel did is what the scenario expects. Pure."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Mapping, Sequence
+
+from harness.errors import FinwaitError
+from harness.explore.attempt import SMALL_BUFFER, Act, Attempt, CameBack, Noted, Pause, Put
+from harness.explore.differences import state_of
+from harness.explore.numbers import MOST_DATA
+from harness.explore.timeline import put_segment
+from harness.program.steps import AnyStep, Call, Expect, Made, Octets, Open, Program, Ref, Send, Value
+from harness.tcp.options import format_options
+from harness.tcp.segment import ACK, FIN, PSH
+
+_SOCKETS: Mapping[str, tuple[str, tuple[Value, ...]]] = {
+    "close": ("close", ()),
+    "shutdown_rd": ("shutdown", (0,)),
+    "shutdown_wr": ("shutdown", (1,)),
+    "shutdown_rdwr": ("shutdown", (2,)),
+    "linger_0": ("linger", (0,)),
+    "linger2_120": ("set_option", ("TCP_LINGER2", 120)),
+    "rcvbuf": ("set_option", ("SO_RCVBUF", SMALL_BUFFER)),
+    "abort": ("disconnect", ()),
+}
+_WAITS = {errno.errorcode[number] for number in (errno.EAGAIN, errno.EALREADY)}
+
+
+def scenario(attempt: Attempt, noted: Sequence[Noted]) -> Program:
+    """The program as a scenario that a kernel passes which does what was noted.
+
+    Raises:
+        FinwaitError: no scenario can say it: time passes, or a call would wait.
+    """
+    active = attempt.steps[:1] == (Act("connect"),)
+    owner = "client" if active else "listener"
+    steps: list[AnyStep] = [_open("session", "socket" if active else "listen", owner)]
+    steps.append(_open("session", "new_peer", "peer", Ref(f"{owner}.port")))
+    endpoint = owner if active else "server"
+    for number, (step, one) in enumerate(zip(attempt.steps, noted, strict=True)):
+        match step:
+            case Pause():
+                raise FinwaitError("time passes in it", hint="finwait explore with the same seed")
+            case Put():
+                steps += _sent(step, one)
+            case Act("listen") if not active and not number:
+                pass
+            case Act("connect") if active and not number:
+                steps.append(Call(on="client", name="connect", args=(Ref("peer"),), named={"wait": False}))
+            case Act("accept") if not active and one.result == "0":
+                steps.append(_open("listener", "accept", "server"))
+            case Act():
+                steps.append(_called(step, one, endpoint))
+        steps += map(_expected, one.back)
+    if noted:
+        steps.append(Expect(on="session", name="expect_state", args=(Ref("peer"), state_of(noted[-1]))))
+    return Program(steps=tuple(steps))
+
+
+def _open(on: str, name: str, gives: str, *args: Value) -> Open:
+    return Open(on=on, name=name, args=args, gives=(gives,))
+
+
+def _called(act: Act, noted: Noted, endpoint: str) -> Call:
+    if noted.result in _WAITS or noted.result == "-" or act.name in ("listen", "connect", "accept"):
+        raise FinwaitError(f"its {act.name} gives {noted.result}", why="it would wait in a scenario, or have no socket")
+    error = noted.result if noted.result.isalpha() else ""
+    if act.name == "send":
+        result = None if error else int(noted.result)
+        return Call(on=endpoint, name="send", args=(Octets(bytes(act.size)),), result=result, error=error)
+    if act.name == "recv":
+        got = None if error else Octets(bytes(int(noted.result)))
+        return Call(on=endpoint, name="receive", args=(act.size,), result=got, error=error)
+    name, args = _SOCKETS[act.name]
+    return Call(on=endpoint, name=name, args=args, error=error)
+
+
+def _sent(put: Put, noted: Noted) -> Iterator[Send]:
+    whole = put_segment(put, noted)
+    for at in range(0, put.length or 1, MOST_DATA):
+        last = at + MOST_DATA >= put.length
+        named: dict[str, Value] = {"seq": (whole.seq + at) % 2**32, "window": whole.window}
+        if whole.flags & ACK:
+            named["ack"] = whole.ack
+        if data := whole.data[at : at + MOST_DATA]:
+            named["data"] = Octets(data)
+        named["options"] = format_options(whole.options)
+        yield Send(on="peer", name="send", args=(_flags(whole.flags if last else whole.flags & ~FIN),), named=named)
+
+
+def _expected(back: CameBack) -> Expect:
+    named: dict[str, Value] = {"seq": back.seq}
+    if back.flags & ACK:
+        named["ack"] = back.ack
+    if back.length:
+        named["length"] = back.length
+    return Expect(on="peer", name="expect", args=(_flags(back.flags & ~PSH),), named=named)
+
+
+def _flags(flags: int) -> Made:
+    return Made("Flags", {"value": flags})
