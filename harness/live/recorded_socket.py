@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import TypeVar
 
 from harness.live.closed_names import ClosedNames
-from harness.live.syscalls import CallFailed, KernelSocket, errno_name, ports_of
+from harness.live.syscalls import CallFailed, KernelSocket, errno_name, ports_of, told_as
 from harness.live.sysctl_changes import SysctlChanges
 from harness.tcp.timing import CALL_LIMIT, SECOND
 from harness.trace.events import Called, Timeline, call_text
@@ -86,10 +86,11 @@ class RecordedSocket(ClosedNames):
         self._timeline.add(Called(at, end, *call, *came, step, number or self.connection, self.side, known))
         self._after_step()
 
-    def _told(self, at: int, name: str, arguments: tuple[int | str, ...], came: tuple[int | str, str]) -> None:
+    def _told(self, at: int, name: str, arguments: tuple[object, ...], result: object, error: str) -> None:
         if not self.recording.busy:  # a step makes its calls itself
             self.recording.gap(f"{name}() called on the socket itself")
-            self._record(at, (name, arguments), came, ports_of(self.socket))
+            call = name, tuple(map(told_as, arguments))
+            self._record(at, call, (told_as(result), error), ports_of(self.socket))
 
     def let_go(self) -> None:
         """Close it and what it accepted, at the end of a scenario; not on the timeline."""

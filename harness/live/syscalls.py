@@ -63,22 +63,22 @@ def _telling(name: str) -> Callable[..., object]:
     @functools.wraps(plain)
     def called(self: KernelSocket, *args: object, **named: object) -> object:
         at = time.time_ns()
-        came: tuple[int | str, str] = (0, "")
+        result: object = None
+        failed = ""
         try:
             result = plain(self, *args, **named)
-            came = (_shown(result), "")
             return result
         except OSError as error:
-            came = (0, errno_name(error))
+            failed = errno_name(error)
             raise CallFailed.of(f"{name}()", error) from error
         finally:
             if self.told and name not in _ASKING:
-                self.told(at, name, tuple(map(_shown, (*args, *named.values()))), came)
+                self.told(at, name, (*args, *named.values()), result, failed)
 
     return called
 
 
-def _shown(value: object) -> int | str:
+def told_as(value: object) -> int | str:
     """An argument or a result as the timeline has it: data by their length."""
     if isinstance(value, bytes | bytearray | memoryview):
         return len(value)
@@ -88,10 +88,10 @@ def _shown(value: object) -> int | str:
 class KernelSocket(socket.socket):
     """A socket of the kernel under test, whose calls fail with ``CallFailed``, whoever makes them.
 
-    ``told`` is told of each: when it was entered, its name, its arguments, and its result with the name of its error.
+    ``told`` is told of each: when it was entered, its name, its arguments, its result, and the name of its error.
     """
 
-    told: Callable[[int, str, tuple[int | str, ...], tuple[int | str, str]], None] | None = None
+    told: Callable[[int, str, tuple[object, ...], object, str], None] | None = None
 
     for _name in (
         *("accept", "bind", "connect", "getpeername", "getsockname", "getsockopt", "listen", "recv", "recv_into"),

@@ -227,5 +227,5 @@ def _flags(packet: TcpPacket) -> Value:
     return as_value(Flags(flags & ~ACK or flags), _nothing)
 
 
-def _nothing(_: object) -> None:
+def _nothing(*_: object) -> None:
     return None

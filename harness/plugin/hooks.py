@@ -253,8 +253,9 @@ class Runner:
 
     def _capture(self, result: Result) -> str:
         """The file as the user would write it; empty for none."""
-        file = self.folder.path / result.capture
-        return str(shown_path(file, self.config.invocation_params.dir)) if result.capture else ""
+        if not result.capture:
+            return ""
+        return str(shown_path(self.folder.path / result.capture, self.config.invocation_params.dir))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:

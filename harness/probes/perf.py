@@ -29,7 +29,7 @@ _RECORD_SAMPLE = 9
 # perf_event_attr up to the clock, which is its third version, of Linux 4.1
 _ATTRIBUTES = struct.Struct("=IIQQQQQIIQQQQIi")
 _HEADER = struct.Struct("=IHH")
-_SAMPLE = struct.Struct("=IIQI")  # pid, tid, time, length of what follows
+_SAMPLE = struct.Struct("=IHHIIQI")  # behind the header pid, tid, time, length of what follows
 _LARGEST = 1024  # bytes; the largest record of the tracepoints in use has below 300
 
 PAGES = 64
@@ -159,10 +159,10 @@ def parse(content: bytes) -> Iterator[Sample]:
         kind, _, size = _HEADER.unpack_from(content, offset)
         if size < _HEADER.size or offset + size > len(content):
             raise ValueError(f"a perf record of {size} bytes where {len(content) - offset} are left")
-        body = content[offset + _HEADER.size : offset + size]
         if kind == _RECORD_SAMPLE:
-            process, _, at, length = _SAMPLE.unpack_from(body)
-            yield Sample(at, process, body[_SAMPLE.size : _SAMPLE.size + length])
+            *_, process, _, at, length = _SAMPLE.unpack_from(content, offset)
+            begin = offset + _SAMPLE.size
+            yield Sample(at, process, content[begin : begin + length])
         offset += size
 
 

@@ -157,7 +157,7 @@ class _Writer:
         names = ((self._names.get(id(one.of)), one.attribute) for one in known)
         return next((Ref(f"{name}.{attribute}".rstrip(".")) for name, attribute in names if name), None)
 
-    def _named(self, value: object, *, parameter: str) -> Ref | Joined | None:
+    def _named(self, value: object, parameter: str) -> Ref | Joined | None:
         if path := self._names.get(id(value)):
             return Ref(path)
         if isinstance(value, str):
@@ -175,7 +175,7 @@ class _Writer:
 
     def _value(self, value: object, parameter: str = "") -> Value:
         try:
-            return encoded(value, functools.partial(self._named, parameter=parameter))
+            return encoded(value, self._named, parameter)
         except FinwaitError as error:
             self.gaps.append(str(error).partition("\n")[0])
             return None
@@ -195,7 +195,7 @@ class _Writer:
         # before its result has a name: an argument cannot refer to it
         self._learn(number)
         names = itertools.chain(_parameters(getattr(type(taken.on), taken.name)), itertools.repeat(""))
-        args = tuple(self._value(one, of) for of, one in zip(names, taken.args, strict=False))
+        args = tuple([self._value(one, of) for of, one in zip(names, taken.args, strict=False)])
         named = {name: self._value(one, name) for name, one in taken.named.items()}
         on = self._names.get(id(taken.on), "")
         if not on:

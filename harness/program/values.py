@@ -24,23 +24,28 @@ KINDS: Mapping[str, Callable[..., Any]] = {
 """What a ``Made`` can be, by name."""
 
 _NUMBER = "value"
+_PLAIN, _FLAGS = bool | float | None, Flags | socket.MsgFlag
+
+Naming = Callable[[object, str], Ref | Joined | None]
+"""The name of a thing of the lab, or of one of its numbers, or a text with such names; None for all else."""
 
 
-def encoded(value: object, named: Callable[[object], Ref | Joined | None]) -> Value:  # noqa: PLR0911  (one for each kind)
+def encoded(value: object, named: Naming, parameter: str = "") -> Value:  # noqa: PLR0911  (one for each kind)
     """A value as data.
 
     Args:
         value: an argument or a result of a public method.
-        named: the name of a thing of the lab, or of one of its numbers, or a text with such names; None for all else.
+        named: is asked for the name of the value, and of what is in it, as given for the parameter.
+        parameter: which argument it is.
 
     Raises:
         FinwaitError: it is neither plain data nor a thing of the lab.
     """
-    if value is None or isinstance(value, bool | float):
+    if isinstance(value, _PLAIN):
         return value
-    if (name := named(value)) is not None:
+    if (name := named(value, parameter)) is not None:
         return name
-    if isinstance(value, Flags | socket.MsgFlag):
+    if isinstance(value, _FLAGS):
         return Made(type(value).__name__, {_NUMBER: int(value)})
     if isinstance(value, int):
         return int(value)  # a plain one: other enumerations are numbers as well
@@ -49,9 +54,9 @@ def encoded(value: object, named: Callable[[object], Ref | Joined | None]) -> Va
     if isinstance(value, bytes):
         return Octets(value)
     if type(value).__name__ in KINDS:
-        return Made(type(value).__name__, {name: encoded(one, named) for name, one in _fields(value)})
+        return Made(type(value).__name__, {name: encoded(one, named, parameter) for name, one in _fields(value)})
     if isinstance(value, tuple | list):
-        return Several(tuple(encoded(one, named) for one in value))
+        return Several(tuple(encoded(one, named, parameter) for one in value))
     raise FinwaitError(
         f"{value!r} is not data, and no step of a scenario made it",
         why="a program can hold numbers, texts, bytes, segments, patterns, spans, and what its own steps opened",

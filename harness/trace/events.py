@@ -148,7 +148,10 @@ class Timeline:
 
     def add(self, event: Event) -> None:
         """Record an event; events of several sources may come out of order, and those of one moment keep theirs."""
-        insort_right(self._events, event, key=_AT)
+        if self._events and event.at < self._events[-1].at:
+            insort_right(self._events, event, key=_AT)
+        else:
+            self._events.append(event)
 
     def replace(self, old: Event, new: Event) -> None:
         """Put more into an event that was recorded before it was judged; its time stays."""

@@ -158,8 +158,8 @@ class RunFolder:
         line = result.encode() if isinstance(result, str) else msgspec.json.encode(result)
         path = self.path / RESULTS
         try:
-            _write(path, os.O_APPEND, line + b"\n")
-            hand_back(path)
+            if not _write(path, os.O_APPEND, line + b"\n"):
+                hand_back(path)
         except OSError as error:
             raise Unwritable(path, error) from error
 

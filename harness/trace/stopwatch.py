@@ -18,10 +18,10 @@ class Stopwatch:
 
     def part(self, name: str) -> Self:
         """Count the time inside to ``name``: ``with stopwatch.part("match")``."""
-        now = self._clock()
         if self._open:
-            self._spend(self._open[-1], now)
-        self._since = now
+            self._spend(self._open[-1])
+        else:
+            self._since = self._clock()
         self._open.append(name)
         return self
 
@@ -29,9 +29,9 @@ class Stopwatch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        now = self._clock()
-        self._spend(self._open.pop(), now)
-        self._since = now
+        self._spend(self._open.pop())
 
-    def _spend(self, part: str, now: int) -> None:
+    def _spend(self, part: str) -> None:
+        now = self._clock()
         self.spent[part] = self.spent.get(part, 0) + now - self._since
+        self._since = now
