@@ -35,6 +35,7 @@ EVIDENCE = Evidence(
     expected=(Due("> . 2:2(0) ack 2", "accepted"),),
     observed="> . 2:2(0) ack 1 win 512",
     differences=(Difference("ack", "2", "1"),),
+    since="the FIN of step 8",
     where="test_disorder.py:12",
 )
 
@@ -106,6 +107,7 @@ def test_a_case_tells_what_was_expected_seen_and_drawn_and_how_to_repeat_it(repo
     (on_old, on_new), _ = cases_of(tmp_path / "report")
     assert "<code>&gt; . 2:2(0) ack <mark>2</mark></code>" in on_old
     assert "<code>&gt; . 2:2(0) ack <mark>1</mark> win 512</code>" in on_old
+    assert '<th scope="row">since</th><td>the FIN of step 8</td>' in on_old
     assert "An in-sequence FIN advances RCV.NXT by one" in on_old
     assert f"finwait matrix --kernel uml:5.10 &#39;{FIN}&#39;" in on_old
     assert "fin is acknowledged" in on_old
@@ -129,7 +131,11 @@ def _recorded(text: str, events: tuple[Event, ...]) -> tuple[tuple[Event, ...], 
 def test_what_was_recorded_never_becomes_markup(make_run: MakeRun, disorder: Disorder, tmp_path: Path) -> None:
     def run(scenario: str, text: str, outcome: str, *, name: str, kernel_name: str, accepted: bool) -> LoadedRun:
         evidence = Evidence(
-            expected=(Due(text, text),), observed=text, differences=(Difference("ack", text, text),), so_far=(text,)
+            expected=(Due(text, text),),
+            observed=text,
+            differences=(Difference("ack", text, text),),
+            so_far=(text,),
+            since=text,
         )
         asked = ("RFC9293-E-17", text)
         result = Result(
@@ -155,6 +161,18 @@ def test_what_was_recorded_never_becomes_markup(make_run: MakeRun, disorder: Dis
         assert [tag for tag, _ in found.found] == [tag for tag, _ in harmless[page].found], page
         assert found.text.count(HOSTILE) > 2, page
     assert hostile["case"].text.count(HOSTILE) > 30
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [("deviates", "Mended by <code>795a</code>."), ("conforms", "Kernels without <code>795a</code> deviate here.")],
+)
+def test_a_kernel_that_conforms_is_not_told_what_mends_it(
+    make_run: MakeRun, tmp_path: Path, outcome: str, said: str
+) -> None:
+    write(gather([load(make_run(Result(scenario=FIN, outcome=outcome, fixed_by="795a")))]), tmp_path / "report")
+    ((piece,),) = cases_of(tmp_path / "report")
+    assert re.findall(r"<p>(?:Mended|Kernels).*(?=</p>)", piece) == [f"<p>{said}"]
 
 
 def test_the_page_needs_nothing_but_its_packs(report: Report, tmp_path: Path) -> None:
