@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import kernels, lab, path, phases, scenario
+from benchmarks import kernels, lab, path, phases, scenario, scripts
 from harness.errors import FinwaitError
 from netns import privilege
 
@@ -13,8 +13,9 @@ def main() -> int:
     """Measure and print; status 2 where the machine lacks what it takes."""
     try:
         print(f"rights: {privilege.ensure()}")
-        for line in (*scenario.report(), *lab.report(), *phases.report(), *path.report(), *kernels.report()):
-            print(line)
+        for part in (scenario, scripts, lab, phases, path, kernels):
+            for line in part.report():
+                print(line)
     except FinwaitError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
