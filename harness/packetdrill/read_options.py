@@ -24,6 +24,7 @@ def options(tokens: Tokens, inbound: bool) -> tuple[OptionSpec, ...] | None:
     if not inbound and tokens.skip("..."):
         tokens.need(">")
         return None
+    begins = tokens.place()
     found = []
     room = _MOST_OCTETS
     while True:
@@ -37,6 +38,8 @@ def options(tokens: Tokens, inbound: bool) -> tuple[OptionSpec, ...] | None:
             break
     if not tokens.skip(">"):
         tokens.fail("',' or '>'")
+    if room % 4:  # _MOST_OCTETS are whole words
+        tokens.fail("options that fill words of 4 octets, with nop where one has to", begins, f"{_MOST_OCTETS - room}")
     return tuple(found)
 
 

@@ -65,11 +65,17 @@ def packet(tokens: Tokens) -> TcpPacket | UdpPacket | IcmpPacket:
         absolute=tokens.skip("!"),
         unnumbered=unnumbered,
         ack=tokens.number("a sequence number") if tokens.skip("ack") else None,
-        window=tokens.number("a window", most=_MOST_U16) if tokens.skip("win") else None,
+        window=_window(tokens, inbound),
         urgent=tokens.number("an urgent pointer", most=_MOST_U16) if tokens.skip("urg") else None,
         options=options(tokens, inbound),
         over_udp=_over_udp(tokens),
     )
+
+
+def _window(tokens: Tokens, inbound: bool) -> int | None:
+    if not tokens.skip("win"):
+        return tokens.fail("'win' in an inbound packet") if inbound else None
+    return tokens.number("a window", most=_MOST_U16)
 
 
 def _ports(tokens: Tokens) -> tuple[int, int] | None:

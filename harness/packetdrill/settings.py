@@ -19,7 +19,7 @@ _TAKEN = (
     *("tolerance_usecs", "tcp_ts_tick_usecs", "tcp_ts_ecr_scaled", "strict_segments"),
 )
 _WITHOUT_EFFECT = {
-    *("verbose", "debug", "use_expect", "non_fatal", "persistent_tun_dev", "define", "psp_udp_port"),
+    *("verbose", "debug", "use_expect", "persistent_tun_dev", "define", "psp_udp_port"),
     *("code_command", "code_format", "code_sockopt"),  # code sees what every option of the socket's tells
     "send_omit_free",  # as it always is here
 }

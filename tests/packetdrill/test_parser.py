@@ -109,11 +109,16 @@ def test_brackets_may_not_be_so_deep_that_reading_them_fails() -> None:
         ("0 > S 0:10(5)", "1:7: expected 0:5(5), saw 0:10(5)"),
         ("0 > X 0:0(0)", "1:5: expected flags of TCP "),
         ("0 < S5E 0:0(0)", "1:5: expected either one digit or some of E, W and A among the flags, saw 'S5E'"),
-        ("* < S 0:0(0)", "1:1: expected one time: only an outbound packet may have several, saw '*'"),
+        ("* < S 0:0(0) win 9", "1:1: expected one time: only an outbound packet may have several, saw '*'"),
         ("+1~+2 close(3) = 0", "1:1: expected one time: only an outbound packet may have several, saw a range"),
         ("2~1 > . 1:1(0)", "1:3: expected a range that ends after it begins, saw one that runs backwards"),
         ("0 < . 1:1(0) win 65536", "1:18: expected a window from 0 to 65535, saw '65536'"),
-        ("0 < . 1:1(0) <...>", "1:15: expected an option: nop, eol,"),
+        ("0 < . 1:1(0) win 9 <...>", "1:21: expected an option: nop, eol,"),
+        ("0 < . 1:1(0) ack 1", "1:19: expected 'win' in an inbound packet, saw the end of the script"),
+        (
+            "0 > . 1:1(0) <mss 9,sackOK>",
+            "1:15: expected options that fill words of 4 octets, with nop where one has to",
+        ),
         ("0 > . 1:1(0) <FO 123>", "1:18: expected at most 40 octets in hexadecimal, saw '123'"),
         ("0 > . 1:1(0) <FO COOKIE>", "1:18: expected at most 40 octets in hexadecimal, saw 'COOKIE'"),
         (f"0 > . 1:1(0) <{'TS val 1 ecr 2,' * 4}mss 1>", "1:75: expected at most 40 octets of options, saw more"),
@@ -173,7 +178,7 @@ def test_what_a_packet_does_not_say_is_none_of_its_fields() -> None:
 
 
 def test_options_keep_their_order_and_their_values() -> None:
-    options = _packet("> S 0:0(0) <mss 1,sack 1:2,TS val 5 ecr 6,FO 0a0B,ECN e1b 7 ceb 8,nop>").options
+    options = _packet("> S 0:0(0) <mss 1,sack 1:2,TS val 5 ecr 6,FO 0a0B,ECN e1b 7 ceb 8,nop,nop,nop,nop>").options
     assert options is not None
     assert [(one.name, one.numbers, one.octets) for one in options] == [
         ("mss", (1,), b""),
@@ -181,7 +186,7 @@ def test_options_keep_their_order_and_their_values() -> None:
         ("TS", (5, 6), b""),
         ("FO", (), b"\x0a\x0b"),
         ("ECN", (7, 8), b""),
-        ("nop", (), b""),
+        *[("nop", (), b"")] * 4,
     ]
     assert options[4].counters == ("e1b", "ceb")
 
