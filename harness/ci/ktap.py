@@ -15,19 +15,30 @@ _DIRECTIVES = {ResultKind.UNSUPPORTED: "SKIP", ResultKind.KNOWN: "XFAIL", Result
 
 
 def ktap(run: LoadedRun) -> str:
-    """A test for each theme, and a subtest for each scenario; what is known is ``ok`` and ``XFAIL``."""
-    themes: dict[str, list[Result]] = {}
+    """A test for each theme, and a subtest for each scenario; what is known is ``ok`` and ``XFAIL``.
+
+    A packetdrill script is a test of its own, and each IP version a subtest, by the names that the kernel's
+    ksft_runner.sh gives them (tools/testing/selftests/net/packetdrill).
+    """
+    tests: dict[str, list[Result]] = {}
     for result in run.results.values():
-        themes.setdefault(theme_of(result.scenario), []).append(result)
-    lines = [_VERSION, f"1..{len(themes)}"]
-    for number, (theme, results) in enumerate(themes.items(), 1):
-        inside = [_VERSION, f"# Subtest: {_name(theme)}", f"1..{len(results)}"]
+        tests.setdefault(_script(result) or theme_of(result.scenario), []).append(result)
+    lines = [_VERSION, f"1..{len(tests)}"]
+    for number, (test, results) in enumerate(tests.items(), 1):
+        name = test.rpartition("/")[2] if _script(results[0]) else test
+        inside = [_VERSION, f"# Subtest: {_name(name)}", f"1..{len(results)}"]
         for place, result in enumerate(results, 1):
             inside += _result(place, result)
         lines += [f"    {line}" for line in inside]
         failed = any(kind_of(result).fails for result in results)
-        lines.append(f"{'not ok' if failed else 'ok'} {number} {_name(theme)}")
+        lines.append(f"{'not ok' if failed else 'ok'} {number} {_name(name)}")
     return "\n".join(lines) + "\n"
+
+
+def _script(result: Result) -> str:
+    """The packetdrill script that it is of; empty for another scenario."""
+    file = result.scenario.partition("::")[0]
+    return file if file.endswith(".pkt") else ""
 
 
 def _result(number: int, result: Result) -> Iterator[str]:
@@ -36,7 +47,8 @@ def _result(number: int, result: Result) -> Iterator[str]:
         # set in, or a line of it may be read as the head of a subtest
         yield from (f"#   {line}" for line in f"{result.message}\n{headline(result)}".splitlines() if line)
     file, _, test = result.scenario.partition("::")
-    name = _name(f"{file.rpartition('/')[2].removesuffix('.py')}.{test}")
+    told_apart = result.params.get("ip_version", "") if _script(result) else ""
+    name = _name(told_apart or f"{file.rpartition('/')[2].removesuffix('.py')}.{test}")
     directive = _DIRECTIVES.get(kind, "")
     told = f" # {directive} {_line(headline(result))}" if directive else ""
     yield f"{'not ok' if kind.fails else 'ok'} {number} {name}{told}"

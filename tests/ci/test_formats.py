@@ -122,6 +122,17 @@ def test_kernels_own_parser_takes_ktap(kunit_parser: Path) -> None:
     ]
 
 
+def test_a_packetdrill_script_has_the_names_of_the_kernels_runner_in_ktap() -> None:
+    results = {
+        name: Result(scenario=name, outcome=outcome, params={"ip_version": version})
+        for version, outcome in (("ipv4", "conforms"), ("ipv6", "deviates"))
+        for name in (f"net/packetdrill/tcp_close.pkt::tcp_close[{version}]",)
+    }
+    lines = ktap(LoadedRun(Path("run"), run_record(), results)).splitlines()
+    assert "    # Subtest: tcp_close.pkt" in lines
+    assert [line for line in lines if "ok " in line] == ["    ok 1 ipv4", "    not ok 2 ipv6", "not ok 1 tcp_close.pkt"]
+
+
 def test_ktap_says_why_and_what_is_known() -> None:
     lines = ktap(RUN).splitlines()
     assert lines[:5] == ["KTAP version 1", "1..3", "    KTAP version 1", "    # Subtest: closing", "    1..3"]
