@@ -43,12 +43,13 @@ def packetdrill(program: Program, scenario: str, conditions: Sequence[LabConditi
     if program.topology != "session":
         said = "// cannot be said: two kernels and a path between them; packetdrill has one kernel"
         return "\n".join([*head, said, ""])
-    if program.settings.get("ip_version") == 6:
+    version = 6 if program.settings.get("ip_version") == 6 else 4
+    if version == 6:
         head.append("--ip_version=ipv6")
     if program.settings.get("hold_timers") is False:
         conditions = [one for one in conditions if not one.freed]
     gaps = (f"// cannot be said: {gap}" for gap in program.gaps)
-    return "\n".join([*head, *settings_text(conditions), *gaps, *_Script(program).lines(), ""])
+    return "\n".join([*head, *settings_text(conditions, version), *gaps, *_Script(program).lines(), ""])
 
 
 class _Script:

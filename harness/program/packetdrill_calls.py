@@ -10,18 +10,33 @@ from harness.program.steps import AnyStep, Made, Octets, Value
 from harness.tcp import socket_options
 from harness.tcp.verdict import LabCondition
 
+_METRICS = {"route cc_algo": "congctl {}", "route rto_min lock": "rto_min {}ms", "route quickack": "quickack {}"}
+"""The metrics of a lab's route as ip-route(8) has them; it locks ``rto_min`` by itself."""
+
 _SHUT = ("SHUT_RD", "SHUT_WR", "SHUT_RDWR")
 _LEVELS = {"SO": "SOL_SOCKET", "TCP": "SOL_TCP", "IP": "SOL_IP", "IPV6": "SOL_IPV6"}
 _NAMED = {("SO", number) for number in range(34)} | {("TCP", number) for number in (*range(19), 23, 25)}
 """Options that it knows by name; all others it takes by number."""
 
 
-def settings_text(conditions: Sequence[LabCondition]) -> Iterator[str]:
-    """What the lab sets: sysctls that the kernel has, in one shell; what is not one stands in a comment."""
-    sysctls = [f"sysctl -q -e -w {one.name}='{one.value}'" for one in conditions if one.name.startswith("net/")]
-    if sysctls:
-        yield "`" + "\n".join(sysctls) + "`"
-    yield from (f"// cannot be said: {one}" for one in conditions if not one.name.startswith("net/"))
+def settings_text(conditions: Sequence[LabCondition], version: int = 4) -> Iterator[str]:
+    """What the lab sets, in one shell: sysctls that the kernel has, the route's metrics, and no merging by the device.
+
+    Args:
+        conditions: of the lab; what is none of these stands in a comment.
+        version: of IP.
+    """
+    commands = [f"sysctl -q -e -w {one.name}='{one.value}'" for one in conditions if one.name.startswith("net/")]
+    if any(one.name.startswith("offload ") for one in conditions):
+        commands.append("ip link set dev tun0 gso_max_segs 1")  # a device of packetdrill's offloads nothing else
+    if metrics := [_METRICS[one.name].format(one.value) for one in conditions if one.name in _METRICS]:
+        ip = f"ip -{version} route"
+        change = f"{ip} change $route dev tun0 {' '.join(metrics)}"
+        commands.append(f"{ip} show dev tun0 | grep via | while read route; do {change}; done")
+    if commands:
+        yield "`" + "\n".join(commands) + "`"
+    said = ("net/", "offload ", *_METRICS)
+    yield from (f"// cannot be said: {one}" for one in conditions if not one.name.startswith(said))
 
 
 def call_text(step: AnyStep, number: int) -> str:

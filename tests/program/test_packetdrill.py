@@ -135,3 +135,18 @@ def test_sysctls_of_the_lab_are_set_first_and_what_is_left_to_the_kernel_is_not(
     )
     lines = packetdrill(Program(settings={"hold_timers": False}), ID, given).splitlines()
     assert lines[1:] == ["`sysctl -q -e -w net/ipv4/tcp_ecn='0'`"]
+
+
+def test_metrics_of_the_route_and_offloads_are_set_with_them() -> None:
+    given = (
+        LabCondition("route rto_min lock", "10000", "200", freed=True),
+        LabCondition("route cc_algo", "reno", "none"),
+        LabCondition("offload tx-tcp", "off", "on"),
+    )
+    lines = packetdrill(Program(settings={"ip_version": 6}), ID, given).splitlines()
+    assert lines[1:] == [
+        "--ip_version=ipv6",
+        "`ip link set dev tun0 gso_max_segs 1",
+        "ip -6 route show dev tun0 | grep via | while read route; do "
+        "ip -6 route change $route dev tun0 rto_min 10000ms congctl reno; done`",
+    ]
