@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 
 from harness.errors import FinwaitError
+from harness.explore.attempt import Put
 from harness.explore.divergence import Divergence
 from harness.explore.explorer import Explorer
 from harness.explore.generate import theme_of
@@ -25,7 +26,7 @@ from harness.program.python import python
 from harness.trace.folder import Unwritable
 from reports.compare import side_by_side
 from reports.ladder import ladder
-from reports.lines import Line, show
+from reports.lines import WIDTH, Line, show
 
 DEFAULT_SECONDS = 60.0
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -110,6 +111,8 @@ def save(found: Sequence[Divergence], folder: Path, console: Console) -> None:
         try:
             if last is None:
                 raise FinwaitError("it kills the kernel")
+            if any("other options" in answer for answer in one.signature.answers):
+                raise FinwaitError("it differs in options alone, whose values count from the kernel's clock")
             text = python(scenario(one.attempt, last), f"test_difference_{number}")
         except FinwaitError as error:
             console.print(f"{number}. is not saved: {error}")
@@ -128,12 +131,25 @@ def _lines(number: int, one: Divergence, names: Sequence[str], why_lost: Sequenc
     yield [(f"{number}. {headline(one)}", "bold")]
     confirmed = "confirmed on fresh kernels" if one.confirmed else "not confirmed"
     yield [(f"   {count}, the first after {one.seconds:.1f} s; {len(one.attempt.steps)} steps; {confirmed}", "dim")]
+    brief = _is_brief(one)
+    width = _LADDER if brief else WIDTH
     drawn = []
     for name, noted, why in zip(names, one.noted, why_lost, strict=True):
-        shown = ladder(events(one.attempt, noted or ()), zero=0, kernel=name, brief=True, width=_LADDER)
-        drawn.append(shown.lines(_LADDER) if noted is not None else [[(f"{name}: {why}", "bold red")]])
+        shown = ladder(events(one.attempt, noted or ()), zero=0, kernel=name, brief=brief, width=width)
+        drawn.append(shown.lines(width) if noted is not None else [[(f"{name}: {why}", "bold red")]])
+    if not brief:
+        yield from (line for lines in drawn for line in lines)
+        return
     for left, right in zip(drawn[::2], [*drawn[1::2], []], strict=False):
         yield from side_by_side(left, right, _LADDER)
+
+
+def _is_brief(one: Divergence) -> bool:
+    """Whether windows and options play no part, and ladders without them have room beside each other."""
+    plain = Put(0)
+    puts = [step for step in one.attempt.steps if isinstance(step, Put)]
+    usual = all((put.window, put.options) == (plain.window, plain.options) for put in puts)
+    return usual and not any(", other " in answer for answer in one.signature.answers)
 
 
 def headline(one: Divergence) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.explore.attempt import Act, Attempt, AttemptStep, Noted, Pause, Put
+from harness.explore.attempt import Act, Attempt, AttemptStep, CameBack, Noted, Pause, Put
 from harness.probes.states import state_name
 from harness.tcp.segment import ACK, FIN, RST, SYN, format_flags
 
@@ -67,6 +67,8 @@ def first_fork(attempt: Attempt, noted: Sequence[tuple[Noted, ...] | None]) -> F
             before = state_of(alive[0][at - 1]) if at else "CLOSED"
             expected = _acknowledged(alive[0][:at])
             answers = tuple(_answer(one, expected) for one in seen)
+            if len(set(answers)) == 1:
+                answers = tuple(f"{one}, other {_other(seen)}" for one in answers)
             return Fork(at, Signature(before, kind_of(step), answers), tuple(noted))
     return None
 
@@ -85,6 +87,13 @@ def kind_of(step: AttemptStep) -> str:
             return step.name
         case Pause():
             return "pause"
+
+
+def _other(seen: Sequence[Noted]) -> str:
+    """The fields that differ in segments that are alike otherwise."""
+    pairs = [pair for other in seen[1:] for pair in zip(seen[0].back, other.back, strict=False)]
+    names = CameBack.__struct_fields__
+    return " and ".join(name for name in names if any(getattr(a, name) != getattr(b, name) for a, b in pairs))
 
 
 def _sign(number: int) -> int:

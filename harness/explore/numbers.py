@@ -47,8 +47,8 @@ class Numbering:
         self._kernels_first: int | None = None
         self._first_stamp: int | None = None
         self._last_stamp = 0
-        self._stamped = False  # both sides sent timestamps with their SYN
-        self._offered = False  # the peer did
+        self._offered = False  # all options, by the peer's SYN
+        self._kernel_stamps = False  # and timestamps by the kernel's
         self._next = 0  # of the kernel's, relative
         self._expected = 0  # by the kernel, relative
         self._right = 0
@@ -86,7 +86,7 @@ class Numbering:
         if put.flags & SYN:
             self._offered = self._offered or put.options == "full"
             return _encoded(syn_options(put)), ()
-        if put.options == "none" or not self._stamped:
+        if put.options == "none" or not (self._offered and self._kernel_stamps):
             return b"", ()
         value = _STALE_STAMP if put.options == "stale" else FIRST_STAMP + self._puts
         return _STAMP.pack(*_STAMP_BEGINS, value, self._last_stamp), (value, self._echo())
@@ -140,7 +140,7 @@ class Numbering:
 
     def _stamp(self, value: int, echo: int, flags: int) -> str:
         if flags & SYN:
-            self._stamped = self._offered or not flags & ACK
+            self._kernel_stamps = True
         if self._first_stamp is None:
             self._first_stamp = value
         self._last_stamp = value

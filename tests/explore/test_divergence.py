@@ -42,6 +42,14 @@ def test_kernels_part_at_the_first_step_that_they_answer_differently() -> None:
     assert first_fork(program, [kernel(program, drops=True)] * 2) is None
 
 
+def test_what_is_alike_but_for_options_is_told_apart() -> None:
+    program = Attempt((Put(ACK),))
+    echoes = [(Noted(1, back=(CameBack(ACK, 1, 2, 0, 1, f"nop,nop,TS val 0 ecr {echo}"),)),) for echo in (1, 2)]
+    fork = first_fork(program, echoes)
+    assert fork is not None
+    assert fork.signature.answers == (". acknowledging more, ESTABLISHED, other options",) * 2
+
+
 def test_a_program_that_killed_a_kernel_is_a_difference() -> None:
     fork = first_fork(Attempt((Act("close"),)), [(SILENT,), None])
     assert fork is not None

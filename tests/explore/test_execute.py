@@ -47,6 +47,12 @@ def test_the_right_edge_is_that_of_the_window_as_it_was_scaled(lab: Executor) ->
     assert noted[-1].sent[0] == 2 + 128 * acknowledged.window
 
 
+def test_timestamps_are_sent_where_both_sides_offered_them(lab: Executor) -> None:
+    for options, numbers in (("full", 4), ("", 2)):
+        noted = run(lab, Act("connect"), Put(SYN | ACK, options=options), Put(ACK))
+        assert len(noted[-1].sent) == numbers
+
+
 def test_calls_tell_their_result_or_errno(lab: Executor) -> None:
     noted = run(lab, *PASSIVE, Act("recv", 5), Put(ACK, length=3), Act("recv", 5), Put(RST), Act("send", 1))
     assert [one.result for one in noted[len(PASSIVE) :]] == ["EAGAIN", "", "3", "", "ECONNRESET"]
