@@ -18,6 +18,8 @@ from harness.tcp.timing import MS
 _TWICE_NS = 2 * MS
 """How far apart the two copies of a frame may be that was captured on two interfaces."""
 
+_SYN_ACK = int(SYN | ACK)  # made once: it is asked of every frame
+
 
 class Sighting(msgspec.Struct, frozen=True):
     """A segment of a connection, in relative numbers.
@@ -102,7 +104,7 @@ class Conversation:
 
     def begins_anew(self, packet: Packet) -> bool:
         """Whether a SYN opens another connection between the same two sockets."""
-        if packet.segment.flags & (SYN | ACK) != SYN:
+        if packet.segment.flags & _SYN_ACK != SYN:
             return False
         known = self.first[int(packet.source != self.ends[0])].isn
         return self.frames > 0 and known != packet.segment.seq and (bool(self.over) or not self.opened)
@@ -143,7 +145,7 @@ class Conversations:
         key = frozenset((packet.source, packet.target))
         known = self._current.get(key)
         if known is None or known.begins_anew(packet):
-            answers = packet.segment.flags & (SYN | ACK) == SYN | ACK
+            answers = packet.segment.flags & _SYN_ACK == _SYN_ACK
             ends = (packet.target, packet.source) if answers else (packet.source, packet.target)
             known = Conversation(len(self.numbered) + 1, ends)
             self.numbered.append(known)

@@ -10,7 +10,7 @@ from harness.capture.conversation import Conversation, Sighting
 from harness.capture.endings import NONE_AT_ALL, WITH_A_FIN, WITH_A_RST, EndingGuess
 from harness.capture.facts import Facts
 from harness.program.steps import Allow, AnyStep, Call, Expect, Joined, Made, Octets, Open, Program, Ref, Send, Value
-from harness.tcp.segment import ACK, FIN, RST, SYN, URG, Flags, Segment, distance
+from harness.tcp.segment import ACK, FIN, RST, SYN, URG, WRONG_CHECKSUM, Flags, Segment, distance
 from harness.tcp.timing import PROMPT, REAL_WAIT, SECOND
 
 _MSG_MORE = 0x8000  # include/linux/socket.h
@@ -102,6 +102,10 @@ class _Writer:
         self.steps.append(step)
 
     @property
+    def _half_open(self) -> bool:
+        return self._sent == 1 and not self.facts.active and not self.facts.refused
+
+    @property
     def _socket(self) -> str:
         return "client" if self.facts.active else "server"
 
@@ -124,9 +128,12 @@ class _Writer:
             self._add(Open(on="session", name="new_peer", args=(Ref("client.port"),), named=named, gives=("peer",)))
             self._add(Call(on="client", name="connect", args=(Ref("peer"),), named={"wait": False}))
             return
-        self._add(Open(on="session", name="listen", gives=("listener",)))
+        if self.facts.refused:
+            self._say("no socket listens: the near side sends RSTs alone")
+        else:
+            self._add(Open(on="session", name="listen", gives=("listener",)))
         self._add(Open(on="session", name="new_peer", named=named, gives=("peer",)))
-        if self.facts.syn(1 - self.facts.near) is None:
+        if self.facts.syn(1 - self.facts.near) is None and not self.facts.refused:
             self._assume_opening()
 
     def _assume_opening(self) -> None:
@@ -159,19 +166,23 @@ class _Writer:
     # -- what the peer sends
 
     def _far(self, sighting: Sighting) -> None:
+        damaged = self.facts.damaged(sighting)
         for segment in self.facts.in_parts(sighting.segment):
             options, whole = self.facts.options(segment)
             named: dict[str, Value] = {"seq": segment.seq}
             named |= {"ack": segment.ack} if segment.flags & ACK else {}
             named |= {"window": segment.window, "options": options}
             named |= {"data": Octets(b"." * len(segment.data))} if segment.data else {}
+            named |= {"checksum": WRONG_CHECKSUM} if damaged else {}
             named |= {"urgent": segment.urgent} if segment.flags & URG else {}
             flags = Flags(segment.flags & ~ACK) or segment.flags & ACK
             self._add(Send(on="peer", name="send", args=(_made(flags),), named=named), f"frame {sighting.frame}")
-            self._take_in(segment)
+            if not damaged:
+                self._take_in(segment)
             if not whole:
                 self._say(f"options of frame {sighting.frame} cannot be read, and are left out")
-        opens = sighting.segment.flags & (SYN | RST | ACK) == ACK and sighting.segment.ack >= 1
+        segment = sighting.segment
+        opens = segment.flags & (SYN | RST | ACK) == ACK and (segment.seq, segment.ack) == (1, 1) and not damaged
         if opens and not self._opened and not self.facts.active and self._sent:
             self._accept()
 
@@ -262,9 +273,12 @@ class _Writer:
             self._unread = 0
 
     def _end(self, flag: str) -> None:
-        if self._ended or not self._opened or not self.ending.calls:
+        if self._ended or not self.ending.calls or not (self._opened or self._half_open):
             return
         self._ended = True
+        if not self._opened:
+            self._add(Call(on="listener", name="close"), f"inferred, for the {flag}: the listening socket is closed")
+            return
         if self.ending.reads:
             self._read()
         self.comments[len(self.steps)] = f"inferred, for the {flag}: {self.ending.words}"

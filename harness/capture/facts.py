@@ -29,7 +29,7 @@ class Facts:
     @property
     def active(self) -> bool:
         """Whether the near side opens."""
-        return self.near == 0 and self.conversation.opened
+        return self.near == 0 and self.conversation.opened and not self.refused
 
     def syn(self, side: int) -> Segment | None:
         """The SYN of a side, if the capture has it."""
@@ -64,11 +64,22 @@ class Facts:
         for side, segment in ((one.side, one.segment) for one in self.sightings):
             if side != self.near:
                 acked = max(acked, segment.ack * bool(segment.flags & ACK))
-            elif 0 < len(segment.data) < self.room and not segment.flags & FIN:
+            elif len(segment.data) % self.room and not segment.flags & FIN:
                 if acked < short <= segment.seq:
                     return True
                 short = max(short, segment.end)
         return False
+
+    @cached_property
+    def refused(self) -> bool:
+        """Whether nobody listened: the near side sent RSTs alone."""
+        own = [one.segment for one in self.sightings if one.side == self.near]
+        return bool(own) and all(one.flags & RST for one in own)
+
+    def damaged(self, sighting: Sighting) -> bool:
+        """Whether a segment of the far side came with a wrong checksum, where most of its others did not."""
+        sums = [one.segment.checksum is not None for one in self.sightings if one.side != self.near and not one.cut]
+        return sighting.segment.checksum is not None and not sighting.cut and 2 * sum(sums) < len(sums)
 
     def acknowledges_a_fin(self, segment: Segment) -> bool:
         """Whether a segment of the near side is the ACK of the far side's FIN."""

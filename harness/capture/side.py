@@ -6,6 +6,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import msgspec
+
 from harness.capture.conversation import Sighting
 from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, distance
 from harness.tcp.timing import MS, format_ms
@@ -13,8 +15,10 @@ from harness.tcp.timing import MS, format_ms
 _LATE_NS = 3 * MS
 """What fills a hole within this has only changed places with what came before it: no sender can know of it so soon."""
 
-_REMEMBERED = 512
+_REMEMBERED = 128
 """Segments of a side that are known by their frames; what is sent again after that many has lost its first frame."""
+
+_NUMBERED = int(SYN | FIN)  # made once: it is asked of every frame
 
 
 class Reason(NamedTuple):
@@ -89,7 +93,8 @@ class SideStory:
         if new > 0:
             self.octets += min(len(segment.data), new)
             self.next = segment.next_seq
-        self._sent.append(sighting)
+        # without its data: a file may hold many connections
+        self._sent.append(msgspec.structs.replace(sighting, segment=_bare(segment)))
 
     def hears(self, sighting: Sighting) -> None:
         """Take in what the other side sends."""
@@ -119,7 +124,7 @@ class SideStory:
     def _probes(self, sighting: Sighting, other: SideStory) -> bool:
         """Whether it asks for an ACK by the last octet that was acknowledged (RFC 9293 3.8.4)."""
         segment = sighting.segment
-        if segment.flags & (SYN | FIN) or len(segment.data) > 1 or self.next == 0:
+        if segment.flags & _NUMBERED or len(segment.data) > 1 or self.next == 0:
             return False
         return segment.seq == (self.next - 1) % 2**32 and other.acknowledged == self.next
 
@@ -151,6 +156,10 @@ class SideStory:
         if segment.flags & FIN and not segment.data and not said.segment.option("sack"):
             return Reason("challenged", f"{again}: frame {said.frame} had left it out, so it was dropped, or lost")
         return Reason("lost", f"{again}: frame {said.frame} asked for it, so it was lost")
+
+
+def _bare(segment: Segment) -> Segment:
+    return Segment(flags=segment.flags, seq=segment.seq, ack=segment.ack)
 
 
 def _holds(before: Sighting, segment: Segment) -> bool:

@@ -20,6 +20,8 @@ _MOST = 40
 
 _USUAL_MSS = 1460
 
+_NO_DATA = int(SYN | RST)  # made once: it is asked of every frame
+
 
 class Remark(msgspec.Struct, frozen=True):
     """Something worth saying, with the frame that shows it."""
@@ -158,7 +160,7 @@ class Story:
             may = "a challenge ACK, or the FIN came later"
             text = f"{who} acknowledges {segment.ack} again, and not the FIN of frame {fin.frame}: {may}"
             self._remark("challenge", sighting, text)
-        elif heard.segment.flags & (SYN | RST):
+        elif heard.segment.flags & _NO_DATA:
             text = f"{who} challenges {format_flags(heard.segment.flags)} of frame {heard.frame} (RFC 5961 3.2, 4.2)"
             self._remark("challenge", sighting, text)
         elif behind > 0 and heard.length:
@@ -172,7 +174,7 @@ class Story:
             )
 
     def _window(self, sighting: Sighting, own: SideStory) -> None:
-        shut = sighting.segment.window == 0 and not sighting.segment.flags & (RST | SYN)
+        shut = sighting.segment.window == 0 and not sighting.segment.flags & _NO_DATA
         if shut and not own.shut_at:
             own.shut_at = sighting.at
             self._remark("window", sighting, f"{self.who(sighting.side)} closes its window")

@@ -147,3 +147,35 @@ def test_a_timer_beyond_what_is_waited_for_ends_the_program(tmp_path: Path) -> N
     ]
     assert "the last 2 frames, from 7 on, are left out" in "; ".join(found.made.said)
     assert found.made.program.settings == {"hold_timers": False}
+
+
+def test_a_port_that_only_resets_has_no_listener(tmp_path: Path) -> None:
+    found = made(tmp_path, [HANDSHAKE[0], (1, 1, segment(RST | ACK, 1, 1))], 1)  # 0 on the wire
+    assert statements(found) == [
+        "peer = session.new_peer(isn=1000)",
+        'peer.send(SYN, seq=0, window=65535, options="")',
+        "peer.expect(RST, seq=0, ack=1)",
+    ]
+
+
+def test_a_damaged_segment_is_sent_damaged_and_does_not_count(tmp_path: Path) -> None:
+    damaged, whole = segment(PSH | ACK, 1, 1, b"GET", checksum=1), segment(PSH | ACK, 1, 1, b"GET")
+    found = statements(made(tmp_path, [*HANDSHAKE, (3, 0, damaged), (203, 0, whole), (204, 1, segment(FIN, 1, 4))], 1))
+    assert found.count("server.receive(3)") == 1
+    assert [line.partition("options=")[2] for line in found if "peer.send(PSH" in line] == [
+        '"", data=b"...", checksum=-1)',
+        '"", data=b"...")',
+    ]
+
+
+def test_short_segments_in_a_row_were_not_held_back(tmp_path: Path) -> None:
+    row: list[Told] = [(3, 1, segment(PSH | ACK, 1, 1, b"one")), (4, 1, segment(PSH | ACK, 4, 1, b"two"))]
+    assert 'server.set_option("TCP_NODELAY", 1)' in statements(made(tmp_path, [*HANDSHAKE, *row], 1))
+    one_by_one = [row[0], (3.5, 0, segment(ACK, 1, 4)), row[1]]
+    assert "NODELAY" not in "".join(statements(made(tmp_path, [*HANDSHAKE, *one_by_one], 1)))
+
+
+def test_a_connection_is_accepted_with_the_ack_that_opens_it(tmp_path: Path) -> None:
+    ahead: list[Told] = [*HANDSHAKE[:2], (2, 0, segment(FIN, 0, 1)), (3, 0, segment(ACK, 1, 1))]
+    found = statements(made(tmp_path, ahead, 1))
+    assert found.index("listener.accept()") == len(found) - 1
