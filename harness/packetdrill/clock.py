@@ -22,6 +22,7 @@ PRIORITY = 2
 PATIENCE_NS = 2000 * MS
 """How long after its time an outbound packet is waited for."""
 
+_USUAL_NS = MS  # an event takes less, and packetdrill's own are as far apart as they take
 _SETTLED_NS = 250_000  # behind a tick, so that times of whole milliseconds fall well between two
 _TICKS_NS = 20 * MS  # no clock ticks less often (HZ=100), but an idle processor may have stopped its own
 _STEP_SECONDS = 50e-6
@@ -133,7 +134,8 @@ class ScriptClock:
 
     def acted(self) -> None:
         """The event that was waited for is over, and had nothing to wait for itself."""
-        self._lasted = max(0, self.now - self._behind - self._acted)
+        lasted = self.now - self._behind - self._acted
+        self._lasted = lasted if lasted > _USUAL_NS else 0
 
     def happened(self, at: int) -> None:
         """The event is over since then, ns since the start: the next one counts from there."""

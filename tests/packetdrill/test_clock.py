@@ -116,6 +116,14 @@ def test_what_an_earlier_event_caused_is_not_late(clock: ScriptClock, hands: Han
     assert [clock.off(timer, ms * MS) == "" for ms in (35, 40, 70, 80)] == [False, True, True, False]
 
 
+def test_what_an_event_usually_takes_is_no_waiting(clock: ScriptClock, hands: Hands) -> None:
+    clock.wait(clock.reach(at(0), inbound=False))
+    hands.at += MS // 10
+    clock.acted()
+    clock.happened(clock.now)
+    assert clock.reach(at(1), inbound=True).start == MS + MS // 10
+
+
 def test_a_call_that_waits_by_itself_takes_its_time(clock: ScriptClock, hands: Hands) -> None:
     clock.wait(clock.reach(at(0), inbound=False))
     hands.at += 50 * MS
