@@ -33,6 +33,7 @@ from harness.tcp.timing import PROMPT, QUIET, Span, span_of
 from harness.tcp.verdict import LabCondition
 
 _DESCRIPTORS = 3  # the first one of a script
+_OPENING = ("listen", "establish", "connect", "send_opening")
 _NEEDLESS = ("timestamps", "window", "settle")
 """What each segment shows by itself; and packetdrill goes on only when the kernel has taken in what it sent."""
 
@@ -59,6 +60,8 @@ class _Script:
         self._descriptors: dict[str, int] = {}
         self._segments: dict[str, Segment] = {}  # made, or seen, by the name that its step gave it
         self._begun: dict[str, tuple[int, str, int, AnyStep]] = {}
+        self._opened = False
+        self._stamps: list[int] = []  # of the kernel's timestamps, those that the script shows
         self._peer = ""
         self._clock = 0
         self._pause = 0
@@ -79,8 +82,8 @@ class _Script:
         begin, self._pause = self._pause + least, 0
         self._clock += begin
         if most > least:
-            return f"+{_seconds(begin)}~+{_seconds(begin + most - least)}"
-        return f"+{_seconds(begin)}"
+            return f"+{packets.seconds(begin)}~+{packets.seconds(begin + most - least)}"
+        return f"+{packets.seconds(begin)}"
 
     def _wait(self, step: AnyStep) -> Span:
         """Have the next line come as much later as the step waits."""
@@ -93,9 +96,10 @@ class _Script:
     def _step(self, step: AnyStep) -> Iterator[str]:
         if isinstance(step, Send | Expect) and step.on.startswith("peer"):
             self._peer = self._peer or step.on
-            if step.on != self._peer:
-                yield _comment("a second connection", step)
+            if step.on != self._peer or not self._opened:
+                yield _comment("a second connection" if self._opened else "packets of no socket that opens", step)
                 return
+        self._opened = self._opened or step.name in _OPENING
         match step:
             case Judge(error=""):
                 pass  # the answer that stands there already
@@ -156,6 +160,7 @@ class _Script:
 
     def _shaken(self, step: Open, *, passive: bool) -> Iterator[str]:
         """A handshake that is one step here and three segments there."""
+        self._stamps += packets.stamps(step.segment)
         self._peer = self._peer or self._given(step, 1)
         offered = step.named.get("options")
         options = offered if isinstance(offered, str) else self._syn_options
@@ -193,7 +198,7 @@ class _Script:
             elif fault := packets.fault(segment):
                 yield _comment(f"{fault}: < {segment}", step)
             else:
-                yield f"{self._at()} < {packets.inbound(segment)}"
+                yield f"{self._at()} < {packets.inbound(packets.echoing(segment, self._stamps))}"
 
     def _segment(self, value: Value) -> Segment | None:
         live = _live(value)
@@ -232,6 +237,7 @@ class _Script:
             yield _comment(what, step)
         if step.segment and step.gives:
             self._segments[step.gives[0]] = step.segment
+        self._stamps += packets.stamps(step.segment)
         text = packets.outbound(pattern, step.segment)
         when = "*" if "within" in step.named and within is None else self._at(low, max(high, low + low // 8))
         yield f"{when} > {text}"
@@ -262,12 +268,8 @@ class _Script:
         index, when, since, begun = self._begun.pop(step.on)
         whole = msgspec.structs.replace(begun, result=step.result, error=step.error)
         text = call_text(whole, self._descriptors[begun.on])
-        self._out[index] = f"{when}...{_seconds(self._clock + self._pause - since)} {text}"
+        self._out[index] = f"{when}...{packets.seconds(self._clock + self._pause - since)} {text}"
         return ()
-
-
-def _seconds(ns: int) -> str:
-    return f"{ns / 1e9:.6f}".rstrip("0").rstrip(".")
 
 
 def _live(value: Value) -> object:

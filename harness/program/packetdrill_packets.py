@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
 
 from harness.program.steps import Expect, Made, Value, referred
 from harness.program.values import decoded
@@ -59,6 +61,26 @@ def inbound(segment: Segment) -> str:
     text += f" win {segment.window}"
     text += f" urg {segment.urgent}" if segment.urgent else ""
     return text + (f" <{options_text(segment.options)}>" if segment.options else "")
+
+
+def seconds(ns: int) -> str:
+    """A time as a script has it."""
+    return f"{ns / 1e9:.6f}".rstrip("0").rstrip(".")
+
+
+def stamps(seen: Segment | None) -> list[int]:
+    """The timestamp that a segment of the kernel's has in the script, if it has one."""
+    shown = seen is not None and seen_options(seen) != "..."
+    return [seen.timestamp] if shown and seen is not None else []
+
+
+def echoing(segment: Segment, shown: Sequence[int]) -> Segment:
+    """The segment with an echo that packetdrill can translate: the last that was shown, where its own was not."""
+    stamp = segment.option("TS")
+    if stamp is None or not stamp.values or not shown or not segment.flags & ACK or stamp.values[1] in shown:
+        return segment
+    known = Option("TS", (stamp.values[0], shown[-1]))
+    return msgspec.structs.replace(segment, options=tuple(known if one is stamp else one for one in segment.options))
 
 
 def options_text(options: tuple[Option, ...]) -> str:

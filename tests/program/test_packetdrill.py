@@ -44,6 +44,7 @@ def test_what_only_an_earlier_step_tells_is_left_out_of_an_expectation_and_said(
     digest = Joined(("opt 19 ", Ref("digest")))
     label = Made("Pattern", {"flags": encoded(ACK, lambda *_: None), "seq": 2, "flow_label": Ref("answer.flow_label")})
     steps = (
+        Open(on="session", name="listen", gives=("listener",)),
         Expect(on="peer", name="expect", args=(encoded(FIN, lambda *_: None),), named={"seq": 1, "options": digest}),
         Expect(on="peer", name="expect_one_of", named={"labelled": label}, result="labelled"),
     )
@@ -53,6 +54,26 @@ def test_what_only_an_earlier_step_tells_is_left_out_of_an_expectation_and_said(
         "// cannot be said: flow_label answer.flow_label (peer.expect_one_of)",
         "+0~+0.04 > . 2:2(0) ack 0 <...>",
     ]
+
+
+def test_packets_of_no_socket_that_opens_are_not_said() -> None:
+    flags = encoded(SYN, lambda *_: None)
+    steps = (
+        Open(on="session", name="socket", gives=("client",)),
+        Open(on="session", name="new_peer", gives=("peer",)),
+        Send(on="peer", name="send", args=(flags,), segment=Segment(flags=SYN)),
+    )
+    assert packetdrill(Program(steps=steps), ID).splitlines()[-1].startswith("// cannot be said: packets of no socket")
+
+
+def test_an_echo_is_of_a_timestamp_that_the_script_shows() -> None:
+    opening = Segment(flags=SYN, options=parse_options("mss 1460,sackOK,TS val 0 ecr 0,nop,wscale 7"))
+    echoing = Segment(flags=FIN | ACK, seq=1, ack=1, options=parse_options("nop,nop,TS val 2 ecr 5"))
+    steps = (
+        Open(on="session", name="connect", gives=("client", "peer"), segment=opening),
+        Send(on="peer", name="send", segment=echoing),
+    )
+    assert packetdrill(Program(steps=steps), ID).splitlines()[-1].endswith("<nop,nop,TS val 2 ecr 0>")
 
 
 def test_two_kernels_have_no_script() -> None:
@@ -102,6 +123,7 @@ def test_icmp_error_is_sent_about_the_segment_that_was_expected(kind: str, versi
     data = Segment(flags=ACK, seq=1, ack=1, data=b"abc")
     mtu: dict[str, Value] = {"mtu": 1400} if kind == "packet too big" else {}
     steps = (
+        Open(on="session", name="listen", gives=("listener",)),
         Expect(on="peer", name="expect", args=(encoded(ACK, lambda *_: None),), gives=("answer",), segment=data),
         Send(on="peer", name="send_icmp", args=(kind, Ref("answer")), named=mtu),
     )
