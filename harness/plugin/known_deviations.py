@@ -58,9 +58,9 @@ class KnownDeviations:
 def entry_for(baselines: Sequence[Baseline], result: Result) -> Known | None:
     """The entry that names a deviation and its answer; None where none does."""
     for baseline in baselines:
-        entry = next((one for one in baseline.entries if one.names(result.scenario)), None)
-        if entry and not hold(baseline, [result], complete=False):
-            return entry
+        about = tuple(one for one in baseline.entries if one.names(result.scenario))
+        if about and not hold(Baseline(about), [result], complete=False):
+            return about[0]
     return None
 
 
