@@ -52,6 +52,8 @@ def import_capture(
             )
         return 0
     draw(chosen, console)
+    if len(chosen.sightings) == MOST_FRAMES:
+        console.print(f"only the first {MOST_FRAMES} frames of the connection are drawn, and tried where that is asked")
     if options.reproduce or options.save:
         specs = kernels(options.kernel or USUAL_KERNELS)
         return reproduce(chosen.story, chosen.sightings, options, specs, folder, checkout, console)

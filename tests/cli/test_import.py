@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli import import_capture
 from harness.cli.main import main
 from harness.tcp.segment import ACK, PSH
 from netns import privilege
@@ -39,6 +40,14 @@ def test_a_connection_is_chosen_by_number_port_or_name(tmp_path: Path, capsys: p
         assert said(capsys, path, "--connection", wanted)[0] == 0
     status, text = said(capsys, path, "--connection", "2")
     assert (status, "0 connections are '2'" in text) == (2, True)
+
+
+def test_a_long_connection_is_drawn_in_part_and_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_capture, "MOST_FRAMES", 5)
+    _, text = said(capsys, written(tmp_path / "x.pcap", ASKED))
+    assert "only the first 5 frames of the connection are drawn" in text
 
 
 def test_a_mistake_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
