@@ -16,6 +16,8 @@ from harness.packetdrill.script import SystemCall
 from harness.program.steps import AnyStep, Call, Enter, Leave, Octets, Open, Ref, Several, Value
 from harness.tcp import socket_options
 
+_TCP = ((1, 6), (1, 0))
+"""Kind and protocol: SOCK_STREAM, and TCP by its number or as the usual one."""
 _WAITS_NOT = ("EAGAIN", "EWOULDBLOCK")
 
 
@@ -65,8 +67,8 @@ class CallSteps:
     # -- opening
 
     def _socket(self, call: SystemCall) -> bool:
-        kind, protocol = (value_of(one) for one in call.arguments[1:])
-        if (kind, protocol) not in ((1, 6), (1, 0)):
+        kind, protocol = (number_of(one) for one in call.arguments[1:])
+        if (kind & ~constant("SOCK_NONBLOCK"), protocol) not in _TCP:
             return False
         number = number_of(call.result)
         later = [one for one in self._later if one.arguments and _is(one.arguments[0], number)]
@@ -180,10 +182,8 @@ class CallSteps:
         return True
 
     def _fcntl(self, call: SystemCall) -> bool:
-        command = number_of(call.arguments[1])
-        if command == constant("F_SETFL"):
-            self._of(call).waits = not number_of(call.arguments[2]) & constant("O_NONBLOCK")
-        return command in (constant("F_SETFL"), constant("F_GETFL"))
+        # whether its calls wait shows in their results
+        return number_of(call.arguments[1]) in (constant("F_SETFL"), constant("F_GETFL"))
 
     def _setsockopt(self, call: SystemCall) -> bool:
         sock, name = self._of(call), _option_name(call)

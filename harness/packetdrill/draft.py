@@ -20,12 +20,10 @@ class NamedSocket:
     Args:
         name: of the endpoint.
         peer: of what it is connected to, or is about to be; empty for none.
-        waits: whether its calls wait.
     """
 
     name: str
     peer: str = ""
-    waits: bool = True
 
 
 @dataclass(slots=True)
