@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 from importlib import metadata
-from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -116,9 +115,8 @@ def _of_the_lab(machine: Machine, trial: Trial) -> Iterator[Finding]:
 _STYLE = {State.OK: "green", State.LIMITED: "yellow", State.MISSING: "red"}
 
 
-def render(findings: tuple[Finding, ...], file: TextIO | None = None) -> None:
+def render(findings: tuple[Finding, ...], console: Console) -> None:
     """Print the findings, one block each, as wide as the terminal, or 80 columns, but for commands, to be copied."""
-    console = Console(file=file, highlight=False, soft_wrap=True)
     width = max((len(finding.what) for finding in findings), default=0)
     indent = " " * (8 + width + 2)
     for finding in findings:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from harness.cli import run_help
+from harness.cli.output import Output, discard
 from harness.cli.parser import command_line
 from harness.errors import FinwaitError
 from harness.trace.owner import hand_back_caches_at_the_end
@@ -32,19 +33,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if rest and not options.passes_on:
         parser.error(f"unknown argument {rest[0]!r}; finwait {options.verb} --help lists its options")
     options.rest = rest
-    console = Console(highlight=False, markup=False, soft_wrap=True)
     try:
-        status = _VERBS[options.verb](options, console)
+        status = _VERBS[options.verb](options, Output())
+        sys.stdout.flush()
     except FinwaitError as error:
         print(f"finwait: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("finwait: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print("; ".join(("finwait: interrupted", *map(str, interrupt.args))), file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # the reader of a pipe has gone; nothing is left to say, nor to flush at the end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # the reader of a pipe has gone; nothing is left to say
+        discard()
         return 141
+    except OSError as error:
+        if error.errno not in (ENOSPC, EDQUOT) or error.filename:
+            raise
+        discard()
+        print(f"finwait: the output cannot be written ({error.strerror})", file=sys.stderr)
+        return 2
     return status
 
 
@@ -127,11 +134,11 @@ def _import(options: argparse.Namespace, console: Console) -> int:
     return import_file(options, lambda names: _had(names, options, console), _folder(options), CHECKOUT, console)
 
 
-def _doctor(_: argparse.Namespace, __: Console) -> int:
+def _doctor(_: argparse.Namespace, console: Console) -> int:
     from harness import doctor
 
     findings = doctor.examine()
-    doctor.render(findings)
+    doctor.render(findings, console)
     return doctor.status(findings)
 
 

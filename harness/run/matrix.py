@@ -72,8 +72,12 @@ def run_on(
             the scenarios each.
 
     Raises:
-        FinwaitError: the folder cannot be made, or pytest does not take the arguments.
+        FinwaitError: a kernel is named twice, the folder cannot be made, or pytest does not take the arguments.
+        KeyboardInterrupt: with where what was recorded until then can be read.
     """
+    titles = [spec.title for spec in specs]
+    if twice := next((title for title in titles if titles.count(title) > 1), None):
+        raise FinwaitError(f"the kernel {twice} is named twice", hint="name each once; NAME=PATH names a kernel's file")
     output = make_folder(folder).absolute()
     with Workers(output, checkout, cache, console, at_once=at_once) as workers:
         return run_with(workers, specs, output, arguments, split=split)
@@ -104,7 +108,13 @@ def run_with(
     boots = max(1, workers.at_once // max(1, len(specs))) if split else 1
     requests = [(spec, ask(spec, arguments, workers.checkout)) for spec in specs]
     tasks = [task for spec, request in requests for task in _tasks(spec, output, request, boots)]
-    replies = workers.ask(tasks, more=more)
+    try:
+        replies = workers.ask(tasks, more=more)
+    except KeyboardInterrupt:
+        for place in (_place(output / folder_name(spec)) for spec in specs):
+            if place.is_dir():
+                join(place, output / place.name.removeprefix("."))
+        raise KeyboardInterrupt(f"what was recorded is in {output}") from None
     judged = any(argument.partition("=")[0] in _JUDGING for argument in arguments)
     found = Found(output)
     for spec in specs:

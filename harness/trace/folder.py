@@ -52,12 +52,11 @@ def make_folder(path: Path) -> Path:
         path.mkdir(parents=True)
         for folder in made:
             hand_back(folder)
+    except FileExistsError:
+        raise FinwaitError(f"there is a run folder {path} already", hint="another --run-name, or none") from None
     except OSError as error:
-        raise FinwaitError(
-            f"the run folder {path} cannot be made ({error.strerror})",
-            why="the folder above it is read-only, full or another user's; or the name is taken",
-            hint="--run-dir with a folder of your own",
-        ) from error
+        what = f"the run folder {path} cannot be made ({error.strerror})"
+        raise FinwaitError(what, hint="--run-dir with a folder of your own, where there is room") from error
     return path
 
 

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from harness.doctor import examine, render, status
 from harness.machine import Finding, Machine, State
@@ -18,7 +19,7 @@ from tests.doctor.conftest import GOOD_TRIAL, finding, nothing, write
 
 def _printed(findings: tuple[Finding, ...]) -> str:
     file = io.StringIO()
-    render(findings, file)
+    render(findings, Console(file=file, highlight=False, soft_wrap=True))
     return file.getvalue()
 
 

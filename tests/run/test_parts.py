@@ -15,9 +15,11 @@ from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import parse
 from harness.plugin.options import share_of
 from harness.run.jobs import backend_of
-from harness.run.matrix import run_on
+from harness.run.matrix import run_on, run_with
 from harness.run.parts import join
+from harness.run.request import KernelReply
 from harness.run.selection import select
+from harness.run.workers import Workers
 from harness.tcp.verdict import Outcome
 from harness.trace.folder import RESULTS, RunFolder, make_folder
 from harness.trace.records import Result, TimelineRecord
@@ -82,20 +84,24 @@ def test_part_that_the_user_asks_for_is_all_that_is_planned(tmp_path: Path) -> N
     assert Outcome.LOST not in {result.outcome for result in run.results.values()}
 
 
-def left_by_a_part(place: Path, number: int, scenarios: tuple[str, ...], *, started: str, lab: bool = True) -> Path:
+def left_by_a_part(
+    place: Path, number: int, scenarios: tuple[str, ...], *, started: str, lab: bool = True, name: str = "kernel"
+) -> Path:
     """A run folder as a part leaves it."""
-    folder = RunFolder.create(make_folder(place / str(number)), name="kernel")
+    parent = place / str(number)
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = RunFolder.create(parent, name=name)
     for one in scenarios:
         timeline = folder.write_timeline(TimelineRecord(scenario=one, events=()))
         folder.append_result(Result(scenario=one, outcome=Outcome.CONFORMS, timeline=timeline))
     own = str(folder.path.parent)
     folder.write_run(
         run_record(
-            id="kernel",
+            id=name,
             started=started,
             preconditions={"HZ": "250"} if lab else {},
             planned=PLANNED,
-            arguments=("-q", "--run-dir", own, "--run-name", "kernel", f"--share={number}/2", "scenarios"),
+            arguments=("-q", "--run-dir", own, "--run-name", name, f"--share={number}/2", "scenarios"),
         )
     )
     (folder.path / "console.txt").write_text(f"of {number}\n")
@@ -121,6 +127,23 @@ def test_parts_are_joined_into_what_one_run_would_have_left(tmp_path: Path) -> N
     assert run.record.arguments == ("-q", "--run-dir", str(tmp_path), "--run-name", "kernel", "scenarios")
     assert (run.record.started, run.record.preconditions) == ("2026-11-27T02:00:01Z", {"HZ": "250"})
     assert (run.path / "console.txt").read_text() == "of 1\nof 2\n"
+    assert not place.exists()
+
+
+def test_parts_that_were_interrupted_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = parse(AFFECTED)
+    place = tmp_path / ".uml-5.10"
+
+    def interrupted(*_: object, **__: object) -> list[KernelReply]:
+        left_by_a_part(place, 1, ("a",), started="2026-11-27T02:00:01Z", name="uml-5.10")
+        raise KeyboardInterrupt
+
+    workers = Workers(tmp_path, CHECKOUT, Cache.of_user(), Console(file=io.StringIO()), at_once=2)
+    monkeypatch.setattr(workers, "ask", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="what was recorded is in "):
+        run_with(workers, [spec], tmp_path, [str(CHECKOUT / "scenarios" / "lectures")], split=True)
+    outcomes = [Outcome.CONFORMS] + [Outcome.LOST] * 3
+    assert [result.outcome for result in load(tmp_path / "uml-5.10").results.values()] == outcomes
     assert not place.exists()
 
 

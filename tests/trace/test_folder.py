@@ -57,7 +57,7 @@ def test_renewed_record_takes_the_place_of_the_old_one_and_leaves_nothing_beside
 
 
 def test_name_that_is_taken_is_told(folder: RunFolder) -> None:
-    with pytest.raises(FinwaitError, match=r"run folder .* cannot be made \(File exists\); .*taken.*--run-dir"):
+    with pytest.raises(FinwaitError, match=r"there is a run folder .* already; try: another --run-name"):
         RunFolder.create(folder.path.parent, name="run")
 
 
