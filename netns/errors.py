@@ -38,3 +38,10 @@ class TooBusy(FinwaitError):
 
     No ``Unsupported``: the same scenario says something on the same machine another time, so a skip would hide it.
     """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            what,
+            why="other programs kept this machine's processors busy",
+            hint="finwait matrix --kernel uml-virtual:7.2, where time stands still meanwhile",
+        )

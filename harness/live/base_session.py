@@ -198,7 +198,11 @@ class BaseSession(ABC):
         return {name: value for name, value in given.items() if value is False or value == 6}
 
     def explain(self, mismatch: Mismatch) -> None:
-        """Put into a failure what the kernel knew and what went before."""
+        """Put into a failure what the kernel knew and what went before.
+
+        Raises:
+            TooBusy: it may be owed to how slow the lab was, so that it says nothing of the kernel.
+        """
         views = tuple(observer.view() for observer in self.observers)
         lab = told_by(self.lab.conditions, signs(mismatch.evidence, self._growth()))
         lab = tuple(dict.fromkeys((*mismatch.evidence.lab, *lab)))

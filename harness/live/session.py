@@ -12,6 +12,7 @@ from harness.live.dispatcher import Dispatcher
 from harness.live.endpoint import Endpoint
 from harness.live.lab_pool import EquippedLab
 from harness.live.opening import SYN_OPTIONS, SYN_OPTIONS_WITHOUT_TIMESTAMPS, open_socket, open_unbound
+from harness.live.own_delay import refuse_delay_of_peer
 from harness.live.peer import Peer
 from harness.live.sender import INITIAL_SEQUENCE_NUMBER
 from harness.live.socket_session import SocketSession
@@ -73,6 +74,7 @@ class Session(SocketSession):
         self.lab = self._equipped.lab
         self._shared = shared is not None
         self._mutation = mutation
+        self._shaken: set[int] = set()  # connections whose handshake was no step of the scenario's
 
     def __enter__(self) -> Self:
         with ExitStack() as opening, self.stopwatch.part("lab"):
@@ -199,6 +201,7 @@ class Session(SocketSession):
         peer.expect(SYN, seq=0, ack=1)
         peer.timestamps = offered.option("TS") is not None
         peer.send(ACK, seq=1, ack=1)
+        self._shaken.add(peer.connection)
         return Connection(listener.accept(peer.connection), peer)
 
     @step(Open, "client", "peer")
@@ -220,6 +223,7 @@ class Session(SocketSession):
         peer.timestamps = taken.option("TS") is not None
         peer.expect(ACK, seq=1, ack=1)
         client.wait_connected()
+        self._shaken.add(peer.connection)
         return Connection(client, peer)
 
     @step(Call)
@@ -273,6 +277,8 @@ class Session(SocketSession):
         """See ``BaseSession.explain``; what has passed the capture and nobody waited for is told too."""
         while self.dispatcher.pump(0):
             pass
+        if mismatch.evidence.connection in self._shaken:
+            refuse_delay_of_peer(mismatch.evidence, self.timeline, self.profile)
         super().explain(mismatch)
 
     def _account(self, grown: dict[str, int]) -> Account:

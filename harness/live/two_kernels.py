@@ -15,6 +15,7 @@ from harness.live.forgetting import resets
 from harness.live.kernel_pair import KernelPair
 from harness.live.nginx import Curl, Nginx
 from harness.live.opening import open_socket
+from harness.live.own_delay import refuse_delay_of_path
 from harness.live.router import Router
 from harness.live.sysctl_changes import SysctlChanges
 from harness.path.passages import Closing
@@ -290,5 +291,7 @@ class TwoKernelSession(BaseSession):
     def explain(self, mismatch: Mismatch) -> None:
         """What the rules of the path wait for, too."""
         self.path.conclude()
+        if not self.path.impaired:
+            refuse_delay_of_path(mismatch.evidence, self.path.passages, self.profile)
         super().explain(mismatch)
         mismatch.add(notes=tuple(f"path: {complaint}" for complaint in self.path.complaints or ()))

@@ -22,6 +22,8 @@ class Impairing(Ruling, ABC):
 
     _lab: PathLab
     _timeline: Timeline
+    impaired = False
+    """Whether the kernel's queue was told to, so that what it takes on the path is not the path's doing."""
 
     @step(PathRule)
     def impair(self, *, from_: str, delay: Time | None = None, loss: float = 0.0, bytes_per_second: int = 0) -> None:
@@ -46,6 +48,7 @@ class Impairing(Ruling, ABC):
         self._timeline.step(f"path: impair what comes from the {side}")
         try:
             netem.impair(self._lab.path, device, delay_ns=late.ns, loss=loss, bytes_per_second=bytes_per_second)
+            self.impaired = True
         except Unsupported:
             wanted = plain_rules(side, late.ns, loss, bytes_per_second)
             if len(wanted) > 1:

@@ -31,6 +31,11 @@ class Passage:
     step: str = ""
     judged: str = ""
 
+    @property
+    def delay_ns(self) -> int:
+        """How long it was on the path; it has left it."""
+        return self.left[0] - self.at
+
     def explain(self, step: str, judged: str) -> None:
         """Say which step of the scenario it belongs to, and how it was judged."""
         self.step, self.judged = step, judged
@@ -95,6 +100,11 @@ class Passages:
             for one in self.all
         ]
 
+    def slowest(self) -> Passage | None:
+        """What took the path longest to forward, of all that no rule is about."""
+        plain = (one for one in self.all if one.left and one.fate == "forwarded" and not one.rule)
+        return max(plain, key=lambda one: one.delay_ns, default=None)
+
     def of(self, side: str, connection: int) -> Iterator[tuple[Passage, Segment]]:
         """The segments of a connection that came from a side."""
         for one in self.all:
@@ -130,5 +140,5 @@ class Passages:
 
 
 def _fate(one: Passage) -> str:
-    after = f" after {format_ms(one.left[0] - one.at)}" if one.left else ""
+    after = f" after {format_ms(one.delay_ns)}" if one.left else ""
     return f"{one.fate}{after}"

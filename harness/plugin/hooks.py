@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.errors import FinwaitError, TooBusy, Unsupported
+from harness.errors import FinwaitError, Unsupported
 from harness.live import calibration
 from harness.live.base_session import BaseSession
 from harness.model import requirements
@@ -222,7 +222,8 @@ class Runner:
         return report  # type: ignore[return-value]
 
     def _say(self, item: pytest.Item, report: pytest.TestReport, error: BaseException | None, result: Result) -> None:
-        misuse = is_misuse(error, self.config.rootpath)
+        busy = item.stash[SCENARIO].busy
+        misuse = busy or is_misuse(error, self.config.rootpath)
         if isinstance(error, Unsupported):
             # pytest knows only its own exception as a skip
             report.outcome = "skipped"
@@ -243,7 +244,7 @@ class Runner:
         told = {"outcome": result.outcome, "known": result.reason, "capture": self._capture(result)}
         item.user_properties += [(name, text) for name, text in told.items() if text]
         vars(report).update(finwait=msgspec.json.encode(result).decode(), finwait_kind=str(kind_of(result)))
-        vars(report).update(finwait_misuse=misuse, finwait_busy=isinstance(error, TooBusy))
+        vars(report).update(finwait_misuse=misuse, finwait_busy=busy)
 
     def _text(self, result: Result) -> str:
         """What a failure says here: the run folder keeps the capture's path from itself on."""

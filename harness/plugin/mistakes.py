@@ -23,7 +23,6 @@ _NOT_SCENARIOS = (
     *(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")),
 )
 _UNEXPECTED = re.compile(r"[Uu]nexpected keyword argument '(\w+)'")
-_COUNT = re.compile("positional argument|keyword-only argument")
 _NO_NAME = re.compile(r"cannot import name '(\w+)' from '([\w.]+)'")
 
 
@@ -154,7 +153,7 @@ def _remedy(error: BaseException, called: FrameType | None) -> str:
         function = called.f_locals.get("function", method)
         if function and _UNEXPECTED.search(str(error)):
             return ", ".join(_fields(function))
-        if function and _COUNT.search(str(error)):
+        if function:
             return f"{function.__name__}({_typed(function)})"
     return ""
 
@@ -169,8 +168,20 @@ def _fixture(error: pytest.FixtureLookupError) -> str:
 def _typed(function: object) -> str:
     """The parameters of a function with what each takes."""
     signature, hints = inspect.signature(function), typing.get_type_hints(function)  # type: ignore[arg-type]
-    kinds = [(name, inspect.formatannotation(hints[name])) for name in signature.parameters if name in hints]
-    return ", ".join(f"{name}: {re.sub(r'[a-z_.]+[.]', '', kind)}" for name, kind in kinds)
+    told: list[str] = []
+    for name, parameter in signature.parameters.items():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and "*" not in told:
+            told.append("*")
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            told += [f"{field}=..." for field in _field_names(hints.get(name))]
+        elif name in hints:
+            told.append(f"{name}: {re.sub(r'[a-z_.]+[.]', '', inspect.formatannotation(hints[name]))}")
+    return ", ".join(told)
+
+
+def _field_names(kind: object) -> list[str]:
+    """Those of a typed ``**fields``."""
+    return [field for fields in typing.get_args(kind) for field in fields.__annotations__]
 
 
 def _fields(function: object) -> list[str]:
@@ -182,7 +193,7 @@ def _fields(function: object) -> list[str]:
     found: list[str] = []
     for name, parameter in inspect.signature(function).parameters.items():  # type: ignore[arg-type]
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            found += [field for kind in typing.get_args(hints.get(name)) for field in kind.__annotations__]
+            found += _field_names(hints.get(name))
         elif name != "self":
             found.append(name)
     return found

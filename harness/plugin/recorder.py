@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 import pytest
 
-from harness.errors import FinwaitError, Unsupported
+from harness.errors import FinwaitError, TooBusy, Unsupported
 from harness.live.base_session import Account
 from harness.model.requirements import load
 from harness.plugin.addresses import without_addresses
@@ -59,7 +59,7 @@ class Recordable(Protocol):
         """What the scenario did, where that is no file of its own."""
 
     def explain(self, mismatch: Mismatch) -> None:
-        """Put into a failure what is known."""
+        """Put into a failure what is known; TooBusy where it says nothing of the kernel."""
 
 
 @dataclass(slots=True)
@@ -78,6 +78,7 @@ class Scenario:
     place: str = ""
     end: str = ""
     sessions: list[Recordable] = field(default_factory=list)
+    busy: bool = False  # whether it was lost to whatever else had the processors
 
     def finish(self) -> None:
         """Nothing may be left that the scenario did not mention.
@@ -144,8 +145,12 @@ class ScenarioRecorder:
         if isinstance(error, Unsupported | pytest.skip.Exception):
             return Outcome.UNSUPPORTED, str(error), None
         if isinstance(error, AssertionError | pytest.fail.Exception):
-            told = self._explained(scenario, error)
+            try:
+                told = self._explained(scenario, error)
+            except TooBusy as busy:
+                return self._judge(scenario, busy)
             return Outcome.DEVIATES, str(told), told.evidence if isinstance(told, Mismatch) else None
+        scenario.busy = isinstance(error, TooBusy)
         found = mistake(error, self.root)
         if found or isinstance(error, FinwaitError):
             return Outcome.LOST, without_addresses(str(found or error)), None

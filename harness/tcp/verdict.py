@@ -106,6 +106,14 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         by_time = any(one.field == "time" for one in self.differences)
         return by_time and self.within is not None and self.elapsed_ns > self.within.ns
 
+    def is_owed_to(self, delay_ns: int, profile: TimingProfile) -> bool:
+        """Whether the time alone differs, and by no more than a delay that was the lab's and not the kernel's."""
+        if not self.differences or any(one.field != "time" for one in self.differences):
+            return False
+        if self.within is not None and self.late:
+            return self.elapsed_ns - delay_ns <= profile.upper(self.within)
+        return self.at_least is not None and self.elapsed_ns + delay_ns >= self.at_least.ns
+
     def __str__(self) -> str:
         sections = (
             ("expected", self._expected()),

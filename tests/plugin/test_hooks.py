@@ -29,16 +29,28 @@ BUSY = """
 def test_busy(session):
     from harness.errors import TooBusy
     raise TooBusy("the peer answered late")
+
+
+def test_busy_path(two_kernels, monkeypatch):
+    from harness import ACK
+    from harness.path.passages import Passage
+    monkeypatch.setattr(Passage, "delay_ns", 10**9)
+    client, _, path = two_kernels
+    client.send(b"x")
+    path.expect(ACK, from_="client", length=1, at_least=0.03)
 """
 
 
 def test_summary_tells_what_was_lost_to_a_busy_machine_from_what_was_lost_otherwise(run: RunScenarios) -> None:
     ran = run(BUSY + FOUR, "-k", "busy or lost or conforms")
-    assert ran.outcomes == {"test_busy": "lost", "test_conforms": "conforms", "test_lost": "lost"}
-    assert "finwait: 1 conforms, 2 lost (1: the machine was too busy); run folder " in ran.output
+    lost = {"test_busy": "lost", "test_busy_path": "lost", "test_lost": "lost"}
+    assert ran.outcomes == {"test_conforms": "conforms"} | lost
+    assert "came at the wrong time (time: " in ran.results["test_busy_path"]["message"]
+    assert ", and the path took 1000 ms to forward " in ran.results["test_busy_path"]["message"]
+    assert "finwait: 1 conforms, 3 lost (2: the machine was too busy); run folder " in ran.output
     alone = run(BUSY, name="alone")
     assert alone.status == 2
-    assert "finwait: 1 lost: the machine was too busy; run folder " in alone.output
+    assert "finwait: 2 lost: the machine was too busy; run folder " in alone.output
 
 
 def test_all_conform_is_status_zero(run: RunScenarios) -> None:

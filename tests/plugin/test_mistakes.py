@@ -12,6 +12,8 @@ STEPS = {
     "peer.expect(ACK, options='tsval')": "there is no TCP option named 'tsval' in 'tsval'; there are eol, nop, mss, ",
     "peer.expect(FIN, sequence=1)": "argument 'sequence'; in: peer.expect(FIN, sequence=1); try: flags, seq, ack, ",
     "peer.send(FIN, sequence=1)": "argument 'sequence'; in: peer.send(FIN, sequence=1); try: flags, seq, ack, data, ",
+    "peer.send(FIN, 1, 1)": "try: send(flags: Flags, *, seq: int, ack: int | None, data=..., ",
+    "peer.send('FIN', seq=0)": "in: peer.send('FIN', seq=0); try: send(flags: Flags, *, seq: ",
     "peer.expect(FIN, within='x')": "within='x' is not a time; try: seconds such as 0.5, or a span such as RTO_MIN",
     "peer.expct(FIN)": "'Peer' object has no attribute 'expct'; in: peer.expct(FIN); try: expect",
     "peer.windw = 0": "'Peer' object has no attribute 'windw' to set; in: peer.windw = 0; try: window",
