@@ -151,7 +151,7 @@ class ScenarioRecorder:
                 return self._judge(scenario, busy)
             return Outcome.DEVIATES, str(told), told.evidence if isinstance(told, Mismatch) else None
         scenario.busy = isinstance(error, TooBusy)
-        found = mistake(error, self.root)
+        found = None if scenario.busy else mistake(error, self.root)
         if found or isinstance(error, FinwaitError):
             return Outcome.LOST, without_addresses(str(found or error)), None
         return Outcome.LOST, without_addresses(f"{type(error).__name__}: {error}"), None

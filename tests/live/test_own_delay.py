@@ -9,9 +9,10 @@ from harness.live.own_delay import refuse_delay_of_path, refuse_delay_of_peer
 from harness.path.messages import Came, Fated, Left
 from harness.path.passages import Passages
 from harness.path.rules import Side
+from harness.tcp.pattern import Difference
 from harness.tcp.segment import ACK, SYN, Segment
 from harness.tcp.timing import MS, PROMPT, VIRTUAL, Span, TimingProfile
-from harness.tcp.verdict import Difference, Due, Evidence
+from harness.tcp.verdict import Due, Evidence
 from harness.trace.events import Received, Sent, Timeline
 from harness.wire.frames import Encoder, Flow
 from netns.plan import plan

@@ -45,6 +45,7 @@ def test_summary_tells_what_was_lost_to_a_busy_machine_from_what_was_lost_otherw
     ran = run(BUSY + FOUR, "-k", "busy or lost or conforms")
     lost = {"test_busy": "lost", "test_busy_path": "lost", "test_lost": "lost"}
     assert ran.outcomes == {"test_conforms": "conforms"} | lost
+    assert ran.results["test_busy"]["message"].startswith("the peer answered late; other programs kept this ")
     assert "came at the wrong time (time: " in ran.results["test_busy_path"]["message"]
     assert ", and the path took 1000 ms to forward " in ran.results["test_busy_path"]["message"]
     assert "finwait: 1 conforms, 3 lost (2: the machine was too busy); run folder " in ran.output
