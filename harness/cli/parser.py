@@ -109,10 +109,10 @@ def _add_explore(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         verbs,
         "explore",
         "find what kernels do differently, by programs that nobody wrote",
-        "Each difference is shown once, in its shortest form, with the kernels side by side.\n"
+        "Each difference is shown once, in its shortest form, kernels side by side.\n"
         "Ctrl-C ends the search and shows what was found. The exit status is 1 where\n"
         "kernels differ.",
-        "finwait explore --kernel uml-virtual:5.10 --kernel uml-virtual:7.2 --theme closing",
+        "finwait explore --kernel uml-virtual:5.10 --kernel uml-virtual:7.2 --for 5m",
     )
     explored.add_argument(
         "--kernel", action="append", required=True, metavar="NAME", help="a kernel; two of them or more"
