@@ -1,0 +1,73 @@
+"""The kernel's own suite of scripts, as its source has it, ends in virtual time as packetdrill ends it there.
+
+The table was made by packetdrill 2c4001c itself, in the guest that runs the scripts here, with the options of the
+suite's ksft_runner.sh; but it slept where it spins before a script and at the end of a wait, since no time passes in
+the guest while code runs. Two scripts are left out: tcp_nagle_https_client ends otherwise without ethtool, and
+tcp_eor_no-coalesce-retrans, by its own comment, where an event takes a microsecond more or less.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.kernels.boot.uml_virtual import UmlVirtual, source_tarball
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.spec import parse
+from harness.tcp.verdict import Outcome
+from harness.trace.runs import load
+from tests.packetdrill.mounts import own_mounts
+
+CHECKOUT = Path(__file__).parents[2]
+TABLE = CHECKOUT / "tests/data/packetdrill/kernel-7.2.txt"
+SUITE = "tools/testing/selftests/net/packetdrill"
+KERNEL = UmlVirtual(parse("uml-virtual:7.2"), Cache.of_user())
+PROGRAMS = {"bash": "bash", "ip": "iproute2", "nstat": "iproute2", "sysctl": "procps", "tc": "iproute2"}
+LACKING = [
+    package for name, package in PROGRAMS.items() if shutil.which(name, path="/usr/sbin:/sbin:/usr/bin:/bin") is None
+]
+
+pytestmark = [
+    own_mounts,
+    pytest.mark.skipif(KERNEL.available() is not None, reason=str(KERNEL.available())),
+    pytest.mark.skipif(
+        bool(LACKING), reason=f"the suite's commands are missing; try: apt-get install {' '.join(LACKING)}"
+    ),
+]
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    """The scripts, out of the package that the kernel was built from."""
+    folder = tmp_path / "suite"
+    folder.mkdir()
+    # half the time of tarfile's
+    wanted = ("--wildcards", f"*/{SUITE}/*", f"--strip-components={SUITE.count('/') + 2}")
+    subprocess.run(["tar", "-xf", source_tarball(KERNEL.spec, KERNEL.cache), "-C", folder, *wanted], check=True)
+    return folder
+
+
+def test_scripts_end_as_packetdrill_ends_them(suite: Path, tmp_path: Path) -> None:
+    lines = (line.split() for line in TABLE.read_text().splitlines() if not line.startswith("#"))
+    expected = {name: Outcome.CONFORMS if ends == "passes" else Outcome.DEVIATES for ends, name in lines}
+    runs = tmp_path / "runs"
+    chosen = [f"{suite / name}.pkt::{name}[ipv4]" for name in expected]
+    command = [
+        sys.executable,
+        "-m",
+        "harness",
+        "matrix",
+        f"--kernel={KERNEL.name}",
+        f"--run-dir={runs}",
+        "--run-name=one",
+    ]
+    done = subprocess.run([*command, *chosen], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    results = load(runs / "one" / "uml-virtual-7.2").results.values()
+    ended = {result.scenario.rpartition("::")[2].removesuffix("[ipv4]"): result.outcome for result in results}
+    assert {name: outcome for name, outcome in ended.items() if outcome != expected.get(name)} == {}
+    assert ended.keys() == expected.keys()
