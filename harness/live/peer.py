@@ -112,7 +112,7 @@ class Peer(Watcher):
         """Wait for the kernel's next segment and judge it; see ``Pattern`` for the fields.
 
         Its time counts from what could have caused it on its connection: the last segment that reached the kernel, a
-        call on its socket, or the kernel's segment before. A failure names that behind ``since``.
+        call on its socket, or its segment that was expected before. A failure names that behind ``since``.
 
         Args:
             flags: exactly these control bits. Passing ``ack`` adds ACK; PSH counts only where it is named.
@@ -283,7 +283,7 @@ class Peer(Watcher):
     def allow(
         self, flags: Flags, *, seq: Number | None = None, ack: Number | None = None, **fields: Unpack[PatternFields]
     ) -> None:
-        """From now on, accept segments that match this pattern without an expectation; see ``Pattern``.
+        """Accept segments that come from now on and match this pattern without an expectation; see ``Pattern``.
 
         A later ``expect`` judges the oldest segment that matches it or is not allowed; allowed ones before that are
         passed over.

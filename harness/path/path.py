@@ -177,7 +177,7 @@ class Path(Impairing):
         """Wait for the next segment that a side sends, and judge it as it reaches the path; see ``Peer.expect``.
 
         Its time counts from what could have caused it on its connection: the last segment that reached that side, a
-        call there, or the segment before. Rules may still hold or drop it.
+        call there, or the segment that was expected before. Rules may still hold or drop it.
 
         Raises:
             Mismatch: another segment, none, or one at the wrong time.
@@ -228,12 +228,12 @@ class Path(Impairing):
 
     @step(Allow)
     def allow(self, flags: Flags, *, from_: str, **fields: Unpack[MatchFields]) -> None:
-        """From now on, accept matching segments from a side without an expectation; see ``Pattern``."""
+        """Accept matching segments that a side sends from now on without an expectation; see ``Pattern``."""
         self._inboxes[Side(from_)].allow(pattern_of(flags, fields))
 
     @step(Allow)
     def allow_nothing(self) -> None:
-        """Undo ``allow`` and ``allow_rest``: every segment has to be expected again."""
+        """Undo ``allow`` and ``allow_rest``: every segment that comes from now on has to be expected again."""
         self._rest_allowed = False
         for inbox in self._inboxes.values():
             inbox.allow_nothing()

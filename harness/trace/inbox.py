@@ -5,6 +5,7 @@ Who waits for more to come, and on which clock, is another matter.
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Callable
@@ -56,7 +57,7 @@ class Inbox:
         self._side = side
         self._waiting: list[Arrival] = []
         self._came = 0  # the number of the last arrival
-        self._allowed: list[tuple[int, Pattern]] = []
+        self._allowed: list[tuple[int, int, Pattern]] = []  # after which arrival, to which one
         self._reached: dict[Ports, list[int]] = defaultdict(list)
         self._answered: dict[Ports, int] = {}
 
@@ -78,11 +79,11 @@ class Inbox:
 
     def allow(self, pattern: Pattern) -> None:
         """From now on segments like this one need not be expected; what has come already does."""
-        self._allowed.append((self._came, pattern))
+        self._allowed.append((self._came, sys.maxsize, pattern))
 
     def allow_nothing(self) -> None:
-        """Every segment has to be expected again."""
-        self._allowed.clear()
+        """What comes from now on has to be expected again."""
+        self._allowed = [(after, min(until, self._came), pattern) for after, until, pattern in self._allowed]
 
     def next(self, expectation: Expectation, connection: int = 0) -> Arrival | None:
         """The oldest that counts, of one connection or, with 0, of any.
@@ -170,4 +171,7 @@ class Inbox:
 
     def allows(self, arrival: Arrival) -> bool:
         """Whether it need not be expected."""
-        return any(arrival.number > came and pattern.matches(arrival.segment) for came, pattern in self._allowed)
+        return any(
+            after < arrival.number <= until and pattern.matches(arrival.segment)
+            for after, until, pattern in self._allowed
+        )

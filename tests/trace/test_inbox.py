@@ -141,3 +141,14 @@ def test_what_came_before_it_was_allowed_has_to_be_expected() -> None:
     own.add(arrival(number=2))
     assert [one.number for one in own.leftover()] == [1]
     assert own.next(Expectation({"": Pattern(FIN)}, PROMPT)).number == 1  # type: ignore[union-attr]
+
+
+def test_what_came_while_it_was_allowed_need_not_be_expected_afterwards() -> None:
+    own = inbox()
+    own.allow(Pattern(ACK))
+    own.add(arrival(number=1))
+    own.allow_nothing()
+    own.add(arrival(number=2))
+    own.allow(Pattern(FIN))
+    assert [one.number for one in own.leftover()] == [2]
+    assert own.next(Expectation({"": Pattern(FIN)}, PROMPT)).number == 2  # type: ignore[union-attr]
