@@ -140,11 +140,11 @@ def draw_title(layout: Layout) -> list[Line]:
     return [[(title, "bold")], below]
 
 
-def draw_pause(layout: Layout, text: str) -> Line:
-    """A row for time that passes without anything happening."""
+def draw_pause(layout: Layout, length: str) -> Line:
+    """A row for time that passes without anything happening; a narrow one says only how long."""
     line = _between(layout, _PAUSE)
-    first = f" {text} "[: layout.span].center(layout.span)
-    return [*line[:2], (first, "dim italic"), *line[3:]]
+    said = next((text for text in (f" {length} pass ", f" {length} ") if len(text) <= layout.span), length)
+    return [*line[:2], (said[: layout.span].center(layout.span), "dim italic"), *line[3:]]
 
 
 def _between(layout: Layout, lane: str) -> Line:

@@ -60,7 +60,7 @@ class Ladder:
         for time, row in zip(times, self.rows, strict=True):
             # What comes without a timer's help comes promptly; a longer pause is worth an eye.
             if before is not None and row.at - before.at > PROMPT.ns:
-                lines.append(draw_pause(layout, f"{length(row.at - before.at)} pass"))
+                lines.append(draw_pause(layout, length(row.at - before.at)))
             lines += draw_row(layout, time, row)
             before = row
         return lines

@@ -67,6 +67,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     from harness.run.selection import select
 
     report.prepare(options)
+    if any(one.partition("=")[0] == "--kernel" for one in options.rest):
+        raise FinwaitError("finwait run asks the running kernel", hint="finwait matrix --kernel NAME, for others")
 
     rest = ["--help" if one == "--help-pytest" else one for one in options.rest]
     # the command itself is what is imported already, and no assert of it is for pytest to explain

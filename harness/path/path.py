@@ -171,6 +171,7 @@ class Path(Impairing):
         from_: str,
         within: Time | None = UNSAID,
         at_least: Time | None = None,
+        after: Time | None = None,
         connection: int = 0,
         **fields: Unpack[MatchFields],
     ) -> Segment:
@@ -183,7 +184,8 @@ class Path(Impairing):
             Mismatch: another segment, none, or one at the wrong time.
         """
         pattern, side = pattern_of(flags, fields), Side(from_)
-        return self._await(Expectation({"": pattern}, *bounds(within, at_least), side.arrow), side, connection).segment
+        due = Expectation({"": pattern}, *bounds(within, at_least, after), side.arrow)
+        return self._await(due, side, connection).segment
 
     @step(Expect, "reply")
     def expect_one_of(

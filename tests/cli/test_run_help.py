@@ -34,6 +34,11 @@ def test_every_option_in_it_is_taken(capsys: pytest.CaptureFixture[str], pytestc
     assert named <= known | {"-n", "-q", "--report"}
 
 
+def test_other_kernels_are_for_another_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--kernel=uml:5.10"]) == 2
+    assert "try: finwait matrix --kernel NAME" in capsys.readouterr().err
+
+
 def helps() -> list[str]:
     """The arguments that ask for each help there is."""
     parsers = {"": command_line()}

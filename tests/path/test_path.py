@@ -192,6 +192,12 @@ def test_what_no_expectation_mentioned_fails(two_kernels: TwoKernelSession, join
         two_kernels.finish()
 
 
+def test_length_of_a_timer_is_both_bounds(joined: KernelPair) -> None:
+    joined.client.send(b"x")
+    with pytest.raises(Mismatch, match=r"not before 20 ms \(SHORT\)[^$]*from 20 ms on"):
+        joined.path.expect(ACK, from_="client", length=1, after=SHORT)
+
+
 def test_hold_that_is_never_released_is_told(two_kernels: TwoKernelSession, joined: KernelPair) -> None:
     joined.path.hold(FIN, from_="client").until(ACK, seq=99)
     joined.client.close()

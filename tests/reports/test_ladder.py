@@ -11,9 +11,9 @@ from rich.console import Console
 
 from harness.tcp.options import parse_options
 from harness.tcp.segment import ACK, RST, Segment
-from harness.trace.events import Called, Event, Probed, Received, Sent
+from harness.trace.events import Called, Event, Forwarded, Probed, Received, Sent
 from reports.columns import wrap
-from reports.ladder import ladder
+from reports.ladder import ladder, length
 from reports.lines import in_ascii, plain
 
 DATA = Path(__file__).parents[1] / "data"
@@ -51,6 +51,16 @@ def test_a_state_stands_beside_its_cause_only_while_it_is_new() -> None:
     assert len(_lines(Sent(ZERO, SEGMENT, "1: send"), soon)) == 1
     assert len(_lines(Sent(ZERO, SEGMENT, "1: send"), late)) == 2
     assert len(_lines(Sent(ZERO, SEGMENT, "1: send", 2), soon)) == 2  # another connection's
+
+
+@pytest.mark.parametrize("late_ms", [200, 910_100, 90_061_000])
+def test_pause_says_how_long_it_is_however_narrow_its_column(late_ms: int) -> None:
+    early = Forwarded(ZERO, SEGMENT, "client", (ZERO,))
+    at = ZERO + late_ms * MS
+    late = Forwarded(at, SEGMENT, "server", (at,))
+    pause = next(line for line in str(ladder((early, late), zero=ZERO, width=80)).splitlines() if "┊" in line)
+    said = pause.split("┊")[1].strip()
+    assert said.removesuffix(" pass") == length(late_ms * MS)
 
 
 def test_what_a_probe_says_beyond_the_state_is_a_note() -> None:
