@@ -150,8 +150,7 @@ class Path(Impairing):
 
     def watch(self, wait_ns: int) -> bool:
         """Take what happened, waiting up to ``wait_ns`` for something to; whether anything did."""
-        told = self.forwarder.collect(wait_ns)
-        self._absorb(told)
+        self._absorb(told := self.forwarder.collect(wait_ns))
         return bool(told.entries)
 
     @step(Wait)
