@@ -25,6 +25,8 @@ settings.register_profile("finwait", deadline=None, derandomize=True, database=N
 settings.register_profile("nightly", deadline=None, max_examples=2_000, print_blob=True)
 settings.load_profile("nightly" if "FINWAIT_NIGHTLY" in os.environ else "finwait")
 
+os.environ.pop("COLUMNS", None)  # how wide the terminal is in which they run is no part of the tests
+
 collect_ignore_glob = ["data/*"]  # scripts there are what tests read, and not what they judge a kernel by
 
 

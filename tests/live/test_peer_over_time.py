@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from harness.errors import FinwaitError
 from harness.program.interpreter import run
 from harness.program.packetdrill import packetdrill
 from harness.program.python import python
-from harness.program.steps import Expect, Program, Wait
+from harness.program.steps import Expect, Open, Program, Wait
 from harness.tcp.pattern import ANY, Pattern
 from harness.tcp.segment import ACK, FIN, Segment
 from harness.tcp.timing import MS, QUIET, RTO_MIN
@@ -180,7 +181,9 @@ def test_what_waits_for_a_time_is_recorded_printed_and_run_again() -> None:
 
 
 def test_a_script_waits_as_long_as_the_scenario_did() -> None:
-    assert packetdrill(watched(chatty()), "test_x").splitlines()[-3:] == [
+    program = watched(chatty())
+    opened = msgspec.structs.replace(program, steps=(Open(on="session", name="listen"), *program.steps))
+    assert packetdrill(opened, "test_x").splitlines()[-3:] == [
         "// cannot be said: all that comes in 100 ms (0.1 s) (peer.collect)",
         "// cannot be said: how many come in 200 ms (RTO_MIN): > . *(0) ack 1 (peer.expect_count) at_least=1",
         "+0.3 %{ pass }%",

@@ -15,6 +15,7 @@ from harness.tcp.verdict import Mismatch
 from harness.trace.events import Probed
 from harness.wire.capture import keep_stamping
 from netns import privilege
+from tests.packetdrill.mounts import own_mounts
 from tests.packetdrill.scripts import SLACK, WHOLE
 
 
@@ -25,6 +26,7 @@ def _stamped() -> object:
         yield held
 
 
+@own_mounts
 def test_what_no_line_mentions_in_the_end_passes_with_a_note_and_deviates_where_that_is_asked(tmp_path: Path) -> None:
     text = WHOLE.removesuffix("+0 > . 1002:1002(0) ack 2\n") + "+.05 `true`\n"
     slow = {"tolerance_usecs": SLACK}

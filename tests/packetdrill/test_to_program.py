@@ -11,6 +11,7 @@ import pytest
 from harness.cli.main import main
 from harness.trace.runs import load
 from netns import privilege
+from tests.packetdrill.mounts import own_mounts
 from tests.packetdrill.scripts import OPEN, SLACK, WHOLE
 
 CALM = "`sysctl -q net.ipv4.tcp_early_retrans=0 net.ipv4.tcp_rmem='4096 131072 6291456' && ./none.sh`\n"
@@ -61,6 +62,7 @@ ALTERED = {
 """Scripts that are wrong; and so have to be their scenarios."""
 
 
+@own_mounts
 def test_a_scenario_ends_as_its_script_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     privilege.ensure()
     (tmp_path / "none.sh").write_text("#!/bin/sh\nsysctl -q net.ipv4.tcp_sack=1 # as it is\n")
