@@ -12,6 +12,7 @@ from markupsafe import Markup
 from harness.model import requirements
 from harness.tcp.verdict import Outcome
 from harness.trace.runs import LoadedRun
+from reports.code_coverage import code_rows
 from reports.coverage import UNTESTED, CoverageRow, coverage
 from reports.pages import timeline
 from reports.pages.case import Case, templates
@@ -48,12 +49,15 @@ def render(file: str, title: str, pages: Mapping[str, str], **content: object) -
 
 
 def coverage_page(runs: Sequence[LoadedRun], why_not: Mapping[str, str], pages: Mapping[str, str]) -> str:
-    """RFC by RFC each requirement with its verdict on each kernel, and the state machine.
+    """RFC by RFC each requirement with its verdict on each kernel, the state machine, and the code that was reached.
 
     Args:
         runs: one a kernel.
         why_not: why a requirement is not tested, by its id.
         pages: of the report, see ``PAGES``.
+
+    Raises:
+        FinwaitError: see ``code_rows``.
     """
     catalogue = requirements.load()
     found = coverage(runs, catalogue, why_not)
@@ -66,7 +70,13 @@ def coverage_page(runs: Sequence[LoadedRun], why_not: Mapping[str, str], pages: 
         return [Counter(row.outcomes[number] for row in members) for number in range(len(found.kernels))]
 
     machine = Markup(state_machine(catalogue, found.rows, found.kernels))
-    shown = {"found": found, "groups": list(groups.items()), "counted": counted, "machine": machine}
+    shown = {
+        "found": found,
+        "groups": list(groups.items()),
+        "counted": counted,
+        "machine": machine,
+        "code": code_rows(runs),
+    }
     return render("coverage.html", "coverage of the RFCs", pages, outcomes=_OUTCOMES, **shown)
 
 
