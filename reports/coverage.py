@@ -13,10 +13,12 @@ from harness.model.requirements import Catalogue
 from harness.tcp.verdict import Outcome
 from harness.trace.names import in_words
 from harness.trace.runs import LoadedRun, titles
-from reports.grid import Cell, Grid, Section
-from reports.lines import OUTCOME_STYLES, WIDTH, Line
+from reports.columns import set_in
+from reports.grid import Cell, Grid, Section, key, numbers
+from reports.lines import OUTCOME_MARKS, OUTCOME_STYLES, WIDTH, Line
 
 UNTESTED = "untested"
+_LEAST_ROOM = 24  # for the scenarios' names
 _NOT_HERE = "no scenario in these runs"
 # What one scenario found wrong no other makes right; what was not seen says less than what was.
 _WORST_FIRST = (Outcome.DEVIATES, Outcome.LOST, Outcome.CONFORMS, Outcome.UNSUPPORTED)
@@ -172,26 +174,31 @@ def summary(found: Coverage) -> list[tuple[str, dict[str, int]]]:
 def table(found: Coverage, width: int = WIDTH) -> list[Line]:
     """For a terminal: one line an entry, and the sums."""
     widest = max(len(row.id) for row in found.rows)
-    room = max(24, width - widest - sum(max(len(name), len(Outcome.UNSUPPORTED)) + 2 for name in found.kernels) - 2)
+    words = sum(max(len(name), len(Outcome.UNSUPPORTED)) + 2 for name in found.kernels)
+    fits = width - widest - words - 2 >= _LEAST_ROOM
+    names = found.kernels if fits else numbers(found.kernels)
+    room = width - widest - 2 - (words if fits else sum(len(name) + 2 for name in names))
     sections = []
     for group in dict.fromkeys(row.group for row in found.rows):
-        rows = tuple(_cells(row, room) for row in found.rows if row.group == group)
+        rows = tuple(_cells(row, room, short=not fits) for row in found.rows if row.group == group)
         sections.append(Section(group, rows))
-    lines = Grid(("requirement", *found.kernels, "scenarios, or why none"), tuple(sections)).lines(width)
+    lines = Grid(("requirement", *names, "scenarios, or why none"), tuple(sections)).lines(width)
+    lines += [] if fits else key(found.kernels, UNTESTED, width)
     for kernel, counts in summary(found):
         said = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
-        lines.append([(f"{kernel}: {said}", "")])
-    lines.append(
-        [(f"{len(found.without_reason)} of {len(found.rows)} have no scenario in these runs and no reason given", "")]
-    )
-    return lines
+        lines += set_in(f"{kernel}: {said}", 0, "", width)
+    left = f"{len(found.without_reason)} of {len(found.rows)} have no scenario in these runs and no reason given"
+    return [*lines, *set_in(left, 0, "", width)]
 
 
-def _cells(row: CoverageRow, room: int) -> tuple[Cell, ...]:
+def _cells(row: CoverageRow, room: int, *, short: bool) -> tuple[Cell, ...]:
     said = ", ".join(_short(test) for test in row.scenarios) or row.reason
     if len(said) > room:
         said = f"{said[: room - 1]}…"
-    return ((row.id, ""), *((outcome, _STYLES[outcome]) for outcome in row.outcomes), (said, "dim"))
+    marks = {str(one): mark for one, mark in OUTCOME_MARKS.items()}
+    shown = [marks.get(outcome, "") if short else outcome for outcome in row.outcomes]
+    styles = [_STYLES[outcome] for outcome in row.outcomes]
+    return ((row.id, ""), *zip(shown, styles, strict=True), (said, "dim"))
 
 
 def _short(test: str) -> str:

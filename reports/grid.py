@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.columns import wrap
-from reports.lines import WIDTH, Line
+from reports.columns import set_in, wrap
+from reports.lines import OUTCOME_MARKS, WIDTH, Line
 
 Cell = tuple[str, str]
 """A text and its style."""
@@ -85,3 +85,17 @@ def _broken(cell: Cell, width: int) -> list[Cell]:
     text, style = cell
     depth = len(text) - len(text.lstrip())
     return [(" " * depth + piece, style) for piece in wrap(text.lstrip(), width - depth)] or [cell]
+
+
+def numbers(names: Sequence[str]) -> tuple[str, ...]:
+    """Headings of columns that have no room for these names."""
+    return tuple(map(str, range(1, len(names) + 1)))
+
+
+def key(names: Sequence[str], nothing: str, width: int) -> list[Line]:
+    """What the marks and ``numbers`` of a narrow table stand for, and a cell with nothing in it."""
+    marks = ", ".join(f"{mark} {outcome}" for outcome, mark in OUTCOME_MARKS.items())
+    made: list[Line] = [[(f"{marks}, empty: {nothing}", "dim")]]
+    for number, name in zip(numbers(names), names, strict=True):
+        made += set_in(f"{number}  {name}", 0, "dim", width)
+    return made

@@ -27,6 +27,8 @@ OUTCOME_STYLES = {
     Outcome.UNSUPPORTED: "yellow",
     Outcome.LOST: "bold magenta",
 }
+OUTCOME_MARKS = {Outcome.CONFORMS: ".", Outcome.DEVIATES: "X", Outcome.UNSUPPORTED: "-", Outcome.LOST: "?"}
+"""What stands for an outcome where there is no room for the word."""
 
 
 def plain(lines: Iterable[Line]) -> str:

@@ -14,13 +14,11 @@ from harness.trace.names import file_of, in_any_run, in_words, parameters
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, titles
 from reports.columns import set_in
-from reports.grid import Cell, Grid, Section
-from reports.lines import OUTCOME_STYLES, WIDTH, Line
+from reports.grid import Cell, Grid, Section, key, numbers
+from reports.lines import OUTCOME_MARKS, OUTCOME_STYLES, WIDTH, Line
 
 FORMAT = 1
 """Version of the JSON; it grows when a reader of the old one would misread the new one."""
-
-_MARKS = {Outcome.CONFORMS: ".", Outcome.DEVIATES: "X", Outcome.UNSUPPORTED: "-", Outcome.LOST: "?"}
 
 
 class MatrixEntry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -127,10 +125,7 @@ class Matrix:
         if len(rows) < len(self.scenarios):
             made += set_in(f"{self._left_out(rows)}; --all shows all", 0, "dim", width)
         if not fits:
-            legend = ", ".join(f"{mark} {outcome}" for outcome, mark in _MARKS.items())
-            made += [[(f"{legend}, empty: not run", "dim")]]
-            for number, name in enumerate(self.names, 1):
-                made += set_in(f"{number}  {name}", 0, "dim", width)
+            made += key(self.names, "not run", width)
         mixed = self.mixed_versions()
         if mixed:
             were = "scenario was" if len(mixed) == 1 else "scenarios were"
@@ -171,7 +166,7 @@ class Matrix:
         return f"{count} {'does' if count == 1 else 'do'} not deviate: {said}"
 
     def _grid(self, rows: Sequence[str], *, short: bool) -> Grid:
-        headings = tuple(map(str, range(1, len(self.names) + 1))) if short else self.names
+        headings = numbers(self.names) if short else self.names
         by_title: dict[str, list[str]] = {}
         for scenario in rows:
             by_title.setdefault(_title(scenario), []).append(scenario)
@@ -223,7 +218,7 @@ def _entry(result: Result) -> MatrixEntry:
 def _cell(outcome: Outcome | None, *, short: bool) -> Cell:
     if outcome is None:
         return "" if short else "not run", "dim"
-    return _MARKS[outcome] if short else outcome.value, OUTCOME_STYLES[outcome]
+    return OUTCOME_MARKS[outcome] if short else outcome.value, OUTCOME_STYLES[outcome]
 
 
 def _title(scenario: str) -> str:

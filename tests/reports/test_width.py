@@ -61,7 +61,7 @@ VERBS: dict[str, Callable[[list[LoadedRun], Console, Path], object]] = {
     "compare": lambda runs, console, _: render(compare(*runs), console),
     "show": lambda runs, console, _: print_findings(runs[1], unexplained, console),
     "coverage": lambda runs, console, _: show(
-        console, coverage.table(coverage.coverage(runs[:1], requirements.load(), {}), width_of(console))
+        console, coverage.table(coverage.coverage(runs * 2, requirements.load(), {}), width_of(console))
     ),
 }
 
