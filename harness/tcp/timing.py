@@ -75,6 +75,7 @@ PROMPT = Span(40 * MS, "PROMPT", "below TCP_DELACK_MIN (HZ/25, include/net/tcp.h
 RTO_MIN = Span(200 * MS, "RTO_MIN", "TCP_RTO_MIN (HZ/5, include/net/tcp.h); RFC 6298 2.4 says 1 s")
 RTO_INIT = Span(1000 * MS, "RTO_INIT", "RFC 6298 2.1: 1 s; TCP_TIMEOUT_INIT (include/net/tcp.h)")
 DELACK_MAX = Span(200 * MS, "DELACK_MAX", "TCP_DELACK_MAX (HZ/5); RFC 9293 3.8.6.3 allows 0.5 s")
+TICK = Span(10 * MS, "TICK", "HZ=100; a timer is up to one shorter where it counts from a time that is kept in ticks")
 SECOND = Span(1000 * MS, "SECOND")
 MINUTE = Span(60_000 * MS, "MINUTE")
 HOUR = Span(3_600_000 * MS, "HOUR")
