@@ -44,6 +44,14 @@ WHOLE = (
 )
 """The whole of one."""
 
+CONNECTING = """\
+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0
++0 connect(3, ..., ...) = -1 EINPROGRESS (Operation now in progress)
++0 > S 0:0(0) <...>
+"""
+"""A connection to outside that nobody has answered."""
+
 SLACK = "1000000"  # us: how fast the machine is is not looked at
 
 

@@ -13,17 +13,10 @@ from harness.packetdrill.run import ScriptRun
 from harness.tcp.mutation import KINDS, Mutation
 from harness.tcp.verdict import Mismatch
 from harness.trace.events import Probed
-from harness.wire.capture import keep_stamping
-from netns import privilege
 from tests.packetdrill.mounts import own_mounts
 from tests.packetdrill.scripts import SLACK, WHOLE
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _stamped() -> object:
-    privilege.ensure()
-    with keep_stamping() as held:
-        yield held
+pytestmark = pytest.mark.usefixtures("stamped")
 
 
 @own_mounts

@@ -15,11 +15,9 @@ from harness.packetdrill.encapsulation import outer_complaints, unwrapped, wrapp
 from harness.packetdrill.parser import parse
 from harness.packetdrill.script import IpInfo, TcpPacket
 from harness.tcp.segment import ACK, Segment
-from harness.wire.capture import keep_stamping
 from harness.wire.frames import Encoder, Flow
-from netns import privilege
 from netns.plan import plan
-from tests.packetdrill.scripts import run
+from tests.packetdrill.scripts import LISTEN, run
 
 INNER = Encoder(plan(3, process=77), Flow(4, 1024, 80)).encode(Segment(flags=ACK, data=b"abc"))
 TEN = IpInfo(line=0, column=0, tos=0x10)
@@ -96,16 +94,14 @@ def test_another_header_around_a_packet_is_told(wanted: str, seen: str, told: st
     assert list(outer_complaints(packet(wanted).outer, packet(seen).outer, TEN)) == [f"header 1 around it: {told}"]
 
 
+@pytest.mark.usefixtures("stamped")
 def test_a_packet_for_no_tunnel_opens_nothing(tmp_path: Path) -> None:
-    privilege.ensure()
-    text = """\
-0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
-+0 setsockopt(3, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0
-+0 bind(3, ..., ...) = 0
-+0 listen(3, 1) = 0
+    text = (
+        LISTEN
+        + """\
 +0 < ipv4 192.0.2.1 > 192.168.0.1: ipv4 1.2.3.4 > 5.6.7.8: S 0:0(0) win 1000
 +0 < S 0:0(0) win 1000 <mss 1000>
 +0 > S. 0:0(0) ack 1 <...>
 """
-    with keep_stamping():
-        run(text, tmp_path)
+    )
+    run(text, tmp_path)

@@ -6,16 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.wire.capture import keep_stamping
-from netns import privilege
 from tests.packetdrill.scripts import OPEN, failure, run
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _stamped() -> object:
-    privilege.ensure()
-    with keep_stamping() as held:
-        yield held
+pytestmark = pytest.mark.usefixtures("stamped")
 
 
 @pytest.mark.parametrize(

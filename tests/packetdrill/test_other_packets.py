@@ -16,15 +16,14 @@ from harness.packetdrill.script import IcmpPacket
 from harness.packetdrill.tested import TestedSocket
 from harness.tcp.ip import header_of
 from harness.tcp.segment import ACK, Segment
-from harness.wire.capture import keep_stamping
 from harness.wire.decode import locate
 from harness.wire.frames import Flow
 from harness.wire.icmp import error
-from netns import privilege
 from netns.plan import plan
 from tests.packetdrill.mounts import own_mounts
-from tests.packetdrill.scripts import failure, run
+from tests.packetdrill.scripts import CONNECTING, failure, run
 
+pytestmark = pytest.mark.usefixtures("stamped")
 PLAN = plan(4, process=78)
 UDP = """\
 0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3
@@ -52,13 +51,6 @@ PING = """\
 +0 < icmp echo_reply id 8080 [raw (64)]
 +0 recv(3, ..., 1000, MSG_DONTWAIT) = 64
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _stamped() -> object:
-    privilege.ensure()
-    with keep_stamping() as held:
-        yield held
 
 
 @pytest.mark.parametrize("version", ["ipv4", "ipv6", "ipv4-mapped-ipv6"])
@@ -98,15 +90,14 @@ def test_a_datagram_reaches_a_socket_that_was_only_bound(tmp_path: Path) -> None
 
 
 def test_an_error_about_a_datagram_says_nothing_to_a_socket_of_tcp(tmp_path: Path) -> None:
-    text = """\
-0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
-+0 fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0
-+0 connect(3, ..., ...) = -1 EINPROGRESS (Operation now in progress)
-+0 > S 0:0(0) <...>
+    text = (
+        CONNECTING
+        + """\
 +0 < icmp unreachable port_unreachable [udp (9)]
 +0 < S. 0:0(0) ack 1 win 257 <mss 1000>
 +0 > . 1:1(0) ack 1
 """
+    )
     run(text, tmp_path)
 
 

@@ -12,17 +12,10 @@ from harness.errors import FinwaitError, Unsupported
 from harness.packetdrill import blocking, call_limit, packets
 from harness.tcp.timing import MS, Span
 from harness.trace.events import Received, Sent
-from harness.wire.capture import keep_stamping
-from netns import privilege
 from tests.packetdrill.mounts import own_mounts
-from tests.packetdrill.scripts import LISTEN, OPEN, WHOLE, failure, run
+from tests.packetdrill.scripts import CONNECTING, LISTEN, OPEN, WHOLE, failure, run
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _stamped() -> object:
-    privilege.ensure()
-    with keep_stamping() as held:
-        yield held
+pytestmark = pytest.mark.usefixtures("stamped")
 
 
 @pytest.mark.parametrize("version", ["ipv4", "ipv6", "ipv4-mapped-ipv6"])
@@ -179,14 +172,13 @@ def test_code_sees_what_the_kernel_told_then(tmp_path: Path) -> None:
 
 
 def test_an_error_of_icmp_reaches_the_socket(tmp_path: Path) -> None:
-    text = """\
-0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
-+0 fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0
-+0 connect(3, ..., ...) = -1 EINPROGRESS (Operation now in progress)
-+0 > S 0:0(0) <...>
+    text = (
+        CONNECTING
+        + """\
 +0 < icmp unreachable port_unreachable [0:0(0)]
 +0 getsockopt(3, SOL_SOCKET, SO_ERROR, [ECONNREFUSED], [4]) = 0
 """
+    )
     run(text, tmp_path)
     assert "the value is" in str(failure(text.replace("ECONNREFUSED", "EHOSTUNREACH"), tmp_path))
 
