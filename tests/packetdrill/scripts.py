@@ -11,38 +11,14 @@ from harness.packetdrill.run import ScriptRun
 from harness.tcp.verdict import Mismatch
 from harness.trace.events import Timeline
 
-LISTEN = """\
-0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
-+0 setsockopt(3, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0
-+0 bind(3, ..., ...) = 0
-+0 listen(3, 1) = 0
-"""
+WHOLE = (Path(__file__).parents[2] / "benchmarks" / "script.pkt").read_text()
+"""A connection from outside that is accepted, takes data and is closed."""
+
+OPEN = WHOLE[: WHOLE.index("+0 write")]
+"""Its beginning, until a socket has accepted it."""
+
+LISTEN = WHOLE[: WHOLE.index("+0 < S")]
 """A socket that listens."""
-
-OPEN = (
-    LISTEN
-    + """\
-+0 < S 0:0(0) win 32792 <mss 1000,nop,wscale 7>
-+0 > S. 0:0(0) ack 1 <...>
-+0 < . 1:1(0) ack 1 win 257
-+0 accept(3, ..., ...) = 4
-"""
-)
-"""A connection from outside that a socket has accepted."""
-
-WHOLE = (
-    OPEN
-    + """\
-+0 write(4, ..., 1000) = 1000
-+0 > P. 1:1001(1000) ack 1
-+0 < . 1:1(0) ack 1001 win 257
-+0 close(4) = 0
-+0 > F. 1001:1001(0) ack 1
-+0 < F. 1:1(0) ack 1002 win 257
-+0 > . 1002:1002(0) ack 2
-"""
-)
-"""The whole of one."""
 
 CONNECTING = """\
 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
