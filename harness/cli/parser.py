@@ -67,7 +67,7 @@ def _add_runners(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         "finwait matrix --kernel uml:5.10 --kernel host scenarios/closing",
         "finwait matrix --kernel ./linux -k disorder",
     )
-    matrix.add_argument("--kernel", action="append", required=True, metavar="NAME", help="a kernel; may be repeated")
+    _add_kernel(matrix, "a kernel; may be repeated", required=True)
     _add_run_dir(matrix)
     _add_report(matrix)
     matrix.add_argument("--all", action="store_true", help="also show what comes out alike on all kernels")
@@ -81,7 +81,7 @@ def _add_runners(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         "show the bug that finwait was made for",
         "A FIN arrives after the ACK that was sent after it. Which kernels drop it?",
     )
-    again.add_argument("--kernel", action="append", metavar="NAME", help="a kernel; may be repeated [host, uml:5.10]")
+    _add_kernel(again, "a kernel; may be repeated [host, uml:5.10]")
     _add_run_dir(again)
     _add_report(again)
     _add_source(again)
@@ -97,7 +97,7 @@ def _add_runners(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     )
     mutate.add_argument("--kernel", default="host", metavar="NAME", help="the kernel that answers [host]")
     mutate.add_argument("--sample", type=int, metavar="N", help="try N changes, chosen at random [all]")
-    mutate.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the random choice [0]")
+    _add_seed(mutate, "seed of the random choice")
     _add_run_dir(mutate)
     _add_source(mutate)
     mutate.set_defaults(passes_on=True)
@@ -114,12 +114,10 @@ def _add_explore(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         "kernels differ.",
         "finwait explore --kernel uml-virtual:5.10 --kernel uml-virtual:7.2 --for 5m",
     )
-    explored.add_argument(
-        "--kernel", action="append", required=True, metavar="NAME", help="a kernel; two of them or more"
-    )
+    _add_kernel(explored, "a kernel; two of them or more", required=True)
     explored.add_argument("--for", dest="seconds", metavar="TIME", help="how long, such as 90s or 5m [60s]")
     explored.add_argument("--programs", type=int, metavar="N", help="how many programs, instead or at most")
-    explored.add_argument("--seed", type=int, default=0, metavar="S", help="same seed, same programs [0]")
+    _add_seed(explored, "same seed, same programs")
     explored.add_argument(
         "--save", type=Path, metavar="DIR", help="write each as a scenario that the last kernel passes"
     )
@@ -144,7 +142,7 @@ def _add_import(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     )
     taken.add_argument("--endpoint", default="", metavar="ADDRESS", help="the kernel under test [told by the capture]")
     taken.add_argument("--reproduce", action="store_true", help="try on kernels what may have happened")
-    taken.add_argument("--kernel", action="append", metavar="NAME", help="a kernel; may be repeated [host, uml:5.10]")
+    _add_kernel(taken, "a kernel; may be repeated [host, uml:5.10]")
     taken.add_argument("--runs", type=_count, default=3, metavar="N", help="how often each is tried [3]")
     taken.add_argument("--save", type=Path, metavar="FILE", help="write what reproduces it as a scenario")
     _add_run_dir(taken)
@@ -226,6 +224,14 @@ def _add_run(parser: argparse.ArgumentParser, name: str, metavar: str = "RUN") -
     parser.add_argument(
         name, type=Path, metavar=metavar, help="a run folder, such as reports/runs/20261127T043810-12837"
     )
+
+
+def _add_kernel(parser: argparse.ArgumentParser, does: str, *, required: bool = False) -> None:
+    parser.add_argument("--kernel", action="append", required=required, metavar="NAME", help=does)
+
+
+def _add_seed(parser: argparse.ArgumentParser, does: str) -> None:
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help=f"{does} [0]")
 
 
 def _add_run_dir(parser: argparse.ArgumentParser) -> None:
