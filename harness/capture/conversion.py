@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,7 +14,6 @@ from harness.program.steps import Allow, AnyStep, Call, Expect, Joined, Made, Oc
 from harness.tcp.segment import ACK, FIN, RST, SYN, URG, WRONG_CHECKSUM, Flags, Segment, distance
 from harness.tcp.timing import PROMPT, REAL_WAIT, SECOND
 
-_MSG_MORE = 0x8000  # include/linux/socket.h
 _SYSCTLS = {"TS": "net/ipv4/tcp_timestamps", "sackOK": "net/ipv4/tcp_sack", "wscale": "net/ipv4/tcp_window_scaling"}
 _ASSUMED = "mss 1460,sackOK,{}nop,wscale 7"
 
@@ -257,7 +257,7 @@ class _Writer:
         self._read()
         if self._written <= segment.seq:
             size, with_fin = self.facts.written(place)
-            more: tuple[Value, ...] = (Made("MsgFlag", {"value": _MSG_MORE}),) if with_fin else ()
+            more: tuple[Value, ...] = (Made("MsgFlag", {"value": int(socket.MSG_MORE)}),) if with_fin else ()
             self._add(Call(on=self._socket, name="send", args=(Octets(b"." * size), *more), result=size))
             self._written = segment.seq + size
             if with_fin:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
+from socket import SHUT_RD, SHUT_RDWR, SHUT_WR
 from typing import NamedTuple
 
-from harness.program.steps import AnyStep, Call, Octets, Value
+from harness.program.steps import AnyStep, Call, Value
 
-_SHUT_RD, _SHUT_WR, _SHUT_RDWR = 0, 1, 2
 _ABOVE_TIME_WAIT = 120
 """Seconds, more than TCP_TIMEWAIT_LEN (60 s, include/net/tcp.h): FIN-WAIT-2 then keeps its full socket."""
 
@@ -18,7 +17,6 @@ class EndingGuess(NamedTuple):
 
     Args:
         words: what they are.
-        before: called ahead of the data that are sent last.
         calls: what ends it, in order: name and arguments.
         reads: whether what came is read before.
         closes: whether the socket is the process's no more.
@@ -43,15 +41,15 @@ def _shutdown(how: int) -> tuple[str, tuple[Value, ...]]:
 
 
 def _linger(seconds: int) -> tuple[str, tuple[Value, ...]]:
-    return "set_option", ("SO_LINGER", Octets(struct.pack("ii", 1, seconds)))
+    return "linger", (seconds,)
 
 
 WITH_A_FIN = (
     EndingGuess("close()", (_CLOSE,), closes=True),
-    EndingGuess("shutdown(SHUT_WR)", (_shutdown(_SHUT_WR),)),
-    EndingGuess("shutdown(SHUT_RDWR)", (_shutdown(_SHUT_RDWR),)),
-    EndingGuess("shutdown(SHUT_RD), then close()", (_shutdown(_SHUT_RD), _CLOSE), closes=True),
-    EndingGuess("shutdown(SHUT_WR), then close()", (_shutdown(_SHUT_WR), _CLOSE), closes=True),
+    EndingGuess("shutdown(SHUT_WR)", (_shutdown(SHUT_WR),)),
+    EndingGuess("shutdown(SHUT_RDWR)", (_shutdown(SHUT_RDWR),)),
+    EndingGuess("shutdown(SHUT_RD), then close()", (_shutdown(SHUT_RD), _CLOSE), closes=True),
+    EndingGuess("shutdown(SHUT_WR), then close()", (_shutdown(SHUT_WR), _CLOSE), closes=True),
     EndingGuess("close() with SO_LINGER of 1 s", (_linger(1), _CLOSE), closes=True),
     EndingGuess(
         "close() with TCP_LINGER2 of 120 s", (("set_option", ("TCP_LINGER2", _ABOVE_TIME_WAIT)), _CLOSE), closes=True
