@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 
@@ -23,12 +24,11 @@ MOST_FRAMES = 2000
 """Frames of one connection that are drawn, or made a program of."""
 
 
-class Chosen:
+class Chosen(NamedTuple):
     """A connection of a file, with its frames."""
 
-    def __init__(self, story: Story, sightings: list[Sighting]) -> None:
-        self.story = story
-        self.sightings = sightings
+    story: Story
+    sightings: list[Sighting]
 
 
 def import_capture(

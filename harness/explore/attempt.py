@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from harness.tcp.segment import format_flags
-
 
 class Put(msgspec.Struct, frozen=True, tag="put", array_like=True):
     """The peer sends a segment. Its numbers count from where the connection then stands, as the peer has seen it.
@@ -72,12 +70,6 @@ class CameBack(msgspec.Struct, frozen=True, array_like=True):
     window: int
     options: str
     at_ms: int = 0
-
-    def __str__(self) -> str:
-        acknowledging = f" ack {self.ack}" if self.flags & 0x10 else ""
-        options = f" <{self.options}>" if self.options else ""
-        span = f"{self.seq}:{self.seq + self.length}({self.length})"
-        return f"{format_flags(self.flags)} {span}{acknowledging} win {self.window}{options}"
 
 
 class Noted(msgspec.Struct, frozen=True, array_like=True):
