@@ -74,7 +74,6 @@ class Session(SocketSession):
         self.lab = self._equipped.lab
         self._shared = shared is not None
         self._mutation = mutation
-        self._shaken: set[int] = set()  # connections whose handshake was no step of the scenario's
 
     def __enter__(self) -> Self:
         with ExitStack() as opening, self.stopwatch.part("lab"):
@@ -201,7 +200,6 @@ class Session(SocketSession):
         peer.expect(SYN, seq=0, ack=1)
         peer.timestamps = offered.option("TS") is not None
         peer.send(ACK, seq=1, ack=1)
-        self._shaken.add(peer.connection)
         return Connection(listener.accept(peer.connection), peer)
 
     @step(Open, "client", "peer")
@@ -223,7 +221,6 @@ class Session(SocketSession):
         peer.timestamps = taken.option("TS") is not None
         peer.expect(ACK, seq=1, ack=1)
         client.wait_connected()
-        self._shaken.add(peer.connection)
         return Connection(client, peer)
 
     @step(Call)
@@ -277,7 +274,8 @@ class Session(SocketSession):
         """See ``BaseSession.explain``; what has passed the capture and nobody waited for is told too."""
         while self.dispatcher.pump(0):
             pass
-        if mismatch.evidence.connection in self._shaken:
+        made = [taken.result for taken in self.recording.taken if isinstance(taken.result, Connection)]
+        if any(one.peer.connection == mismatch.evidence.connection for one in made):
             refuse_delay_of_peer(mismatch.evidence, self.timeline, self.profile)
         super().explain(mismatch)
 

@@ -100,10 +100,11 @@ class Passages:
             for one in self.all
         ]
 
-    def slowest(self) -> Passage | None:
-        """What took the path longest to forward, of all that no rule is about."""
-        plain = (one for one in self.all if one.left and one.fate == "forwarded" and not one.rule)
-        return max(plain, key=lambda one: one.delay_ns, default=None)
+    def slowest(self, connection: int, until: int) -> tuple[Passage, Segment] | None:
+        """What took the path longest to forward, of all of a connection by then that no rule is about."""
+        both = (pair for side in Side for pair in self.of(side, connection))
+        plain = (pair for pair in both if pair[0].left and pair[0].fate == "forwarded" and pair[0].at <= until)
+        return max(plain, key=lambda pair: pair[0].delay_ns, default=None)
 
     def of(self, side: str, connection: int) -> Iterator[tuple[Passage, Segment]]:
         """The segments of a connection that came from a side."""

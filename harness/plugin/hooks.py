@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.errors import FinwaitError, Unsupported
+from harness.errors import FinwaitError, TooBusy, Unsupported
 from harness.live import calibration
 from harness.live.base_session import BaseSession
 from harness.model import requirements
@@ -222,7 +222,7 @@ class Runner:
         return report  # type: ignore[return-value]
 
     def _say(self, item: pytest.Item, report: pytest.TestReport, error: BaseException | None, result: Result) -> None:
-        busy = item.stash[SCENARIO].busy
+        busy = isinstance(error, TooBusy | Mismatch) and result.outcome == Outcome.LOST
         misuse = busy or is_misuse(error, self.config.rootpath)
         if isinstance(error, Unsupported):
             # pytest knows only its own exception as a skip

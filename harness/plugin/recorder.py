@@ -78,7 +78,6 @@ class Scenario:
     place: str = ""
     end: str = ""
     sessions: list[Recordable] = field(default_factory=list)
-    busy: bool = False  # whether it was lost to whatever else had the processors
 
     def finish(self) -> None:
         """Nothing may be left that the scenario did not mention.
@@ -150,8 +149,7 @@ class ScenarioRecorder:
             except TooBusy as busy:
                 return self._judge(scenario, busy)
             return Outcome.DEVIATES, str(told), told.evidence if isinstance(told, Mismatch) else None
-        scenario.busy = isinstance(error, TooBusy)
-        found = None if scenario.busy else mistake(error, self.root)
+        found = None if isinstance(error, TooBusy) else mistake(error, self.root)
         if found or isinstance(error, FinwaitError):
             return Outcome.LOST, without_addresses(str(found or error)), None
         return Outcome.LOST, without_addresses(f"{type(error).__name__}: {error}"), None

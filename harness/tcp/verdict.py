@@ -97,22 +97,22 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def times_from(self) -> int:
         """When the cause was over, where the time is at issue; else 0."""
-        at_issue = not self.differences or any(one.field == "time" for one in self.differences)
-        return self.cause_ns if at_issue else 0
+        return self.cause_ns if self.mistimed or not self.differences else 0
+
+    @property
+    def mistimed(self) -> bool:
+        """Whether all is right but the time."""
+        return [one.field for one in self.differences] == ["time"]
 
     @property
     def late(self) -> bool:
         """Whether all is right but that it came too late."""
-        by_time = any(one.field == "time" for one in self.differences)
-        return by_time and self.within is not None and self.elapsed_ns > self.within.ns
+        return self.mistimed and self.within is not None and self.elapsed_ns > self.within.ns
 
     def is_owed_to(self, delay_ns: int, profile: TimingProfile) -> bool:
-        """Whether the time alone differs, and by no more than a delay that was the lab's and not the kernel's."""
-        if not self.differences or any(one.field != "time" for one in self.differences):
-            return False
-        if self.within is not None and self.late:
-            return self.elapsed_ns - delay_ns <= profile.upper(self.within)
-        return self.at_least is not None and self.elapsed_ns + delay_ns >= self.at_least.ns
+        """Whether only the time is wrong, and by no more than a delay that was the lab's and not the kernel's."""
+        soon = self.within is None or self.elapsed_ns - delay_ns <= profile.upper(self.within)
+        return self.mistimed and soon and (self.at_least is None or self.elapsed_ns + delay_ns >= self.at_least.ns)
 
     def __str__(self) -> str:
         sections = (
