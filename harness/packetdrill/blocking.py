@@ -13,10 +13,11 @@ from pathlib import Path
 from harness.packetdrill.tested import Differs
 from harness.tcp.timing import SECOND
 
-MOST_WAIT = 1.0
-"""Seconds for which another such call, or the end of the script, waits for one."""
+MOST_WAIT = SECOND
+"""For which another call, or the end of the script, waits for one, as with packetdrill."""
 
-# nothing says that a thread has fallen asleep: the scheduler's tracepoint would, to root alone
+# nothing says everywhere that a thread has fallen asleep: the scheduler's tracepoint does to root alone, and
+# perf_event_open(2) not in most containers, nor where perf_event_paranoid is above 2
 _LOOK_SECONDS = 50e-6
 
 # futex(2), in which a thread waits for the interpreter's lock: in asm/unistd_64.h of x86, and in asm-generic/unistd.h,
@@ -33,17 +34,13 @@ class CallThread:
         self._number = 0
 
     def begin(self, make: Callable[[], int], judge: Callable[[int, int, int, int], None]) -> None:
-        """Make a call beside; back when it sleeps, or is over.
+        """Make a call beside, where none is under way; back when it sleeps, or is over.
 
         Args:
             make: the call.
             judge: is given its result, its errno, when it was seen to have returned, ns since the epoch, and for
                 how long it may have been unseen, ns, for want of a processor; what it raises, ``check`` raises again.
-
-        Raises:
-            Differs: one is under way, and is not over within a second.
         """
-        self.wait()
         begun = threading.Event()
 
         def run() -> None:
@@ -82,12 +79,12 @@ class CallThread:
         """Until the call is over.
 
         Raises:
-            Differs: it is not, within a second.
+            Differs: it is not, within ``MOST_WAIT``.
         """
         if self._thread is not None:
-            self._thread.join(MOST_WAIT)
+            self._thread.join(MOST_WAIT.ns / 1e9)
             if self._thread.is_alive():
-                raise Differs(f"a call that blocks is not back after {MOST_WAIT * SECOND.ns / 1e9:.0f} s")
+                raise Differs(f"a call that blocks is not back after {MOST_WAIT}")
             self._thread = None
         self.check()
 
@@ -95,7 +92,7 @@ class CallThread:
         """End it, whatever it waits for: ``wake`` does what makes it return."""
         if self._thread is not None and self._thread.is_alive():
             wake()
-            self._thread.join(MOST_WAIT)
+            self._thread.join(MOST_WAIT.ns / 1e9)
 
 
 def _delays() -> int:

@@ -70,7 +70,7 @@ class CallState:
 
     def wake(self) -> None:
         """Have a call that waits for a socket return; what is no socket says so, and is left."""
-        for descriptor in self.live.values():
+        for descriptor in tuple(self.live.values()):  # the call may open another meanwhile
             LIBC.shutdown(descriptor, socket.SHUT_RDWR)
 
     def fd(self, script: Value) -> int:

@@ -188,8 +188,7 @@ class ScriptRun:
         self._pieces.append((values, block.text, block.line))
 
     def _call(self, given: ReadCall, due: DueTime, event: ScriptEvent) -> None:
-        if given.call.end_ns is None:
-            self._beside.wait()
+        self._beside.wait()  # what it opens is there only then
         prepared = prepare(given, self._calls)
         if given.call.end_ns is not None:
             self._begin(given, prepared, due, event)
@@ -219,7 +218,6 @@ class ScriptRun:
             if wrong := self._clock.off(back, at - self._clock.begun, delay):
                 raise Differs(f"{call.name} returned at another {wrong}", call.line)
 
-        self._beside.wait()
         self._wait(due, "system call")
         self._beside.begin(make, judge)
         self._clock.acted()

@@ -109,9 +109,15 @@ def test_a_call_that_blocks_goes_on_beside_the_script(monkeypatch: pytest.Monkey
     other = failure(text.replace("= 100", "= 99"), tmp_path)
     assert "read gave 100, not 99" in str(other)
     assert other.evidence.expected[0].what.startswith("+0...0.03 read(4")  # though it was seen at a later line
-    monkeypatch.setattr(blocking, "MOST_WAIT", 0.02)
+    monkeypatch.setattr(blocking, "MOST_WAIT", Span(20 * MS, "MOST_WAIT"))
     never = OPEN + "+0 pipe([8, 9]) = 0\n+0...0.03 read(4, ..., 1000) = 100\n"
-    assert "a call that blocks is not back" in str(failure(never, tmp_path))
+    assert "a call that blocks is not back after 20 ms" in str(failure(never, tmp_path))
+
+
+def test_a_call_that_blocks_has_what_the_one_before_opened(tmp_path: Path) -> None:
+    handshake = OPEN.removeprefix(LISTEN).replace("+0 accept(3, ..., ...) = 4\n", "").replace("+0 < .", "+.01 < .")
+    accepts = LISTEN + "+0...0.01 accept(3, ..., ...) = 4\n" + handshake
+    run(accepts + "+0...0.01 read(4, ..., 1000) = 100\n+.01 < P. 1:101(100) ack 1 win 257\n", tmp_path)
 
 
 def test_a_call_that_is_not_said_to_block_does_not_wait_for_ever(
