@@ -9,8 +9,9 @@ from contextlib import suppress
 import msgspec
 
 from harness.errors import FinwaitError
+from harness.packetdrill.clock import tolerance
 from harness.packetdrill.constants import constant, number_of, unescaped, value_of
-from harness.packetdrill.draft import PART, Draft, NamedSocket
+from harness.packetdrill.draft import Draft, NamedSocket
 from harness.packetdrill.expressions import Anything, Array, Braced, Expression, Number, Structure, Text, Word
 from harness.packetdrill.script import SystemCall
 from harness.program.steps import AnyStep, Call, Enter, Leave, Octets, Open, Ref, Several, Value
@@ -223,7 +224,7 @@ class CallSteps:
 
     def _begin(self, call: SystemCall, end: AnyStep) -> None:
         back = self._draft.now + (call.end_ns or 0) - self._draft.event_start
-        off = max(self._draft.options.tolerance_ns, (back - self._draft.now) // PART)
+        off = tolerance(self._draft.options.tolerance_ns, back - self._draft.now)
         self._begun.append((back + off, end))
         self._draft.unsaid("when a call that waits is back", f"{call.name}, {back / 1e9:g} s", needed=False)
 

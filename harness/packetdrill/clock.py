@@ -13,20 +13,23 @@ import msgspec
 from harness.packetdrill.script import EventTime
 from harness.tcp.timing import MS, format_ms
 
-SHARE = 0.125
-"""How much of the time since the event before may be missing or too much."""
-
 PRIORITY = 2
 """Of a script among real-time processes: above the commands of others, which have the lowest, 1."""
 
 PATIENCE_NS = 2000 * MS
 """How long after its time an outbound packet is waited for."""
 
+_SHARE = 0.125
 _USUAL_NS = MS  # an event takes less, and packetdrill's own are as far apart as they take
 _SETTLED_NS = 250_000  # behind a tick, so that times of whole milliseconds fall well between two
 _TICKS_NS = 20 * MS  # no clock ticks less often (HZ=100), but an idle processor may have stopped its own
 _STEP_SECONDS = 50e-6
 _COARSE = 5  # CLOCK_REALTIME_COARSE, which goes on at the kernel's ticks
+
+
+def tolerance(least_ns: int, gap_ns: int) -> int:
+    """How far an event may be off, ns: that, or a share of the time since the event before."""
+    return max(least_ns, round(_SHARE * gap_ns))
 
 
 @contextmanager
@@ -160,10 +163,6 @@ class ScriptClock:
             return ""
         return self.complaint(due, due.reached)
 
-    def tolerance(self, start: int, since: int | None) -> int:
-        """How far an event may be off, ns."""
-        return self._tolerance_ns if since is None else max(self._tolerance_ns, round(SHARE * (start - since)))
-
     def off(self, due: DueTime, at: int, delay: int = 0) -> str:
         """What is wrong with the moment at which the kernel did something; empty where nothing is.
 
@@ -186,7 +185,7 @@ class ScriptClock:
         """
         if due.kind == "any":
             return ""
-        allowed = self.tolerance(due.start, due.since)
+        allowed = tolerance(self._tolerance_ns, due.start - (due.since or 0))
         latest = due.start if due.end is None else due.end
         if due.start - allowed <= (until or at) and at <= latest + allowed:
             return ""

@@ -9,8 +9,6 @@ from harness.packetdrill.settings import RunOptions
 from harness.program.steps import AnyStep, Call, Open, Ref, Unsaid, Wait
 
 SCENARIO = "scenario"
-PART = 8
-"""A time may be off by this part of the time since the event before; see ``ScriptClock``."""
 
 
 @dataclass(slots=True)

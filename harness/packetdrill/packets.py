@@ -11,7 +11,7 @@ import msgspec
 from harness.errors import Unsupported
 from harness.packetdrill import other_packets
 from harness.packetdrill.answers import Answers
-from harness.packetdrill.clock import PATIENCE_NS, DueTime, ScriptClock
+from harness.packetdrill.clock import PATIENCE_NS, DueTime, ScriptClock, tolerance
 from harness.packetdrill.comparing import SeenPacket, SeenSegment, complaint, joined, joins
 from harness.packetdrill.encapsulation import dressed, unwrapped, wrapped
 from harness.packetdrill.lab import ScriptLab
@@ -227,7 +227,7 @@ class PacketSide:
             tested.echoes[wanted[0]] = came.values[0]
             first = tested.first_timestamp = tested.first_timestamp or (wanted[0], came.values[0])
             off = distance(add(first[1], wanted[0] - first[0]), came.values[0])
-            if abs(off) * self._options.tick_ns > self._clock.tolerance(due.start, 0):
+            if abs(off) * self._options.tick_ns > tolerance(self._options.tolerance_ns, due.start):
                 wrong = f"timestamp: {wanted[0] + off}, not {wanted[0]}"
         wrong = wrong or self._clock.off(due, seen.at)
         if wrong:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.packetdrill.call_steps import CallSteps
-from harness.packetdrill.draft import PART, Draft
+from harness.packetdrill.clock import tolerance
+from harness.packetdrill.draft import Draft
 from harness.packetdrill.lab_settings import RELEASED, UNPINNED, settings
 from harness.packetdrill.packet_steps import PacketSteps
 from harness.packetdrill.script import CodeBlock, EventTime, Script, ScriptEvent, ShellCommand, SystemCall
@@ -124,7 +125,7 @@ class _Translator:
             return {"within": None}
         draft = self._draft
         end = start + (time.end_ns - time.start_ns if time.end_ns is not None else 0)
-        off = max(draft.options.tolerance_ns, (end - draft.now) // PART)
+        off = tolerance(draft.options.tolerance_ns, start - draft.now)
         least, most = start - off - draft.cause, end + off - draft.cause
         found: dict[str, Value] = {}
         if most > PROMPT.ns:
