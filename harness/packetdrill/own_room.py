@@ -31,15 +31,19 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 # The suites' defaults.sh calls sysctl(8) two dozen times, of which each takes as long as all the rest: the shell does
 # what it can by itself, for dash and bash alike, and leaves to the program what it would refuse or print.
-_SYSCTL = """_finwait_path() { local IFS=.; set -- $1; IFS=/; path=/proc/sys/$*; }
+_SYSCTL = """_finwait_set() {
+  local IFS=. value="${1#*=}"
+  case ${1%%=*} in "$1" | *[!a-z0-9_.]*) return 1 ;; esac
+  set -- ${1%%=*}
+  IFS=/
+  printf '%s\\n' "$value" >"/proc/sys/$*"
+} 2>/dev/null
 sysctl() {
-  local pair path
+  local pair
   [ $# -gt 1 ] && [ "$1" = -q ] || { command sysctl "$@"; return; }
+  shift
   for pair in "$@"; do
-    [ "$pair" = -q ] && continue
-    case ${pair%%=*} in "$pair" | *[!a-z0-9_.]*) command sysctl "$@"; return ;; esac
-    _finwait_path "${pair%%=*}"
-    { printf '%s\\n' "${pair#*=}" >"$path"; } 2>/dev/null || { command sysctl "$@"; return; }
+    _finwait_set "$pair" || { command sysctl -q "$@"; return; }
   done
 }
 """
@@ -107,8 +111,9 @@ def _shell(text: str, output: int) -> int:
     from_nothing = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
     into = [(os.POSIX_SPAWN_DUP2, output, descriptor) for descriptor in (1, 2)]
     usual = [signal.SIGPIPE, signal.SIGXFSZ]  # which Python ignores
+    whole = f'. "$BASH_ENV"; {text}'  # on one line: what the shell complains of it tells by its line
     return os.posix_spawn(
-        "/bin/sh", ["sh", "-c", _SYSCTL + text], os.environ, file_actions=[from_nothing, *into], setsigdef=usual
+        "/bin/sh", ["sh", "-c", whole], os.environ, file_actions=[from_nothing, *into], setsigdef=usual
     )
 
 

@@ -80,6 +80,8 @@ def test_a_sysctl_is_set_without_a_program(shell: str, namespace: Namespace, tmp
 def test_what_sysctl_refuses_or_tells_is_the_programs_own(namespace: Namespace, tmp_path: Path) -> None:
     with OwnRoom(namespace, tmp_path) as room:
         room.sh("sysctl net.ipv4.tcp_retries1=7 | grep -q 'tcp_retries1 = 7'", 1)
+        with pytest.raises(Differs, match="ended with status"):
+            room.sh("sysctl -q -q", 2)
         for wrong in ("net.ipv4.tcp_rmem=many", "net.ipv4.no_such_thing=1"):
             with pytest.raises(Differs, match=f"ended with status .*sysctl: .*{wrong.partition('=')[0][-5:]}"):
                 room.sh(f"sysctl -q {wrong}", 2)
