@@ -73,7 +73,7 @@ def run_on(
 
     Raises:
         FinwaitError: a kernel is named twice, the folder cannot be made, or pytest does not take the arguments.
-        KeyboardInterrupt: with where what was recorded until then can be read.
+        KeyboardInterrupt: see ``run_with``.
     """
     titles = [spec.title for spec in specs]
     if twice := next((title for title in titles if titles.count(title) > 1), None):
@@ -104,6 +104,7 @@ def run_with(
 
     Raises:
         FinwaitError: pytest does not take the arguments.
+        KeyboardInterrupt: with where what was recorded until then can be read.
     """
     boots = max(1, workers.at_once // max(1, len(specs))) if split else 1
     requests = [(spec, ask(spec, arguments, workers.checkout)) for spec in specs]
@@ -111,10 +112,11 @@ def run_with(
     try:
         replies = workers.ask(tasks, more=more)
     except KeyboardInterrupt:
-        for place in (_place(output / folder_name(spec)) for spec in specs):
-            if place.is_dir():
-                join(place, output / place.name.removeprefix("."))
         raise KeyboardInterrupt(f"what was recorded is in {output}") from None
+    finally:
+        for folder in (output / folder_name(spec) for spec in specs):
+            if _place(folder).is_dir():
+                join(_place(folder), folder)
     judged = any(argument.partition("=")[0] in _JUDGING for argument in arguments)
     found = Found(output)
     for spec in specs:
@@ -140,8 +142,6 @@ def _place(folder: Path) -> Path:
 
 
 def _with_kernel(found: Found, spec: KernelSpec, folder: Path, ended: Sequence[KernelReply], *, judged: bool) -> Found:
-    if len(ended) > 1:
-        join(_place(folder), folder)
     lost = dict.fromkeys(f"{spec.title}: {reply.lost}" for reply in ended if reply.lost)
     runs = list(found.runs)
     try:
