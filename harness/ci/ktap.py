@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.ci.wording import headline
-from harness.trace.names import theme_of
+from harness.trace.names import file_of, theme_of
 from harness.trace.records import Result
 from harness.trace.result_kind import ResultKind, kind_of
 from harness.trace.runs import LoadedRun
@@ -25,19 +25,19 @@ def ktap(run: LoadedRun) -> str:
         tests.setdefault(_script(result) or theme_of(result.scenario), []).append(result)
     lines = [_VERSION, f"1..{len(tests)}"]
     for number, (test, results) in enumerate(tests.items(), 1):
-        name = test.rpartition("/")[2] if _script(results[0]) else test
-        inside = [_VERSION, f"# Subtest: {_name(name)}", f"1..{len(results)}"]
+        name = _name(test.rpartition("/")[2])
+        inside = [_VERSION, f"# Subtest: {name}", f"1..{len(results)}"]
         for place, result in enumerate(results, 1):
             inside += _result(place, result)
         lines += [f"    {line}" for line in inside]
         failed = any(kind_of(result).fails for result in results)
-        lines.append(f"{'not ok' if failed else 'ok'} {number} {_name(name)}")
+        lines.append(f"{'not ok' if failed else 'ok'} {number} {name}")
     return "\n".join(lines) + "\n"
 
 
 def _script(result: Result) -> str:
     """The packetdrill script that it is of; empty for another scenario."""
-    file = result.scenario.partition("::")[0]
+    file = file_of(result.scenario)
     return file if file.endswith(".pkt") else ""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from harness.plugin.baseline import Baseline, DeviationKind
 from harness.tcp.verdict import Outcome
+from harness.trace.names import file_of
 from harness.trace.records import Result
 
 UNEXPLAINED = "to be explained"
@@ -44,7 +45,7 @@ def draft(results: Iterable[Result], *, kernel: str, known: Baseline) -> str:
     parts += [_entry([*scenarios], *said) for said, scenarios in taken.items()]
     grouped: dict[tuple[str, str, str, str], list[str]] = {}
     for result in left.values():
-        file = result.scenario.partition("::")[0]
+        file = file_of(result.scenario)
         grouped.setdefault((file, result.answer, _answered(result), result.fixed_by), []).append(result.scenario)
     for (_, answer, answered, fixed_by), scenarios in grouped.items():
         note = f"# answered {_comment(answered)}" if answered and not answer else ""
