@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from reports.lines import Line
+from reports.lines import AFTER_COMMAS, Line, wrap
 
 NARROWEST = 60
 """Columns that a ladder needs at least."""
@@ -21,11 +20,6 @@ _NARROWEST_SIDE = 14
 _WIDEST_SIDE = 24  # fits shutdown(SHUT_RDWR) = 0; more is wrapped where it would cost the arrows their room
 _WIDEST_STATE = 19  # fits the state of one of two kernels: client SYN-RECEIVED
 _MARK = 4  # the column that tells connections apart
-_AFTER_SPACES_AND_COMMAS = re.compile(r"[^ ,]*[ ,]|[^ ,]+")
-_AFTER_COMMAS = re.compile(r"[^,]*,|[^,]+")
-_PARTS_OF_AN_ID = re.compile(r"(?:::|\[)?(?:(?!::|\[|/).)*(?:/|(?=::|\[|$))")
-_FINER = {_AFTER_COMMAS: _AFTER_SPACES_AND_COMMAS, _AFTER_SPACES_AND_COMMAS: _PARTS_OF_AN_ID}
-"""Where a piece is broken that is too long by itself."""
 _STATE = "bold yellow"
 _COLOURS = ("", "blue", "magenta", "yellow", "green")
 
@@ -233,36 +227,7 @@ def _label_lines(label: str, room: int) -> list[str]:
         return [label]
     head, bracket, options = label.partition(" <")
     # An option is taken apart only where it is too long by itself.
-    return wrap(head, room) + wrap((bracket + options).strip(), room, _AFTER_COMMAS)
-
-
-def wrap(text: str, width: int, pieces: re.Pattern[str] = _AFTER_SPACES_AND_COMMAS) -> list[str]:
-    """The text in lines of at most ``width`` columns, broken between its pieces; none for an empty one."""
-    return [line.rstrip() for line in _broken(text, width, pieces)]
-
-
-def _broken(text: str, width: int, pieces: re.Pattern[str]) -> list[str]:
-    lines: list[str] = []
-    for piece in pieces.findall(text):
-        if lines and len(lines[-1]) + len(piece.rstrip()) <= width:
-            lines[-1] += piece
-            continue
-        rest = piece.lstrip() if lines else piece
-        if len(rest.rstrip()) <= width:
-            lines.append(rest)
-        elif finer := _FINER.get(pieces):
-            lines += _broken(rest, width, finer)
-        else:
-            lines += [rest[start : start + width] for start in range(0, len(rest), width)]
-    return [line for line in lines if line]
-
-
-def set_in(text: str, depth: int, style: str, width: int) -> list[Line]:
-    """The text ``depth`` columns from the left, and where it goes on two more; together ``width`` columns wide."""
-    return [
-        [(" " * (depth + 2 * bool(number)) + line, style)]
-        for number, line in enumerate(wrap(text, width - depth - 2) or [""])
-    ]
+    return wrap(head, room) + wrap((bracket + options).strip(), room, AFTER_COMMAS)
 
 
 def _colour(connection: int) -> str:

@@ -16,9 +16,8 @@ from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, titles
 from reports.behaviour import changes
 from reports.change_groups import Change, ChangeGroup, Timelines, grouped
-from reports.columns import set_in
 from reports.ladder import Ladder, ladder
-from reports.lines import OUTCOME_STYLES, Line, plain, show, width_of
+from reports.lines import OUTCOME_STYLES, Line, plain, set_in, show, width_of
 
 if TYPE_CHECKING:
     from rich.console import Console

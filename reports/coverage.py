@@ -13,9 +13,8 @@ from harness.model.requirements import Catalogue
 from harness.tcp.verdict import Outcome
 from harness.trace.names import in_words
 from harness.trace.runs import LoadedRun, titles
-from reports.columns import set_in
 from reports.grid import Cell, Grid, Section, key, numbers
-from reports.lines import OUTCOME_MARKS, OUTCOME_STYLES, WIDTH, Line
+from reports.lines import OUTCOME_MARKS, OUTCOME_STYLES, WIDTH, Line, set_in
 
 UNTESTED = "untested"
 _LEAST_ROOM = 24  # for the scenarios' names
@@ -23,6 +22,7 @@ _NOT_HERE = "no scenario in these runs"
 # What one scenario found wrong no other makes right; what was not seen says less than what was.
 _WORST_FIRST = (Outcome.DEVIATES, Outcome.LOST, Outcome.CONFORMS, Outcome.UNSUPPORTED)
 _STYLES: Mapping[str, str] = {**{str(one): style for one, style in OUTCOME_STYLES.items()}, UNTESTED: "dim"}
+_MARKS: Mapping[str, str] = {**{str(one): mark for one, mark in OUTCOME_MARKS.items()}, UNTESTED: ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +174,11 @@ def summary(found: Coverage) -> list[tuple[str, dict[str, int]]]:
 def table(found: Coverage, width: int = WIDTH) -> list[Line]:
     """For a terminal: one line an entry, and the sums."""
     widest = max(len(row.id) for row in found.rows)
+    left = width - widest - 2
     words = sum(max(len(name), len(Outcome.UNSUPPORTED)) + 2 for name in found.kernels)
-    fits = width - widest - words - 2 >= _LEAST_ROOM
+    fits = left - words >= _LEAST_ROOM
     names = found.kernels if fits else numbers(found.kernels)
-    room = width - widest - 2 - (words if fits else sum(len(name) + 2 for name in names))
+    room = left - (words if fits else sum(len(name) + 2 for name in names))
     sections = []
     for group in dict.fromkeys(row.group for row in found.rows):
         rows = tuple(_cells(row, room, short=not fits) for row in found.rows if row.group == group)
@@ -187,18 +188,16 @@ def table(found: Coverage, width: int = WIDTH) -> list[Line]:
     for kernel, counts in summary(found):
         said = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
         lines += set_in(f"{kernel}: {said}", 0, "", width)
-    left = f"{len(found.without_reason)} of {len(found.rows)} have no scenario in these runs and no reason given"
-    return [*lines, *set_in(left, 0, "", width)]
+    untold = f"{len(found.without_reason)} of {len(found.rows)} have no scenario in these runs and no reason given"
+    return [*lines, *set_in(untold, 0, "", width)]
 
 
 def _cells(row: CoverageRow, room: int, *, short: bool) -> tuple[Cell, ...]:
     said = ", ".join(_short(test) for test in row.scenarios) or row.reason
     if len(said) > room:
         said = f"{said[: room - 1]}…"
-    marks = {str(one): mark for one, mark in OUTCOME_MARKS.items()}
-    shown = [marks.get(outcome, "") if short else outcome for outcome in row.outcomes]
-    styles = [_STYLES[outcome] for outcome in row.outcomes]
-    return ((row.id, ""), *zip(shown, styles, strict=True), (said, "dim"))
+    shown = ((_MARKS[outcome] if short else outcome, _STYLES[outcome]) for outcome in row.outcomes)
+    return ((row.id, ""), *shown, (said, "dim"))
 
 
 def _short(test: str) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.columns import set_in, wrap
-from reports.lines import OUTCOME_MARKS, WIDTH, Line
+from reports.lines import OUTCOME_MARKS, WIDTH, Line, set_in, wrap
 
 Cell = tuple[str, str]
 """A text and its style."""

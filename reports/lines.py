@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,13 @@ Line = list[tuple[str, str]]
 WIDTH = 100
 """Columns of a report that is not for a terminal."""
 
+AFTER_COMMAS = re.compile(r"[^,]*,|[^,]+")
+"""The pieces of a list whose parts have spaces, for ``wrap``: a segment's options."""
+
+_AFTER_SPACES_AND_COMMAS = re.compile(r"[^ ,]*[ ,]|[^ ,]+")
+_PARTS_OF_AN_ID = re.compile(r"(?:::|\[)?(?:(?!::|\[|/).)*(?:/|(?=::|\[|$))")
+_FINER = {AFTER_COMMAS: _AFTER_SPACES_AND_COMMAS, _AFTER_SPACES_AND_COMMAS: _PARTS_OF_AN_ID}
+"""Where a piece is broken that is too long by itself."""
 _DRAWN = str.maketrans("│┊─◀▶", "|:-<>")
 
 OUTCOME_STYLES = {
@@ -50,6 +58,35 @@ def in_ascii(lines: Iterable[Line]) -> list[Line]:
     """The lines for an output that has no line-drawing characters; what else it lacks becomes a question mark."""
     return [
         [(text.translate(_DRAWN).encode("ascii", "replace").decode(), style) for text, style in line] for line in lines
+    ]
+
+
+def wrap(text: str, width: int, pieces: re.Pattern[str] = _AFTER_SPACES_AND_COMMAS) -> list[str]:
+    """The text in lines of at most ``width`` columns, broken between its pieces; none for an empty one."""
+    return [line.rstrip() for line in _broken(text, width, pieces)]
+
+
+def _broken(text: str, width: int, pieces: re.Pattern[str]) -> list[str]:
+    lines: list[str] = []
+    for piece in pieces.findall(text):
+        if lines and len(lines[-1]) + len(piece.rstrip()) <= width:
+            lines[-1] += piece
+            continue
+        rest = piece.lstrip() if lines else piece
+        if len(rest.rstrip()) <= width:
+            lines.append(rest)
+        elif finer := _FINER.get(pieces):
+            lines += _broken(rest, width, finer)
+        else:
+            lines += [rest[start : start + width] for start in range(0, len(rest), width)]
+    return [line for line in lines if line]
+
+
+def set_in(text: str, depth: int, style: str, width: int) -> list[Line]:
+    """The text ``depth`` columns from the left, and where it goes on two more; together ``width`` columns wide."""
+    return [
+        [(" " * (depth + 2 * bool(number)) + line, style)]
+        for number, line in enumerate(wrap(text, width - depth - 2) or [""])
     ]
 
 

@@ -13,9 +13,8 @@ from harness.tcp.verdict import Outcome
 from harness.trace.names import file_of, in_any_run, in_words, parameters
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, titles
-from reports.columns import set_in
 from reports.grid import Cell, Grid, Section, key, numbers
-from reports.lines import OUTCOME_MARKS, OUTCOME_STYLES, WIDTH, Line
+from reports.lines import OUTCOME_MARKS, OUTCOME_STYLES, WIDTH, Line, set_in
 
 FORMAT = 1
 """Version of the JSON; it grows when a reader of the old one would misread the new one."""

@@ -7,8 +7,7 @@ from rich.console import Console
 from harness.ci.outputs import on_github, tell_github
 from harness.run.matrix import Found
 from harness.trace.folder import write_whole
-from reports.columns import set_in
-from reports.lines import show, width_of
+from reports.lines import set_in, show, width_of
 from reports.matrix import join
 
 

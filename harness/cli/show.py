@@ -17,11 +17,10 @@ from harness.trace.owner import hand_back
 from harness.trace.records import Result
 from harness.trace.result_kind import ResultKind
 from harness.trace.runs import LoadedRun
-from reports.columns import set_in
 from reports.findings import Reason, explain
 from reports.ladder import ladder
 from reports.lectures import HANDSHAKE, part
-from reports.lines import Line, show, width_of
+from reports.lines import Line, set_in, show, width_of
 from reports.picture import picture
 
 _LISTED = 10

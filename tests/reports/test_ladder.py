@@ -12,9 +12,8 @@ from rich.console import Console
 from harness.tcp.options import parse_options
 from harness.tcp.segment import ACK, RST, Segment
 from harness.trace.events import Called, Event, Forwarded, Probed, Received, Sent
-from reports.columns import wrap
 from reports.ladder import ladder, length
-from reports.lines import in_ascii, plain
+from reports.lines import in_ascii, plain, wrap
 
 DATA = Path(__file__).parents[1] / "data"
 ZERO = 1_700_000_000_000_000_000
