@@ -8,10 +8,11 @@ import os
 from harness.errors import Unsupported
 from harness.packetdrill.call_state import Calls, CallState, Prepared, only
 from harness.packetdrill.constants import Value
-from harness.packetdrill.echoes import ECHO_REQUESTS, PROTOCOLS
+from harness.packetdrill.echoes import ECHO_REQUESTS
 from harness.packetdrill.libc import LIBC, IoVector, buffer, s32
 from harness.packetdrill.messages import Message, vectors
 from harness.packetdrill.socket_calls import target
+from harness.wire import icmp
 
 
 def _from(state: CallState, data: Value, count: Value) -> ctypes.Array[ctypes.c_char] | None:
@@ -55,7 +56,7 @@ def _sendto(
     live, room = state.fd(script), _from(state, data, count)
     to = target(state, script, where if isinstance(where, int) else None)
     tested = state.sockets.of(s32(script))
-    if room and tested is not None and tested.protocol in PROTOCOLS.values():
+    if room and tested is not None and tested.protocol in icmp.PROTOCOLS.values():
         room[0] = bytes((ECHO_REQUESTS[state.options.version],))
     numbers = ctypes.c_size_t(s32(count)), s32(flags)
     return Prepared(lambda: LIBC.sendto(live, room, *numbers, to.octets, to.size))

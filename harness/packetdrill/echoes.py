@@ -46,13 +46,9 @@ _CODES = {
 }
 _NONE: Mapping[str, int] = {}
 # fmt: on
-PROTOCOLS = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}
-"""Of IP, by its version."""
-
 ECHO_REQUESTS = {4: 8, 6: 128}
 """The type that a ping has, by version of IP (RFC 792, RFC 4443 4.1)."""
 
-_TOO_BIG = {4: (3, 4), 6: (2, 0)}
 _QUOTED = 8
 """How much of a header an error echoes (RFC 792)."""
 
@@ -71,7 +67,7 @@ def numbers(packet: IcmpPacket, version: int) -> tuple[int, int]:
         raise FinwaitError(
             f"{what} is none of ICMP for IPv{version}", hint=", ".join(codes if kind else _TYPES[version])
         )
-    if packet.mtu is not None and (kind, code) != _TOO_BIG[version]:
+    if packet.mtu is not None and (kind, code) not in icmp.KINDS["packet too big"]:
         hint = "unreachable frag_needed" if version == 4 else "packet_too_big"
         raise FinwaitError(f"{what} has no MTU in ICMP for IPv{version}", hint=hint)
     return kind, code
@@ -139,7 +135,7 @@ def belongs(seen: SeenPacket, tested: TestedSocket, remote: str) -> bool:
     """Whether a message of the kernel's belongs to the socket under test: its own, or an error about its protocol."""
     if seen.header.target != remote:
         return False
-    if tested.protocol in PROTOCOLS.values():
+    if tested.protocol in icmp.PROTOCOLS.values():
         return True
     quoted = _quoted_by(seen)
     return quoted is not None and quoted.protocol == tested.protocol
@@ -157,7 +153,7 @@ def differences(packet: IcmpPacket, seen: SeenPacket, tested: TestedSocket) -> I
     if (kind, code) != wanted:
         yield f"type and code: {kind} and {code}, not {wanted[0]} and {wanted[1]}"
     echoed = packet.echoed
-    if tested.protocol in PROTOCOLS.values():
+    if tested.protocol in icmp.PROTOCOLS.values():
         usual = icmp.HEADER.size + icmp.HEADERS[version] + _QUOTED
         due = echoed.length if echoed is not None and echoed.protocol == "raw" else usual
         if len(seen.content) != due:

@@ -10,7 +10,8 @@ from itertools import zip_longest
 
 from harness.packetdrill.expressions import GreHeader, MplsLabel, MplsStack
 from harness.packetdrill.script import IpInfo, OuterIp
-from harness.tcp.ip import ETHERNET, Envelope, internet_checksum
+from harness.tcp.ip import ETHERNET, Envelope, header_of, internet_checksum
+from harness.wire.icmp import HEADERS
 
 Outer = OuterIp | GreHeader | MplsStack
 
@@ -23,6 +24,7 @@ USUAL_TTL = 255
 _ETHERTYPES = {4: 0x0800, 6: 0x86DD}
 _MPLS = 0x8847  # RFC 5332 3
 _IN_IP = {4: socket.IPPROTO_IPIP, 6: socket.IPPROTO_IPV6}
+_PROTOCOL_AT = {4: 9, 6: 6}
 _V4 = struct.Struct("!BBHHHBBH4s4s")
 _V6 = struct.Struct("!IHBB16s16s")
 _CHECKSUM, _KEY, _SEQUENCE = 0x8000, 0x2000, 0x1000  # of GRE's first word (RFC 2784 2.1, RFC 2890 2)
@@ -102,21 +104,18 @@ def _step(kind: int, packet: bytes) -> tuple[Outer, int, int] | None:
         return _gre(packet)
     if kind == _MPLS and len(packet) >= 4:
         return _stack(packet)
-    if kind == _ETHERTYPES[4] and len(packet) >= _V4.size:
-        first, tos, _, _, _, ttl, protocol, _, *ends = _V4.unpack_from(packet)
-        size, version = 4 * (first & 15), 4
-    elif kind == _ETHERTYPES[6] and len(packet) >= _V6.size:
-        word, _, protocol, ttl, *ends = _V6.unpack_from(packet)
-        tos, size, version = word >> 20 & 0xFF, _V6.size, 6
-    else:
+    version = packet[0] >> 4 if packet else 0
+    if _ETHERTYPES.get(version) != kind or len(packet) < HEADERS[version]:
         return None
+    protocol = packet[_PROTOCOL_AT[version]]
     following = inside.get(protocol, protocol if protocol == socket.IPPROTO_GRE else 0)
     if not following:
         return None
-    source, target = (str(ipaddress.ip_address(end)) for end in ends)
-    ip = IpInfo(line=0, column=0, tos=tos, ttl=ttl)
-    header = OuterIp(line=0, column=0, version=4 if version == 4 else 6, source=source, destination=target, ip=ip)
-    return header, following, size
+    found = header_of(bytes(ETHERNET) + packet)
+    ip = IpInfo(line=0, column=0, tos=found.traffic_class, ttl=found.ttl)
+    ends = {"source": found.source, "destination": found.target}
+    header = OuterIp(line=0, column=0, version=4 if version == 4 else 6, **ends, ip=ip)
+    return header, following, HEADERS[version] + len(found.options)
 
 
 def _gre(packet: bytes) -> tuple[Outer, int, int]:

@@ -7,22 +7,23 @@ import socket
 from harness.packetdrill import datagrams, echoes
 from harness.packetdrill.comparing import SeenPacket, ip_differences
 from harness.packetdrill.encapsulation import unwrapped
-from harness.packetdrill.script import IcmpPacket, TcpPacket, UdpPacket
+from harness.packetdrill.script import IcmpPacket, Packet, TcpPacket, UdpPacket
 from harness.packetdrill.settings import RunOptions
 from harness.packetdrill.tested import TestedSocket
 from harness.tcp.ip import header_of
+from harness.wire import icmp
 from harness.wire.decode import locate
 from netns.plan import Plan
 
 
-def protocols(packet: TcpPacket | UdpPacket | IcmpPacket, version: int) -> tuple[int, ...]:
+def protocols(packet: Packet, version: int) -> tuple[int, ...]:
     """Of which protocols a socket can be that a packet belongs to."""
     match packet:
         case TcpPacket():
             return (socket.IPPROTO_TCP,)
         case UdpPacket():
             return (socket.IPPROTO_UDP,)
-    return socket.IPPROTO_TCP, socket.IPPROTO_UDP, echoes.PROTOCOLS[version]
+    return socket.IPPROTO_TCP, socket.IPPROTO_UDP, icmp.PROTOCOLS[version]
 
 
 def encode(packet: UdpPacket | IcmpPacket, tested: TestedSocket, plan: Plan, options: RunOptions) -> bytes:
@@ -42,7 +43,7 @@ def take(
     """A frame of the kernel's as a packet of this kind that belongs to the socket under test; None where it is none."""
     outer, inner = unwrapped(data)
     datagram = isinstance(packet, UdpPacket)
-    where = locate(inner, socket.IPPROTO_UDP if datagram else echoes.PROTOCOLS[options.version])
+    where = locate(inner, socket.IPPROTO_UDP if datagram else icmp.PROTOCOLS[options.version])
     if where is None or where.version != options.version:
         return None
     content = inner[where.start : where.end]

@@ -8,8 +8,8 @@ import msgspec
 
 from harness.packetdrill.draft import Draft
 from harness.packetdrill.encapsulation import traffic_class
-from harness.packetdrill.octets import encoded, flags_of
-from harness.packetdrill.script import IcmpPacket, IpInfo, OptionSpec, TcpPacket, UdpPacket
+from harness.packetdrill.octets import encoded, flags_of, timestamp
+from harness.packetdrill.script import IcmpPacket, IpInfo, OptionSpec, Packet, TcpPacket, UdpPacket, untaken
 from harness.program.steps import Expect, Joined, Made, Octets, Ref, Send, Value
 from harness.program.values import encoded as as_value
 from harness.tcp.ip import Envelope
@@ -56,7 +56,7 @@ class PacketSteps:
         self._scale = 0  # of its windows
         self._window = 0  # the largest of them
 
-    def write(self, packet: TcpPacket | UdpPacket | IcmpPacket, text: str, bounds: dict[str, Value]) -> None:
+    def write(self, packet: Packet, text: str, bounds: dict[str, Value]) -> None:
         """Write one.
 
         Args:
@@ -144,7 +144,7 @@ class PacketSteps:
         if kind is None or packet.echoed is None:
             self._draft.unsaid("this message of ICMP", text)
             return
-        about = Made("Segment", {"flags": as_value(ACK, _nothing), "seq": packet.echoed.start})
+        about = Made("Segment", {"flags": as_value(ACK), "seq": packet.echoed.start})
         named: dict[str, Value] = {"mtu": packet.mtu} if packet.mtu else {}
         self._draft.steps.append(Send(on=self._draft.peer, name="send_icmp", args=(kind, about), named=named))
 
@@ -161,30 +161,27 @@ class PacketSteps:
         for what in _unseen(packet, draft.options.tick_ns):
             draft.unsaid(what, text, needed=False)
         gives: tuple[str, ...] = ()
-        if stamp := next((one for one in packet.options or () if one.name == "TS"), None):
+        if stamp := timestamp(packet.options or ()):
             gives = (draft.name("answer"),)
-            draft.echoes.pop(stamp.numbers[0], None)
-            draft.echoes[stamp.numbers[0]] = f"{gives[0]}.timestamp"
+            draft.echoes.pop(stamp[0], None)
+            draft.echoes[stamp[0]] = f"{gives[0]}.timestamp"
         several = packet.length > min(self._mss, self._window // 2) and not draft.options.strict_segments
         name = "expect_pieces" if several else "expect"
         named |= bounds
         draft.steps.append(Expect(on=draft.peer, name=name, args=(_flags(packet),), named=named, gives=gives))
 
 
-def _lacking(packet: TcpPacket | UdpPacket | IcmpPacket) -> str:
+def _lacking(packet: Packet) -> str:
     """What of a packet no step says at all; empty for nothing."""
     options = packet.options or () if isinstance(packet, TcpPacket) else ()
     told: dict[str, object] = {"UDP": isinstance(packet, UdpPacket), "encapsulation": packet.outer}
     told["a message of ICMP from the kernel"] = isinstance(packet, IcmpPacket) and not packet.inbound
-    told["a digest of MD5"] = any(one.valid for one in options)
     told["a Fast Open cookie, which rests on the script's addresses"] = packet.inbound and any(
         one.name in ("FO", "FOEXP") and one.octets for one in options
     )
     if isinstance(packet, TcpPacket):
         told["ports of a packet's own"] = packet.ports
-        told["PSP"], told["TCP over UDP"] = packet.psp_spi is not None, packet.over_udp
-        told["numbers that are not relative"] = packet.absolute or packet.unnumbered
-    return next((what for what, there in told.items() if there), "")
+    return untaken(packet) or next((what for what, there in told.items() if there), "")
 
 
 def _unseen(packet: TcpPacket, tick_ns: int) -> Iterator[str]:
@@ -193,7 +190,7 @@ def _unseen(packet: TcpPacket, tick_ns: int) -> Iterator[str]:
         yield "the urgent pointer of the next segment"
     if packet.ip is not None:
         yield "the IP header of the next segment"
-    if tick_ns and any(one.name == "TS" for one in packet.options or ()):
+    if tick_ns and timestamp(packet.options or ()):
         yield "the values of the kernel's timestamps"
 
 
@@ -218,14 +215,10 @@ def _envelope(ip: IpInfo | None) -> Value:
     if ip is None:
         return None
     envelope = Envelope(traffic_class=traffic_class(ip))
-    return as_value(envelope if ip.ttl is None else msgspec.structs.replace(envelope, ttl=ip.ttl), _nothing)
+    return as_value(envelope if ip.ttl is None else msgspec.structs.replace(envelope, ttl=ip.ttl))
 
 
 def _flags(packet: TcpPacket) -> Value:
     """ACK is not named beside others: a number of it implies it."""
     flags = flags_of(packet)
-    return as_value(Flags(flags & ~ACK or flags), _nothing)
-
-
-def _nothing(*_: object) -> None:
-    return None
+    return as_value(Flags(flags & ~ACK or flags))

@@ -16,7 +16,7 @@ from harness.packetdrill.comparing import SeenPacket, SeenSegment, complaint, jo
 from harness.packetdrill.encapsulation import dressed, unwrapped, wrapped
 from harness.packetdrill.lab import ScriptLab
 from harness.packetdrill.octets import encoded, flags_of, timestamp
-from harness.packetdrill.script import IcmpPacket, TcpPacket, UdpPacket
+from harness.packetdrill.script import IcmpPacket, Packet, TcpPacket, UdpPacket, untaken
 from harness.packetdrill.settings import RunOptions
 from harness.packetdrill.tested import Differs, Sockets, Stage, TestedSocket, is_opening
 from harness.tcp.ip import header_of
@@ -27,7 +27,6 @@ from harness.trace.events import Frame, Received, Sent, Timeline
 from harness.wire.decode import decode
 from harness.wire.frames import Encoder, Flow
 
-Packet = TcpPacket | UdpPacket | IcmpPacket
 P = TypeVar("P", bound=SeenPacket)
 
 
@@ -37,15 +36,7 @@ def supported(packet: Packet) -> None:
     Raises:
         Unsupported: something in it is not.
     """
-    lacking: dict[str, object] = {}
-    if isinstance(packet, TcpPacket):
-        lacking = {"PSP": packet.psp_spi is not None, "TCP over UDP": packet.over_udp}
-        lacking |= {"numbers with '!'": packet.absolute, "a segment without numbers": packet.unnumbered}
-        lacking["md5 valid"] = any(one.valid for one in packet.options or ())
-    elif isinstance(packet, IcmpPacket):
-        lacking["TCP over UDP"] = packet.echoed and packet.echoed.over_udp
-    if any(lacking.values()):
-        what = next(name for name, there in lacking.items() if there)
+    if what := untaken(packet):
         raise Unsupported(f"line {packet.line}: {what} is not taken yet")
 
 
@@ -145,7 +136,7 @@ class PacketSide:
         )
         source, target = packet.ports or (0, 0)
         frame = self._encoded(segment, source or tested.remote_port, target or tested.local_port)
-        return dressed(packet.ip, frame), segment
+        return frame, segment
 
     def _encoded(self, segment: Segment, source: int, target: int) -> bytes:
         if (source, target) not in self._encoders:

@@ -160,6 +160,18 @@ class IcmpPacket(PacketFields, frozen=True, kw_only=True, tag="icmp"):
     echoed: EchoedPart | None = None
 
 
+def untaken(packet: TcpPacket | UdpPacket | IcmpPacket) -> str:
+    """What of a packet is read and nothing more; empty for nothing."""
+    lacking: dict[str, object] = {}
+    if isinstance(packet, TcpPacket):
+        lacking = {"PSP": packet.psp_spi is not None, "TCP over UDP": packet.over_udp}
+        lacking |= {"numbers with '!'": packet.absolute, "a segment without numbers": packet.unnumbered}
+        lacking["md5 valid"] = any(one.valid for one in packet.options or ())
+    elif isinstance(packet, IcmpPacket):
+        lacking["TCP over UDP"] = packet.echoed and packet.echoed.over_udp
+    return next((what for what, there in lacking.items() if there), "")
+
+
 class SystemCall(Node, frozen=True, kw_only=True, tag="call"):
     """A system call and what it has to give.
 
@@ -190,7 +202,8 @@ class CodeBlock(Node, frozen=True, kw_only=True, tag="code"):
     text: str
 
 
-Action = TcpPacket | UdpPacket | IcmpPacket | SystemCall | ShellCommand | CodeBlock
+Packet = TcpPacket | UdpPacket | IcmpPacket
+Action = Packet | SystemCall | ShellCommand | CodeBlock
 """What an event is."""
 
 

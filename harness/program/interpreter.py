@@ -89,7 +89,7 @@ class _Interpreter:
 
 
 def _plain(result: object) -> Value:
-    return encoded(result, lambda *_: None)
+    return encoded(result)
 
 
 def _name(error: BaseException) -> str:

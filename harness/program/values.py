@@ -30,7 +30,7 @@ Naming = Callable[[object, str], Ref | Joined | None]
 """The name of a thing of the lab, or of one of its numbers, or a text with such names; None for all else."""
 
 
-def encoded(value: object, named: Naming, parameter: str = "") -> Value:  # noqa: PLR0911  (one for each kind)
+def encoded(value: object, named: Naming = lambda *_: None, parameter: str = "") -> Value:  # noqa: PLR0911  (one for each kind)
     """A value as data.
 
     Args:

@@ -25,6 +25,10 @@ HEADER = struct.Struct("!BBHI")
 """Type, code, checksum and the rest of what every message begins with (RFC 792, RFC 4443 2.1)."""
 
 
+PROTOCOLS = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}
+"""By version of IP."""
+
+
 class IcmpKind(NamedTuple):
     """An ICMP error: type and code in ICMP (RFC 792, RFC 1122 3.2.2) and in ICMPv6 (RFC 4443 3); None for none."""
 
@@ -107,5 +111,4 @@ def message(plan: Plan, version: int, number: tuple[int, int], rest: int, conten
         rest: what stands behind its checksum, 0 to 2**32 - 1.
         content: what follows, such as what it quotes.
     """
-    protocol = socket.IPPROTO_ICMP if version == 4 else socket.IPPROTO_ICMPV6
-    return without_tcp(plan, version, protocol, HEADER.pack(*number, 0, rest) + content, checksum_at=2)
+    return without_tcp(plan, version, PROTOCOLS[version], HEADER.pack(*number, 0, rest) + content, checksum_at=2)

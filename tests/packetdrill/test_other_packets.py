@@ -18,7 +18,7 @@ from harness.tcp.ip import header_of
 from harness.tcp.segment import ACK, Segment
 from harness.wire.decode import locate
 from harness.wire.frames import Flow
-from harness.wire.icmp import error
+from harness.wire.icmp import PROTOCOLS, error
 from netns.plan import plan
 from tests.packetdrill.mounts import own_mounts
 from tests.packetdrill.scripts import CONNECTING, failure, run
@@ -111,7 +111,7 @@ def test_an_error_of_the_kernels_about_a_segment_is_held_to_its_number_and_lengt
     def told(rest: str) -> list[str]:
         packet = parse(f"0 > icmp {script} {rest}\n", "x.pkt").events[0].action
         assert isinstance(packet, IcmpPacket)
-        where = locate(frame, socket.IPPROTO_ICMP if version == 4 else socket.IPPROTO_ICMPV6)
+        where = locate(frame, PROTOCOLS[version])
         assert where is not None
         content = frame[where.start : where.end]
         seen = SeenPacket(header=header_of(frame), flow_label=0, outer=(), at=0, content=content)

@@ -42,10 +42,10 @@ def test_a_script_reads_like_packetdrill_and_says_what_it_cannot() -> None:
 
 def test_what_only_an_earlier_step_tells_is_left_out_of_an_expectation_and_said() -> None:
     digest = Joined(("opt 19 ", Ref("digest")))
-    label = Made("Pattern", {"flags": encoded(ACK, lambda *_: None), "seq": 2, "flow_label": Ref("answer.flow_label")})
+    label = Made("Pattern", {"flags": encoded(ACK), "seq": 2, "flow_label": Ref("answer.flow_label")})
     steps = (
         Open(on="session", name="listen", gives=("listener",)),
-        Expect(on="peer", name="expect", args=(encoded(FIN, lambda *_: None),), named={"seq": 1, "options": digest}),
+        Expect(on="peer", name="expect", args=(encoded(FIN),), named={"seq": 1, "options": digest}),
         Expect(on="peer", name="expect_one_of", named={"labelled": label}, result="labelled"),
     )
     assert packetdrill(Program(steps=steps), ID).splitlines()[-4:] == [
@@ -57,7 +57,7 @@ def test_what_only_an_earlier_step_tells_is_left_out_of_an_expectation_and_said(
 
 
 def test_packets_of_no_socket_that_opens_are_not_said() -> None:
-    flags = encoded(SYN, lambda *_: None)
+    flags = encoded(SYN)
     steps = (
         Open(on="session", name="socket", gives=("client",)),
         Open(on="session", name="new_peer", gives=("peer",)),
@@ -124,7 +124,7 @@ def test_icmp_error_is_sent_about_the_segment_that_was_expected(kind: str, versi
     mtu: dict[str, Value] = {"mtu": 1400} if kind == "packet too big" else {}
     steps = (
         Open(on="session", name="listen", gives=("listener",)),
-        Expect(on="peer", name="expect", args=(encoded(ACK, lambda *_: None),), gives=("answer",), segment=data),
+        Expect(on="peer", name="expect", args=(encoded(ACK),), gives=("answer",), segment=data),
         Send(on="peer", name="send_icmp", args=(kind, Ref("answer")), named=mtu),
     )
     settings: dict[str, bool | int] = {"ip_version": 6} if version == 6 else {}
