@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import msgspec
 
+from harness.errors import FinwaitError
+from harness.packetdrill import echoes
 from harness.packetdrill.draft import Draft
 from harness.packetdrill.encapsulation import traffic_class
 from harness.packetdrill.octets import encoded, flags_of, timestamp
@@ -15,30 +18,12 @@ from harness.program.values import encoded as as_value
 from harness.tcp.ip import Envelope
 from harness.tcp.options import Option, decode_options, format_options
 from harness.tcp.segment import ACK, SYN, Flags, add
+from harness.wire import icmp
+from harness.wire.decode import TCP_HEADER
 
-_HEADERS = {4: 40, 6: 60}
 _OF_SYN = ("mss", "wscale", "sackOK", "TS", "FO")
 _OF_OTHERS = ("TS", "sack")
 _PADDING = ("nop", "eol")
-_UNREACHABLE = {
-    "net_unreachable": "net unreachable",
-    "host_unreachable": "host unreachable",
-    "address_unreachable": "host unreachable",
-    "protocol_unreachable": "protocol unreachable",
-    "port_unreachable": "port unreachable",
-    "frag_needed": "packet too big",
-    "source_route_failed": "source route failed",
-    "packet_filtered": "prohibited",
-    "admin_prohibited": "prohibited",
-}
-_ICMP = {
-    "packet_too_big": "packet too big",
-    "source_quench": "source quench",
-    "time_exceeded": "time exceeded",
-    "parameter_problem": "parameter problem",
-}
-"""ICMP errors by packetdrill's name of their type, where the code is the first; those above by that of the code."""
-
 _COOKIES = ("opt 34", "opt 254")
 """Fast Open (RFC 7413 4.1.1): what the kernel gives follows from its addresses, which are others in another lab."""
 
@@ -89,7 +74,7 @@ class PacketSteps:
 
     def _send(self, packet: TcpPacket, text: str) -> None:
         draft = self._draft
-        most = draft.options.mtu - _HEADERS[draft.options.version]
+        most = draft.options.mtu - icmp.HEADERS[draft.options.version] - TCP_HEADER.size
         if packet.length > (draft.options.mss or most):
             draft.unsaid("data that come merged, as from a card that does so", text)
             return
@@ -140,7 +125,7 @@ class PacketSteps:
         return Joined(tuple(part for part in parts if part)) if len(parts) > 1 else str(parts[0])
 
     def _icmp(self, packet: IcmpPacket, text: str) -> None:
-        kind = _UNREACHABLE.get(packet.code or "") or (_ICMP.get(packet.kind) if packet.code is None else None)
+        kind = _error(packet, self._draft.options.version)
         if kind is None or packet.echoed is None:
             self._draft.unsaid("this message of ICMP", text)
             return
@@ -208,6 +193,14 @@ def _looked_at(packet: TcpPacket) -> dict[str, Value]:
 def _option(spec: OptionSpec) -> Option:
     (found, *_) = decode_options(encoded((spec,)))
     return found
+
+
+def _error(packet: IcmpPacket, version: int) -> str | None:
+    """The name of an error; None for another message, or one that there is none of."""
+    with suppress(FinwaitError):
+        number = echoes.numbers(packet, version)
+        return next((name for name, kind in icmp.KINDS.items() if kind[version == 6] == number), None)
+    return None
 
 
 def _envelope(ip: IpInfo | None) -> Value:

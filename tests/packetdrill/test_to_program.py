@@ -128,6 +128,23 @@ def test_what_a_scenario_cannot_say_is_named_and_the_scenario_says_that_it_is_no
     assert told in error
 
 
+@pytest.mark.parametrize(
+    ("version", "message", "name"),
+    [
+        ("ipv4", "unreachable frag_needed mtu 1300", "packet too big"),
+        ("ipv4", "time_exceeded code_1", "reassembly time exceeded"),
+        ("ipv6", "time_exceeded", "time exceeded"),
+        ("ipv6", "time_exceeded exceeded_hop_limit", "time exceeded"),
+        ("ipv6", "parameter_problem unknown_next_header", "protocol unreachable"),
+    ],
+)
+def test_an_error_of_icmp_is_said_however_a_script_has_it(
+    version: str, message: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = f"--ip_version={version}\n{OPEN}+0 < icmp {message} [1:1(0)]\n"
+    assert f'peer.send_icmp("{name}", ' in imported(script, tmp_path, capsys)
+
+
 def test_a_moment_that_is_not_judged_is_named_and_the_scenario_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
