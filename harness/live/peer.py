@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Unpack
 
@@ -27,6 +28,7 @@ from harness.wire.frames import Flow
 
 _FAST_OPEN = "opt 34"
 """The option's name in an unparsed segment (RFC 7413 2)."""
+_SENT_AGAIN = "the same was sent before, so a timer sent this: after= says how long that is, @waits that it is meant"
 
 
 class Peer(Watcher):
@@ -129,7 +131,7 @@ class Peer(Watcher):
             FinwaitError: a bound is not a time, or ``within`` is below ``at_least``.
         """
         pattern = Pattern(flags, seq=seq, ack=ack, **fields)
-        return self._await(Expectation({"": pattern}, *bounds(within, at_least, after))).segment
+        return self._keep(self._await(Expectation({"": pattern}, *bounds(within, at_least, after)))).segment
 
     @step(Expect, "answer")
     def expect_pieces(
@@ -156,7 +158,7 @@ class Peer(Watcher):
             part = {"piece": same(begun, seq=at, length=Between(1, left - 1))} if left > 1 else {}
             reply = self._await(Expectation({"last": same(flags, seq=at, length=left), **part}, *due))
             if reply.name == "last":
-                return reply.segment
+                return self._keep(replace(reply, name="")).segment
             due, taken = bounds(UNSAID, None), taken + len(reply.segment.data)
 
     @property
@@ -178,7 +180,7 @@ class Peer(Watcher):
         """
         if not alternatives:
             raise FinwaitError("no alternative is given", hint="expect_one_of(name=Pattern(...)), or expect_silence()")
-        return self._await(Expectation(alternatives, *bounds(within, at_least)))
+        return self._keep(self._await(Expectation(alternatives, *bounds(within, at_least))))
 
     @step(Expect)
     def expect_at_once(self, *, silence: str = "", **alternatives: Pattern) -> str:
@@ -209,16 +211,23 @@ class Peer(Watcher):
             raise missing
         if arrival is None:
             self._dispatcher.after_step()
-            self.last_reply = Reply(silence, Segment(flags=NONE), 0, expectation, self.recording.judged)
-            self.choices.append(silence)
+            reply = Reply(silence, Segment(flags=NONE), 0, expectation, self.recording.judged)
         elif not alternatives:
             self.inbox.take(arrival, step, "broken")
             expected = (Due("> nothing", silence),)
             seen = f"> {arrival.segment}"
             raise Mismatch(Evidence(expected=expected, observed=seen, step=step, connection=self.connection))
         else:
-            self._judge(expectation, arrival, step)
-        return self.last_reply.name if self.last_reply else ""
+            reply = self._judge(expectation, arrival, step)
+        return self._keep(reply).name
+
+    def _keep(self, reply: Reply) -> Reply:
+        """Note what the kernel chose; where it has chosen nothing yet, what it answered."""
+        if reply.name:
+            self.choices.append(reply.name)
+        if reply.name or self.last_reply is None or not self.last_reply.name:
+            self.last_reply = reply
+        return reply
 
     def _await(self, expectation: Expectation) -> Reply:
         refuse_held(self._dispatcher.conditions, expectation)
@@ -248,25 +257,14 @@ class Peer(Watcher):
                 reply = self.inbox.judge(expectation, arrival, self._dispatcher.profile, step)
             except Mismatch as mismatch:
                 self._dispatcher.wire.check()
-                if mismatch.evidence.late:
-                    mismatch.add(notes=self._sent_again(expectation, arrival.at))
+                again = came_before(expectation, self._dispatcher.timeline, self.connection, arrival.at)
+                if mismatch.evidence.late and again:
+                    mismatch.add(notes=(_SENT_AGAIN,))
                 raise
         if arrival.at >= self._dispatcher.looked_at:  # else the look after the send or the call has shown all there is
             self._dispatcher.after_step()
         self.last_elapsed = reply.elapsed_ns
-        if reply.name:
-            self.choices.append(reply.name)
-        if reply.name or self.last_reply is None or not self.last_reply.name:
-            self.last_reply = reply
         return reply
-
-    def _sent_again(self, expectation: Expectation, at: int) -> tuple[str, ...]:
-        """What a segment that is late may be."""
-        if not came_before(expectation, self._dispatcher.timeline, self.connection, at):
-            return ()
-        return (
-            "the same was sent before, so a timer sent this: after= says how long that is, @waits that it is meant",
-        )
 
     @property
     def judged_header(self) -> IpHeader:

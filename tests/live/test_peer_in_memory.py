@@ -108,6 +108,15 @@ def test_reply_says_which_alternative_it_was(bench: Bench) -> None:
     assert bench.peer.choices == ["taken"]
 
 
+def test_in_how_many_pieces_data_come_is_no_choice(bench: Bench) -> None:
+    bench.say(ACK, data=b"ab")
+    bench.say(FIN | ACK, seq=3, data=X, after_ms=3)
+    assert bench.peer.expect_pieces(FIN, seq=1, ack=1, length=3).data == X
+    assert bench.peer.choices == []
+    assert bench.peer.last_reply is not None
+    assert (bench.peer.last_reply.name, bench.peer.last_elapsed) == ("", 3 * MS)
+
+
 def test_expecting_one_of_nothing_is_told(bench: Bench) -> None:
     with pytest.raises(FinwaitError, match="no alternative is given"):
         bench.peer.expect_one_of()
