@@ -83,6 +83,10 @@ class Known:
         """Whether the entry is about that scenario."""
         return _pattern(self.scenario).fullmatch(scenario) is not None
 
+    def explains(self, result: Result) -> bool:
+        """Whether the entry is about that deviation: the scenario, and what was answered."""
+        return self.names(result.scenario) and self.answer in ("", result.answer)
+
     @property
     def told(self) -> str:
         """What is said of a deviation that it is about."""
@@ -275,7 +279,7 @@ def _violation(result: Result, entries: Sequence[Known]) -> Violation | None:
         return None
     if not entries:
         return Violation(result.scenario, "deviates, and is not known to do so")
-    if any(entry.answer in ("", result.answer) for entry in entries):
+    if any(entry.explains(result) for entry in entries):
         return None
     known = " or ".join(entry.answer for entry in entries)
     return Violation(

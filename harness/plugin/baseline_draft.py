@@ -32,7 +32,7 @@ def draft(results: Iterable[Result], *, kernel: str, known: Baseline) -> str:
     conforming = [result.scenario for result in all_results if result.outcome == Outcome.CONFORMS]
     taken: dict[tuple[str, str, str, str], dict[str, None]] = {}
     for entry in known.on(kernel).entries:
-        about = [one for one, result in left.items() if entry.names(one) and entry.answer in ("", result.answer)]
+        about = [one for one, result in left.items() if entry.explains(result)]
         if not about:
             continue
         again = any(entry.scenario in names for names in taken.values())

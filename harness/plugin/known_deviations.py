@@ -56,12 +56,8 @@ class KnownDeviations:
 
 
 def entry_for(baselines: Sequence[Baseline], result: Result) -> Known | None:
-    """The entry that names a deviation and its answer; None where none does."""
-    for baseline in baselines:
-        about = tuple(one for one in baseline.entries if one.names(result.scenario))
-        if about and not hold(Baseline(about), [result], complete=False):
-            return about[0]
-    return None
+    """The first entry that explains a deviation; None where none does."""
+    return next((one for baseline in baselines for one in baseline.entries if one.explains(result)), None)
 
 
 def known_of(config: pytest.Config) -> KnownDeviations:

@@ -56,6 +56,8 @@ def test_only_a_deviation_is_ever_known() -> None:
 
 def test_named_deviation_is_known_with_its_reason() -> None:
     assert KnownDeviations(tolerated=[NAMES_IT]).known_reason(DROPPED) == "old"
+    several = parse(ENTRY.replace("challenged", "reset").replace("shutdown_", "").replace("old", "another") + ENTRY)
+    assert KnownDeviations(tolerated=[several]).known_reason(DROPPED) == "old"
 
 
 def test_named_deviation_with_another_answer_is_not_known() -> None:
