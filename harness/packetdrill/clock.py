@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 import msgspec
 
 from harness.packetdrill.script import EventTime
-from harness.tcp.timing import MS, format_ms
+from harness.tcp.timing import MS, SECOND, format_ms
 
 PRIORITY = 2
 """Of a script among real-time processes: above the commands of others, which have the lowest, 1."""
@@ -22,8 +22,6 @@ PATIENCE_NS = 2000 * MS
 _SHARE = 0.125
 _USUAL_NS = MS  # an event takes less, and packetdrill's own are as far apart as they take
 _SETTLED_NS = 250_000  # behind a tick, so that times of whole milliseconds fall well between two
-_TICKS_NS = 20 * MS  # no clock ticks less often (HZ=100), but an idle processor may have stopped its own
-_STEP_SECONDS = 50e-6
 _COARSE = 5  # CLOCK_REALTIME_COARSE, which goes on at the kernel's ticks
 
 
@@ -97,12 +95,10 @@ class ScriptClock:
         self._lasted = 0
 
     def begin(self) -> None:
-        """Begin soon behind a tick of the kernel's: what it counts in ticks is then the same in every run."""
-        latest = self._now() + _TICKS_NS
-        before = time.clock_gettime_ns(_COARSE)
-        while (tick := time.clock_gettime_ns(_COARSE)) == before and self._now() < latest:
-            self._sleep(_STEP_SECONDS)
-        self.begun = (tick if tick != before else self._now()) + _SETTLED_NS
+        """Begin soon behind the kernel's next tick: what it counts in ticks is then the same in every run."""
+        tick, last = round(time.clock_getres(_COARSE) * SECOND.ns), time.clock_gettime_ns(_COARSE)
+        passed = (self._now() - last) // tick  # an idle processor may have stopped its own
+        self.begun = last + (passed + 1) * tick + _SETTLED_NS
 
     @property
     def now(self) -> int:
