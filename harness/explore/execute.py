@@ -5,7 +5,6 @@ As a command: ``python -m harness.explore.execute answer ORDER ANSWER``, both fi
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import struct
@@ -19,12 +18,16 @@ import msgspec
 
 from harness.errors import FinwaitError
 from harness.explore.attempt import SMALL_BUFFER, Act, Attempt, AttemptStep, CameBack, Noted, Order, Pause, Put
-from harness.explore.frames import Frames, Ports
 from harness.explore.numbers import Numbering
 from harness.live.calibration import await_phase, virtual
-from harness.live.syscalls import connect_to_nobody
+from harness.live.syscalls import connect_to_nobody, errno_name
 from harness.probes import sockets
-from harness.wire.marker import neighbour_request
+from harness.tcp.segment import Segment
+from harness.tcp.timing import MARKER_LIMIT, MS, SECOND
+from harness.wire.capture import ETH_P_ALL, packet_socket
+from harness.wire.decode import decode
+from harness.wire.frames import Encoder, Flow
+from harness.wire.marker import Marker, unanswered
 from netns import privilege, processor
 from netns.conditions import Settings
 from netns.lab import Lab
@@ -32,10 +35,7 @@ from netns.link import PEER_END
 
 SERVICE_PORT, CLIENT_PORT = 8080, 8081
 _FIRST_PORT = 1024
-_ETH_P_ALL = 3
-_ANSWER_SECONDS = 30
 _AT_ONCE = struct.pack("ii", 1, 0)  # struct linger: a reset
-_LINGER2 = 8  # TCP_LINGER2, include/uapi/linux/tcp.h
 _CLOSED, _LISTEN = 7, 10  # include/net/tcp_states.h; behind them may be a mini-socket, or a connection to accept
 _MOST = 65536
 
@@ -50,7 +50,7 @@ class Executor:
 
     def __init__(self, ignored: tuple[str, ...] = (), *, virtual: bool = False) -> None:
         self._virtual = virtual
-        self._ignored = frozenset(ignored)
+        self.ignored = frozenset(ignored)
         self._lab = Lab(Settings.HELD, ipv6=False)
         self._stack = ExitStack()
         self._port = _FIRST_PORT - 1
@@ -59,16 +59,13 @@ class Executor:
         with ExitStack() as opening:
             opening.enter_context(processor.kept())
             opening.enter_context(self._lab)
-            plan = self._lab.plan
+            self.plan = self._lab.plan
             with self._lab.peer.entered():
                 # what one packet socket sends it does not see itself, so that only the kernel's frames are read
-                self._wire = opening.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
-                self._wire.bind((PEER_END, _ETH_P_ALL))
-                self._wire.settimeout(_ANSWER_SECONDS)
+                self._wire = opening.enter_context(packet_socket(PEER_END, ETH_P_ALL))
             self._diag = opening.enter_context(sockets.open_diag(self._lab.kernel))
             opening.enter_context(self._lab.kernel.entered())
-            self._marker = neighbour_request(plan.kernel, plan.peer)
-            self._frames = Frames(plan)
+            self._marker = Marker.of(self.plan)
             self._stack = opening.pop_all()
         return self
 
@@ -88,60 +85,61 @@ class Executor:
 
     # -- what a course needs of the lab
 
-    @property
-    def addresses(self) -> tuple[str, str]:
-        """The kernel's and the peer's."""
-        return self._lab.plan.kernel.ipv4, self._lab.plan.peer.ipv4
+    def put(self, frame: bytes) -> None:
+        """Send a frame."""
+        self._wire.send(frame)
 
-    def put(self, segment: bytes) -> None:
-        """Send a segment."""
-        self._wire.send(self._frames.frame(segment))
+    def drain(self, flow: Flow) -> list[Segment]:
+        """What the kernel has sent of a connection so far: up to its answer to a request that it always answers.
 
-    def drain(self, ports: Ports) -> list[bytes]:
-        """What the kernel has sent of a connection so far: up to its answer to a request that it always answers."""
-        self._wire.send(self._marker)
-        found: list[bytes] = []
-        while True:
-            data = self._wire.recv(_MOST)
-            if self._frames.is_answer(data):
-                return found
-            if (segment := self._frames.segment(ports, data)) is not None:
-                found.append(segment)
+        Raises:
+            FinwaitError: it does not answer.
+        """
+        self._wire.send(self._marker.request)
+        self._wire.settimeout(MARKER_LIMIT.ns / SECOND.ns)
+        found: list[Segment] = []
+        try:
+            while not self._marker.is_answer(data := self._wire.recv(_MOST)):
+                found += _of(flow, data)
+        except TimeoutError:
+            raise unanswered() from None
+        return found
 
-    def wait(self, ports: Ports, ms: int) -> list[tuple[int, bytes]]:
+    def wait(self, flow: Flow, ms: int) -> list[tuple[int, Segment]]:
         """Let time pass: the segments that the kernel sends meanwhile, with the ms after which it did."""
         start = time.monotonic_ns()
         found = []
-        while (left := start + ms * 10**6 - time.monotonic_ns()) > 0:
-            self._wire.settimeout(left / 1e9)
+        while (left := start + ms * MS - time.monotonic_ns()) > 0:
+            self._wire.settimeout(left / SECOND.ns)
             with suppress(TimeoutError):
                 data = self._wire.recv(_MOST)
-                if (segment := self._frames.segment(ports, data)) is not None:
-                    found.append(((time.monotonic_ns() - start) // 10**6, segment))
-        self._wire.settimeout(_ANSWER_SECONDS)
+                found += [((time.monotonic_ns() - start) // MS, segment) for segment in _of(flow, data)]
         return found
 
-    def state(self, port: int, service: int) -> int:
+    def state(self, flow: Flow) -> int:
         """The state of a connection that no process of ours holds, as the kernel counts them; 0 for none."""
-        kernel, peer = self.addresses
-        body = sockets.ask(self._diag, 4, (kernel, service), (peer, port))
+        kernel, peer = (self.plan.kernel.ipv4, flow.kernel_port), (self.plan.peer.ipv4, flow.peer_port)
+        body = sockets.ask(self._diag, flow.version, kernel, peer)
         return body[1] if body else 0
 
     def seen(self, segment: CameBack) -> CameBack:
         """What of a segment is in sight."""
         hidden: dict[str, object] = {}
-        if "PSH" in self._ignored:
+        if "PSH" in self.ignored:
             hidden["flags"] = segment.flags & ~0x08
-        if "window sizes" in self._ignored:
+        if "window sizes" in self.ignored:
             hidden["window"] = min(segment.window, 1)
-        if "time" in self._ignored:
+        if "time" in self.ignored:
             hidden["at_ms"] = 0
         return msgspec.structs.replace(segment, **hidden) if hidden else segment
 
-    @property
-    def shows_timestamps(self) -> bool:
-        """Whether the values of the kernel's timestamps are in sight."""
-        return "timestamp values" not in self._ignored
+
+def _of(flow: Flow, data: bytes) -> list[Segment]:
+    """The kernel's segment in a frame, where it is of this connection."""
+    decoded = decode(data)
+    if decoded and decoded[:3] == (flow.version, flow.kernel_port, flow.peer_port):
+        return [decoded.segment]
+    return []
 
 
 class _Course:
@@ -153,26 +151,30 @@ class _Course:
         self._listener: socket.socket | None = None
         self._connection: socket.socket | None = None
         self._made: list[socket.socket] = []
-        self._service = SERVICE_PORT
-        self._ports = Ports(port, SERVICE_PORT)
-        self._numbers = Numbering(shows_timestamps=lab.shows_timestamps)
+        self._set_out(SERVICE_PORT)
+        self._numbers = Numbering(shows_timestamps="timestamp values" not in lab.ignored)
+
+    def _set_out(self, service: int) -> None:
+        """Be about the connection with this port of the kernel's."""
+        self._flow = Flow(4, self._port, service)
+        self._encoder = Encoder(self._lab.plan, self._flow)
 
     def take(self, step: AttemptStep) -> Noted:
         """Do a step."""
         result = ""
         sent: tuple[int, ...] = ()
-        waited: list[tuple[int, bytes]] = []
+        waited: list[tuple[int, Segment]] = []
         match step:
             case Put():
-                segments, sent = self._numbers.wire(step, self._ports)
+                segments, sent = self._numbers.wire(step)
                 for segment in segments:
-                    self._lab.put(segment)
+                    self._lab.put(self._encoder.encode(segment))
             case Act():
                 result = self._call(step)
             case Pause(ms):
-                waited = self._lab.wait(self._ports, ms)
-        back = [self._lab.seen(self._numbers.relative(raw, at)) for at, raw in waited]
-        back += [self._lab.seen(self._numbers.relative(raw, 0)) for raw in self._lab.drain(self._ports)]
+                waited = self._lab.wait(self._flow, ms)
+        back = [self._lab.seen(self._numbers.relative(one, at)) for at, one in waited]
+        back += [self._lab.seen(self._numbers.relative(one, 0)) for one in self._lab.drain(self._flow)]
         return Noted(self._state(), result, tuple(back), sent)
 
     def _state(self) -> int:
@@ -180,13 +182,13 @@ class _Course:
         held = holder.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] if holder is not None else 0
         if held not in (0, _CLOSED, _LISTEN):
             return held
-        return self._lab.state(self._port, self._service) or held
+        return self._lab.state(self._flow) or held
 
     def _call(self, act: Act) -> str:
         try:
             return str(self._do(act))
         except OSError as error:
-            return errno.errorcode.get(error.errno or 0, "timeout")
+            return errno_name(error)
 
     def _do(self, act: Act) -> int | str:
         match act.name:
@@ -205,9 +207,9 @@ class _Course:
                 if self._listener is not None:
                     return "-"
                 if self._connection is None:
-                    self._service, self._ports = CLIENT_PORT, Ports(self._port, CLIENT_PORT)
+                    self._set_out(CLIENT_PORT)
                     self._connection = self._socket(CLIENT_PORT)
-                self._connection.connect((self._lab.addresses[1], self._port))
+                self._connection.connect((self._lab.plan.peer.ipv4, self._port))
                 return 0
         return self._do_with(self._connection, act) if self._connection is not None else "-"
 
@@ -225,7 +227,7 @@ class _Course:
             case "linger_0":
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             case "linger2_120":
-                connection.setsockopt(socket.IPPROTO_TCP, _LINGER2, 120)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_LINGER2, 120)
             case "rcvbuf":
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
             case "abort":
@@ -237,7 +239,7 @@ class _Course:
         self._made.append(made)
         made.setblocking(False)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((self._lab.addresses[0], port))
+        made.bind((self._lab.plan.kernel.ipv4, port))
         return made
 
     def end(self) -> None:
@@ -247,7 +249,7 @@ class _Course:
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             one.close()
         if self._connection is None:  # what the kernel goes on with by itself
-            self._lab.put(self._numbers.reset(self._ports))
+            self._lab.put(self._encoder.encode(self._numbers.reset()))
 
 
 def answer(order: Path, into: Path) -> None:

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from harness.errors import FinwaitError
 from harness.explore.attempt import SMALL_BUFFER, Act, Attempt, CameBack, Noted, Pause, Put
 from harness.explore.differences import state_of
-from harness.explore.numbers import MOST_DATA
-from harness.explore.timeline import put_segment
+from harness.explore.numbers import burst, put_segment
 from harness.program.steps import AnyStep, Call, Expect, Made, Octets, Open, Program, Ref, Send, Value
 from harness.tcp.options import format_options
-from harness.tcp.segment import ACK, FIN, PSH
+from harness.tcp.segment import ACK, PSH
 
 _SOCKETS: Mapping[str, tuple[str, tuple[Value, ...]]] = {
     "close": ("close", ()),
@@ -77,16 +76,14 @@ def _called(act: Act, noted: Noted, endpoint: str) -> Call:
 
 
 def _sent(put: Put, noted: Noted) -> Iterator[Send]:
-    whole = put_segment(put, noted)
-    for at in range(0, put.length or 1, MOST_DATA):
-        last = at + MOST_DATA >= put.length
-        named: dict[str, Value] = {"seq": (whole.seq + at) % 2**32, "window": whole.window}
-        if whole.flags & ACK:
-            named["ack"] = whole.ack
-        if data := whole.data[at : at + MOST_DATA]:
-            named["data"] = Octets(data)
-        named["options"] = format_options(whole.options)
-        yield Send(on="peer", name="send", args=(_flags(whole.flags if last else whole.flags & ~FIN),), named=named)
+    for one in burst(put_segment(put, noted.sent)):
+        named: dict[str, Value] = {"seq": one.seq, "window": one.window}
+        if one.flags & ACK:
+            named["ack"] = one.ack
+        if one.data:
+            named["data"] = Octets(one.data)
+        named["options"] = format_options(one.options)
+        yield Send(on="peer", name="send", args=(_flags(one.flags),), named=named)
 
 
 def _expected(back: CameBack) -> Expect:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from harness.explore.attempt import SMALL_BUFFER, Act, Attempt, CameBack, Noted, Pause, Put
 from harness.explore.differences import state_of
-from harness.explore.numbers import syn_options
-from harness.tcp.options import Option, parse_options
-from harness.tcp.segment import SYN, Segment
+from harness.explore.numbers import put_segment
+from harness.tcp.options import parse_options
+from harness.tcp.segment import Segment
 from harness.tcp.timing import MS
 from harness.trace.events import Called, Event, Probed, Received, Sent
 
@@ -30,7 +30,7 @@ def events(attempt: Attempt, noted: Sequence[Noted]) -> Iterator[Event]:
     for step, one in zip(attempt.steps, noted, strict=False):
         match step:
             case Put():
-                yield Sent(at, put_segment(step, one), "")
+                yield Sent(at, put_segment(step, one.sent), "")
             case Act():
                 name, arguments = _call(step)
                 failed = one.result.isalpha()
@@ -44,23 +44,10 @@ def events(attempt: Attempt, noted: Sequence[Noted]) -> Iterator[Event]:
             at, state = at + 1, now
 
 
-def put_segment(put: Put, noted: Noted) -> Segment:
-    """The segment that was put, as it stood on the wire but for what is random."""
-    seq, ack, *stamp = noted.sent
-    options: tuple[Option, ...] = ()
-    if put.options != "none" and put.flags & SYN:
-        options = parse_options(syn_options(put))
-    elif stamp:
-        options = (Option("nop"), Option("nop"), Option("TS", tuple(stamp)))
-    return Segment(flags=put.flags, seq=seq, ack=ack, window=put.window, data=bytes(put.length), options=options)
-
-
 def back_segment(back: CameBack) -> Segment:
     """A segment of the kernel's."""
-    options = parse_options(back.options.replace("val *", "val 0"))
-    return Segment(
-        flags=back.flags, seq=back.seq, ack=back.ack, window=back.window, data=bytes(back.length), options=options
-    )
+    options, data = parse_options(back.options), bytes(back.length)
+    return Segment(flags=back.flags, seq=back.seq, ack=back.ack, window=back.window, data=data, options=options)
 
 
 def _call(act: Act) -> tuple[str, tuple[int | str, ...]]:

@@ -16,7 +16,7 @@ from harness.trace.events import Frame, Received, Timeline
 from harness.trace.stopwatch import Stopwatch
 from harness.wire.decode import decode
 from harness.wire.frames import Flow
-from harness.wire.marker import Marker
+from harness.wire.marker import Marker, unanswered
 from netns.conditions import Condition
 from netns.plan import Plan
 
@@ -136,7 +136,7 @@ class Dispatcher:
             return None
         decoded = decode(frame.data)
         if decoded is None:
-            return self.marker.is_answer(frame)
+            return not frame.outgoing and self.marker.is_answer(frame.data)
         version, source, target, segment = decoded
         number = len(self.wire.frames) - 1
         connection = self._connections.get(Flow(version, *((source, target) if frame.outgoing else (target, source))))
@@ -164,11 +164,7 @@ class Dispatcher:
         first = len(self.wire.frames)
         while not (taken := self._take(MARKER_LIMIT.ns)):
             if taken is None:
-                raise FinwaitError(
-                    "the kernel under test did not answer a neighbour request within 5 s",
-                    why="it hangs, or the machine is too busy",
-                    hint="finwait doctor",
-                )
+                raise unanswered()
         self.wire.check()
         asked = next(f for f in self.wire.frames[first:] if f.outgoing and f.data == self.marker.request)
         return self.wire.frames[-1].at - asked.at

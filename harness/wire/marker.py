@@ -7,7 +7,8 @@ import socket
 import struct
 from dataclasses import dataclass
 
-from harness.trace.events import Frame
+from harness.errors import FinwaitError
+from harness.tcp.timing import MARKER_LIMIT, SECOND
 from harness.wire.decode import answered_neighbour
 from netns.plan import HostPlan, Plan
 
@@ -34,6 +35,15 @@ class Marker:
         """The marker of a lab."""
         return cls(neighbour_request(plan.kernel, plan.peer), socket.inet_aton(plan.kernel.ipv4))
 
-    def is_answer(self, frame: Frame) -> bool:
-        """Whether the frame is the kernel's answer."""
-        return not frame.outgoing and answered_neighbour(frame.data) == self._answer_from
+    def is_answer(self, data: bytes) -> bool:
+        """Whether a frame is the kernel's answer."""
+        return answered_neighbour(data) == self._answer_from
+
+
+def unanswered() -> FinwaitError:
+    """What to raise where the answer does not come within ``MARKER_LIMIT``."""
+    return FinwaitError(
+        f"the kernel under test did not answer a neighbour request within {MARKER_LIMIT.ns // SECOND.ns} s",
+        why="it hangs, or the machine is too busy",
+        hint="finwait doctor",
+    )

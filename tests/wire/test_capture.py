@@ -43,7 +43,7 @@ def all_frames(lab: Lab, wire: Wire) -> list[Frame]:
     while answers < 2:
         frame = wire.receive(5 * 10**9)
         assert frame is not None
-        answers += marker.is_answer(frame)
+        answers += marker.is_answer(frame.data)
     return wire.frames
 
 
@@ -56,9 +56,9 @@ def test_capture_sees_both_directions_in_the_order_of_the_wire(all_frames: list[
 
 def test_marker_is_answered_once_and_told_from_all_else(lab: Lab, all_frames: list[Frame]) -> None:
     marker = Marker.of(lab.plan)
-    assert [marker.is_answer(frame) for frame in all_frames].count(True) == 2
+    assert [marker.is_answer(frame.data) for frame in all_frames].count(True) == 2
     other = Marker.of(plan(4, process=77))
-    assert not any(other.is_answer(frame) for frame in all_frames)
+    assert not any(other.is_answer(frame.data) for frame in all_frames)
 
 
 def test_stamps_are_the_time_of_passing(profile: object, lab: Lab, wire: Wire) -> None:
@@ -103,7 +103,7 @@ def test_kernel_takes_a_correct_checksum_and_drops_a_wrong_one(lab: Lab, wire: W
 
 def _until_marker(wire: Wire, marker: Marker) -> list[Segment]:
     seen = []
-    while (frame := wire.receive(5 * 10**9)) and not marker.is_answer(frame):
+    while (frame := wire.receive(5 * 10**9)) and not marker.is_answer(frame.data):
         decoded = decode(frame.data)
         if decoded and not frame.outgoing:
             seen.append(decoded.segment)
