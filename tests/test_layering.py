@@ -27,6 +27,7 @@ ROOMS: Mapping[str, set[str]] = {
     "harness.program": {"harness.errors", "harness.tcp", "harness.model"},
     "harness.trace": {*GROUND, "netns"},
     "harness.ci": {"harness.errors", "harness.tcp", "harness.trace"},  # a run as CI systems take it; no lab, no pytest
+    "harness.code": {"harness.errors"},  # which lines of a kernel are reached, and which a patch changes
     "harness.wire": LAB,
     "harness.leash": set(),
     "harness.process": {"harness.errors", "harness.leash"},
@@ -51,7 +52,7 @@ ROOMS: Mapping[str, set[str]] = {
     "harness.machine": {"harness.probes.tracefs", "netns"},
     "harness.cli": GROUND
     | {"harness", "harness.doctor", "harness.kernels", "harness.plugin", "harness.process", "harness.run", "reports"}
-    | {"harness.capture", "harness.ci", "harness.explore", "harness.packetdrill"},
+    | {"harness.capture", "harness.ci", "harness.code", "harness.explore", "harness.packetdrill"},
     "harness.__main__": {"harness.cli"},
     "scenarios": {"harness"},
     "conftest": {"harness.plugin"},
