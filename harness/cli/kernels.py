@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 from rich.console import Console
 
@@ -13,8 +13,10 @@ from harness.kernels.boot.uml_virtual import source_tarball
 from harness.kernels.supply import build
 from harness.kernels.supply.apt import Source
 from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.counting import CODE_COVERAGE, options_of
+from harness.kernels.supply.fragments import VIRTUAL_UML
 from harness.kernels.supply.provide import pinned, provide
-from harness.kernels.supply.spec import KernelKind, KernelSpec, known, parse
+from harness.kernels.supply.spec import COUNTS, KernelKind, KernelSpec, known, parse
 from harness.run.jobs import backend_of
 from reports.grid import Cell, Grid, Section
 from reports.lines import show
@@ -81,35 +83,37 @@ def have(spec: KernelSpec, cache: Cache, source: Callable[[], Source], console: 
         fetch(spec.name, cache, source(), console)
 
 
-def build_kernel(
-    name: str,
-    cache: Cache,
-    source: Callable[[], Source],
-    console: Console,
-    *,
-    jobs: int | None,
-    tree: Path | None,
-) -> None:
+def build_kernel(options: argparse.Namespace, cache: Cache, source: Callable[[], Source], console: Console) -> None:
     """Build User Mode Linux with virtual time, from the distribution's source or from a tree.
 
     Raises:
         FinwaitError: the kernel is not one that is built, a tool is missing, or the build failed.
     """
-    jobs = jobs or len(os.sched_getaffinity(0))
+    name, tree, counts = options.name, options.tree, options.code_coverage
+    if not name and not tree:
+        raise FinwaitError(
+            "neither a kernel nor a source tree to build is named",
+            hint="finwait kernels build uml-virtual:7.2, or --tree DIR",
+        )
+    jobs = options.jobs or len(os.sched_getaffinity(0))
     with console.status("building") as status:
         progress = lambda line: status.update(f"building: {line.strip()[:70]}")  # noqa: E731
         if tree is not None:
-            built = build.build(tree, cache, jobs=jobs, progress=progress)
+            asked = CODE_COVERAGE if counts else VIRTUAL_UML
+            built = build.build(tree, cache, jobs=jobs, progress=progress, options=asked)
         else:
-            spec = parse(name)
+            spec = parse(name + COUNTS if counts and not name.endswith(COUNTS) else name)
             if spec.kind is not KernelKind.UML_VIRTUAL:
                 raise FinwaitError(
                     f"{name} is fetched and not built",
                     hint=f"finwait kernels fetch {name}, or build uml-virtual:{spec.series or '7.2'}",
                 )
             provide(spec, cache, source())
-            built = build.build_tarball(source_tarball(spec, cache), cache, jobs=jobs, progress=progress)
+            asked, tarball = options_of(spec), source_tarball(spec, cache)
+            built = build.build_tarball(tarball, cache, jobs=jobs, progress=progress, options=asked)
     console.print(f"built {built.binary}", soft_wrap=True)
+    if counts and not tree:
+        console.print(f"it is named {spec.name}", soft_wrap=True)
 
 
 def remove(name: str, cache: Cache) -> int:
@@ -125,7 +129,7 @@ def remove(name: str, cache: Cache) -> int:
     shared = {package.sha256 for other in known() if other.name != spec.name for package in pinned(other, cache)}
     keys = [(kind, key) for key in packages - shared for kind in ("tree", "deb")]
     if spec.kind is KernelKind.UML_VIRTUAL and spec.path is None and packages:
-        keys.insert(0, (build.KIND, build.tarball_key(source_tarball(spec, cache))))
+        keys.insert(0, (build.KIND, build.tarball_key(source_tarball(spec, cache), options_of(spec))))
     return sum(cache.remove(kind, key) for kind, key in keys)
 
 

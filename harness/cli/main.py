@@ -265,14 +265,7 @@ def _kernels(options: argparse.Namespace, console: Console) -> int:
             spec = verbs.fetch(options.name, cache, _source(options), console, renew=options.renew)
             console.print(verbs.after_fetching(spec), soft_wrap=True)
         case "build":
-            if not options.name and not options.tree:
-                raise FinwaitError(
-                    "neither a kernel nor a source tree to build is named",
-                    hint="finwait kernels build uml-virtual:7.2, or --tree DIR",
-                )
-            verbs.build_kernel(
-                options.name, cache, lambda: _source(options), console, jobs=options.jobs, tree=options.tree
-            )
+            verbs.build_kernel(options, cache, lambda: _source(options), console)
         case "remove":
             console.print(f"{verbs.remove(options.name, cache)} entries removed")
         case "verify":

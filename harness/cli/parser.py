@@ -271,9 +271,11 @@ def _add_kernels(kernels: argparse.ArgumentParser) -> None:
         "",
         "finwait kernels build uml-virtual:7.2",
         "finwait kernels build --tree ~/linux",
+        "finwait kernels build uml-virtual:7.2 --code-coverage",
     )
     build.add_argument("name", nargs="?", default="", metavar="NAME", help="such as uml-virtual:7.2")
     build.add_argument("--tree", type=Path, metavar="DIR", help="a source tree of your own; it is not changed")
+    build.add_argument("--code-coverage", action="store_true", help="have it count which code of TCP is reached")
     build.add_argument("-j", "--jobs", type=int, metavar="N", help="compilers to run at once [one per processor]")
     _add_source(build)
     remove = _verb(actions, "remove", "remove a kernel from the cache")

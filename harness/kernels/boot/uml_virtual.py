@@ -13,6 +13,7 @@ from harness.errors import FinwaitError
 from harness.kernels.boot.uml import Uml, UmlFiles
 from harness.kernels.supply import build
 from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.counting import options_of
 from harness.kernels.supply.images import VIRTUAL_TIME, holds
 from harness.kernels.supply.provide import provided
 from harness.kernels.supply.spec import KernelSpec
@@ -35,7 +36,7 @@ class UmlVirtual(Uml):
         if self.spec.path is not None:
             binary = self.spec.path
         else:
-            built = build.known(source_tarball(self.spec, self.cache), self.cache)
+            built = build.known(source_tarball(self.spec, self.cache), self.cache, options_of(self.spec))
             if built is None:
                 raise FinwaitError(f"{self.name} is not built yet", hint=f"finwait kernels build {self.name}")
             binary = built.binary

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache, sha256_of
+from harness.kernels.supply.counting import CODE, counted, keep_code
 from harness.kernels.supply.fragments import HZ_PROMPT, VIRTUAL_UML, ConfigOption, fragment, missing, parse_config
 from harness.process import run_to_end
 
@@ -83,12 +84,12 @@ def build(
             failed.
     """
     tree = tree.resolve()
-    objects = cache.root.resolve() / "objects" / _digest(str(tree))
+    objects = cache.root.resolve() / "objects" / _digest(str(tree), *counted(options))
     with cache.lock(f"objects-{objects.name}"):
         objects.mkdir(parents=True, exist_ok=True)
         record = _compile(tree, objects, options, jobs, progress)
         key = _digest(sha256_of(objects / BINARY), sha256_of(objects / ".config"))
-        return _read(cache.fill(KIND, key, lambda folder: _keep(objects, folder, record)))
+        return _read(cache.fill(KIND, key, lambda folder: _keep(tree, objects, folder, record)))
 
 
 def build_tarball(
@@ -112,7 +113,7 @@ def build_tarball(
         objects = scratch / "objects"
         objects.mkdir(parents=True)
         tree = _unpacked(tarball.absolute(), scratch / "source")
-        _keep(objects, folder, _compile(tree, objects, options, jobs, progress))
+        _keep(tree, objects, folder, _compile(tree, objects, options, jobs, progress))
         shutil.rmtree(scratch)
 
     check_machine()
@@ -129,7 +130,7 @@ def tarball_key(tarball: Path, options: tuple[ConfigOption, ...] = VIRTUAL_UML) 
     """What the build of a tarball is kept under."""
     # what is asked for and of which versions, not how this program writes it down
     asked = (f"{option.line()} {option.since} {option.until}" for option in options)
-    return _digest(sha256_of(tarball), *asked, HZ_PROMPT, compiler())
+    return _digest(sha256_of(tarball), *asked, *counted(options), HZ_PROMPT, compiler())
 
 
 def tree_version(tree: Path) -> tuple[int, int, int]:
@@ -207,7 +208,7 @@ def _compile(
             f"Linux {dotted} in {tree} does not take {names}",
             why="the tree lacks the option, or something that it depends on is off",
         )
-    seconds += _make(tree, objects, progress, f"-j{jobs or os.cpu_count() or 1}", "linux")
+    seconds += _make(tree, objects, progress, f"-j{jobs or os.cpu_count() or 1}", *counted(options), "linux")
     return {
         "version": dotted,
         "compiler": compiler(),
@@ -264,10 +265,11 @@ def _unpacked(tarball: Path, into: Path) -> Path:
     return folders[0]
 
 
-def _keep(objects: Path, folder: Path, record: dict[str, object]) -> None:
+def _keep(tree: Path, objects: Path, folder: Path, record: dict[str, object]) -> None:
     shutil.copy(objects / BINARY, folder / BINARY)
     shutil.copy(objects / ".config", folder / CONFIG)
     (folder / RECORD).write_text(json.dumps(record, indent=1))
+    keep_code(tree, objects, folder / CODE)
 
 
 def _read(folder: Path) -> Built:

@@ -25,7 +25,9 @@ def provided(spec: KernelSpec, cache: Cache) -> tuple[Path, ...]:
     trees = [cache.content("tree", package.sha256) for package in pinned(spec, cache)]
     whole = tuple(tree for tree in trees if tree is not None)
     if not whole or len(whole) != len(trees):
-        raise FinwaitError(f"{spec.name} is not in the cache {cache.root}", hint=f"finwait kernels fetch {spec.name}")
+        raise FinwaitError(
+            f"{spec.name} is not in the cache {cache.root}", hint=f"finwait kernels fetch {spec.fetched_as}"
+        )
     return whole
 
 
@@ -42,13 +44,13 @@ def provide(spec: KernelSpec, cache: Cache, source: Source, *, renew: bool = Fal
     if not packages or not all(cache.content("deb", package.sha256) for package in packages):
         packages = choose(spec, source, cache)
     trees = tuple(unpack(fetch_deb(source, package, cache), cache) for package in packages)
-    cache.pin(spec.name, [asdict(package) for package in packages])
+    cache.pin(spec.fetched_as, [asdict(package) for package in packages])
     return trees
 
 
 def pinned(spec: KernelSpec, cache: Cache) -> tuple[Package, ...]:
     """The packages that a name stood for when it was fetched; empty when it never was."""
-    records = cache.pinned(spec.name) or ()
+    records = cache.pinned(spec.fetched_as) or ()
     if len(records) != len(spec.packages) + spec.libc:  # pinned when it stood for other packages
         return ()
     return tuple(Package(**record) for record in records)

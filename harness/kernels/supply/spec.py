@@ -12,6 +12,9 @@ from pathlib import Path
 from harness.errors import FinwaitError
 from harness.kernels.supply.images import VIRTUAL_TIME, ImageKind, holds, identify
 
+COUNTS = ",code-coverage"
+"""What stands behind the name of a kernel that counts which of its code is reached."""
+
 
 class KernelKind(StrEnum):
     """What kind of kernel it is, by how it runs."""
@@ -37,6 +40,7 @@ class KernelSpec:
         with it. path: the user's own kernel file or .deb. modules: the folder with that kernel's modules,
         when there is one.
         megabytes: about what is downloaded for it, as the archive had it in November 2026.
+        counts: whether it is built to count which of its code is reached.
     """
 
     name: str
@@ -49,6 +53,12 @@ class KernelSpec:
     path: Path | None = None
     modules: Path | None = None
     megabytes: int = 0
+    counts: bool = False
+
+    @property
+    def fetched_as(self) -> str:
+        """The name that its packages were fetched under: a kernel that counts is built from the same."""
+        return self.name.removesuffix(COUNTS)
 
     @property
     def title(self) -> str:
@@ -123,6 +133,7 @@ def parse(name: str) -> KernelSpec:
 
     A path is anything with a slash; ``,modules=DIR`` after it names the folder that holds the modules, or
     the one above that is named as the release. ``NAME=PATH`` gives it a name of the user's own for titles and folders.
+    ``,code-coverage`` after the name of a kernel in virtual time is its build that counts which code is reached.
 
     Raises:
         FinwaitError: no such name (the nearest are listed), or the file is no kernel for this machine.
@@ -130,6 +141,8 @@ def parse(name: str) -> KernelSpec:
     for spec in _KNOWN:
         if spec.name == name:
             return spec
+        if spec.kind is KernelKind.UML_VIRTUAL and spec.name + COUNTS == name:
+            return replace(spec, name=name, counts=True)
     title, equals, path = name.partition("=")
     if equals and "/" in path and re.fullmatch(r"[\w.+:-]+", title):
         return replace(_own(path), name=title)
