@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
+import msgspec
+
 from reports.lines import AFTER_COMMAS, Line, wrap
 
 NARROWEST = 60
@@ -24,8 +26,7 @@ _STATE = "bold yellow"
 _COLOURS = ("", "blue", "magenta", "yellow", "green")
 
 
-@dataclass(frozen=True, slots=True)
-class Arrow:
+class Arrow(msgspec.Struct, frozen=True):
     """A segment that travels from one lane to another, across those in between.
 
     Args:
@@ -52,8 +53,7 @@ class Arrow:
         return abs(self.head - self.tail)
 
 
-@dataclass(frozen=True, slots=True)
-class LadderRow:
+class LadderRow(msgspec.Struct, frozen=True):
     """One moment: an arrow, or something at the kernel's side alone.
 
     Args:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from html import escape
 from importlib.resources import files
+from typing import NamedTuple
 
 from harness.tcp.timing import MS, PROMPT
 from reports.columns import Arrow, LadderRow
@@ -54,8 +54,7 @@ def picture(drawn: Ladder, *, name: str = "", own_style: bool = True, odd: str =
     return _Picture(drawn, odd, marked).svg(name, own_style=own_style)
 
 
-@dataclass(frozen=True, slots=True)
-class _Beside:
+class _Beside(NamedTuple):
     """What stands beside a lane in one row: right of it, or left where it is the client's."""
 
     left: bool
@@ -120,7 +119,7 @@ class _Picture:
                 *self._frame(),
                 *self._bands(),
                 *self._folds(),
-                *(part for number in range(len(self._rows)) for part in self._row(number)),
+                *map(self._row, range(len(self._rows))),
                 "</svg>\n",
             )
         )
@@ -169,17 +168,16 @@ class _Picture:
                 middle = (self._lanes[0] + self._lanes[1]) / 2
                 yield _text(middle, y + 4, f"{length(row.at - before.at)} pass", "dim mid")
 
-    def _row(self, number: int) -> Iterator[str]:
+    def _row(self, number: int) -> str:
         row, beside, y = self._rows[number], self._beside[number], self._tops[number]
-        whole = row.arrow.whole or row.arrow.label if row.arrow else beside.side or beside.state
-        remark = f"  ({row.arrow.remark})" if row.arrow and row.arrow.remark else ""
-        told = f"{self._times[number]} ms  {in_xml(whole + remark)}"
-        yield f'<g class="row"><title>{told}</title>{self._reach("reach", number)}'
-        yield f'<text class="dim end" x="{self._time_end:.0f}" y="{y + 4}">{self._times[number]}</text>'
-        if row.arrow:
-            yield from self._arrow(row.arrow, y)
-        yield from self._besides(row, beside, y + 4)
-        yield "</g>"
+        time, arrow = self._times[number], row.arrow
+        whole = arrow.whole or arrow.label if arrow else beside.side or beside.state
+        remark = f"  ({arrow.remark})" if arrow and arrow.remark else ""
+        return (
+            f'<g class="row"><title>{time} ms  {in_xml(whole + remark)}</title>{self._reach("reach", number)}'
+            f'<text class="dim end" x="{self._time_end:.0f}" y="{y + 4}">{time}</text>'
+            f"{self._arrow(arrow, y) if arrow else ''}{self._besides(row, beside, y + 4)}</g>"
+        )
 
     def _reach(self, kind: str, number: int) -> str:
         """The whole of a row, to be marked or pointed at."""
@@ -187,34 +185,39 @@ class _Picture:
         high = _ROW + (_REMARK if arrow and arrow.remark else 0)
         return f'<rect class="{kind}" x="2" y="{self._tops[number] - 18}" width="{self._width - 4}" height="{high}"/>'
 
-    def _arrow(self, arrow: Arrow, y: int) -> Iterator[str]:
+    def _arrow(self, arrow: Arrow, y: int) -> str:
         tail, head = self._lanes[arrow.tail], self._lanes[arrow.head]
         right = head > tail
         tail, head = (tail + 6, head - 6) if right else (tail - 6, head + 6)
         kind = _CLASSES.get(arrow.style, "in")
         tip = "m-5 -5l10 10m0 -10l-10 10" if arrow.ends else "m-8 -6l8 6-9 4" if right else "m8 -6l-8 6 9 4"
-        yield f'<path class="arrow {kind}" d="M{tail} {y}L{head} {y + _SLOPE}{tip}"/>'
         middle = (tail + head) / 2
-        yield _text(middle, y - 4, arrow.label, f"{kind} mid")
+        drawn = f'<path class="arrow {kind}" d="M{tail} {y}L{head} {y + _SLOPE}{tip}"/>'
+        drawn += _text(middle, y - 4, arrow.label, f"{kind} mid")
         if arrow.remark:
             sign = "\N{BLACK FLAG} " if "challenge" in arrow.remark else ""
-            yield _text(middle, y + 18, f"{sign}{arrow.remark}", "remark mid")
+            drawn += _text(middle, y + 18, f"{sign}{arrow.remark}", "remark mid")
+        return drawn
 
-    def _besides(self, row: LadderRow, beside: _Beside, y: int) -> Iterator[str]:
+    def _besides(self, row: LadderRow, beside: _Beside, y: int) -> str:
+        if not (beside.state or beside.side):
+            return ""
         ends, sign = (" end", -1) if beside.left else ("", 1)
         lane = self._lanes[0 if beside.left else -1]
         mark = f"#{row.connection} " if self._several and row.connection else ""
-        sockets = _BAND * min(4, self._sockets)
+        drawn = ""
         if beside.state:
-            yield _text(lane + sign * sockets, y, mark + beside.state, f"state{ends}")
+            sockets = _BAND * min(4, self._sockets)
+            drawn = _text(lane + sign * sockets, y, mark + beside.state, f"state{ends}")
         if beside.side:
             beyond = self._left_state if beside.left else self._right_state
             drop = row.side_style == "red"
             if drop:
-                yield f'<path class="arrow rst" d="M{lane - 5} {y - 9}l10 10m0 -10l-10 10"/>'
+                drawn += f'<path class="arrow rst" d="M{lane - 5} {y - 9}l10 10m0 -10l-10 10"/>'
             kind = "rst" if drop else "dim" if row.side_style == "dim" else "call"
             text = beside.side if beside.state else mark + beside.side
-            yield _text(lane + sign * (beyond + _GAP), y, text, kind + ends)
+            drawn += _text(lane + sign * (beyond + _GAP), y, text, kind + ends)
+        return drawn
 
 
 def _span(arrow: Arrow) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,6 +26,7 @@ UNSAID = "the run ended before anything was said of it"
 _SEVERITY = {Outcome.CONFORMS: 0, Outcome.UNSUPPORTED: 1, Outcome.LOST: 2, Outcome.DEVIATES: 3}
 # How a record begins. Inside a JSON string the quotes would stand escaped, so it begins nothing else.
 _BEGIN = b'{"scenario":'
+_FORMAT = re.compile(rb'\{"format":(\d+),')
 
 Record = TypeVar("Record")
 
@@ -213,7 +214,8 @@ def _decode(
     except OSError as error:
         raise FinwaitError(f"{path} cannot be read ({error.strerror})") from error
     try:
-        version = msgspec.json.decode(content, type=_Version).format
+        begun = _FORMAT.match(content)  # ours begins so; to read all of it for that would take as long once more
+        version = int(begun[1]) if begun else msgspec.json.decode(content, type=_Version).format
         if version == 1 and old:
             return old(content)
         if version in (1, FORMAT):
@@ -251,13 +253,12 @@ def _line(line: bytes, where: str) -> tuple[Result | None, bool]:
     """The result that a line holds, and whether the line was whole."""
     if not line.strip():
         return None, True
-    # A worker that died in mid-write leaves a piece without its end; the next worker's line follows on it.
-    begins = [match.start() for match in re.finditer(re.escape(_BEGIN), line)]
-    for begin in (0, *reversed(begins)):
+    for begin in _beginnings(line):
         try:
-            msgspec.json.decode(line[begin:])  # a typed one may stumble over a field before it sees the tear
             result = msgspec.json.decode(line[begin:], type=Result)
         except msgspec.ValidationError as error:
+            if not _whole(line[begin:]):  # a typed one may stumble over a field before it sees the tear
+                continue
             raise FinwaitError(
                 f"{where} is not a result ({error})", why="the run folder was changed afterwards"
             ) from error
@@ -271,3 +272,17 @@ def _line(line: bytes, where: str) -> tuple[Result | None, bool]:
             )
         return result, begin == 0
     return None, False
+
+
+def _beginnings(line: bytes) -> Iterator[int]:
+    """Where a record may begin: a worker that died in mid-write leaves a piece, which the next one's line follows."""
+    yield 0
+    yield from reversed([match.start() for match in re.finditer(re.escape(_BEGIN), line)])
+
+
+def _whole(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True

@@ -70,6 +70,11 @@ def templates() -> jinja2.Environment:
     return made
 
 
+@cache
+def _template() -> jinja2.Template:
+    return templates().get_template("case.html")
+
+
 @dataclass(slots=True)
 class CasePrinter:
     """Draws the cases of several runs.
@@ -99,29 +104,25 @@ class CasePrinter:
             kept = run.kept(result)
         except FinwaitError as error:
             unread = str(error)
-        return (
-            templates()
-            .get_template("case.html")
-            .render(
-                result=result,
-                evidence=result.evidence,
-                found=found,
-                run=run,
-                name=self.names[number],
-                words=in_words(result.scenario),
-                parameters=parameters(result.scenario),
-                cited=_cited(result),
-                expected=_marked_expected(result.evidence),
-                observed=_marked_observed(result.evidence),
-                picture=self._picture(number, result, kept),
-                programs=self._printed(result, kept),
-                unread=unread,
-                again=again(run, result),
-                capture=_capture(run, result),
-                counters="; ".join(f"{name} +{by}" for name, by in result.counters.items()),
-                conditions=self._conditions(number),
-                others=list(zip(self.names, case.findings, strict=True)),
-            )
+        return _template().render(
+            result=result,
+            evidence=result.evidence,
+            found=found,
+            run=run,
+            name=self.names[number],
+            words=in_words(result.scenario),
+            parameters=parameters(result.scenario),
+            cited=_cited(result),
+            expected=_marked_expected(result.evidence),
+            observed=_marked_observed(result.evidence),
+            picture=self._picture(number, result, kept),
+            programs=self._printed(result, kept),
+            unread=unread,
+            again=again(run, result),
+            capture=_capture(run, result),
+            counters="; ".join(f"{name} +{by}" for name, by in result.counters.items()),
+            conditions=self._conditions(number),
+            others=list(zip(self.names, case.findings, strict=True)),
         )
 
     def _picture(self, number: int, result: Result, kept: TimelineRecord | None) -> Markup:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -100,26 +101,35 @@ def write(
     bare = [replace(run, results={}) for run in report.runs]  # what a process needs of a run is small without
     draw = partial(_write_pack, CasePrinter(bare, report.names), folder / "cases")
     packs = [report.cases[start : start + PER_PACK] for start in range(0, len(report.cases), PER_PACK)]
-    at_once = processes or os.cpu_count() or 1
-    if len(packs) < _WORTH_A_PROCESS or at_once == 1:
-        for number, cases in enumerate(packs):
-            draw(number, cases)
-    else:
-        # not by fork: whoever calls this may have threads
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(at_once, mp_context=spawn) as pool:
-            list(pool.map(draw, range(len(packs)), packs, chunksize=4))
     pages = {name: title for name, title in beside.PAGES.items() if comparison or name != "changes.html"}
-    made = {
-        "coverage.html": beside.coverage_page(report.runs, why_not, pages),
-        "timeline.html": beside.timeline_page(report.runs, report.names, report.cases, pages),
-        "index.html": _index(report, pages),
-    }
+    with _drawing(draw, packs, processes or os.cpu_count() or 1):
+        made = {
+            "coverage.html": beside.coverage_page(report.runs, why_not, pages),
+            "timeline.html": beside.timeline_page(report.runs, report.names, report.cases, pages),
+            "index.html": _index(report, pages),
+        }
     if comparison:
         made["changes.html"] = changes_page(comparison, report.names, pages)
     for name, text in made.items():
         write_whole(folder / name, text.encode())
     return page
+
+
+@contextmanager
+def _drawing(
+    draw: Callable[[int, Sequence[Case]], None], packs: Sequence[Sequence[Case]], processes: int
+) -> Iterator[None]:
+    """Have the packs drawn by the end, by processes beside the caller where that is worth it."""
+    numbers = range(len(packs))
+    if len(packs) < _WORTH_A_PROCESS or processes == 1:
+        list(map(draw, numbers, packs))
+        yield
+    else:
+        # not by fork: whoever calls this may have threads
+        with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+            drawn = pool.map(draw, numbers, packs, chunksize=4)
+            yield
+            list(drawn)
 
 
 def make_room(folder: Path) -> None:
