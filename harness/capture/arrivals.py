@@ -68,8 +68,12 @@ def _crossed(sightings: list[Sighting], near: int) -> list[Sighting]:
 def _crosses(far: Sighting, near: Sighting) -> bool:
     """Whether the near side sent this of its own accord while the other was on its way."""
     soon = 0 < near.at - far.at < _ON_THE_WAY_NS and near.frame > far.frame
-    opening = (far.segment.flags | near.segment.flags) & SYN
-    return bool(soon and not opening and far.length and near.length and _without(far, near))
+    if not soon:
+        return False
+    flags = far.segment.flags | near.segment.flags
+    if flags & SYN:
+        return bool(far.segment.flags & near.segment.flags & SYN and not flags & ACK)  # a simultaneous open
+    return bool(far.length and near.length and _without(far, near))
 
 
 def _without(far: Sighting, near: Sighting) -> bool:

@@ -6,10 +6,17 @@ from collections.abc import Iterator
 from socket import SHUT_RD, SHUT_RDWR, SHUT_WR
 from typing import NamedTuple
 
+from harness.capture.conversation import Sighting
+from harness.capture.timers import given_up, let_go
 from harness.program.steps import AnyStep, Call, Value
+from harness.tcp.segment import ACK, FIN, RST, SYN, Segment
 
 _ABOVE_TIME_WAIT = 120
 """Seconds, more than TCP_TIMEWAIT_LEN (60 s, include/net/tcp.h): FIN-WAIT-2 then keeps its full socket."""
+
+
+CallGuess = tuple[str, tuple[Value, ...]]
+"""The name of a call on a socket, and its arguments."""
 
 
 class EndingGuess(NamedTuple):
@@ -20,12 +27,14 @@ class EndingGuess(NamedTuple):
         calls: what ends it, in order: name and arguments.
         reads: whether what came is read before.
         closes: whether the socket is the process's no more.
+        before: what it calls as soon as the connection is open.
     """
 
     words: str
-    calls: tuple[tuple[str, tuple[Value, ...]], ...]
+    calls: tuple[CallGuess, ...]
     reads: bool = True
     closes: bool = False
+    before: tuple[CallGuess, ...] = ()
 
     def steps(self, socket: str) -> Iterator[AnyStep]:
         """The calls on the socket of this name."""
@@ -33,15 +42,20 @@ class EndingGuess(NamedTuple):
             yield Call(on=socket, name=name, args=args)
 
 
-_CLOSE: tuple[str, tuple[Value, ...]] = ("close", ())
+_CLOSE: CallGuess = ("close", ())
 
 
-def _shutdown(how: int) -> tuple[str, tuple[Value, ...]]:
+def _shutdown(how: int) -> CallGuess:
     return "shutdown", (how,)
 
 
-def _linger(seconds: int) -> tuple[str, tuple[Value, ...]]:
+def _linger(seconds: int) -> CallGuess:
     return "linger", (seconds,)
+
+
+def _lingering(seconds: int) -> EndingGuess:
+    words = f"close() with TCP_LINGER2 of {seconds} s"
+    return EndingGuess(words, (("set_option", ("TCP_LINGER2", seconds)), _CLOSE), closes=True)
 
 
 WITH_A_FIN = (
@@ -51,9 +65,7 @@ WITH_A_FIN = (
     EndingGuess("shutdown(SHUT_RD), then close()", (_shutdown(SHUT_RD), _CLOSE), closes=True),
     EndingGuess("shutdown(SHUT_WR), then close()", (_shutdown(SHUT_WR), _CLOSE), closes=True),
     EndingGuess("close() with SO_LINGER of 1 s", (_linger(1), _CLOSE), closes=True),
-    EndingGuess(
-        "close() with TCP_LINGER2 of 120 s", (("set_option", ("TCP_LINGER2", _ABOVE_TIME_WAIT)), _CLOSE), closes=True
-    ),
+    _lingering(_ABOVE_TIME_WAIT),
 )
 """The endings that send a FIN."""
 
@@ -67,3 +79,23 @@ WITH_A_RST = (
 
 NONE_AT_ALL = (EndingGuess("no call", ()),)
 """Where the near side did not end it, or the capture is over before."""
+
+
+def guesses(sightings: list[Sighting], near: int) -> tuple[EndingGuess, ...]:
+    """The endings that can have made the near side send what ends its direction."""
+    own = [one.segment for one in sightings if one.side == near]
+    if any(one.flags & FIN for one in own):
+        seconds = let_go(sightings, near)
+        return (*WITH_A_FIN, _lingering(seconds)) if seconds else WITH_A_FIN
+    if not _resets_at_last(own) or not any(one.flags & (SYN | ACK) for one in own):
+        return NONE_AT_ALL
+    if ms := given_up(sightings, near):
+        before = (("set_option", ("TCP_USER_TIMEOUT", ms)),)
+        return (EndingGuess(f"no call, with TCP_USER_TIMEOUT of {ms} ms", (), before=before), *WITH_A_RST)
+    return WITH_A_RST
+
+
+def _resets_at_last(own: list[Segment]) -> bool:
+    """Whether only RSTs come behind the first: out of SYN-SENT one answers what is not acceptable, and ends nothing."""
+    resets = [bool(one.flags & RST) for one in own]
+    return any(resets) and all(resets[resets.index(True) :])

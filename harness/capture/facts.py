@@ -12,9 +12,11 @@ from harness.errors import FinwaitError
 from harness.program.steps import Joined, Ref, Value
 from harness.tcp.options import Option, encode_options, format_options, parse_options
 from harness.tcp.segment import ACK, FIN, PSH, RST, SYN, Segment, add, distance
+from harness.tcp.timing import MS
 
 _USUAL_MSS = 1460
 _STAMP_LENGTH = 12  # with the padding that all stacks put before it (RFC 7323 appendix A)
+_AT_ONCE_NS = MS
 _PARTS = {"mss", "sackOK", "wscale", "TS", "nop", "sack"}
 
 
@@ -29,7 +31,9 @@ class Facts:
     @property
     def active(self) -> bool:
         """Whether the near side opens."""
-        return self.near == 0 and self.conversation.opened and not self.refused
+        own = self.syn(self.near)
+        opens = own is not None and not own.flags & ACK  # in a simultaneous open both do (RFC 9293 3.5)
+        return (opens or (self.near == 0 and self.conversation.opened)) and not self.refused
 
     def syn(self, side: int) -> Segment | None:
         """The SYN of a side, if the capture has it."""
@@ -79,7 +83,7 @@ class Facts:
     def damaged(self, sighting: Sighting) -> bool:
         """Whether a segment of the far side came with a wrong checksum, where most of its others did not."""
         sums = [one.segment.checksum is not None for one in self.sightings if one.side != self.near and not one.cut]
-        return sighting.segment.checksum is not None and not sighting.cut and 2 * sum(sums) < len(sums)
+        return sighting.segment.checksum is not None and not sighting.cut and 2 * sum(sums) <= len(sums)
 
     def acknowledges_a_fin(self, segment: Segment) -> bool:
         """Whether a segment of the near side is the ACK of the far side's FIN."""
@@ -89,16 +93,28 @@ class Facts:
     def written(self, place: int) -> tuple[int, bool]:
         """How many octets one call sends from the sighting at this place on, and whether a FIN is in the last segment.
 
-        A call's data end where a segment is not full, or has PSH.
+        A call's data end where a segment is not full, or has PSH and no full one is right behind it.
         """
         begin = until = self.sightings[place].segment.seq
-        for sighting in self.sightings[place:]:
+        for at, sighting in enumerate(self.sightings[place:], place):
             segment = sighting.segment
             if sighting.side == self.near and segment.seq == until and segment.data:
                 until = segment.end
-                if len(segment.data) % self.room or segment.flags & (PSH | FIN):
+                ends = segment.flags & PSH and not self._goes_on(at)
+                if len(segment.data) % self.room or segment.flags & FIN or ends:
                     return distance(begin, until), bool(segment.flags & FIN)
         return distance(begin, until), False
+
+    def _goes_on(self, place: int) -> bool:
+        """Whether a full segment follows at once; Linux sets PSH in one that is all of a buffer."""
+        now, later = self.sightings[place], self.sightings[place + 1 : place + 2]
+        return any(
+            one.side == self.near
+            and one.segment.seq == now.segment.end
+            and len(one.segment.data) == self.room
+            and one.at - now.at < _AT_ONCE_NS
+            for one in later
+        )
 
     def in_parts(self, segment: Segment) -> list[Segment]:
         """A frame for several segments, which a network card was to cut or had joined, as those segments."""

@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 from harness.capture.arrivals import orders
 from harness.capture.conversation import Conversation, Sighting
-from harness.capture.conversion import Inferred, converted, guesses
+from harness.capture.conversion import Inferred, converted
+from harness.capture.endings import guesses
 from harness.program.python import python
+from harness.tcp.timing import REAL_WAIT, Span
 
 
 class Hypothesis(NamedTuple):
@@ -35,13 +37,15 @@ class Hypothesis(NamedTuple):
         return python(self.made.program, self.name, about, self.made.comments)
 
 
-def hypotheses(conversation: Conversation, sightings: Sequence[Sighting], near: int) -> list[Hypothesis]:
-    """All that are worth trying, the order of the capture first."""
+def hypotheses(
+    conversation: Conversation, sightings: Sequence[Sighting], near: int, patience: Span = REAL_WAIT
+) -> list[Hypothesis]:
+    """All that are worth trying, the order of the capture first; each waits no longer than ``patience`` in all."""
     found: list[Hypothesis] = []
     for number, arrivals in enumerate(orders(list(sightings), near)):
         for ending in guesses(list(sightings), near):
             name = f"test_{_slug(ending.words)}" + (f"_{_slug(arrivals.words)}" if number else "")
-            made = converted(conversation, arrivals, near, ending)
+            made = converted(conversation, arrivals, near, ending, patience)
             found.append(Hypothesis(name, ending.words, arrivals.words, made, not number))
     return found
 

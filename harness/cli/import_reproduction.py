@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,9 +17,10 @@ from harness.capture.story import Story
 from harness.capture.trying import Hypothesis, hypotheses
 from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
-from harness.kernels.supply.spec import KernelSpec
+from harness.kernels.supply.spec import KernelKind, KernelSpec
 from harness.run.matrix import run_with
 from harness.run.workers import Workers
+from harness.tcp.timing import DAY, SECOND, Span
 from harness.tcp.verdict import Outcome
 from harness.trace.folder import make_folder, write_whole
 from harness.trace.owner import hand_back
@@ -59,7 +61,7 @@ def reproduce(
         The exit status: 0 where one does on any kernel, else 1.
     """
     near, why = near_side(story, options.endpoint)
-    found = hypotheses(story.conversation, sightings, near)
+    found = hypotheses(story.conversation, sightings, near, _patience(options, specs))
     console.print()
     console.print(f"the kernel to ask is {story.conversation.name(near)}: {why}")
     for line in dict.fromkeys(line for one in found for line in one.made.said):
@@ -78,6 +80,12 @@ def reproduce(
     return 0 if any(map(best.reproduced, names)) else 1
 
 
+def _patience(options: argparse.Namespace, specs: Sequence[KernelSpec]) -> Span:
+    """How long a program may wait: where all kernels' time is virtual, it costs nothing."""
+    virtual = all(spec.kind is KernelKind.UML_VIRTUAL for spec in specs)
+    return DAY if virtual else options.real_wait
+
+
 def _tried(
     found: Sequence[Hypothesis],
     title: str,
@@ -93,6 +101,7 @@ def _tried(
         write_whole(programs / f"{one.name}.py", one.text(title).encode())
     tried = [Tried(one, defaultdict(list)) for one in found]
     by_name = {one.hypothesis.name: one for one in tried}
+    wait = f"--real-wait={math.ceil(options.real_wait.ns / SECOND.ns)}"
     with Workers(output, checkout, Cache.of_user(), console) as workers:
         for number in range(options.runs):
             # what no ending reproduces in the first run is not tried again
@@ -101,7 +110,7 @@ def _tried(
             if not files:
                 break
             place, more = make_folder(output / f"run-{number + 1}"), number + 1 < options.runs
-            asked = run_with(workers, specs, place, files, more=more)
+            asked = run_with(workers, specs, place, [wait, *files], more=more)
             for failure in asked.failures:
                 console.print(f"lost: {failure}")
             for run in asked.runs:

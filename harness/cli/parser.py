@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from harness import __version__
+from harness.errors import FinwaitError
+from harness.tcp.timing import REAL_WAIT, SECOND, Span, span_of
 
 _START = """\
 start here
@@ -144,6 +146,13 @@ def _add_import(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     taken.add_argument("--reproduce", action="store_true", help="try on kernels what may have happened")
     _add_kernel(taken, "a kernel; may be repeated [host, uml:5.10]")
     taken.add_argument("--runs", type=_count, default=3, metavar="N", help="how often each is tried [3]")
+    taken.add_argument(
+        "--real-wait",
+        type=_seconds,
+        default=REAL_WAIT,
+        metavar="SECONDS",
+        help=f"how long one may wait in all, in real time [{REAL_WAIT.ns // SECOND.ns}]",
+    )
     taken.add_argument("--save", type=Path, metavar="FILE", help="write what reproduces it as a scenario")
     _add_run_dir(taken)
     taken.add_argument(
@@ -156,6 +165,13 @@ def _add_import(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         taken.add_argument(option, action="append", default=[], metavar=metavar, help=f"{does}; may be repeated")
     # another mirror is said to "finwait kernels fetch": the help has one screen
     taken.set_defaults(mirror="", security_mirror="", keyring=None, insecure=False)
+
+
+def _seconds(text: str) -> Span:
+    try:
+        return span_of(float(text), "--real-wait")
+    except (ValueError, FinwaitError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from None
 
 
 def _count(text: str) -> int:

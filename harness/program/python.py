@@ -92,6 +92,8 @@ class _Printer:
         """All of it."""
         body = self._body() or [f"{_INDENT}pass"]
         marks = [self._parametrized(name, value) for name, value in self._program.settings.items()]
+        if self._program.waits:
+            marks.append(f"@{self._needs('waits')}({self._program.waits!r})")
         if self._program.shared:
             marks.append("@" + self._needs("in_shared_lab"))
         topology = self._program.topology

@@ -148,6 +148,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         topology: ``session`` for a peer and a kernel, ``path_session`` for two kernels.
         settings: of the lab, by the name of the fixture that sets them, where they are not the default.
         shared: whether other scenarios had the lab before and after it.
+        waits: seconds that it waits in all, where it says so: above REAL_WAIT, a kernel in real time is not asked.
         steps: in order.
         gaps: what it did that no step can say, so that the program is not all of it.
         script: the packetdrill script that it was made of; empty for none.
@@ -156,6 +157,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     topology: str = "session"
     settings: dict[str, bool | int] = {}
     shared: bool = False
+    waits: float = 0
     steps: tuple[AnyStep, ...] = ()
     gaps: tuple[str, ...] = ()
     script: str = ""

@@ -142,8 +142,8 @@ def test_a_timer_beyond_what_is_waited_for_ends_the_program(tmp_path: Path) -> N
     found = made(tmp_path, told, 1)
     assert [line for line in statements(found) if "peer.expect(ACK" in line] == [
         "peer.expect(ACK, seq=1, ack=1, length=4)",
-        "peer.expect(ACK, seq=1, ack=1, length=4, within=1.4)",
-        "peer.expect(ACK, seq=1, ack=1, length=4, within=1.8)",
+        "peer.expect(ACK, seq=1, ack=1, length=4, within=2.4)",
+        "peer.expect(ACK, seq=1, ack=1, length=4, within=2.8)",
     ]
     assert "the last 2 frames, from 7 on, are left out" in "; ".join(found.made.said)
     assert found.made.program.settings == {"hold_timers": False}
