@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from harness.errors import FinwaitError
 from harness.trace.runs import LoadedRun
+from reports.grid import Cell, Grid, Section
 
 FILE = "code-coverage.json"
 """The file of a run folder that has it: the summary that ``gcovr --json-summary`` makes of gcov's counts."""
@@ -22,6 +24,8 @@ class SourceFile(msgspec.Struct, frozen=True):
     line_covered: int
     branch_total: int
     branch_covered: int
+    function_total: int = 0
+    function_covered: int = 0
 
 
 class _Summary(msgspec.Struct, frozen=True):
@@ -41,7 +45,7 @@ def code_rows(runs: Sequence[LoadedRun]) -> list[CodeRow]:
     Raises:
         FinwaitError: a summary is none.
     """
-    counted = [_counted(run) for run in runs]
+    counted = [_counted(run.path) for run in runs]
     names = sorted({name for files in counted for name in files})
     rows = [
         CodeRow(name, tuple(_reached([files[name]] if name in files else []) for files in counted)) for name in names
@@ -49,8 +53,34 @@ def code_rows(runs: Sequence[LoadedRun]) -> list[CodeRow]:
     return [*rows, CodeRow("all", tuple(_reached(list(files.values())) for files in counted))] if rows else []
 
 
-def _counted(run: LoadedRun) -> dict[str, SourceFile]:
-    path = run.path / FILE
+def code_table(run: Path) -> Grid:
+    """What a run reached, in figures: lines, branches and functions of each source file, and of all of them.
+
+    Raises:
+        FinwaitError: a summary is none.
+    """
+    files = list(_counted(run).values())
+    rows = [(one.filename, [one]) for one in files] + [("all", files)]
+    return Grid(
+        ("file", "lines", "branches", "functions"),
+        (Section("", tuple(((name, "bold"), *_figures(of)) for name, of in rows)),),
+        right=frozenset({1, 2, 3}),
+    )
+
+
+def _figures(files: Sequence[SourceFile]) -> tuple[Cell, ...]:
+    pairs = (
+        ([one.line_covered for one in files], [one.line_total for one in files]),
+        ([one.branch_covered for one in files], [one.branch_total for one in files]),
+        ([one.function_covered for one in files], [one.function_total for one in files]),
+    )
+    return tuple(
+        (f"{sum(covered)} of {sum(total)}  {_percent(sum(covered), sum(total)):>7}", "") for covered, total in pairs
+    )
+
+
+def _counted(folder: Path) -> dict[str, SourceFile]:
+    path = folder / FILE
     try:
         summary = msgspec.json.decode(path.read_bytes(), type=_Summary)
     except FileNotFoundError:

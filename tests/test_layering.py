@@ -27,7 +27,10 @@ ROOMS: Mapping[str, set[str]] = {
     "harness.program": {"harness.errors", "harness.tcp", "harness.model"},
     "harness.trace": {*GROUND, "netns"},
     "harness.ci": {"harness.errors", "harness.tcp", "harness.trace"},  # a run as CI systems take it; no lab, no pytest
-    "harness.code": {"harness.errors"},  # which lines of a kernel are reached, and which a patch changes
+    "harness.code": {
+        "harness.errors",
+        "harness.trace",
+    },  # which lines of a kernel are reached, and which a patch changes
     "harness.wire": LAB,
     "harness.leash": set(),
     "harness.process": {"harness.errors", "harness.leash"},
@@ -47,7 +50,7 @@ ROOMS: Mapping[str, set[str]] = {
     "harness.explore": GROUND
     | {"harness.kernels", "harness.live.calibration", "harness.live.syscalls", "harness.probes", "harness.process"}
     | {"harness.run", "harness.wire", "netns"},
-    "reports": GROUND,
+    "reports": GROUND | {"harness.code"},
     "harness.doctor": {"harness.machine", "netns"},
     "harness.machine": {"harness.probes.tracefs", "netns"},
     "harness.cli": GROUND

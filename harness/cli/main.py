@@ -211,8 +211,12 @@ def _coverage(options: argparse.Namespace, console: Console) -> int:
     from reports import coverage
     from reports.lines import show, width_of
 
-    known = requirements.load()
     folders = options.runs or [latest(CHECKOUT / "reports" / "runs")]
+    if options.code or options.line or options.output:
+        from harness.cli import code
+
+        return code.show_code(folders, options, console)
+    known = requirements.load()
     why_not = coverage.reasons(CHECKOUT / "scenarios" / "untested.toml", known)
     found = coverage.coverage([load(folder) for folder in folders], known, why_not)
     if options.write:

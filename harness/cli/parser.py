@@ -221,9 +221,7 @@ def _add_readers(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     _add_run(compare, "after", "RUN_B")
     _add_report(compare)
 
-    coverage = _verb(verbs, "coverage", "show which RFC requirements were tested, and the results")
-    coverage.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders, one per kernel [the latest]")
-    coverage.add_argument("--write", action="store_true", help="write docs/coverage.md instead of printing")
+    _add_coverage(verbs)
 
     baseline = _verb(
         verbs,
@@ -234,6 +232,22 @@ def _add_readers(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         "finwait run --baseline known.toml",
     )
     _add_run(baseline, "run")
+
+
+def _add_coverage(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+    coverage = _verb(
+        verbs,
+        "coverage",
+        "show which RFC requirements were tested, or which code of a kernel was reached",
+        "With --code the index of scenarios and lines is made anew in the run folder.",
+        "finwait coverage --code RUN --output pages",
+        "finwait coverage --code RUN --line net/ipv4/tcp_input.c:4711",
+    )
+    coverage.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders, one per kernel [the latest]")
+    coverage.add_argument("--code", action="store_true", help="of a run on a kernel that counts its code")
+    coverage.add_argument("--output", type=Path, metavar="DIR", help="write pages with the code and who reaches it")
+    coverage.add_argument("--line", default="", metavar="FILE:N", help="list who reaches a line, by the index")
+    coverage.add_argument("--write", action="store_true", help="write docs/coverage.md instead of printing")
 
 
 def _add_run(parser: argparse.ArgumentParser, name: str, metavar: str = "RUN") -> None:

@@ -1,1 +1,1 @@
-"""What of a kernel's code scenarios reach, and what a patch changes of it; pure."""
+"""What of a kernel's code scenarios reach, and what a patch changes of it."""

@@ -23,6 +23,7 @@ from harness.model.requirements import objections
 from harness.mutation.runner import MutationRunner, read_plan
 from harness.plugin import preconditions
 from harness.plugin.addresses import clean
+from harness.plugin.code_counting import CodeCounting
 from harness.plugin.ends import pytest_testnodedown as pytest_testnodedown  # noqa: PLC0414  (a hook)
 from harness.plugin.ends import recording, refuse
 from harness.plugin.expecting import pytest_pyfunc_call as pytest_pyfunc_call  # noqa: PLC0414  (a hook)
@@ -122,6 +123,8 @@ class Runner:
         self.end = None if self.worker else RunEnd(config, self.folder.path, self.known_deviations.judged_by)
         if self.end:
             config.pluginmanager.register(self.end, "finwait-end")
+        if not self.worker and not option.mutations and (counting := CodeCounting.where_counted(self.folder)):
+            config.pluginmanager.register(counting, "finwait-code")
         self.recorder = ScenarioRecorder(self.folder, config.rootpath, option.captures, self.opened)
         config.stash[RECORDER] = self.recorder
 

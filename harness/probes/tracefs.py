@@ -97,7 +97,7 @@ class Tracefs:
             if _readable(folder / "events" / "sock"):
                 self._folder = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
                 return
-        self._folder = _detached()
+        self._folder = detached(b"tracefs")
 
     def close(self) -> None:
         """Let go."""
@@ -136,8 +136,13 @@ def _readable(folder: Path) -> bool:
         return False
 
 
-def _detached() -> int:
-    context = _call(_FSOPEN, b"tracefs", _FS_CLOEXEC)
+def detached(kind: bytes) -> int:
+    """A mount of a file system that has no device, of which nobody else sees anything; its descriptor.
+
+    Raises:
+        OSError: there is none in this kernel (ENODEV), or this user may not look (EPERM).
+    """
+    context = _call(_FSOPEN, kind, _FS_CLOEXEC)
     try:
         _call(_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0)
         return _call(_FSMOUNT, context, _FS_CLOEXEC, 0)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from harness.trace.folder import CONSOLE, RESULTS, RUN, RunFolder, write_whole
+from harness.trace.folder import CODE, CONSOLE, RESULTS, RUN, RunFolder, write_whole
 from harness.trace.records import RunRecord
 
-_KINDS = ("timelines", "captures")
+_KINDS = ("timelines", "captures", CODE)
 
 
 def join(place: Path, folder: Path) -> None:
@@ -28,6 +28,7 @@ def join(place: Path, folder: Path) -> None:
     if parts:
         joined = RunFolder.create(folder.parent, name=folder.name)
         for file in (file for part in parts for kind in _KINDS for file in (part / kind).glob("*")):
+            (folder / file.parent.name).mkdir(exist_ok=True)
             file.rename(folder / file.parent.name / file.name)
         for name in (RESULTS, CONSOLE):
             if pieces := [(part / name).read_bytes() for part in parts if (part / name).is_file()]:

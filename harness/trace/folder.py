@@ -14,7 +14,7 @@ import msgspec
 
 from harness.errors import FinwaitError
 from harness.trace.owner import hand_back
-from harness.trace.records import Result, RunRecord, TimelineRecord
+from harness.trace.records import CodeRecord, Result, RunRecord, TimelineRecord
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 """The folder that the harness lies in."""
@@ -22,6 +22,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 RESULTS = "results.jsonl"
 RUN = "run.json"
 CONSOLE = "console.txt"
+CODE = "code"
+"""The folder of what was reached of the kernel's code, where that was counted."""
 
 
 class Unwritable(FinwaitError):
@@ -105,7 +107,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._timelines = ""
+        self._timelines = self._code = ""
 
     @classmethod
     def create(cls, parent: Path, *, name: str | None = None) -> RunFolder:
@@ -179,6 +181,19 @@ class RunFolder:
         except OSError as error:
             raise Unwritable(path, error) from error
         return f"{self._timelines}:{start}"
+
+    def append_code(self, record: CodeRecord) -> None:
+        """Add what a scenario reached of the kernel's code, as a line to this process's file of that."""
+        if not self._code:
+            if not (self.path / CODE).is_dir():
+                make_folder(self.path / CODE)
+            self._code = f"{CODE}/{file_name(record.scenario)}.jsonl"
+        path = self.path / self._code
+        try:
+            if not _write(path, os.O_APPEND, msgspec.json.encode(record) + b"\n"):
+                hand_back(path)
+        except OSError as error:
+            raise Unwritable(path, error) from error
 
     def write_capture(self, scenario: str, content: bytes) -> str:
         """Write a scenario's capture; its path inside the run folder."""

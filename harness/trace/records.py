@@ -25,6 +25,20 @@ class TimelineRecord(msgspec.Struct, frozen=True, kw_only=True):
     program: Program | None = None
 
 
+class CodeRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of a file below ``code/``: how often a scenario reached what of the kernel's code.
+
+    Args:
+        scenario: its id.
+        counts: gcov's data files of all objects, one behind the other, compressed by zlib.
+        objects: in the file's first line, the objects and the bytes of their data, the same for all lines.
+    """
+
+    scenario: str
+    counts: bytes
+    objects: tuple[tuple[str, int], ...] = ()
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """One line of ``results.jsonl``.
 
