@@ -53,16 +53,53 @@ class Packet(NamedTuple):
     identification: int = 0
 
 
+class Place(NamedTuple):
+    """Where a segment lies in a frame.
+
+    Args:
+        network: where the IP header begins.
+        version: of IP, 4 or 6.
+        begin: where the TCP header begins.
+        end: where the segment ends on the wire; the capture may hold less, or more: padding.
+    """
+
+    network: int
+    version: int
+    begin: int
+    end: int
+
+
 def packet_of(frame: CapturedFrame) -> Packet | str:
     """The segment of a frame, or what it holds instead, in a word or two."""
+    where = place_of(frame)
+    if isinstance(where, str):
+        return where
+    data, (start, version, begin, end) = frame.data, where
+    raw = data[begin:end]
+    cut = max(0, end - begin - len(raw))
+    addresses = data[start + 12 : start + 20] if version == 4 else data[start + 8 : start + 40]
+    label = int.from_bytes(data[start + 1 : start + 4], "big") & FLOW_LABEL if version == 6 else 0
+    identification = _WORD.unpack_from(data, start + 4)[0] if version == 4 else 0
+    found = taken_apart(raw + bytes(cut) if cut else raw, version, addresses, label)
+    half = len(addresses) // 2
+    source, target = (addresses[:half], found.source), (addresses[half:], found.target)
+    return Packet(frame.number, frame.at, source, target, found.segment, cut, identification)
+
+
+def place_of(frame: CapturedFrame) -> Place | str:
+    """Where the segment of a frame lies, or what the frame holds instead, in a word or two."""
     data = frame.data
-    found = _network(frame.link, data)
-    if isinstance(found, str):
-        return found
-    start = found
+    start = _network(frame.link, data)
+    if isinstance(start, str):
+        return start
     if len(data) <= start:
         return "nothing behind the link's header"
-    return _v4(frame, start) if data[start] >> 4 == 4 else _v6(frame, start) if data[start] >> 4 == 6 else "no IP"
+    where = _v4(frame, start) if data[start] >> 4 == 4 else _v6(frame, start) if data[start] >> 4 == 6 else "no IP"
+    if isinstance(where, str):
+        return where
+    # a header that the snap length cut has no ports, or no flags
+    whole = min(len(data), where.end) - where.begin >= TCP_HEADER.size
+    return where if whole else "TCP header cut off"
 
 
 def _network(link: int, data: bytes) -> int | str:
@@ -97,7 +134,7 @@ def _behind_the_type(data: bytes, at: int, header: int = 0) -> int | str:
     return start
 
 
-def _v4(frame: CapturedFrame, start: int) -> Packet | str:
+def _v4(frame: CapturedFrame, start: int) -> Place | str:
     data = frame.data
     if len(data) < start + 20:
         return "IP header cut off"
@@ -108,11 +145,10 @@ def _v4(frame: CapturedFrame, start: int) -> Packet | str:
     begin = start + 4 * (data[start] & 15)
     # a frame that the network card was to cut has no length, or one that does not fit the field
     length = _WORD.unpack_from(data, start + 2)[0] or min(frame.length, _LONGEST) - start
-    identification = _WORD.unpack_from(data, start + 4)[0]
-    return _tcp(frame, begin, start + length, (4, data[start + 12 : start + 20]), identification=identification)
+    return Place(start, 4, begin, start + length)
 
 
-def _v6(frame: CapturedFrame, start: int) -> Packet | str:
+def _v6(frame: CapturedFrame, start: int) -> Place | str:
     data = frame.data
     if len(data) < start + 40:
         return "IP header cut off"
@@ -122,23 +158,8 @@ def _v6(frame: CapturedFrame, start: int) -> Packet | str:
         kind, begin = data[begin], begin + 8 * (data[begin + 1] + 1)
     if kind != _TCP:
         return "fragment" if kind == _FRAGMENT else _protocol(kind)
-    label = int.from_bytes(data[start + 1 : start + 4], "big") & FLOW_LABEL
-    return _tcp(frame, begin, end, (6, data[start + 8 : start + 40]), label=label)
+    return Place(start, 6, begin, end)
 
 
 def _protocol(number: int) -> str:
     return {1: "ICMP", 17: "UDP", 58: "ICMP", 2: "IGMP", 132: "SCTP"}.get(number, f"IP protocol {number}")
-
-
-def _tcp(
-    frame: CapturedFrame, begin: int, end: int, of: tuple[int, bytes], *, label: int = 0, identification: int = 0
-) -> Packet | str:
-    version, addresses = of
-    raw = frame.data[begin:end]
-    if len(raw) < TCP_HEADER.size or end - begin < TCP_HEADER.size:
-        return "TCP header cut off"
-    cut = max(0, end - begin - len(raw))
-    found = taken_apart(raw + bytes(cut), version, addresses, label)
-    half = len(addresses) // 2
-    source, target = (addresses[:half], found.source), (addresses[half:], found.target)
-    return Packet(frame.number, frame.at, source, target, found.segment, cut, identification)

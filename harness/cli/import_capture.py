@@ -14,6 +14,7 @@ from harness.capture.reading import Reading, read
 from harness.capture.story import Story
 from harness.capture.telling import lines
 from harness.cli.import_reproduction import USUAL_KERNELS, KernelsByName, reproduce
+from harness.cli.import_scrubbed import write_scrubbed
 from harness.errors import FinwaitError
 from harness.tcp.segment import RST
 from reports.columns import Arrow, LadderRow
@@ -44,6 +45,8 @@ def import_capture(
         console: where to.
     """
     stories, chosen = told(options.file, options.connection, console)
+    if options.scrub:
+        write_scrubbed(options.file, options.scrub, console)
     if chosen is None:
         if options.reproduce or options.save:
             raise FinwaitError(

@@ -143,16 +143,12 @@ def _add_import(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         "--connection", default="", metavar="N", help="a connection's number, a port, or an address and port"
     )
     taken.add_argument("--endpoint", default="", metavar="ADDRESS", help="the kernel under test [told by the capture]")
+    taken.add_argument("--scrub", type=Path, metavar="FILE", help="write a copy with other addresses and data")
     taken.add_argument("--reproduce", action="store_true", help="try on kernels what may have happened")
     _add_kernel(taken, "a kernel; may be repeated [host, uml:5.10]")
     taken.add_argument("--runs", type=_count, default=3, metavar="N", help="how often each is tried [3]")
-    taken.add_argument(
-        "--real-wait",
-        type=_seconds,
-        default=REAL_WAIT,
-        metavar="SECONDS",
-        help=f"how long one may wait in all, in real time [{REAL_WAIT.ns // SECOND.ns}]",
-    )
+    most = f"how long one may wait in all, in real time [{REAL_WAIT.ns // SECOND.ns}]"
+    taken.add_argument("--real-wait", type=_seconds, default=REAL_WAIT, metavar="SECONDS", help=most)
     taken.add_argument("--save", type=Path, metavar="FILE", help="write what reproduces it as a scenario")
     _add_run_dir(taken)
     taken.add_argument(

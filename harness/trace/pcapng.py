@@ -40,20 +40,40 @@ def pcapng(frames: Sequence[Frame], comment: str) -> bytes:
         frames: in the order in which they shall stand; stamps in ns since the epoch, 0 to 2**64 - 1.
         comment: of the whole file: the scenario, and what became of it. Cut at 65535 bytes, as a packet's is.
     """
-    section = struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1) + _text(_COMMENT, comment) + _text(_APPLICATION, "finwait")
-    interface = (
-        struct.pack("<HHI", _ETHERNET, 0, 0) + _text(_IF_NAME, "peer") + _option(_IF_TSRESOL, b"\x09")  # 10**-9 s
-    )
-    blocks = [_block(_SECTION, section + _END), _block(_INTERFACE, interface + _END)]
+    blocks = [section_block(comment), interface_block(_ETHERNET, "peer")]
     blocks += [_packet(frame) for frame in frames]
     return b"".join(blocks)
 
 
+def section_block(comment: str = "") -> bytes:
+    """What a file begins with; the comment is cut at 65535 bytes."""
+    about = (_text(_COMMENT, comment) if comment else b"") + _text(_APPLICATION, "finwait")
+    return _block(_SECTION, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1) + about + _END)
+
+
+def interface_block(link: int, name: str = "") -> bytes:
+    """An interface of this link type, whose frames have nanoseconds; its number is how many came before it."""
+    about = (_text(_IF_NAME, name) if name else b"") + _option(_IF_TSRESOL, b"\x09")  # 10**-9 s
+    return _block(_INTERFACE, struct.pack("<HHI", link, 0, 0) + about + _END)
+
+
+def packet_block(at: int, data: bytes, length: int, interface: int = 0, options: bytes = b"") -> bytes:
+    """A frame.
+
+    Args:
+        at: ns since the epoch.
+        data: what was captured of it.
+        length: octets that it had.
+        interface: number of an interface that stands before it.
+        options: of the block, packed.
+    """
+    head = _PACKET_HEAD.pack(interface, at >> 32, at & 0xFFFFFFFF, len(data), length)
+    return _block(_PACKET, head + _padded(data) + (options + _END if options else b""))
+
+
 def _packet(frame: Frame) -> bytes:
-    size = len(frame.data)
-    head = _PACKET_HEAD.pack(0, frame.at >> 32, frame.at & 0xFFFFFFFF, size, size)
     comment = _text(_COMMENT, frame.step) if frame.step else b""
-    return _block(_PACKET, head + _padded(frame.data) + comment + _FLAGS[frame.outgoing] + _END)
+    return packet_block(frame.at, frame.data, len(frame.data), options=comment + _FLAGS[frame.outgoing])
 
 
 def _block(kind: int, body: bytes) -> bytes:

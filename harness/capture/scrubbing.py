@@ -1,0 +1,109 @@
+"""A captured frame without what tells whose it was: addresses, ports and MACs are others, data are zeros. Pure.
+
+Lengths, numbers, flags, options and times stay, so that the story stays; a checksum is right where it was. The values
+of options that are secrets or prove that one is known (TCP Fast Open, MD5, TCP-AO) are zeros, and so is every frame
+without a segment.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from dataclasses import dataclass, field
+
+from harness.capture.packets import Place, place_of
+from harness.capture.reading import CapturedFrame
+from harness.tcp.ip import internet_checksum
+from harness.wire.decode import PSEUDO, TCP_HEADER, taken_apart
+
+_HARDWARE = {1: ((0, 6), (6, 12)), 113: ((6, 14),), 276: ((12, 20),)}
+"""Where link headers have hardware addresses, by link type."""
+
+_V4_NET, _V6_NET = b"\x0a", bytes.fromhex("20010db8") + bytes(8)  # RFC 1918 3 and RFC 3849
+_V4_HEADER, _V6_HEADER = 20, 40
+_NOP, _END_OF_OPTIONS = 1, 0
+_SECRETS = frozenset(
+    {19, 29, 34, 254}
+)  # MD5 (RFC 2385), TCP-AO (RFC 5925), Fast Open (RFC 7413), experiments (RFC 6994)
+_WORD = struct.Struct("!H")
+_SUM_AT = 16
+
+
+@dataclass
+class Scrubber:
+    """Gives every address, port and hardware address of a capture another one, the same each time."""
+
+    _addresses: dict[bytes, bytes] = field(default_factory=dict)
+    _ports: dict[bytes, bytes] = field(default_factory=dict)
+    _hardware: dict[bytes, bytes] = field(default_factory=dict)
+
+    def scrubbed(self, frame: CapturedFrame) -> CapturedFrame:
+        """The frame that stands in its place."""
+        where = place_of(frame)
+        data = bytes(len(frame.data)) if isinstance(where, str) else self._segment(frame, where)
+        return frame._replace(data=data)
+
+    def _segment(self, frame: CapturedFrame, where: Place) -> bytes:
+        old, new = frame.data, bytearray(frame.data)
+        for begin, end in _HARDWARE.get(frame.link, ()):
+            new[begin:end] = self._other(self._hardware, old[begin:end], b"\x02", end - begin)
+        addresses = self._network(new, where)
+        begin, header_end = where.begin, self._transport(new, where)
+        new[header_end:] = bytes(len(new) - header_end)
+        missing = bytes(max(0, where.end - len(new)))
+        version = where.version
+        was = _addresses(old, where)
+        right = taken_apart(old[begin : where.end] + missing, version, was).segment.checksum is None
+        new[begin + _SUM_AT : begin + _SUM_AT + 2] = bytes(2)
+        raw = bytes(new[begin : where.end]) + missing
+        found = internet_checksum(addresses + PSEUDO.pack(socket.IPPROTO_TCP, len(raw)) + raw)
+        _WORD.pack_into(new, begin + _SUM_AT, found if right or missing else found ^ 1)
+        return bytes(new)
+
+    def _network(self, new: bytearray, where: Place) -> bytes:
+        """Alter the IP header; its addresses."""
+        start = where.network
+        if where.version == 4:
+            for at in (start + 12, start + 16):
+                new[at : at + 4] = self._other(self._addresses, bytes(new[at : at + 4]), _V4_NET, 4)
+            options = start + _V4_HEADER
+            new[options : where.begin] = bytes([_NOP]) * (where.begin - options)
+            new[start + 10 : start + 12] = bytes(2)
+            _WORD.pack_into(new, start + 10, internet_checksum(bytes(new[start : where.begin])))
+        else:
+            new[start + 1 : start + 4] = bytes((new[start + 1] & 0xF0, 0, 0))  # the flow label is a host's choice
+            for at in (start + 8, start + 24):
+                new[at : at + 16] = self._other(self._addresses, bytes(new[at : at + 16]), _V6_NET, 16)
+            at = start + _V6_HEADER
+            while at < where.begin:
+                size = 8 * (new[at + 1] + 1)
+                new[at + 2 : at + size] = bytes(size - 2)
+                at += size
+        return _addresses(new, where)
+
+    def _transport(self, new: bytearray, where: Place) -> int:
+        """Alter the TCP header; where it ends."""
+        begin = where.begin
+        for at in (begin, begin + 2):
+            new[at : at + 2] = self._other(self._ports, bytes(new[at : at + 2]), b"", 2)
+        end = min(begin + max(TCP_HEADER.size, 4 * (new[begin + 12] >> 4)), where.end, len(new))
+        at = begin + TCP_HEADER.size
+        while at < end and new[at] != _END_OF_OPTIONS:
+            size = 1 if new[at] == _NOP or at + 1 >= end else max(2, new[at + 1])
+            if new[at] in _SECRETS:
+                new[at + 2 : min(at + size, end)] = bytes(max(0, min(at + size, end) - at - 2))
+            at += size
+        return end
+
+    @staticmethod
+    def _other(known: dict[bytes, bytes], name: bytes, prefix: bytes, size: int) -> bytes:
+        """Another name of this size; those of one kind are numbered, from 1 on."""
+        if name not in known:
+            number = (len(known) + 1) % 256 ** (size - len(prefix))
+            known[name] = prefix + number.to_bytes(size - len(prefix), "big")
+        return known[name][-size:].rjust(size, b"\0")
+
+
+def _addresses(data: bytes | bytearray, where: Place) -> bytes:
+    start = where.network
+    return bytes(data[start + 12 : start + 20] if where.version == 4 else data[start + 8 : start + 40])
