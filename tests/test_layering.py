@@ -50,12 +50,13 @@ ROOMS: Mapping[str, set[str]] = {
     "harness.explore": GROUND
     | {"harness.kernels", "harness.live.calibration", "harness.live.syscalls", "harness.probes", "harness.process"}
     | {"harness.run", "harness.wire", "netns"},
+    "harness.patch": GROUND | {"harness.kernels", "harness.process", "harness.run"},  # a change of a kernel's source
     "reports": GROUND | {"harness.code"},
     "harness.doctor": {"harness.machine", "netns"},
     "harness.machine": {"harness.probes.tracefs", "netns"},
     "harness.cli": GROUND
     | {"harness", "harness.doctor", "harness.kernels", "harness.plugin", "harness.process", "harness.run", "reports"}
-    | {"harness.capture", "harness.ci", "harness.code", "harness.explore", "harness.packetdrill"},
+    | {"harness.capture", "harness.ci", "harness.code", "harness.explore", "harness.packetdrill", "harness.patch"},
     "harness.__main__": {"harness.cli"},
     "scenarios": {"harness"},
     "conftest": {"harness.plugin"},

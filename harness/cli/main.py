@@ -176,23 +176,9 @@ def _compare(options: argparse.Namespace, console: Console) -> int:
 
 
 def _show(options: argparse.Namespace, console: Console) -> int:
-    from harness.cli import report, show
-    from harness.trace.runs import load
+    from harness.cli.show import present
 
-    run = load(options.run)
-    if not options.name:
-        if options.svg or options.kind:
-            raise FinwaitError("which result to show is not said", hint="-k NAME")
-        show.print_findings(run, report.known_by_baselines(CHECKOUT / "scenarios" / "baselines"), console)
-        return 0
-    result = show.chosen(run, options.name)
-    if options.svg:
-        show.draw(run, result, options.svg, brief=options.brief, since=options.since)
-    elif options.kind:
-        print(show.program_text(run, result, options.kind), end="")
-    else:
-        show.print_result(run, result, console, brief=options.brief, since=options.since)
-    return 0
+    return present(options, CHECKOUT, console)
 
 
 def _report(options: argparse.Namespace, console: Console) -> int:
@@ -245,6 +231,18 @@ def _explore(options: argparse.Namespace, console: Console) -> int:
     return explore.explore(options, _had(options.kernel, options, console), CHECKOUT, console)
 
 
+def _patch(options: argparse.Namespace, console: Console) -> int:
+    from harness.cli.patch import patch
+
+    return patch(options, lambda: _source(options), _folder(options), CHECKOUT, console)
+
+
+def _bisect(options: argparse.Namespace, console: Console) -> int:
+    from harness.cli.bisect import bisect
+
+    return bisect(options, _folder(options), CHECKOUT, console)
+
+
 def _baseline(options: argparse.Namespace, _: Console) -> int:
     from harness.plugin import baseline
     from harness.plugin.baseline_draft import draft
@@ -289,6 +287,8 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Console], int]] = {
     "coverage": _coverage,
     "mutate": _mutate,
     "explore": _explore,
+    "patch": _patch,
+    "bisect": _bisect,
     "baseline": _baseline,
     "kernels": _kernels,
 }

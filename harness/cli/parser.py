@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 
 from harness import __version__
+from harness.cli.patch_options import add_bisect, add_patch
+from harness.cli.shared_options import (
+    LAYOUT,
+    PASSED_ON,
+    Verbs,
+    add_kernel,
+    add_report,
+    add_run,
+    add_run_dir,
+    add_seed,
+    add_source,
+    count,
+    verb,
+)
 from harness.errors import FinwaitError
 from harness.tcp.timing import REAL_WAIT, SECOND, Span, span_of
 
@@ -18,10 +31,6 @@ start here
 
 README.md has more, and docs/scenarios.md says how to write scenarios.
 """
-_PASSED_ON = "Further arguments are scenarios and options of pytest, as for finwait run."
-_MOST_RUNS = 100
-_Verbs = argparse._SubParsersAction  # the class has no public name
-_LAYOUT = partial(argparse.RawDescriptionHelpFormatter, max_help_position=28)
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -30,7 +39,7 @@ def command_line() -> argparse.ArgumentParser:
         prog="finwait",
         description="Test how Linux kernels speak TCP, packet by packet.",
         epilog=_START,
-        formatter_class=_LAYOUT,
+        formatter_class=LAYOUT,
     )
     parser.add_argument("--version", action="version", version=f"finwait {__version__}")
     parser.set_defaults(passes_on=False)
@@ -38,30 +47,22 @@ def command_line() -> argparse.ArgumentParser:
 
     # its own help is one screen, see run_help
     run = verbs.add_parser("run", help="run scenarios on the running kernel", add_help=False, allow_abbrev=False)
-    _add_report(run)
+    add_report(run)
     run.set_defaults(passes_on=True)
     _add_runners(verbs)
     _add_readers(verbs)
-    _add_kernels(_verb(verbs, "kernels", "list, fetch, build, remove or verify kernels"))
-    _verb(verbs, "doctor", "list what this machine offers, and how to get what is missing")
+    _add_kernels(verb(verbs, "kernels", "list, fetch, build, remove or verify kernels"))
+    verb(verbs, "doctor", "list what this machine offers, and how to get what is missing")
     return parser
 
 
-def _verb(
-    verbs: _Verbs[argparse.ArgumentParser], name: str, does: str, more: str = "", *examples: str
-) -> argparse.ArgumentParser:
-    description = f"{does[0].upper()}{does[1:]}." + (f"\n{more}" if more else "")
-    epilog = "\n  ".join(("examples", *examples)) if examples else None
-    return verbs.add_parser(name, help=does, description=description, epilog=epilog, formatter_class=_LAYOUT)
-
-
-def _add_runners(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+def _add_runners(verbs: Verbs[argparse.ArgumentParser]) -> None:
     """The verbs that run scenarios on other kernels than the running one."""
-    matrix = _verb(
+    matrix = verb(
         verbs,
         "matrix",
         "run the same scenarios on several kernels",
-        f"{_PASSED_ON}\nA kernel is a name from 'finwait kernels list', or the path of your own.\n"
+        f"{PASSED_ON}\nA kernel is a name from 'finwait kernels list', or the path of your own.\n"
         "--junitxml a.xml writes one file per kernel, such as a-host.xml.\n"
         "The exit status is 0 when every verdict was reached, deviations included,\n"
         "1 when one is lost, 2 on a mistake. With --fail-on, --strict, --rfc or\n"
@@ -69,45 +70,47 @@ def _add_runners(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         "finwait matrix --kernel uml:5.10 --kernel host scenarios/closing",
         "finwait matrix --kernel ./linux -k disorder",
     )
-    _add_kernel(matrix, "a kernel; may be repeated", required=True)
-    _add_run_dir(matrix)
-    _add_report(matrix)
+    add_kernel(matrix, "a kernel; may be repeated", required=True)
+    add_run_dir(matrix)
+    add_report(matrix)
     matrix.add_argument("--all", action="store_true", help="also show what comes out alike on all kernels")
     matrix.add_argument("--at-once", type=int, metavar="N", help="kernels to run at once [as many as fit]")
-    _add_source(matrix)
+    add_source(matrix)
     matrix.set_defaults(passes_on=True)
 
-    again = _verb(
+    again = verb(
         verbs,
         "reproduce",
         "show the bug that finwait was made for",
         "A FIN arrives after the ACK that was sent after it. Which kernels drop it?",
     )
-    _add_kernel(again, "a kernel; may be repeated [host, uml:5.10]")
-    _add_run_dir(again)
-    _add_report(again)
-    _add_source(again)
+    add_kernel(again, "a kernel; may be repeated [host, uml:5.10]")
+    add_run_dir(again)
+    add_report(again)
+    add_source(again)
 
     _add_import(verbs)
 
-    mutate = _verb(
+    mutate = verb(
         verbs,
         "mutate",
         "change the kernel's answers to prove that scenarios can fail",
-        f"{_PASSED_ON}\nA change that no scenario notices is listed, and the exit status is 1.",
+        f"{PASSED_ON}\nA change that no scenario notices is listed, and the exit status is 1.",
         "finwait mutate --sample 50 scenarios/closing",
     )
     mutate.add_argument("--kernel", default="host", metavar="NAME", help="the kernel that answers [host]")
     mutate.add_argument("--sample", type=int, metavar="N", help="try N changes, chosen at random [all]")
-    _add_seed(mutate, "seed of the random choice")
-    _add_run_dir(mutate)
-    _add_source(mutate)
+    add_seed(mutate, "seed of the random choice")
+    add_run_dir(mutate)
+    add_source(mutate)
     mutate.set_defaults(passes_on=True)
     _add_explore(verbs)
+    add_patch(verbs)
+    add_bisect(verbs)
 
 
-def _add_explore(verbs: _Verbs[argparse.ArgumentParser]) -> None:
-    explored = _verb(
+def _add_explore(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    explored = verb(
         verbs,
         "explore",
         "find what kernels do differently, by programs that nobody wrote",
@@ -116,19 +119,19 @@ def _add_explore(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         "kernels differ.",
         "finwait explore --kernel uml-virtual:5.10 --kernel uml-virtual:7.2 --for 5m",
     )
-    _add_kernel(explored, "a kernel; two of them or more", required=True)
+    add_kernel(explored, "a kernel; two of them or more", required=True)
     explored.add_argument("--for", dest="seconds", metavar="TIME", help="how long, such as 90s or 5m [60s]")
     explored.add_argument("--programs", type=int, metavar="N", help="how many programs, instead or at most")
-    _add_seed(explored, "same seed, same programs")
+    add_seed(explored, "same seed, same programs")
     explored.add_argument(
         "--save", type=Path, metavar="DIR", help="write each as a scenario that the last kernel passes"
     )
     explored.add_argument("--theme", default="any", metavar="NAME", help="what the programs are about [any]")
-    _add_source(explored)
+    add_source(explored)
 
 
-def _add_import(verbs: _Verbs[argparse.ArgumentParser]) -> None:
-    taken = _verb(
+def _add_import(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    taken = verb(
         verbs,
         "import",
         "tell and reproduce a capture, or print a packetdrill script as a scenario",
@@ -145,12 +148,12 @@ def _add_import(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     taken.add_argument("--endpoint", default="", metavar="ADDRESS", help="the kernel under test [told by the capture]")
     taken.add_argument("--scrub", type=Path, metavar="FILE", help="write a copy with other addresses and data")
     taken.add_argument("--reproduce", action="store_true", help="try on kernels what may have happened")
-    _add_kernel(taken, "a kernel; may be repeated [host, uml:5.10]")
-    taken.add_argument("--runs", type=_count, default=3, metavar="N", help="how often each is tried [3]")
+    add_kernel(taken, "a kernel; may be repeated [host, uml:5.10]")
+    taken.add_argument("--runs", type=count, default=3, metavar="N", help="how often each is tried [3]")
     most = f"how long one may wait in all, in real time [{REAL_WAIT.ns // SECOND.ns}]"
     taken.add_argument("--real-wait", type=_seconds, default=REAL_WAIT, metavar="SECONDS", help=most)
     taken.add_argument("--save", type=Path, metavar="FILE", help="write what reproduces it as a scenario")
-    _add_run_dir(taken)
+    add_run_dir(taken)
     taken.add_argument(
         "--as", dest="kind", choices=("python",), default="python", help="what to print of a script [python]"
     )
@@ -170,15 +173,9 @@ def _seconds(text: str) -> Span:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from None
 
 
-def _count(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) <= _MOST_RUNS:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {_MOST_RUNS}")
-    return int(text)
-
-
-def _add_readers(verbs: _Verbs[argparse.ArgumentParser]) -> None:
+def _add_readers(verbs: Verbs[argparse.ArgumentParser]) -> None:
     """The verbs that read run folders and run nothing."""
-    shown = _verb(
+    shown = verb(
         verbs,
         "show",
         "show what a run found, or one result: what happened, the verdict and why",
@@ -188,7 +185,7 @@ def _add_readers(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         "finwait show RUN -k half_closed --as python > test_again.py",
         "finwait show RUN -k half_closed --since handshake --brief --svg x.svg",
     )
-    _add_run(shown, "run")
+    add_run(shown, "run")
     shown.add_argument("-k", dest="name", metavar="NAME", help="one result: its id, or words that it alone has all of")
     shown.add_argument("--brief", action="store_true", help="leave out windows and options of segments")
     shown.add_argument(
@@ -200,7 +197,7 @@ def _add_readers(verbs: _Verbs[argparse.ArgumentParser]) -> None:
 
     shown.add_argument("--svg", type=Path, metavar="FILE", help="draw what happened into a file instead of printing")
 
-    report = _verb(
+    report = verb(
         verbs,
         "report",
         "write pages to look at and to send",
@@ -212,14 +209,14 @@ def _add_readers(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         "--output", type=Path, required=True, metavar="DIR", help="where to; a report that is there is replaced"
     )
 
-    compare = _verb(verbs, "compare", "show what changed between two runs", "The exit status is 1 on a regression.")
-    _add_run(compare, "before", "RUN_A")
-    _add_run(compare, "after", "RUN_B")
-    _add_report(compare)
+    compare = verb(verbs, "compare", "show what changed between two runs", "The exit status is 1 on a regression.")
+    add_run(compare, "before", "RUN_A")
+    add_run(compare, "after", "RUN_B")
+    add_report(compare)
 
     _add_coverage(verbs)
 
-    baseline = _verb(
+    baseline = verb(
         verbs,
         "baseline",
         "print the deviations of a run as a baseline",
@@ -227,11 +224,11 @@ def _add_readers(verbs: _Verbs[argparse.ArgumentParser]) -> None:
         "finwait baseline RUN > known.toml",
         "finwait run --baseline known.toml",
     )
-    _add_run(baseline, "run")
+    add_run(baseline, "run")
 
 
-def _add_coverage(verbs: _Verbs[argparse.ArgumentParser]) -> None:
-    coverage = _verb(
+def _add_coverage(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    coverage = verb(
         verbs,
         "coverage",
         "show which RFC requirements were tested, or which code of a kernel was reached",
@@ -246,41 +243,10 @@ def _add_coverage(verbs: _Verbs[argparse.ArgumentParser]) -> None:
     coverage.add_argument("--write", action="store_true", help="write docs/coverage.md instead of printing")
 
 
-def _add_run(parser: argparse.ArgumentParser, name: str, metavar: str = "RUN") -> None:
-    parser.add_argument(
-        name, type=Path, metavar=metavar, help="a run folder, such as reports/runs/20261127T043810-12837"
-    )
-
-
-def _add_kernel(parser: argparse.ArgumentParser, does: str, *, required: bool = False) -> None:
-    parser.add_argument("--kernel", action="append", required=required, metavar="NAME", help=does)
-
-
-def _add_seed(parser: argparse.ArgumentParser, does: str) -> None:
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help=f"{does} [0]")
-
-
-def _add_run_dir(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--run-dir", type=Path, metavar="DIR", help="where to put the run folders [reports/runs]")
-    parser.add_argument("--run-name", metavar="NAME", help="name of the folder that they are in [the time in UTC]")
-
-
-def _add_report(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--report", type=Path, metavar="DIR", help="also write pages to look at: finwait report --help")
-
-
-def _add_source(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("where kernels are fetched from")
-    group.add_argument("--mirror", default="", metavar="URL", help="a Debian mirror [the one that apt uses here]")
-    group.add_argument("--security-mirror", default="", metavar="URL", help="a mirror of the -security suites")
-    group.add_argument("--keyring", type=Path, metavar="FILE", help="the keys that sign the mirror's indexes")
-    group.add_argument("--insecure", action="store_true", help="accept packages without checking their signatures")
-
-
 def _add_kernels(kernels: argparse.ArgumentParser) -> None:
     actions = kernels.add_subparsers(dest="action", required=True, metavar="ACTION", title="actions")
-    _verb(actions, "list", "list the kernels that are here, and those to fetch or build")
-    fetch = _verb(
+    verb(actions, "list", "list the kernels that are here, and those to fetch or build")
+    fetch = verb(
         actions,
         "fetch",
         "download a kernel's packages and check their signatures",
@@ -289,8 +255,8 @@ def _add_kernels(kernels: argparse.ArgumentParser) -> None:
     )
     fetch.add_argument("name", metavar="NAME", help="a name from 'finwait kernels list'")
     fetch.add_argument("--renew", action="store_true", help="look for a newer version")
-    _add_source(fetch)
-    build = _verb(
+    add_source(fetch)
+    build = verb(
         actions,
         "build",
         "build a kernel that runs in virtual time",
@@ -303,7 +269,7 @@ def _add_kernels(kernels: argparse.ArgumentParser) -> None:
     build.add_argument("--tree", type=Path, metavar="DIR", help="a source tree of your own; it is not changed")
     build.add_argument("--code-coverage", action="store_true", help="have it count which code of TCP is reached")
     build.add_argument("-j", "--jobs", type=int, metavar="N", help="compilers to run at once [one per processor]")
-    _add_source(build)
-    remove = _verb(actions, "remove", "remove a kernel from the cache")
+    add_source(build)
+    remove = verb(actions, "remove", "remove a kernel from the cache")
     remove.add_argument("name", metavar="NAME", help="a name from 'finwait kernels list'")
-    _verb(actions, "verify", "check every file in the cache against its hash")
+    verb(actions, "verify", "check every file in the cache against its hash")

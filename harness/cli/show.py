@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
 
+from harness.cli.report import known_by_baselines
 from harness.errors import FinwaitError
 from harness.model import requirements
 from harness.program.packetdrill import packetdrill
@@ -16,7 +18,7 @@ from harness.trace.events import Called, Event
 from harness.trace.owner import hand_back
 from harness.trace.records import Result
 from harness.trace.result_kind import ResultKind
-from harness.trace.runs import LoadedRun
+from harness.trace.runs import LoadedRun, load
 from reports.findings import Reason, explain
 from reports.ladder import ladder
 from reports.lectures import HANDSHAKE, part
@@ -24,6 +26,33 @@ from reports.lines import Line, set_in, show, width_of
 from reports.picture import picture
 
 _LISTED = 10
+
+
+def present(options: argparse.Namespace, checkout: Path, console: Console) -> int:
+    """Print what a run found, or one result of it.
+
+    Args:
+        options: as ``finwait show`` takes them.
+        checkout: the folder with the baselines.
+        console: where to print.
+
+    Raises:
+        FinwaitError: there is no such run or result, or it cannot be drawn or printed as it should be.
+    """
+    run = load(options.run)
+    if not options.name:
+        if options.svg or options.kind:
+            raise FinwaitError("which result to show is not said", hint="-k NAME")
+        print_findings(run, known_by_baselines(checkout / "scenarios" / "baselines"), console)
+        return 0
+    result = chosen(run, options.name)
+    if options.svg:
+        draw(run, result, options.svg, brief=options.brief, since=options.since)
+    elif options.kind:
+        console.out(program_text(run, result, options.kind), end="")
+    else:
+        print_result(run, result, console, brief=options.brief, since=options.since)
+    return 0
 
 
 def chosen(run: LoadedRun, name: str) -> Result:

@@ -32,7 +32,7 @@ SHORT = "-k 'fin_is_acknowledged or lost_data'"
 """What all scenarios are cut down to, by pytest's own variable for more arguments: the command line stays as it is."""
 MINUTES = re.compile(
     r"^make (?!help|clean)|harness mutate|matrix(?!.*scenarios/incident)|kernels build|explore(?!.*--programs)"
-    r"|import .*--reproduce"
+    r"|import .*--reproduce|(harness|finwait) patch"
 )
 SECONDS = 300
 

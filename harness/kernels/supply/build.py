@@ -21,6 +21,7 @@ from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache, sha256_of
 from harness.kernels.supply.counting import CODE, counted, keep_code
 from harness.kernels.supply.fragments import HZ_PROMPT, VIRTUAL_UML, ConfigOption, fragment, missing, parse_config
+from harness.kernels.supply.tarball import unpacked
 from harness.process import run_to_end
 
 # Tool to Debian package: what a build of the kernel runs.
@@ -28,9 +29,12 @@ TOOLS = {"make": "make", "gcc": "gcc", "ld": "binutils", "flex": "flex", "bison"
 KIND = "kernel"
 BINARY, CONFIG, RECORD = "linux", "config", "build.json"
 BUILD_LIMIT = 7200.0
-UNPACK_LIMIT = 1800.0
 
 Progress = Callable[[str], None]
+
+
+class NotBuilt(FinwaitError):
+    """It is this tree that cannot be built, and not this machine that cannot build."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ def build(
     jobs: int | None = None,
     progress: Progress | None = None,
     options: tuple[ConfigOption, ...] = VIRTUAL_UML,
+    content: str = "",
 ) -> Built:
     """Build a user's own tree. Its objects stay in the cache, so that the next build makes only what changed.
 
@@ -78,17 +83,22 @@ def build(
         jobs: compilers at once; one for each processor when not given.
         progress: called with each line that make prints.
         options: what to ask for.
+        content: what the tree holds, as git names it; what was built of the same before is then returned at once.
 
     Raises:
         FinwaitError: a tool is missing, the tree is none or is not clean, it lacks a required option, or make
             failed.
     """
+    check_machine()
+    named = _digest(content, *_asked(options)) if content else ""
+    if kept := named and cache.content(KIND, named):
+        return _read(kept)
     tree = tree.resolve()
     objects = cache.root.resolve() / "objects" / _digest(str(tree), *counted(options))
     with cache.lock(f"objects-{objects.name}"):
         objects.mkdir(parents=True, exist_ok=True)
         record = _compile(tree, objects, options, jobs, progress)
-        key = _digest(sha256_of(objects / BINARY), sha256_of(objects / ".config"))
+        key = named or _digest(sha256_of(objects / BINARY), sha256_of(objects / ".config"))
         return _read(cache.fill(KIND, key, lambda folder: _keep(tree, objects, folder, record)))
 
 
@@ -112,7 +122,7 @@ def build_tarball(
         scratch = folder.resolve().parent / "scratch"
         objects = scratch / "objects"
         objects.mkdir(parents=True)
-        tree = _unpacked(tarball.absolute(), scratch / "source")
+        tree = unpacked(tarball.absolute(), scratch / "source")
         _keep(tree, objects, folder, _compile(tree, objects, options, jobs, progress))
         shutil.rmtree(scratch)
 
@@ -128,9 +138,13 @@ def known(tarball: Path, cache: Cache, options: tuple[ConfigOption, ...] = VIRTU
 
 def tarball_key(tarball: Path, options: tuple[ConfigOption, ...] = VIRTUAL_UML) -> str:
     """What the build of a tarball is kept under."""
-    # what is asked for and of which versions, not how this program writes it down
+    return _digest(sha256_of(tarball), *_asked(options))
+
+
+def _asked(options: tuple[ConfigOption, ...]) -> tuple[str, ...]:
+    """What is asked for and of which versions, not how this program writes it down; and who compiles it."""
     asked = (f"{option.line()} {option.since} {option.until}" for option in options)
-    return _digest(sha256_of(tarball), *asked, *counted(options), HZ_PROMPT, compiler())
+    return (*asked, *counted(options), HZ_PROMPT, compiler())
 
 
 def tree_version(tree: Path) -> tuple[int, int, int]:
@@ -197,6 +211,7 @@ def _compile(
     check_machine()
     version = tree_version(tree)
     _check_tree(tree, objects)
+    _drop_torn(objects)
     (objects / "finwait.config").write_text(fragment(options, version[:2]))
     (objects / "Kconfig.finwait").write_text((tree / "Kconfig").read_text() + HZ_PROMPT)
     seconds = _make(tree, objects, progress, f"KCONFIG_ALLCONFIG={objects / 'finwait.config'}", "allnoconfig")
@@ -204,7 +219,7 @@ def _compile(
     lacking = missing(options, version[:2], parse_config((objects / ".config").read_text()))
     if required := [option for option in lacking if option.required]:
         names = ", ".join(f"{option.line()} ({option.why})" for option in required)
-        raise FinwaitError(
+        raise NotBuilt(
             f"Linux {dotted} in {tree} does not take {names}",
             why="the tree lacks the option, or something that it depends on is off",
         )
@@ -215,6 +230,14 @@ def _compile(
         "seconds": round(seconds, 1),
         "refused": [option.name for option in lacking],
     }
+
+
+def _drop_torn(objects: Path) -> None:
+    """Drop what a killed compiler left half written: its command line is written beside it only afterwards."""
+    for command in objects.rglob(".*.o.cmd"):
+        made = command.with_name(command.name.removeprefix(".").removesuffix(".cmd"))
+        if made.exists() and made.stat().st_mtime_ns > command.stat().st_mtime_ns:
+            made.unlink()
 
 
 def _make(tree: Path, objects: Path, progress: Progress | None, *arguments: str) -> float:
@@ -236,6 +259,7 @@ def _make(tree: Path, objects: Path, progress: Progress | None, *arguments: str)
             "KBUILD_BUILD_USER": "finwait",
             "KBUILD_BUILD_HOST": "finwait",
             "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
+            "KBUILD_BUILD_VERSION": "1",  # else it counts the links of these objects
         },
         console=progress,
     )
@@ -243,26 +267,8 @@ def _make(tree: Path, objects: Path, progress: Progress | None, *arguments: str)
         telling = [line for line in ended.lines if re.search(r"error:|undefined reference|\*\*\* ", line)]
         line = (telling or list(ended.lines[-1:]) or ["it said nothing"])[0].strip()
         after = f"not done after {BUILD_LIMIT:g} s" if ended.status is None else f"status {ended.status}"
-        raise FinwaitError(f"make {arguments[-1]} failed for {tree}: {line}", why=after)
+        raise NotBuilt(f"make {arguments[-1]} failed for {tree}: {line.replace(f'{tree}/', '')}", why=after)
     return ended.seconds
-
-
-def _unpacked(tarball: Path, into: Path) -> Path:
-    into.mkdir()
-    ended = run_to_end(
-        ("tar", "-xf", str(tarball)),
-        limit=UNPACK_LIMIT,
-        cwd=into,
-        env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
-    )
-    folders = list(into.iterdir())
-    if ended.status != 0 or len(folders) != 1:
-        raise FinwaitError(
-            f"cannot unpack {tarball}",
-            why=ended.lines[-1] if ended.lines else f"it holds {len(folders)} folders at its top",
-            hint="a linux-source-*.tar.xz, with xz-utils installed",
-        )
-    return folders[0]
 
 
 def _keep(tree: Path, objects: Path, folder: Path, record: dict[str, object]) -> None:

@@ -1,0 +1,52 @@
+"""What a person may type behind the verbs about changes of a kernel's source."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from harness.cli.shared_options import PASSED_ON, Verbs, add_report, add_run_dir, add_source, verb
+
+
+def add_patch(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    """``finwait patch``."""
+    patch = verb(
+        verbs,
+        "patch",
+        "show what a patch of the kernel changes in its behaviour",
+        "The kernel is built before and after it, and all scenarios run on both.\n"
+        f"{PASSED_ON}\n"
+        "The exit status is 0 when nothing got worse, 1 when something did or behaves\n"
+        "otherwise, 2 when the patch does not apply or does not compile.",
+        "finwait patch tcp.patch",
+        "git format-patch --stdout -3 | finwait patch - --tree ~/linux",
+        "finwait patch HEAD~3..HEAD --tree ~/linux scenarios/closing",
+    )
+    patch.add_argument("patch", metavar="PATCH", help="a file, a folder of them, - for standard input, or commits A..B")
+    where = patch.add_mutually_exclusive_group()
+    where.add_argument("--kernel", default="", metavar="NAME", help="whose source it is for [uml-virtual:7.2]")
+    where.add_argument("--tree", type=Path, metavar="DIR", help="a git clone of your own instead; it is not changed")
+    add_run_dir(patch)
+    add_report(patch)
+    add_source(patch)
+    patch.set_defaults(passes_on=True)
+
+
+def add_bisect(verbs: Verbs[argparse.ArgumentParser]) -> None:
+    """``finwait bisect``."""
+    bisect = verb(
+        verbs,
+        "bisect",
+        "find the commit of a kernel tree that changed a scenario's end",
+        "The kernels in between are built in virtual time. Ctrl-C loses nothing: the same\n"
+        "command goes on with the kernels that were built.\n"
+        "The exit status is 0 when one commit is left, 1 when several are, because those\n"
+        "in between cannot be built.",
+        "finwait bisect --tree ~/linux v6.11 v6.12 scenarios/closing/test_data.py",
+    )
+    bisect.add_argument("good", metavar="GOOD", help="a commit that is as it should be, or was before")
+    bisect.add_argument("bad", metavar="BAD", help="a later one that is not")
+    bisect.add_argument("scenario", metavar="SCENARIO", help="a scenario's id, or a file; options of pytest may follow")
+    bisect.add_argument("--tree", type=Path, required=True, metavar="DIR", help="a git clone; it is not changed")
+    add_run_dir(bisect)
+    bisect.set_defaults(passes_on=True)

@@ -1,0 +1,139 @@
+"""Finds the commit that changed a scenario: git halves what is left, and the kernels in between are built and asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from harness.errors import FinwaitError
+from harness.kernels.supply.build import NotBuilt
+from harness.kernels.supply.sources import Sources
+from harness.tcp.verdict import Outcome
+from harness.trace.records import Result
+from harness.trace.runs import LoadedRun
+
+JUDGED = (Outcome.CONFORMS, Outcome.DEVIATES)
+
+Ask = Callable[[str], LoadedRun]
+"""Builds a commit and runs the scenario on it."""
+Alike = Callable[[LoadedRun, LoadedRun, str], bool]
+"""Whether a kernel did in two runs the same in a scenario."""
+Note = Callable[[str, str], None]
+"""Takes note of what became of a commit."""
+
+
+@dataclass(slots=True)
+class Bisection:
+    """How far a search is.
+
+    Args:
+        good: commits that are as the good end.
+        bad: the one that is known not to be, nearest to the change.
+        runs: of the commits that were asked.
+        skipped: why others were not, by commit.
+        left: the commits of which one must be the first bad one.
+    """
+
+    good: list[str]
+    bad: str
+    runs: dict[str, LoadedRun] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
+
+    @property
+    def steps(self) -> int:
+        """About how many kernels are still to be asked."""
+        return math.ceil(math.log2(len(self.left))) if self.left else 0
+
+
+class Bisector:
+    """Halves the commits between two ends.
+
+    Args:
+        sources: a copy of the clone.
+        ask: runs the scenario on the kernel of a commit.
+        alike: compares what a kernel did.
+        note: called with each commit that was asked, and what came of it.
+        trying: called before each is asked.
+    """
+
+    def __init__(
+        self, sources: Sources, ask: Ask, alike: Alike, note: Note, trying: Callable[[Bisection, str], None]
+    ) -> None:
+        self._sources, self._ask, self._alike, self._note, self._trying = sources, ask, alike, note, trying
+
+    def ends(self, good: str, bad: str) -> tuple[Bisection, str]:
+        """Ask both ends; what was learnt, and the scenario that tells them apart.
+
+        Raises:
+            FinwaitError: they are alike, or one of them cannot be built or judged, or has not the other before it.
+        """
+        found = Bisection([good], bad)
+        found.left = self._sources.candidates([good], bad)
+        if not found.left or good == bad:
+            raise FinwaitError("there is no commit between the ends", why="the good end comes after the bad one")
+        for end in (good, bad):
+            found.runs[end] = self._ask(end)
+        before, after = found.runs[good], found.runs[bad]
+        both = [name for name, result in before.results.items() if _judged(result) and _judged(after.results.get(name))]
+        if not both:
+            why = next((f"{one.outcome}: {one.message}" for one in before.results.values() if not _judged(one)), "")
+            raise FinwaitError("the scenario was not judged on both ends", why=why.partition("\n")[0])
+        apart = [name for name in both if not self._alike(before, after, name)]
+        if not apart:
+            one = before.results[both[0]]
+            raise FinwaitError(f"the scenario ends alike on both ends: it {one.outcome}", hint="other ends")
+        for end in (good, bad):
+            self._note(end, _told(found.runs[end].results[apart[0]]))
+        return found, _plainest(apart, before, after)
+
+    def narrow(self, found: Bisection, scenario: str) -> None:
+        """Ask commits until one is left, or none that can be asked.
+
+        Raises:
+            FinwaitError: the machine cannot build or run kernels any more.
+        """
+        while untried := [one for one in found.left if one != found.bad and one not in found.skipped]:
+            commit = untried[0]
+            self._trying(found, commit)
+            try:
+                run = self._ask(commit)
+            except NotBuilt as error:
+                found.skipped[commit] = error.what
+                self._note(commit, f"skipped: {error.what}")
+                continue
+            result = run.results.get(scenario)
+            if result is None or not _judged(result):
+                found.skipped[commit] = result.outcome if result else "not there"
+                self._note(commit, f"skipped: {found.skipped[commit]}")
+                continue
+            found.runs[commit] = run
+            good = self._is_good(found, run, scenario)
+            if good:
+                found.good.append(commit)
+            else:
+                found.bad = commit
+            self._note(commit, f"{_told(result)}, as the {'good' if good else 'bad'} end")
+            found.left = self._sources.candidates(found.good, found.bad)
+
+    def _is_good(self, found: Bisection, run: LoadedRun, scenario: str) -> bool:
+        """By the verdict where that differs between the ends, else by whether it did the same as the good end."""
+        good = found.runs[found.good[0]]
+        outcomes = {one.results[scenario].outcome for one in (good, found.runs[found.bad])}
+        if len(outcomes) == len(JUDGED):
+            return run.results[scenario].outcome == good.results[scenario].outcome
+        return self._alike(good, run, scenario)
+
+
+def _judged(result: Result | None) -> bool:
+    return result is not None and result.outcome in JUDGED
+
+
+def _told(result: Result) -> str:
+    return f"{result.outcome}{f' ({result.answer})' if result.answer else ''}"
+
+
+def _plainest(apart: list[str], before: LoadedRun, after: LoadedRun) -> str:
+    """One whose verdict differs, where there is one."""
+    return next((one for one in apart if before.results[one].outcome != after.results[one].outcome), apart[0])
