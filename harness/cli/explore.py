@@ -1,4 +1,4 @@
-"""``finwait explore``: what kernels do differently, found by programs that nobody wrote."""
+"""``finwait explore``: what kernels do differently, or against RFC 9293, found by programs that nobody wrote."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 
 from harness.errors import FinwaitError
-from harness.explore.attempt import Put
+from harness.explore.attempt import IGNORED, UNJUDGED, Put
 from harness.explore.divergence import Divergence
 from harness.explore.explorer import Explorer
 from harness.explore.generate import theme_of
@@ -47,23 +47,21 @@ def seconds_of(text: str) -> float:
 
 
 def explore(options: argparse.Namespace, specs: Sequence[KernelSpec], checkout: Path, console: Console) -> int:
-    """Search, and print what was found; the exit status: 1 where kernels differ.
+    """Search, and print what was found; the exit status: 1 where kernels differ, or one deviates from RFC 9293.
 
     Ctrl-C ends the search and not the report.
 
     Args:
         options: as ``finwait explore`` takes them.
-        specs: the kernels, whose files are here.
+        specs: the kernels, whose files are here; one alone is held against the model.
         checkout: the folder with pyproject.toml.
         console: for progress and what was found.
 
     Raises:
-        FinwaitError: an unknown theme, less than two kernels, or a kernel that cannot be asked.
+        FinwaitError: an unknown theme, or a kernel that cannot be asked.
     """
     seconds = seconds_of(options.seconds) if options.seconds else None if options.programs else DEFAULT_SECONDS
     theme = theme_of(options.theme)
-    if len(specs) < 2:
-        raise FinwaitError("there is nothing to compare", why="one kernel alone is named", hint="another --kernel")
     with ExitStack() as held:
         folder = Path(held.enter_context(TemporaryDirectory(prefix="finwait-explore-")))
         stop = held.enter_context(Stop())
@@ -72,7 +70,8 @@ def explore(options: argparse.Namespace, specs: Sequence[KernelSpec], checkout: 
             held.enter_context(AskedKernel(spec, cache, checkout, folder / str(number), stop))
             for number, spec in enumerate(specs)
         ]
-        explorer = Explorer(kernels, theme, options.seed, tell=lambda text: console.print(text, style="dim"))
+        ignored = IGNORED if len(kernels) > 1 else UNJUDGED
+        explorer = Explorer(kernels, theme, options.seed, ignored, tell=lambda text: console.print(text, style="dim"))
         how = "done"
         try:
             explorer.explore(options.programs, seconds)
@@ -92,8 +91,11 @@ def present(explorer: Explorer, names: Sequence[str], how: str, console: Console
         why_lost = [kernel.why_lost.get(one.attempt, "") for kernel in explorer.kernels]
         show(console, list(_lines(number, one, names, why_lost)))
     console.print()
+    for entry, count in explorer.designs.most_common():
+        console.print(f"by design, {count} times: {entry}", markup=False, highlight=False, soft_wrap=True)
+    what = "differences" if len(names) > 1 else "deviations"
     console.print(
-        f"{how}: {len(found)} differences in {explorer.programs} programs of seed {explorer.seed}, "
+        f"{how}: {len(found)} {what} in {explorer.programs} programs of seed {explorer.seed}, "
         f"and {explorer.shortening} to shorten them, in {explorer.seconds:.0f} s"
     )
     console.print(f"out of sight: {', '.join(explorer.ignored)}")

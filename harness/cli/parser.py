@@ -115,11 +115,11 @@ def _add_explore(verbs: Verbs[argparse.ArgumentParser]) -> None:
         "explore",
         "find what kernels do differently, by programs that nobody wrote",
         "Each difference is shown once, in its shortest form, kernels side by side.\n"
-        "Ctrl-C ends the search and shows what was found. The exit status is 1 where\n"
-        "kernels differ.",
+        "One kernel alone is held against RFC 9293. Ctrl-C ends the search and shows\n"
+        "what was found. The exit status is 1 where something was.",
         "finwait explore --kernel uml-virtual:5.10 --kernel uml-virtual:7.2 --for 5m",
     )
-    add_kernel(explored, "a kernel; two of them or more", required=True)
+    add_kernel(explored, "a kernel, or several to compare", required=True)
     explored.add_argument("--for", dest="seconds", metavar="TIME", help="how long, such as 90s or 5m [60s]")
     explored.add_argument("--programs", type=int, metavar="N", help="how many programs, instead or at most")
     add_seed(explored, "same seed, same programs")

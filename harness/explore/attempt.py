@@ -104,3 +104,6 @@ class Order(msgspec.Struct, frozen=True, array_like=True):
 
 IGNORED = ("window sizes", "PSH", "timestamp values", "time")
 """What a comparison leaves out unless asked. A window still counts as open or closed, a timestamp's echo as it is."""
+
+UNJUDGED = ("PSH", "options", "timestamp values", "time")
+"""What is not held against the model of RFC 9293, which has the sizes of windows instead."""

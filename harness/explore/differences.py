@@ -39,11 +39,13 @@ class Fork(NamedTuple):
         at: the first step, from 0 on, that they answered differently; -1 where the program killed one.
         signature: what kind of difference it is.
         noted: what each kernel noted; None for one that died.
+        design: the entry of the baseline that explains it, where Linux means it so; else empty.
     """
 
     at: int
     signature: Signature
     noted: tuple[tuple[Noted, ...] | None, ...]
+    design: str = ""
 
 
 def first_fork(attempt: Attempt, noted: Sequence[tuple[Noted, ...] | None]) -> Fork | None:
@@ -55,8 +57,7 @@ def first_fork(attempt: Attempt, noted: Sequence[tuple[Noted, ...] | None]) -> F
     """
     alive = [one for one in noted if one is not None]
     if len(alive) < len(noted):
-        answers = tuple(_PANIC if one is None else "" for one in noted)
-        return Fork(-1, Signature("", "", answers), tuple(noted))
+        return panic(noted)
     for at, step in enumerate(attempt.steps):
         seen = [one[at] for one in alive]
         if any(other.sent != seen[0].sent for other in seen[1:]):
@@ -65,12 +66,18 @@ def first_fork(attempt: Attempt, noted: Sequence[tuple[Noted, ...] | None]) -> F
             )
         if any(other != seen[0] for other in seen[1:]):
             before = state_of(alive[0][at - 1]) if at else "CLOSED"
-            expected = _acknowledged(alive[0][:at])
-            answers = tuple(_answer(one, expected) for one in seen)
+            expected = acknowledged(alive[0][:at])
+            answers = tuple(told(one, expected) for one in seen)
             if len(set(answers)) == 1:
                 answers = tuple(f"{one}, other {_other(seen)}" for one in answers)
             return Fork(at, Signature(before, kind_of(step), answers), tuple(noted))
     return None
+
+
+def panic(noted: Sequence[tuple[Noted, ...] | None]) -> Fork:
+    """The difference that a program makes which has killed a kernel."""
+    answers = tuple(_PANIC if one is None else "" for one in noted)
+    return Fork(-1, Signature("", "", answers), tuple(noted))
 
 
 def kind_of(step: AttemptStep) -> str:
@@ -82,7 +89,8 @@ def kind_of(step: AttemptStep) -> str:
             seq = _WHERE[_sign(step.seq)].format("the right edge" if step.from_right else "RCV.NXT")
             if step.from_right and not step.seq:
                 seq = "at the right edge"
-            return ", ".join(filter(None, (sent, seq and f"seq {seq}", ack and f"ack {ack}")))
+            stamp = "old timestamp" if step.options == "stale" else ""
+            return ", ".join(filter(None, (sent, seq and f"seq {seq}", ack and f"ack {ack}", stamp)))
         case Act():
             return step.name
         case Pause():
@@ -100,19 +108,26 @@ def _sign(number: int) -> int:
     return (number > 0) - (number < 0)
 
 
-def _acknowledged(noted: Sequence[Noted]) -> int:
+def acknowledged(noted: Sequence[Noted]) -> int:
+    """What the kernel has acknowledged last; 0 for nothing."""
     return next((back.ack for one in reversed(noted) for back in reversed(one.back) if back.flags & ACK), 0)
 
 
-def _answer(noted: Noted, acknowledged: int) -> str:
-    """A kernel's answer without its numbers: segments, each with whether it acknowledges more, the call, the state."""
+def told(noted: Noted, before: int, state: str = "") -> str:
+    """A kernel's answer without its numbers: segments, each with whether it acknowledges more, the call, the state.
+
+    Args:
+        noted: the answer.
+        before: what had been acknowledged before.
+        state: what is said of the state, where that is not the kernel's word for it.
+    """
     sent = [
         format_flags(back.flags)
         + (" with data" if back.length else "")
-        + (" acknowledging more" if back.flags & ACK and back.ack != acknowledged else "")
+        + (" acknowledging more" if back.flags & ACK and back.ack != before else "")
         for back in noted.back
     ]
-    return f"{', '.join(filter(None, (*sent, noted.result))) or 'nothing'}, {state_of(noted)}"
+    return f"{', '.join(filter(None, (*sent, noted.result))) or 'nothing'}, {state or state_of(noted)}"
 
 
 def state_of(noted: Noted) -> str:

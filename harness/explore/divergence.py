@@ -65,4 +65,4 @@ class Divergence:
             self._leaps = tuple(edited(self.attempt, edit) for edit in together_made)
             best, found = min(good, key=lambda pair: cost(pair[0].attempt))
             self.attempt = best.attempt
-            self.at, self.signature, self.noted = found
+            self.at, self.signature, self.noted = found.at, found.signature, found.noted

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from harness.explore.attempt import IGNORED, Attempt, Noted
+from harness.explore.deviations import deviations
 from harness.explore.differences import Fork, Signature, first_fork
 from harness.explore.divergence import Divergence, Shorter
 from harness.explore.generate import Theme, attempt
@@ -47,16 +49,17 @@ _decoder = msgspec.json.Decoder(tuple[Noted, ...])
 
 @dataclass(slots=True)
 class Explorer:
-    """Searches for what kernels do differently.
+    """Searches for what kernels do differently, or for what one does that RFC 9293 does not allow.
 
     Args:
-        kernels: two or more, entered.
+        kernels: entered; one is held against the model of RFC 9293.
         theme: of the programs.
         seed: of the programs.
         ignored: what is left out of sight.
         tell: called with how it goes on.
         programs: how many were run so far.
         shortening: how many others, to find the shortest forms.
+        designs: how often one kernel deviated as Linux does by design, by the entry of the baseline that says so.
     """
 
     kernels: Sequence[Asked]
@@ -66,6 +69,7 @@ class Explorer:
     tell: Callable[[str], None] = lambda _: None
     programs: int = 0
     shortening: int = 0
+    designs: Counter[str] = field(default_factory=Counter)
     _known: dict[Signature, Divergence] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
 
@@ -101,8 +105,8 @@ class Explorer:
         proofs = [self._ask(attempts, self.ignored) for _ in range(_PROOFS)]
         whole = self._ask(attempts, ())
         for number, one in enumerate(self.found):
-            again = [_fork(one.attempt, each[number]) for each in proofs]
-            one.confirmed = all(each is not None and each.signature == one.signature for each in again)
+            again = [self._forks(one.attempt, each[number]) for each in proofs]
+            one.confirmed = all(any(fork.signature == one.signature for fork in forks) for forks in again)
             one.noted = tuple(_decoded(whole[number]))
 
     def _more(self, programs: int | None, seconds: float | None, batch: int) -> int:
@@ -121,17 +125,30 @@ class Explorer:
         self.programs += more
         self.shortening += len(shorter)
         for program, noticed in zip(fresh, answers, strict=False):
-            if (found := _fork(program, noticed)) is not None:
+            for found in self._forks(program, noticed):
                 self._count(program, found)
         tried: dict[int, list[tuple[Shorter, Fork | None]]] = {}
         for (one, other), noticed in zip(shorter, answers[more:], strict=True):
-            tried.setdefault(id(one), []).append((other, _fork(other.attempt, noticed)))
+            news = next((fork for fork in self._forks(other.attempt, noticed) if not fork.design), None)
+            tried.setdefault(id(one), []).append((other, news))
         for one in self.found:
             if id(one) in tried:
                 one.learn(tried[id(one)])
                 self._merge(one)
 
+    def _forks(self, program: Attempt, noticed: tuple[Noticed, ...]) -> Iterable[Fork]:
+        first, *others = noticed
+        if others:
+            if first is not None and all(one == first for one in others):
+                return ()  # what is the same need not be read
+            found = first_fork(program, _decoded(noticed))
+            return () if found is None else (found,)
+        return tuple(deviations(program, _decoded(noticed)))
+
     def _count(self, program: Attempt, found: Fork) -> None:
+        if found.design:
+            self.designs[found.design] += 1
+            return
         known = self._known.get(found.signature)
         if known is None:
             self._known[found.signature] = Divergence(found.signature, program, found.at, found.noted, self.seconds)
@@ -163,13 +180,6 @@ class Explorer:
         left = sum(not one.shortest for one in found)
         rate = self.programs / self.seconds
         return f"{self.programs} programs, {rate:.0f} a second; {len(found)} differences, {left} to be shortened"
-
-
-def _fork(program: Attempt, noticed: tuple[Noticed, ...]) -> Fork | None:
-    first, *others = noticed
-    if first is not None and all(one == first for one in others):
-        return None  # what is the same need not be read
-    return first_fork(program, _decoded(noticed))
 
 
 def _decoded(noticed: tuple[Noticed, ...]) -> list[tuple[Noted, ...] | None]:

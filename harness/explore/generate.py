@@ -117,7 +117,8 @@ THEMES: Mapping[str, Theme] = {
     ),
 }
 
-_NEAR = {0: 24, 1: 5, -1: 5, 5: 2, -5: 1, 100: 1, 2**20: 1, -(2**20): 1, 2**31 - 1: 1, -(2**31): 1}
+# half the circle away a number is neither before nor behind another, and no RFC says what it is then
+_NEAR = {0: 24, 1: 5, -1: 5, 5: 2, -5: 1, 100: 1, 2**20: 1, -(2**20): 1, 2**31 - 1: 1, 1 - 2**31: 1}
 _WINDOWS = {65535: 12, 0: 3, 1: 2, 1000: 2}
 _OPTIONS = {"": 10, "none": 1, "stale": 2}
 # none is a timer's length, nor the sum of some: a segment that comes at the end of a pause comes before or after it

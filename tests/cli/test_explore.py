@@ -38,7 +38,6 @@ def test_a_fin_overtaken_by_its_ack_is_found_shortened_and_confirmed(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--kernel", "host"], "one kernel alone is named"),
         (["--kernel", "host", "--theme", "closed"], "there is no theme 'closed'"),
         (["--kernel", "host", "--for", "soon"], "--for soon: not a time"),
         (["--kernel", "nothing"], "nothing"),

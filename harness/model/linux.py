@@ -1,0 +1,152 @@
+"""What Linux answers by design where RFC 9293 asks for something else, as functions beside ``rfc9293``. Pure.
+
+An answer's clause is a scenario with the same deviation in scenarios/baselines/linux.toml, whose reason names the
+clause of the RFC and the kernel's function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import msgspec
+
+from harness.model.connection import Answer, ControlBlock
+from harness.model.numbers import acceptable
+from harness.model.rfc9293 import answers
+from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, add, distance
+
+_TABLE = "scenarios/states/test_table.py::test_answer"
+_IN_STATES = "scenarios/states/test_segments_in_states.py::test_"
+_ORDERS = "scenarios/closing/test_permutations.py::test_last_segments_in_any_order"
+_OVERRUN = (
+    "scenarios/windows/test_receiving.py::test_of_data_that_overrun_the_window_the_part_inside_is_taken[unread-IPv4]"
+)
+_AFTER_THE_FIN = ("CLOSE-WAIT", "CLOSING", "LAST-ACK", "TIME-WAIT")
+
+Rule = Iterator[Answer]
+
+
+def designed(at: ControlBlock, segment: Segment) -> Rule:
+    """What Linux may answer besides ``answers``, each with where the connection then is."""
+    if at.state == "LISTEN":
+        if segment.flags & (SYN | FIN | RST | ACK) == SYN | FIN:
+            yield Answer("syn_with_fin", f"{_TABLE}[LISTEN-SYN+FIN-inside]", at)
+    elif at.state == "TIME-WAIT":
+        yield from _time_wait(at, segment)
+    elif at.state not in ("CLOSED", "SYN-SENT"):
+        yield from _in_window(at, segment)
+        yield from _closing(at, segment)
+        if at.state == "SYN-RECEIVED" and not at.actively:
+            yield from _request(at, segment)
+        if at.state == "FIN-WAIT-2" and not at.reads:
+            yield from _mini_socket(at, segment)
+
+
+def _gone(at: ControlBlock) -> ControlBlock:
+    return replace(at, state="CLOSED")
+
+
+def _ack(clause: str, at: ControlBlock) -> Answer:
+    return Answer("acknowledged", clause, replace(at, owed=0), ACK, at.snd_nxt, at.rcv_nxt)
+
+
+def _reset(clause: str, at: ControlBlock, segment: Segment) -> Answer:
+    """As what belongs to no connection is answered."""
+    (answer,) = answers(replace(at, state="CLOSED"), segment)
+    return replace(answer, clause=clause)
+
+
+def _as(clause: str, at: ControlBlock, segment: Segment) -> Rule:
+    yield from (replace(answer, clause=clause) for answer in answers(at, segment))
+
+
+def _in_window(at: ControlBlock, segment: Segment) -> Rule:
+    """What counts as acceptable (tcp_sequence), and what is dropped before that is asked."""
+    flags, wider = segment.flags, replace(at, rcv_wnd=at.rcv_wnd + 1)
+    if not flags & (SYN | RST | ACK):
+        yield Answer("unexamined", f"{_TABLE}[ESTABLISHED-no-flags-left]", at)
+    if distance(at.rcv_nxt, segment.seq) == at.rcv_wnd > 0:
+        yield from _as(f"{_TABLE}[ESTABLISHED-ACK-right-equal]", wider, segment)
+    if segment.seq != segment.next_seq == at.rcv_nxt and flags & ACK and not flags & (SYN | RST):
+        bare = msgspec.structs.replace(segment, seq=at.rcv_nxt, data=b"", flags=flags & ~FIN)
+        for answer in _as(f"{_TABLE}[CLOSING-data-left-equal]", at, bare):
+            yield answer
+            if answer.flags is None and answer.after.state not in ("CLOSED", "LISTEN"):
+                yield _ack(answer.clause, answer.after)
+    overruns = distance(add(at.rcv_nxt, at.rcv_wnd), segment.next_seq) > 0
+    if flags & RST:
+        if acceptable(wider, segment) or segment.next_seq == at.rcv_nxt:
+            yield _ack(f"{_TABLE}[ESTABLISHED-all-flags-left-equal]", at)
+        if any(segment.seq == kept.next_seq for kept in at.kept):
+            yield Answer("ended", f"{_ORDERS}[FIN-WAIT-2-owned-fin-rst-data]", _gone(at))
+        if overruns:
+            yield Answer("refused", _OVERRUN, at)
+    elif overruns:
+        yield _ack(_OVERRUN, at)
+    if at.rcv_wnd == 0 and segment.seq == at.rcv_nxt and flags & (SYN | RST | FIN) == FIN and not segment.data:
+        yield from _as(f"{_TABLE}_with_a_zero_window[ESTABLISHED-FIN+ACK-at-equal]", wider, segment)
+    if at.state != "SYN-RECEIVED" and flags & ACK and not flags & RST and distance(add(at.iss, 1), segment.ack) < 0:
+        yield _ack(f"{_TABLE}[ESTABLISHED-ACK-at-left-edge-older]", at)
+
+
+def _closing(at: ControlBlock, segment: Segment) -> Rule:
+    flags = segment.flags
+    if at.state in _AFTER_THE_FIN:
+        if flags & RST and add(segment.seq, 1) == at.rcv_nxt:
+            yield Answer("ended", f"{_TABLE}[CLOSE-WAIT-RST-left]", _gone(at))
+        if segment.next_seq != segment.seq and not flags & (SYN | RST):
+            begins = at.rcv_nxt if distance(segment.seq, at.rcv_nxt) > 0 and acceptable(at, segment) else segment.seq
+            bare = msgspec.structs.replace(segment, seq=begins, data=b"", flags=flags & ~FIN)
+            yield from _as(f"{_TABLE}[CLOSE-WAIT-FIN+ACK-at-left-edge-equal]", at, bare)
+    ahead = distance(at.rcv_nxt, add(segment.seq, len(segment.data))) > 0
+    if not at.reads and flags & FIN and ahead and acceptable(replace(at, rcv_wnd=at.rcv_wnd + 1), segment):
+        yield _reset(f"{_ORDERS}[FIN-WAIT-1-orphaned-fin-data]", at, segment)
+
+
+def _request(at: ControlBlock, segment: Segment) -> Rule:
+    """A half-open connection (tcp_check_req)."""
+    flags = segment.flags
+    if not flags & SYN or flags & RST:
+        return
+    if add(segment.seq, 1) == at.rcv_nxt and not flags & ACK:
+        yield Answer("again", f"{_TABLE}[SYN-RECEIVED-SYN-left]", at, SYN | ACK, at.iss, at.rcv_nxt)
+    if acceptable(replace(at, rcv_wnd=at.rcv_wnd + 1), segment):
+        yield replace(_reset(f"{_TABLE}[SYN-RECEIVED-SYN-inside]", at, segment), after=_gone(at))
+
+
+def _time_wait(at: ControlBlock, segment: Segment) -> Rule:
+    """The mini-socket of TIME-WAIT (tcp_timewait_state_process)."""
+    flags, there = segment.flags, segment.seq == at.rcv_nxt
+    if flags & RST:
+        if not there:
+            yield Answer("ignored", f"{_TABLE}[TIME-WAIT-RST-inside]", at)
+    elif there and segment.next_seq == segment.seq:
+        yield Answer("ignored", f"{_TABLE}[TIME-WAIT-ACK-at-left-edge-newer]", at)
+    else:
+        yield _ack(f"{_TABLE}[TIME-WAIT-FIN-inside]", at)
+    if flags & (SYN | FIN | RST | ACK) == SYN | FIN and distance(at.rcv_nxt, segment.seq) >= 0:
+        yield Answer("syn_with_fin", f"{_TABLE}[TIME-WAIT-SYN+FIN-inside]", _gone(at))
+
+
+def _mini_socket(at: ControlBlock, segment: Segment) -> Rule:
+    """The mini-socket that an orphan has in FIN-WAIT-2 (tcp_timewait_state_process)."""
+    flags = segment.flags
+    if flags & RST:
+        if acceptable(replace(at, rcv_wnd=at.rcv_wnd + 1), segment):
+            yield Answer(
+                "ended", f"{_IN_STATES}rst_inside_the_window_is_challenged[FIN-WAIT-2-orphaned-IPv4]", _gone(at)
+            )
+        yield _ack(f"{_IN_STATES}rst_outside_the_window_is_dropped[FIN-WAIT-2-orphaned-IPv4]", at)
+    elif not acceptable(replace(at, rcv_wnd=at.rcv_wnd + 1), segment):
+        return
+    elif flags & SYN:
+        yield _reset(f"{_IN_STATES}syn_inside_the_window_is_challenged[FIN-WAIT-2-orphaned-IPv4]", at, segment)
+    else:
+        clause = f"{_IN_STATES}ack_of_what_was_never_sent_is_answered_with_an_ack[FIN-WAIT-2-orphaned-IPv4]"
+        if not flags & ACK or distance(at.rcv_nxt, segment.next_seq) <= 0 or segment.next_seq == segment.seq:
+            yield Answer("ignored", clause, at)
+        elif flags & FIN and segment.next_seq == add(at.rcv_nxt, 1):
+            yield _ack(clause, replace(at, state="TIME-WAIT", rcv_nxt=segment.next_seq))
+        else:
+            yield _reset(clause, at, segment)

@@ -1,0 +1,63 @@
+"""What Linux means to answer otherwise: each such answer rests on the baseline, and is none that the RFC has."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.model.connection import ControlBlock
+from harness.model.linux import designed
+from harness.model.requirements import STATES
+from harness.model.rfc9293 import answers
+from harness.model.segment_table import WITH_A_WINDOW, WITH_A_ZERO_WINDOW, table_cells
+from harness.plugin.baseline import DeviationKind, load
+from harness.tcp.segment import ACK, FIN, NONE, RST, SYN, Flags, Segment
+from tests.model.told import seg, told
+
+AT = ControlBlock("ESTABLISHED", snd_una=7, snd_nxt=7, rcv_nxt=50, rcv_wnd=10, quickack=True)
+ENTRIES = [one for one in load(Path("scenarios/baselines/linux.toml")).entries if one.kind is DeviationKind.DESIGN]
+
+
+def clauses() -> set[str]:
+    found = set()
+    kept = (Segment(flags=ACK, seq=52, ack=7, data=b"xx"),)
+    for window, places in ((10, WITH_A_WINDOW), (0, WITH_A_ZERO_WINDOW)):
+        for cell in table_cells(STATES, places):
+            for reads in (True, False):
+                at = replace(AT, state=cell.state, rcv_wnd=window, reads=reads, kept=kept, snd_una=6)
+                found |= {one.clause for one in designed(at, cell.segment(at))}
+    found |= {one.clause for one in designed(replace(AT, kept=kept), seg(RST, 54))}
+    found |= {one.clause for one in designed(replace(AT, reads=False), seg(FIN, 52, ack=7))}
+    return found
+
+
+@pytest.mark.parametrize("clause", sorted(clauses()))
+def test_its_clause_is_an_entry_of_the_baseline_by_design(clause: str) -> None:
+    assert any(one.names(clause) and one.on("7.2.0") for one in ENTRIES)
+
+
+@pytest.mark.parametrize(
+    ("state", "segment", "expected"),
+    [
+        ("ESTABLISHED", seg(NONE, 45), ("", "ESTABLISHED")),
+        ("ESTABLISHED", seg(RST, 60), ("<SEQ=7><ACK=50><CTL=ACK>", "ESTABLISHED")),
+        ("ESTABLISHED", seg(ACK, 60, ack=7), ("", "ESTABLISHED")),
+        ("CLOSE-WAIT", seg(RST, 49), ("", "CLOSED")),
+        ("CLOSE-WAIT", seg(FIN, 50, ack=7), ("", "CLOSE-WAIT")),
+        ("SYN-RECEIVED", seg(SYN, 55), ("<SEQ=0><ACK=56><CTL=RST,ACK>", "CLOSED")),
+        ("SYN-RECEIVED", seg(SYN, 49), ("<SEQ=0><ACK=50><CTL=SYN,ACK>", "SYN-RECEIVED")),
+        ("TIME-WAIT", seg(RST, 55), ("", "TIME-WAIT")),
+        ("LISTEN", seg(SYN | FIN, 50), ("", "LISTEN")),
+    ],
+)
+def test_answer_that_no_rfc_has(state: str, segment: Segment, expected: tuple[str, str]) -> None:
+    at = replace(AT, state=state)
+    assert expected in [told(one) for one in designed(at, segment)]
+    assert expected not in [told(one) for one in answers(at, segment)]
+
+
+@pytest.mark.parametrize("flags", [ACK, FIN | ACK])
+def test_what_is_in_order_has_no_other_answer(flags: Flags) -> None:
+    assert not list(designed(AT, seg(flags, 50, ack=7)))
