@@ -191,7 +191,13 @@ def _group_lines(group: ChangeGroup, names: list[str], width: int, *, drawn: boo
 
 def _change_lines(change: Change, names: list[str], width: int) -> list[Line]:
     made = [*set_in(in_words(change.scenario), 2, "bold", width), *set_in(change.scenario, 2, "dim", width)]
-    for text in (*change.what, *_failure(change.after), *_mended(change.after), *_before(change)):
+    for text in (
+        *change.what,
+        *_failure(change.after),
+        *_mended(change.after),
+        *_before(change),
+        *_clauses(change.after),
+    ):
         made += set_in(text, 4, "", width)
     results = (change.before, change.after)
     if not any(change.timelines):
@@ -225,6 +231,10 @@ def _before(change: Change) -> list[str]:
 def _mended(result: Result) -> list[str]:
     named = result.fixed_by and result.outcome == Outcome.DEVIATES
     return [f"the scenario names the commit that fixes it: {result.fixed_by}"] if named else []
+
+
+def _clauses(result: Result) -> list[str]:
+    return [f"requires  {', '.join(result.requirements)}"] if result.requirements else []
 
 
 def _title(name: str, result: Result) -> Line:

@@ -47,13 +47,18 @@ def show_affected(patch: str, index: Path, console: Console, *, every: bool = Fa
     found = load_index(index).affected(changed)
     if found.lines:
         _print_scenarios(found, console, every=every)
+    print_unreached(found, console)
+    return 0
+
+
+def print_unreached(found: Affected, console: Console) -> None:
+    """Print the changed lines that no scenario is known to reach."""
     for title, places in (
         ("no scenario reaches", [f"{one.file}:{one.line}  {one.function}" for one in found.unreached]),
         ("not counted", [f"{one.file}:{one.first}-{one.last}" for one in found.elsewhere]),
     ):
         if places:
             console.print("\n".join((f"{title}:", *(f"  {place}" for place in places))), soft_wrap=True)
-    return 0
 
 
 def _print_scenarios(found: Affected, console: Console, *, every: bool) -> None:

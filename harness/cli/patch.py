@@ -6,11 +6,15 @@ import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 
 from harness.cli import report
+from harness.cli.affected import latest_index, print_unreached, show_affected
 from harness.cli.matrix import show_failures
+from harness.code.changes import changed_lines
+from harness.code.index import load_index
 from harness.errors import FinwaitError
 from harness.kernels.boot.uml_virtual import source_tarball
 from harness.kernels.supply.apt import Source
@@ -18,8 +22,8 @@ from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.provide import provide
 from harness.kernels.supply.sources import Clone, Sources
 from harness.kernels.supply.spec import KernelKind, parse
-from harness.patch.building import Builds, builds
-from harness.patch.judging import judged
+from harness.patch.building import builds
+from harness.patch.judging import BeforeRuns, judged
 from harness.patch.reading import Patch, commit_range, read_patch
 from harness.run.matrix import Found
 from harness.run.rehearsal import rehearse
@@ -29,6 +33,7 @@ from reports.compare import Comparison, compare, render
 
 _NEWEST = "uml-virtual:7.2"
 _NAMED = 5  # files
+_FIRST = 60  # scenarios that are run before all others
 
 
 def patch(
@@ -49,9 +54,11 @@ def patch(
     Raises:
         FinwaitError: the patch or the tree is none, it does not apply, or does not compile.
     """
-    report.prepare(options)
     began, cache = time.monotonic(), Cache.of_user()
     change = _change(options)
+    if options.affected:
+        return show_affected(_text(options, change), _index(options, checkout), console, every=options.all)
+    report.prepare(options)
     rehearse(options.rest, checkout)
     with console.status("sources") as status:
         sources, base, after = _sources(options, change, source, cache)
@@ -61,18 +68,88 @@ def patch(
     if isinstance(built, str):
         return _without_effect(name, built, console)
     if built.same:
-        return _without_effect(
-            name, f"the kernel that it makes is the same to the octet ({_list(built.names)})", console
-        )
-    console.print(f"{name} changes {_list(built.names)}; built in {time.monotonic() - began:.0f} s", soft_wrap=True)
-    found = _run(built, options.rest, folder, checkout, cache, console)
+        return _without_effect(name, f"with it the kernel is the same to the octet ({_list(built.names)})", console)
+    console.print(f"{name} changes {_list(built.names)}; built after {_since(began)}", soft_wrap=True)
+    closest = () if options.rest else _closest(options, _text(options, change), checkout, console)
+    output = make_folder(folder).absolute()
+    before = BeforeRuns(cache, built.before, options.rest, checkout)
+    known = before.known()
+    with Workers(output, checkout, cache, console) as workers:
+        if closest:
+            first = judged(workers, built, closest, make_folder(output / "closest"), known, more=True)
+            _tell_of_closest(first, len(closest), began, console)
+        found = judged(workers, built, options.rest, output, known, more=False)
+    if found.complete and not known:
+        before.keep(found.runs[0])
+    return _present(name, found, options, checkout, began, console)
+
+
+def _present(
+    name: str, found: Found, options: argparse.Namespace, checkout: Path, began: float, console: Console
+) -> int:
+    show_failures(found, console)
     if len(found.runs) < 2:
-        console.print(f"{name}: worse: the kernel gets as far as no result", style="bold red")
+        console.print(f"{name}: worse: a kernel got as far as no result", style="bold red")
         return 1
     comparison = compare(*found.runs)
     render(comparison, console)
     report.write_asked(options, found.runs, checkout, console, comparison)
-    return _conclude(name, comparison, time.monotonic() - began, console)
+    counts = _Counts.of(comparison)
+    if not any((counts.worse, counts.better, counts.other, comparison.same)):
+        raise FinwaitError(f"{name}: no scenario was judged on both kernels", hint="other scenarios")
+    verdict = "worse" if counts.worse else "other" if counts.other else "better" if counts.better else "nothing changes"
+    style = {"worse": "bold red", "other": "bold yellow", "better": "bold green"}.get(verdict, "")
+    text = f"{name}: {verdict}: {counts}, {comparison.same} the same, in {_since(began)}"
+    console.print(text, style=style, soft_wrap=True)
+    return 1 if counts.worse or counts.other else 0
+
+
+class _Counts(NamedTuple):
+    """How many scenarios changed how; what a kernel no longer judged is worse."""
+
+    worse: int
+    better: int
+    other: int
+
+    @classmethod
+    def of(cls, comparison: Comparison) -> _Counts:
+        lost = sum(one.doubt for one in comparison.uncompared)
+        return cls(len(comparison.regressions) + lost, len(comparison.fixes), len(comparison.changed))
+
+    def __str__(self) -> str:
+        return f"{self.worse} worse, {self.better} better, {self.other} other"
+
+
+def _tell_of_closest(found: Found, count: int, began: float, console: Console) -> None:
+    if len(found.runs) > 1:
+        counts = _Counts.of(compare(*found.runs))
+        console.print(f"of the {count} scenarios closest to it: {counts}; after {_since(began)}", soft_wrap=True)
+
+
+def _closest(options: argparse.Namespace, text: str, checkout: Path, console: Console) -> tuple[str, ...]:
+    """The scenarios that reach most of what a patch changes, where there is an index."""
+    try:
+        found = load_index(_index(options, checkout)).affected(changed_lines(text))
+    except FinwaitError as error:
+        console.print(f"which scenarios reach it is not known: {error}", style="dim", soft_wrap=True)
+        return ()
+    print_unreached(found, console)
+    return tuple(str(checkout / one.scenario) for one in found.scenarios[:_FIRST])
+
+
+def _index(options: argparse.Namespace, checkout: Path) -> Path:
+    return options.index or latest_index(options.run_dir or checkout / "reports" / "runs")
+
+
+def _text(options: argparse.Namespace, change: Patch | tuple[str, str]) -> str:
+    if isinstance(change, Patch):
+        return change.text
+    clone = Clone(options.tree)
+    return clone.ask("diff", "--no-ext-diff", *map(clone.commit, change))
+
+
+def _since(began: float) -> str:
+    return f"{time.monotonic() - began:.0f} s"
 
 
 def _change(options: argparse.Namespace) -> Patch | tuple[str, str]:
@@ -101,29 +178,9 @@ def _sources(
     return sources, sources.base, change
 
 
-def _run(built: Builds, rest: list[str], folder: Path, checkout: Path, cache: Cache, console: Console) -> Found:
-    output = make_folder(folder).absolute()
-    with Workers(output, checkout, cache, console) as workers:
-        found = judged(workers, cache, built.before, built.after, rest, output)
-    show_failures(found, console)
-    return found
-
-
 def _without_effect(name: str, why: str, console: Console) -> int:
     console.print(f"{name}: nothing changes: {why}", soft_wrap=True)
     return 0
-
-
-def _conclude(name: str, comparison: Comparison, seconds: float, console: Console) -> int:
-    worse = len(comparison.regressions) + sum(one.doubt for one in comparison.uncompared)
-    other, better = len(comparison.changed), len(comparison.fixes)
-    if not worse + other + better + comparison.same:
-        raise FinwaitError(f"{name}: no scenario was judged on both kernels", hint="other scenarios")
-    verdict = "worse" if worse else "other" if other else "better" if better else "nothing changes"
-    style = {"worse": "bold red", "other": "bold yellow", "better": "bold green"}.get(verdict, "")
-    counts = f"{worse} worse, {better} better, {other} other, {comparison.same} the same"
-    console.print(f"{name}: {verdict}: {counts}, in {seconds:.0f} s", style=style, soft_wrap=True)
-    return 1 if worse or other else 0
 
 
 def _list(names: tuple[str, ...]) -> str:

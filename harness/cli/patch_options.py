@@ -20,12 +20,16 @@ def add_patch(verbs: Verbs[argparse.ArgumentParser]) -> None:
         "otherwise, 2 when the patch does not apply or does not compile.",
         "finwait patch tcp.patch",
         "git format-patch --stdout -3 | finwait patch - --tree ~/linux",
+        "finwait patch tcp.patch --affected",
         "finwait patch HEAD~3..HEAD --tree ~/linux scenarios/closing",
     )
     patch.add_argument("patch", metavar="PATCH", help="a file, a folder of them, - for standard input, or commits A..B")
     where = patch.add_mutually_exclusive_group()
     where.add_argument("--kernel", default="", metavar="NAME", help="whose source it is for [uml-virtual:7.2]")
     where.add_argument("--tree", type=Path, metavar="DIR", help="a git clone of your own instead; it is not changed")
+    patch.add_argument("--affected", action="store_true", help="only list the scenarios that reach what it changes")
+    patch.add_argument("--all", action="store_true", help="list all of them")
+    patch.add_argument("--index", type=Path, metavar="RUN", help="which code scenarios reach [the newest run's]")
     add_run_dir(patch)
     add_report(patch)
     add_source(patch)

@@ -11,10 +11,11 @@ from pathlib import Path
 from harness.kernels.supply.build import Built
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelSpec, parse
+from harness.patch.building import Builds
 from harness.run.matrix import Found, run_with
 from harness.run.request import ask
 from harness.run.workers import Workers
-from harness.trace.runs import load
+from harness.trace.runs import LoadedRun, load
 
 _KIND = "judged"
 _JUDGES = ("harness", "netns", "scenarios", "conftest.py", "pyproject.toml")
@@ -25,34 +26,53 @@ def spec_of(name: str, built: Built) -> KernelSpec:
     return parse(f"{name}={built.binary}")
 
 
+class BeforeRuns:
+    """What a kernel did before a change, kept: time is virtual, so it would do the same again.
+
+    Args:
+        cache: where it is kept.
+        before: the kernel.
+        arguments: what its pytest is given; none for all scenarios.
+        checkout: the folder with pyproject.toml.
+    """
+
+    def __init__(self, cache: Cache, before: Built, arguments: Sequence[str], checkout: Path) -> None:
+        asked = ask(spec_of("before", before), arguments, checkout)
+        self._cache = cache
+        # of files elsewhere nobody knows whether they are the same next time
+        self._key = "" if asked.outside else _digest(checkout, before.folder.parent.name, *asked.arguments)
+
+    def known(self) -> LoadedRun | None:
+        """The run; None where there was none, or another version of finwait made it."""
+        kept = self._key and self._cache.content(_KIND, self._key)
+        return load(kept) if kept else None
+
+    def keep(self, run: LoadedRun) -> None:
+        """Keep a run that came to its end."""
+
+        def copy(folder: Path) -> None:
+            shutil.copytree(run.path, folder, dirs_exist_ok=True)
+
+        if self._key:
+            self._cache.fill(_KIND, self._key, copy)
+
+
 def judged(
-    workers: Workers, cache: Cache, before: Built, after: Built, arguments: Sequence[str], output: Path
+    workers: Workers, builds: Builds, arguments: Sequence[str], output: Path, known: LoadedRun | None, *, more: bool
 ) -> Found:
-    """The runs of both kernels, the first one's from the cache where it is there: time is virtual and repeats.
+    """The runs of both kernels, named before and after.
 
     Args:
         workers: who boot the kernels.
-        cache: where the runs of kernels are kept that will be asked for again.
-        before: the kernel without the change.
-        after: with it.
+        builds: the kernels.
         arguments: for pytest; none for all scenarios.
         output: a folder below the workers', for the run folders.
+        known: the first one's run, where it is known.
+        more: whether the kernels will be asked again.
     """
-    specs = [spec_of("before", before), spec_of("after", after)]
-    asked = ask(specs[0], arguments, workers.checkout)
-    key = _digest(workers.checkout, before.folder.parent.name, *asked.arguments)
-    known = cache.content(_KIND, key) if not asked.outside else None
-    found = run_with(workers, specs[1:] if known else specs, output, arguments, split=True)
-    if known:
-        return replace(found, runs=(load(known), *found.runs))
-    if found.complete and not asked.outside:
-        run = found.runs[0].path
-
-        def keep(folder: Path) -> None:
-            shutil.copytree(run, folder, dirs_exist_ok=True)
-
-        cache.fill(_KIND, key, keep)
-    return found
+    specs = [spec_of("before", builds.before), spec_of("after", builds.after)]
+    found = run_with(workers, specs[1:] if known else specs, output, arguments, split=True, more=more)
+    return replace(found, runs=(known, *found.runs)) if known else found
 
 
 def _digest(checkout: Path, *asked: str) -> str:

@@ -26,7 +26,13 @@ DATA = Path(__file__).parents[1] / "data"
 FIN = "scenarios/closing/test_disorder.py::test_fin_overtaken_by_its_ack_is_acknowledged[shutdown_wr-IPv4-noTS]"
 
 GOOD = Result(
-    scenario=FIN, outcome="conforms", answer="accepted", answer_ns=140_000, digest="d1", fixed_by="795a7dfbc3d9"
+    scenario=FIN,
+    outcome="conforms",
+    answer="accepted",
+    answer_ns=140_000,
+    requirements=("RFC9293-3.10.7.4",),
+    digest="d1",
+    fixed_by="795a7dfbc3d9",
 )
 BAD = msgspec.structs.replace(
     GOOD,
