@@ -11,7 +11,7 @@ from harness.capture.arrivals import Arrivals
 from harness.capture.conversation import Conversation, Sighting
 from harness.capture.draft import ProgramDraft, flags_of
 from harness.capture.endings import EndingGuess
-from harness.capture.facts import Facts
+from harness.capture.facts import Facts, in_parts
 from harness.capture.opening import accept, open_up
 from harness.capture.timers import TimerView, deferred
 from harness.program.steps import (
@@ -137,7 +137,7 @@ class _Writer:
 
     def _far(self, sighting: Sighting) -> None:
         damaged = self.facts.damaged(sighting)
-        for segment in self.facts.in_parts(sighting.segment):
+        for segment in in_parts(sighting.segment, self.facts.room):
             options, whole = self.facts.options(segment)
             named: dict[str, Value] = {"seq": segment.seq}
             named |= {"ack": segment.ack} if segment.flags & ACK else {}
@@ -222,7 +222,7 @@ class _Writer:
         self._expect(sighting, late=True)
 
     def _expect(self, sighting: Sighting, *, late: bool = False) -> None:
-        for segment in self.facts.in_parts(sighting.segment):
+        for segment in in_parts(sighting.segment, self.facts.room):
             named: dict[str, Value] = {"seq": segment.seq}
             named |= {"ack": segment.ack} if segment.flags & ACK else {}
             named |= {"length": len(segment.data)} if segment.data else {}

@@ -116,23 +116,6 @@ class Facts:
             for one in later
         )
 
-    def in_parts(self, segment: Segment) -> list[Segment]:
-        """A frame for several segments, which a network card was to cut or had joined, as those segments."""
-        if len(segment.data) <= self.room:
-            return [segment]
-        starts = range(0, len(segment.data), self.room)
-        parts = [
-            msgspec.structs.replace(
-                segment,
-                seq=add(segment.seq, start),
-                data=segment.data[start : start + self.room],
-                flags=segment.flags & ~(FIN | PSH | SYN * (start > 0)),
-            )
-            for start in starts
-        ]
-        last = msgspec.structs.replace(parts[-1], flags=segment.flags & ~(SYN * (len(parts) > 1)))
-        return [*parts[:-1], last]
-
     def options(self, segment: Segment) -> tuple[Value, bool]:
         """The options of a segment of the far side as its peer sends them, and whether all could be read.
 
@@ -152,6 +135,24 @@ class Facts:
         text = ",".join([*map(str, before), f"TS val {stamp.values[0]} ecr "])
         rest = "".join(f",{one}" for one in after)
         return Joined((text, Ref("peer.echo"), *([rest] if rest else []))), whole
+
+
+def in_parts(segment: Segment, room: int) -> list[Segment]:
+    """A frame for several segments, which a network card was to cut or had joined, as those segments."""
+    if len(segment.data) <= room:
+        return [segment]
+    starts = range(0, len(segment.data), room)
+    parts = [
+        msgspec.structs.replace(
+            segment,
+            seq=add(segment.seq, start),
+            data=segment.data[start : start + room],
+            flags=segment.flags & ~(FIN | PSH | SYN * (start > 0)),
+        )
+        for start in starts
+    ]
+    last = msgspec.structs.replace(parts[-1], flags=segment.flags & ~(SYN * (len(parts) > 1)))
+    return [*parts[:-1], last]
 
 
 def _complete(option: Option) -> bool:

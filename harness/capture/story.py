@@ -89,7 +89,9 @@ class Story:
             self.remarks.append(Remark(sighting.frame, text))
 
     def _again(self, sighting: Sighting, reason: Reason) -> None:
-        self._remark(reason.kind, sighting, f"{self.who(sighting.side)} sends {_named(sighting.segment)} {reason.text}")
+        self._remark(
+            reason.kind, sighting, f"{self.who(sighting.side)} sends {in_words(sighting.segment)} {reason.text}"
+        )
         if reason.kind == "challenged":
             self.suspect = 1 - sighting.side
 
@@ -109,7 +111,7 @@ class Story:
             waited = f"{self.who(self._last.side)} had waited for {own}"
         else:
             waited = f"{own} had sent the frame before as well, so its application, or a timer, took the time"
-        what = "it" if reason else f"{_named(sighting.segment)} of {own}"
+        what = "it" if reason else f"{in_words(sighting.segment)} of {own}"
         self._remark("pause", sighting, f"{what} ends a silence of {format_ms(pause)}, in which {waited}")
 
     def _syn(self, sighting: Sighting, own: SideStory, reason: Reason | None) -> None:
@@ -184,7 +186,7 @@ class Story:
             own.shut_at = 0
 
 
-def _named(segment: Segment) -> str:
+def in_words(segment: Segment) -> str:
     """A segment in words."""
     for flag in (SYN, RST, FIN):
         if segment.flags & flag:

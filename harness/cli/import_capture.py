@@ -13,6 +13,7 @@ from harness.capture.conversation import Conversation, Conversations, Sighting
 from harness.capture.reading import Reading, read
 from harness.capture.story import Story
 from harness.capture.telling import lines
+from harness.cli.import_against import MOST_COMPARED, tell_against
 from harness.cli.import_reproduction import USUAL_KERNELS, KernelsByName, reproduce
 from harness.cli.import_scrubbed import write_scrubbed
 from harness.errors import FinwaitError
@@ -44,17 +45,21 @@ def import_capture(
         checkout: the folder with pyproject.toml.
         console: where to.
     """
-    stories, chosen = told(options.file, options.connection, console)
+    stories, chosen = told(options.file, options.connection, console, MOST_COMPARED if options.against else MOST_FRAMES)
     if options.scrub:
         write_scrubbed(options.file, options.scrub, console)
     if chosen is None:
-        if options.reproduce or options.save:
+        if options.reproduce or options.save or options.against:
             raise FinwaitError(
                 f"{options.file} holds {len(stories)} connections, and none is chosen",
                 hint="--connection with a number, a port, or an address and port of those above",
             )
         return 0
-    draw(chosen, console)
+    if options.against:
+        tell_against(chosen.story, chosen.sightings, options.against, console)
+    chosen = chosen._replace(sightings=chosen.sightings[:MOST_FRAMES])
+    if not options.against:
+        draw(chosen, console)
     if len(chosen.sightings) == MOST_FRAMES:
         console.print(f"only the first {MOST_FRAMES} frames of the connection are drawn, and tried where that is asked")
     if options.reproduce or options.save:
@@ -63,8 +68,8 @@ def import_capture(
     return 0
 
 
-def told(path: Path, wanted: str, console: Console) -> tuple[list[Story], Chosen | None]:
-    """Print what a file holds; its connections, and the one that is wanted, or the only one."""
+def told(path: Path, wanted: str, console: Console, most: int) -> tuple[list[Story], Chosen | None]:
+    """Print what a file holds; its connections, and the one that is wanted, or the only one, with its first frames."""
     reading, sorting = Reading(), Conversations()
     stories: dict[int, Story] = {}
     kept: list[Sighting] = []
@@ -72,7 +77,7 @@ def told(path: Path, wanted: str, console: Console) -> tuple[list[Story], Chosen
         if conversation.number not in stories:
             stories[conversation.number] = Story(conversation)
         stories[conversation.number].tell(sighting)
-        if (_is(conversation, wanted) if wanted else conversation.number == 1) and len(kept) < MOST_FRAMES:
+        if (_is(conversation, wanted) if wanted else conversation.number == 1) and len(kept) < most:
             kept.append(sighting)
     for line in summary(path, reading, sorting):
         console.print(line)
