@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from harness.code.index import CodeFunction
 
 _OPENS = re.compile(r"\{\s*$|[A-Za-z_].*\)\s*\{\s*$")
-_BREAKS = re.compile(r"\s*$|[#}]|.*(;|\*/)\s*$")
+_BREAKS = re.compile(r"\s*$|[#}]|\s*/?\*|.*;\s*$")
 _NAME = re.compile(r"\b(?!__printf\b|__attribute__\b|__aligned\b|__section\b)([A-Za-z_]\w*)\s*\(")
 
 

@@ -18,7 +18,8 @@ static const struct proto_ops ops = {
 	.a = 1,
 };
 
-static bool tcp_fin(struct sock *sk,
+/* It is over. */
+static bool tcp_fin(struct sock *sk, /* never null */
 		int len)
 {
 	if (len) {
@@ -44,10 +45,10 @@ static __printf(1, 2) void log_it(const char *f, ...)
 
 def test_each_from_its_declaration_to_its_brace() -> None:
     assert functions_of(TEXT) == (
-        CodeFunction("tcp_fin", 13, 20),
-        CodeFunction("tcp_v4_send", 22, 25),
-        CodeFunction("one", 27, 29),
-        CodeFunction("log_it", 31, 33),
+        CodeFunction("tcp_fin", 14, 21),
+        CodeFunction("tcp_v4_send", 23, 26),
+        CodeFunction("one", 28, 30),
+        CodeFunction("log_it", 32, 34),
     )
 
 

@@ -99,6 +99,21 @@ def test_tarball_is_built_once_and_leaves_only_its_result(tree: Path, cache: Cac
     assert list((cache.root / "unfinished").iterdir()) == []
 
 
+def test_a_kernel_that_counts_keeps_what_its_counts_are_told_by(tree: Path, cache: Cache) -> None:
+    (tree / "net").mkdir()
+    (tree / "net" / "tcp.c").write_text("int a;\n")
+    asked = "$(GCOV_PROFILE_tcp_input.o)"
+    notes = f"\t@test -z {asked} || (mkdir $(O)/net; printf 'oncg\\0$(CURDIR)/net/tcp.c\\0' > $(O)/net/{asked}.gcno)\n"
+    (tree / "Makefile").write_text(MAKEFILE.replace("linux:\n", "linux:\n" + notes))
+    counting = (VETH, ConfigOption("GCOV_KERNEL", why="counts"))
+    plain = build_tree(tree, cache, options=(VETH,))
+    built = build_tree(tree, cache, options=counting)
+    assert {path.name for path in built.folder.rglob("*")} >= {"y.gcno", "tcp.c"}
+    assert (built.folder / "code" / "net" / "tcp.c").read_text() == "int a;\n"
+    assert not (plain.folder / "code").exists()  # nobody told make to count
+    assert built.binary.read_text() == plain.binary.read_text()  # neither had the other's objects
+
+
 def test_other_options_are_another_kernel(tree: Path, cache: Cache) -> None:
     tarball = packed(tree)
     build_tarball(tarball, cache, options=(VETH,))

@@ -75,6 +75,19 @@ def test_own_kernel_can_be_given_a_name(tmp_path: Path) -> None:
         parse(f"mi/ne={image}")  # a slash belongs to a path, so all of it is one
 
 
+def test_a_kernel_that_counts_is_another_build_of_the_same_source() -> None:
+    plain, counting = parse("uml-virtual:7.2"), parse("uml-virtual:7.2,code-coverage")
+    assert (counting.name, counting.counts) == ("uml-virtual:7.2,code-coverage", True)
+    assert counting.fetched_as == plain.fetched_as == plain.name
+    assert counting.packages == plain.packages
+
+
+@pytest.mark.parametrize("name", ["uml:6.1,code-coverage", "host,code-coverage", "uml-virtual:7.2,coverage"])
+def test_what_is_not_built_does_not_count(name: str) -> None:
+    with pytest.raises(FinwaitError, match="there is no kernel"):
+        parse(name)
+
+
 def test_unknown_name_lists_the_nearest() -> None:
     with pytest.raises(FinwaitError) as caught:
         parse("uml:5.1")

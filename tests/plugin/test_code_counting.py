@@ -1,0 +1,51 @@
+"""What of a kernel's code a scenario reached is counted from its first fixture to its last, and kept."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from harness.code.collecting import records
+from harness.plugin.code_counting import CodeCounting
+from harness.plugin.items import SCENARIO
+from harness.plugin.recorder import Scenario
+from harness.probes.code_counts import CodeCounts
+from harness.trace.folder import RunFolder
+from harness.trace.records import CodeRecord
+
+
+class Counting:
+    """Two objects with a count each."""
+
+    objects = ("net/ipv4/tcp", "net/ipv6/tcp_ipv6")
+
+    def __init__(self) -> None:
+        self.counts = [7, 7]
+
+    def reset(self) -> None:
+        self.counts = [0, 0]
+
+    def read(self) -> list[bytes]:
+        return [bytes([count] * 3) for count in self.counts]
+
+
+def test_each_scenario_has_its_own_counts(tmp_path: Path) -> None:
+    kernel = Counting()
+    counting = CodeCounting(cast(CodeCounts, kernel), RunFolder(tmp_path))
+    for number, name in enumerate(("first", None, "second"), 1):
+        item = SimpleNamespace(stash=pytest.Stash(), config=None)
+        hook = counting.pytest_runtest_protocol(cast(pytest.Item, item))
+        next(hook)
+        kernel.counts[0] += number
+        if name:
+            item.stash[SCENARIO] = Scenario(name)
+        with pytest.raises(StopIteration):
+            hook.send(True)
+    first, second = records(tmp_path)
+    assert first.objects == (("net/ipv4/tcp", 3), ("net/ipv6/tcp_ipv6", 3))
+    assert second == CodeRecord(scenario="second", counts=second.counts)
+    assert [zlib.decompress(one.counts)[0] for one in (first, second)] == [1, 3]
