@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.capture.against import TwoCaptures, Crossing
+from harness.capture.against import Crossing, TwoCaptures
 from harness.capture.conversation import Sighting
 from harness.capture.story import Story, in_words
 from harness.tcp.timing import MS, format_ms

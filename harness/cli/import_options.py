@@ -40,8 +40,8 @@ def add_import(verbs: Verbs[argparse.ArgumentParser]) -> None:
         "--as", dest="kind", choices=("python",), default="python", help="what to print of a script [python]"
     )
     for option, metavar, does in (
-        ("--pkt-define", "SYMBOL=VALUE", "what a symbol of the script stands for"),
-        ("--pkt-option", "NAME=VALUE", "an option of packetdrill, such as ip_version=ipv6"),
+        ("--pkt-define", "NAME=VALUE", "a symbol of the script"),
+        ("--pkt-option", "NAME=VALUE", "an option, such as ip_version=ipv6"),
     ):
         taken.add_argument(option, action="append", default=[], metavar=metavar, help=f"{does}; may be repeated")
     # another mirror is said to "finwait kernels fetch": the help has one screen
