@@ -21,6 +21,7 @@ from harness.explore.scenario import scenario
 from harness.explore.timeline import events
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelSpec
+from harness.model.linux import NEWS
 from harness.process import Stop
 from harness.program.python import python
 from harness.trace.folder import Unwritable
@@ -92,7 +93,8 @@ def present(explorer: Explorer, names: Sequence[str], how: str, console: Console
         show(console, list(_lines(number, one, names, why_lost)))
     console.print()
     for entry, count in explorer.designs.most_common():
-        console.print(f"by design, {count} times: {entry}", markup=False, highlight=False, soft_wrap=True)
+        told = f"in no baseline, {count} times: {entry}" if entry in NEWS else f"by design, {count} times: {entry}"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
     what = "differences" if len(names) > 1 else "deviations"
     console.print(
         f"{how}: {len(found)} {what} in {explorer.programs} programs of seed {explorer.seed}, "

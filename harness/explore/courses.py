@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from harness.explore.attempt import CameBack
 from harness.model.connection import Answer, ControlBlock
-from harness.model.linux import designed
+from harness.model.linux import (
+    DROPPED_WITHOUT_MEMORY,
+    NEWS,
+    NUMBERED_BY_THE_WINDOW,
+    RST_WITH_AN_OLD_TIMESTAMP,
+    designed,
+)
+from harness.model.numbers import acknowledges_what_was_not_sent
 from harness.model.rfc9293 import answers
-from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, distance
+from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, add, distance
 
 GONE = ("CLOSED", "LISTEN")
 CONTROL = SYN | FIN | RST | ACK
@@ -34,57 +41,92 @@ class Course(NamedTuple):
     designs: tuple[str, ...] = ()
 
 
-def answered(at: ControlBlock, segment: Segment, *, stale: bool) -> Sequence[Answer]:
-    """With an old timestamp nothing is acceptable but a RST."""
-    if stale and not segment.flags & RST and at.state not in (*GONE, "SYN-SENT"):
-        return (Answer("acknowledged", _STALE, replace(at, owed=0), ACK, at.snd_nxt, at.rcv_nxt),)
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What of a segment and of the peer a control block does not have.
+
+    Args:
+        stale: whether the segment's timestamp is an old one.
+        windows: that the peer has offered so far.
+        little_room: whether the process has asked for a small buffer.
+    """
+
+    stale: bool
+    windows: frozenset[int]
+    little_room: bool
+
+
+def answered(at: ControlBlock, segment: Segment, sight: Sight) -> Sequence[Answer]:
+    """What is allowed: with an old timestamp nothing is acceptable but a RST."""
+    if sight.stale and not segment.flags & RST and at.state not in (*GONE, "SYN-SENT"):
+        old = Answer("acknowledged", _STALE, replace(at, owed=0), ACK, at.snd_nxt, at.rcv_nxt)
+        if at.state == "SYN-RECEIVED" and acknowledges_what_was_not_sent(at, segment):
+            return (old, Answer("reset", "RFC9293-3.5.2 group 2", at, RST, segment.ack))
+        return (old,)
     return answers(at, segment)
 
 
-def with_designs(at: ControlBlock, segment: Segment, *, stale: bool) -> Iterator[Answer]:
+def with_designs(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[Answer]:
     """What is allowed, and what Linux means to answer besides."""
-    yield from answered(at, segment, stale=stale)
-    if not stale or not segment.flags & (SYN | ACK) or at.state in (*GONE, "SYN-SENT"):
-        yield from designed(at, segment)
-    elif segment.flags & ACK and distance(segment.seq, at.rcv_nxt) > 0:
-        yield Answer("ignored", _OLD_ACK, at)
+    flags = segment.flags
+    several = [*answered(at, segment, sight)]
+    if not sight.stale or flags & RST or not flags & (SYN | ACK) or at.state in (*GONE, "SYN-SENT"):
+        several += designed(at, segment)
+    elif flags & ACK and distance(segment.seq, at.rcv_nxt) > 0:
+        several.append(Answer("ignored", _OLD_ACK, at))
+    if sight.stale and flags & RST and at.state in ("TIME-WAIT", "FIN-WAIT-2", "SYN-RECEIVED"):
+        several.append(Answer("ignored", RST_WITH_AN_OLD_TIMESTAMP, at))
+    if sight.little_room and segment.data and distance(at.rcv_nxt, segment.seq) > 0:
+        several.append(Answer("dropped", DROPPED_WITHOUT_MEMORY, at))
+    yield from several
+    for window in sight.windows:
+        end = add(at.snd_una, window)
+        if distance(end, at.snd_nxt) > 0:
+            numbered = (one for one in several if (one.flags, one.seq) == (ACK, at.snd_nxt))
+            yield from (replace(one, seq=end, clause=NUMBERED_BY_THE_WINDOW) for one in numbered)
 
 
-Given = Callable[..., Iterable[Answer]]
-
-
-def through(
-    courses: Iterable[Course], segment: Segment, back: Sequence[CameBack], given: Given, *, stale: bool
-) -> Iterator[Course]:
+def through(courses: Iterable[Course], segment: Segment, back: Sequence[CameBack], sight: Sight) -> Iterator[Course]:
     """Go on by a segment.
 
     Args:
         courses: until then.
         segment: of the peer's.
         back: what the kernel has sent in the step, which may have several such segments.
-        given: ``answered`` or ``with_designs``.
-        stale: whether its timestamp is an old one.
+        sight: what else counts.
     """
     control = [one for one in back if not is_own(one)]
+    own = [one for one in back if is_own(one)]
+    behind = add(own[-1].seq, own[-1].length + bool(own[-1].flags & FIN)) if own else None
     for at, explained, designs in courses:
-        for one in given(at, segment, stale=stale):
-            by = (*designs, one.clause) if one.clause.startswith(_OF_A_BASELINE) else designs
+        for one in with_designs(at, segment, sight):
+            by = (*designs, one.clause) if one.clause.startswith(_OF_A_BASELINE) or one.clause in NEWS else designs
             if one.flags is None:
                 yield Course(one.after, explained, by)
                 continue
-            if matches(one, control[explained : explained + 1]):
+            now = control[explained : explained + 1]
+            if matches(one, now) or (behind and one.flags == ACK and matches(replace(one, seq=behind), now)):
                 yield Course(one.after, explained + 1, by)
-            if one.flags == ACK and any(is_own(other) and other.ack == one.ack for other in back):
+            if one.flags == ACK and any(other.ack == one.ack for other in own):
                 yield Course(one.after, explained, by)  # data take it along
 
 
 def fewer(courses: Iterable[Course]) -> list[Course]:
-    """Of very many, those that differ in more than in what they have kept: of a burst all is kept, or nothing."""
-    several = sorted(courses, key=lambda course: (len(course.designs), len(course.at.kept)))
+    """One for each place where the connection may be, by the fewest designs.
+
+    Of very many, those that differ in more than in what they have kept: of a burst all is kept, or nothing.
+    """
+    by_place: dict[tuple[ControlBlock, int], Course] = {}
+    for one in courses:
+        known = by_place.setdefault((one.at, one.explained), one)
+        if len(one.designs) < len(known.designs):
+            by_place[one.at, one.explained] = one
+    several = sorted(by_place.values(), key=lambda course: (len(course.designs), len(course.at.kept)))
     if len(several) <= _MOST_COURSES:
         return several
-    ends = ({(replace(one.at, kept=()), one.explained): one for one in way} for way in (several, several[::-1]))
-    return list(dict.fromkeys(one for end in ends for one in end.values()))
+    most = {(replace(one.at, kept=()), one.explained): one for one in several}
+    least = {(replace(one.at, kept=()), one.explained): one for one in reversed(several)}
+    return sorted({*most.values(), *least.values()}, key=lambda course: len(course.designs))
 
 
 def matches(answer: Answer, back: Sequence[CameBack]) -> bool:
@@ -108,5 +150,5 @@ def by_timer(at: ControlBlock, back: CameBack) -> bool:
     if at.state == "SYN-SENT":
         return (flags, back.seq) == (SYN, at.iss)
     if flags & SYN:
-        return at.state == "SYN-RECEIVED" and (back.seq, back.ack) == (at.iss, at.rcv_nxt)
+        return at.snd_una == at.iss and (back.seq, back.ack) == (at.iss, at.rcv_nxt)
     return bool(flags & RST) or (flags == ACK and back.ack == at.rcv_nxt)

@@ -29,18 +29,18 @@ def deviations(attempt: Attempt, noted: Sequence[tuple[Noted, ...] | None]) -> I
         return
     follower = Follower()
     for at, step in enumerate(attempt.steps):
-        before, after = follower.possible, only[at]
+        before, after = follower.courses, only[at]
         allowed = follower.take(step, after)
         if follower.lost:
             return
-        if follower.possible and not follower.designs:
+        if follower.courses and not follower.designs:
             continue
-        state = before[0].state if before[0].state in GONE or not at else state_of(only[at - 1])
+        state = before[0].at.state if before[0].at.state in GONE or not at else state_of(only[at - 1])
         expected = acknowledged(only[:at])
         answer = told(after, expected, _GONE_IS.get(state_of(after), ""))
         signature = Signature(state, kind_of(step), (answer, _said(allowed, expected)))
         yield Fork(at, signature, tuple(noted), follower.designs[0] if follower.designs else "")
-        if not follower.possible:
+        if not follower.courses:
             return
 
 

@@ -14,7 +14,7 @@ from harness.explore.courses import (
     CONTROL,
     GONE,
     Course,
-    Given,
+    Sight,
     answered,
     by_timer,
     fewer,
@@ -22,7 +22,6 @@ from harness.explore.courses import (
     is_own,
     matches,
     through,
-    with_designs,
 )
 from harness.explore.differences import state_of
 from harness.explore.numbers import burst, put_segment
@@ -49,12 +48,12 @@ _ABORT_IN_TIME_WAIT = (
 class Follower:
     """One connection, step by step.
 
-    ``possible`` is all that it may be, none once the kernel has done what nothing allows; ``lost`` says that it can
-    be followed no further, since one socket of several is meant. ``designs`` are the clauses of
-    ``harness.model.linux`` that the last step took.
+    ``courses`` are all that it may be, the plainest first; none once the kernel has done what nothing allows. ``lost``
+    says that it can be followed no further, since one socket of several is meant. ``designs`` are the clauses of
+    ``harness.model.linux`` without which the steps so far cannot be explained, and which were not told of before.
     """
 
-    possible: tuple[ControlBlock, ...] = (ControlBlock("CLOSED"),)
+    courses: tuple[Course, ...] = (Course(ControlBlock("CLOSED")),)
     lost: bool = False
     designs: tuple[str, ...] = ()
     _held: bool = False
@@ -65,62 +64,58 @@ class Follower:
     _ending: bool = False  # the process has closed its side: a FIN follows what it has written
     _written: int = 1
     _read: int = 0
-    _offered: bool = False  # all options, by the peer's SYN
-    _stamps: bool = False
+    _full: bool = False  # all options, in the peer's last SYN
+    _offered: bool = False  # and in the one that the kernel has acknowledged
+    _opening: bool = True
     _scale: int = 0
     _right: int = 0
-    _peers_window: int = 65535
-    _largest: int = 0
+    _windows: frozenset[int] = frozenset((65535,))  # of the peer's
+    _little_room: bool = False
 
     def take(self, step: AttemptStep, noted: Noted) -> list[Answer]:
-        """Go on by a step: all that was allowed, after which ``possible`` is what the kernel has chosen of it."""
+        """Go on by a step: all that was allowed, after which ``courses`` are what the kernel has chosen of it."""
         if any(back.flags & CONTROL == SYN | ACK for back in noted.back) and self._may_begin():
             self._begin()
         match step:
             case Put():
-                allowed, courses = self._put(step, noted, answered)
-                fit = self._fit(courses, noted)
-                if not fit:
-                    fit = self._fit(self._put(step, noted, with_designs)[1], noted)
+                allowed, courses = self._put(step, noted)
             case Act():
                 allowed, courses = self._act(step, noted)
-                fit = self._fit(courses, noted)
             case Pause():
-                allowed, fit = [], self._fit(self._pause(noted), noted)
-        plainest = min((len(one.designs) for one in fit), default=0)
-        self.possible = tuple(dict.fromkeys(one.at for one in fit if len(one.designs) == plainest))
-        self.designs = next((one.designs for one in fit if len(one.designs) == plainest), ())
-        self._look(noted)
+                allowed, courses = [], self._pause(noted)
+        fit = fewer(self._fit(courses, noted))
+        self.designs = fit[0].designs if fit else ()
+        told = len(self.designs)
+        self.courses = tuple(one._replace(designs=() if len(one.designs) == told else one.designs) for one in fit)
+        self._look(step, noted)
         return allowed
 
     def _fit(self, courses: Iterable[Course], noted: Noted) -> list[Course]:
         """The courses on which the kernel does what it did."""
         control = sum(not is_own(back) for back in noted.back)
-        sent = [
-            one._replace(at=at) for one in courses if one.explained == control and (at := self._sent(one.at, noted))
-        ]
+        whole = (one for one in courses if one.explained == control)
+        sent = (one._replace(at=at, explained=0) for one in whole if (at := self._sent(one.at, noted)))
         return [one for one in sent if self._is_seen(one.at, noted)]
 
     # -- steps
 
-    def _put(self, put: Put, noted: Noted, given: Given) -> tuple[list[Answer], list[Course]]:
+    def _put(self, put: Put, noted: Noted) -> tuple[list[Answer], list[Course]]:
         whole = put_segment(put, noted.sent)
         if put.flags & SYN:
-            self._offered = self._offered or put.options == "full"
-        stale = put.options == "stale" and len(noted.sent) > 2
-        scale = _FULL_SCALE if self._scale and not put.flags & SYN else 0
-        self._peers_window = put.window << scale
-        self._largest = max(self._largest, self._peers_window)
-        courses = [Course(at) for at in self.possible]
+            self._full = put.options == "full"
+        scale = _FULL_SCALE if self._offered and self._scale and not put.flags & SYN else 0
+        self._windows |= {put.window << scale}
+        sight = Sight(put.options == "stale" and len(noted.sent) > 2, self._windows, self._little_room)
+        courses = list(self.courses)
         allowed: list[Answer] = []
         for segment in burst(whole):
             courses = [one._replace(at=self._seen_by_peer(one.at)) for one in courses]
-            allowed = [one for course in courses for one in answered(course.at, segment, stale=stale)]
-            courses = fewer(dict.fromkeys(through(courses, segment, noted.back, given, stale=stale)))
+            allowed = [one for course in courses[:1] for one in answered(course.at, segment, sight)]
+            courses = fewer(through(courses, segment, noted.back, sight))
         return allowed, courses
 
     def _act(self, act: Act, noted: Noted) -> tuple[list[Answer], list[Course]]:
-        stay = [Course(at) for at in self.possible]
+        stay = list(self.courses)
         acks = sum(map(is_ack, noted.back))  # that the window is open again
         succeeded = not noted.result.isalpha() and noted.result != "-"
         match act.name:
@@ -135,44 +130,48 @@ class Follower:
                 self._written = add(self._written, int(noted.result))
             case "recv" if succeeded and self._held:
                 self._read += int(noted.result)
-                return [], [Course(at, acks) for at in self.possible]
+                return [], [one._replace(explained=acks) for one in stay]
             case "linger_0":
                 self._lingers = self._held
-            case "shutdown_rd" if (
-                self._held
-            ):  # no RFC has it: data may still be taken, or be as unwanted as after CLOSE
-                unread = [replace(at, reads=False) for at in self.possible]
-                ended = [replace(at, state="CLOSED") for at in self.possible if at.state == "SYN-SENT"]
-                return [], [Course(at, acks) for at in (*self.possible, *unread, *ended)]
+            case "rcvbuf":
+                self._little_room = self._little_room or self._held
+            case "shutdown_rd" if self._held:
+                return [], list(self._deaf(acks))
             case "close" | "shutdown_wr" | "shutdown_rdwr" | "abort" if self._held:
                 return self._end(act.name, noted)
         return [], stay
 
     def _connect(self, noted: Noted) -> list[Course]:
         if not any(back.flags & CONTROL == SYN for back in noted.back):
-            return [Course(at) for at in self.possible]
+            return list(self.courses)
         self._begin()
         self._held = self._active = True
         return [Course(ControlBlock("SYN-SENT", 0, 1, actively=True, max_snd_wnd=0), 1)]
 
+    def _deaf(self, acks: int) -> Iterator[Course]:
+        """No RFC has the end of reading alone: data may still be taken, or be as unwanted as after CLOSE."""
+        for one in self.courses:
+            yield one._replace(explained=acks)
+            yield one._replace(explained=acks, at=replace(one.at, reads=False))
+            if one.at.state == "SYN-SENT":
+                yield one._replace(at=replace(one.at, state="CLOSED"))
+
     def _end(self, name: str, noted: Noted) -> tuple[list[Answer], list[Course]]:
         """CLOSE, or ABORT, or what comes next to them in a socket's interface."""
-        possible = self.possible
-        if name in ("close", "shutdown_rdwr"):
-            possible = tuple(replace(at, reads=False) for at in possible)
         self._held = self._held and name not in ("close", "abort")
         allowed: list[Answer] = []
         courses: list[Course] = []
-        for at in possible:
-            for one in self._ended(name, at):
+        for at, _, designs in self.courses:
+            block = replace(at, reads=False) if name in ("close", "shutdown_rdwr") else at
+            for one in self._ended(name, block):
                 allowed.append(one)
                 if one.flags is None or not one.flags & RST:
                     # behind what the window holds back the FIN waits; what is sent of it, is taken from the wire
-                    courses.append(Course(one.after if one.flags is None else at))
+                    courses.append(Course(one.after if one.flags is None else block, 0, designs))
                 elif matches(one, noted.back[-1:]):
-                    courses.append(Course(one.after, 1))
+                    courses.append(Course(one.after, 1, designs))
             if at.state == "TIME-WAIT":
-                courses.append(Course(at, 0, (_ABORT_IN_TIME_WAIT,)))
+                courses.append(Course(at, 0, (*designs, _ABORT_IN_TIME_WAIT)))
         self._ending = self._ending or any(one.flags is not None and one.flags & FIN for one in allowed)
         return allowed, courses
 
@@ -187,11 +186,8 @@ class Follower:
     def _pause(self, noted: Noted) -> list[Course]:
         """Timers send again what was sent, probe, and give up."""
         control = [back for back in noted.back if not is_own(back)]
-        courses = []
-        for at in self.possible:
-            explained = sum(by_timer(at, back) for back in control)
-            courses += [Course(at, explained), Course(replace(at, state="CLOSED"), explained)]
-        return courses
+        courses = [one._replace(explained=sum(by_timer(one.at, back) for back in control)) for one in self.courses]
+        return courses + [one._replace(at=replace(one.at, state="CLOSED")) for one in courses]
 
     # -- what the wire shows
 
@@ -201,7 +197,7 @@ class Follower:
             state = "LISTEN" if self._listens and not self._active else "CLOSED"
             at = ControlBlock(state, snd_una=at.snd_una, snd_nxt=at.snd_nxt, rcv_nxt=at.rcv_nxt)
         window = max(0, distance(at.rcv_nxt, self._right))
-        return replace(at, rcv_wnd=window, max_snd_wnd=self._largest, quickack=True)
+        return replace(at, rcv_wnd=window, max_snd_wnd=max(self._windows), quickack=True)
 
     def _sent(self, at: ControlBlock, noted: Noted) -> ControlBlock | None:
         """With what was sent of the stream; None where that is not the stream, or acknowledges something else."""
@@ -222,13 +218,14 @@ class Follower:
         return at
 
     def _may_begin(self) -> bool:
-        return all(at.state in (*GONE, "TIME-WAIT") for at in self.possible)
+        return all(at.state in (*GONE, "TIME-WAIT") for at, *_ in self.courses)
 
     def _begin(self) -> None:
         """A new incarnation."""
         self._incarnations += 1
-        self._held = self._active = self._ending = self._lingers = self._stamps = False
-        self._written, self._read, self._right, self._scale, self._largest = 1, 0, 0, 0, 0
+        self._held = self._active = self._ending = self._lingers = self._offered = False
+        self._opening, self._little_room = True, False
+        self._written, self._read, self._right, self._scale, self._windows = 1, 0, 0, 0, frozenset()
 
     def _is_seen(self, at: ControlBlock, noted: Noted) -> bool:
         """Whether the kernel says that the connection is where it is."""
@@ -239,11 +236,19 @@ class Follower:
             return seen in _WHILE_THE_FIN_WAITS[at.state]
         return at.state == seen
 
-    def _look(self, noted: Noted) -> None:
-        """Take options and windows from what the kernel has sent."""
+    def _look(self, step: AttemptStep, noted: Noted) -> None:
+        """Take options and windows from what both have sent."""
         for back in noted.back:
-            if back.flags & SYN and self._offered:
+            if back.flags & SYN:
                 scale = Segment(flags=SYN, options=parse_options(back.options)).option("wscale")
                 self._scale = scale.values[0] if scale else 0
             if back.flags & ACK and not back.flags & RST:
-                self._right = add(back.ack, back.window << (0 if back.flags & SYN else self._scale))
+                if self._opening:
+                    self._opening, self._offered = False, self._full or self._crosses(step)
+                right = add(back.ack, back.window << (0 if back.flags & SYN or not self._offered else self._scale))
+                if not self._right or distance(self._right, right) > 0:
+                    self._right = right
+
+    def _crosses(self, step: AttemptStep) -> bool:
+        """Whether it is a SYN that crosses the kernel's, which then scales its windows whatever that offers."""
+        return self._active and isinstance(step, Put) and not step.flags & ACK

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from harness.errors import FinwaitError
 from harness.explore.attempt import Act, Attempt, AttemptStep, Pause, Put
+from harness.explore.numbers import MOST_DATA
 from harness.tcp.segment import ACK, CWR, ECE, FIN, NONE, PSH, RST, SYN, URG
 
 T = TypeVar("T")
@@ -159,7 +160,7 @@ def _step(chance: Random, theme: Theme) -> AttemptStep:
         case "pause":
             return Pause(_pick(chance, _PAUSES))
     from_right = chance.random() < 0.15
-    return Put(
+    put = Put(
         _pick(chance, theme.flags),
         _pick(chance, _NEAR),
         _pick(chance, _NEAR),
@@ -168,6 +169,7 @@ def _step(chance: Random, theme: Theme) -> AttemptStep:
         _pick(chance, _WINDOWS),
         _pick(chance, _OPTIONS),
     )
+    return replace(put, length=min(put.length, MOST_DATA)) if _is_syn(put) else put  # no SYN in every part of a burst
 
 
 def _pick(chance: Random, weights: Mapping[T, int]) -> T:

@@ -59,7 +59,9 @@ class Numbering:
         self._kernel = FirstNumbers(isn=_UNKNOWN_FIRST)
         self._peer = FirstNumbers(isn=PEERS_FIRST, crafted=True)
         self._last_stamp = 0  # of the kernel's, relative
-        self._offered = False  # all options, by the peer's SYN
+        self._full = False  # all options, in the peer's last SYN
+        self._offered = False  # and in the one that the kernel has acknowledged
+        self._opening = True
         self._kernel_stamps = False  # and timestamps by the kernel's
         self._next = 0  # of the kernel's, relative
         self._expected = 0  # by the kernel, relative
@@ -82,7 +84,7 @@ class Numbering:
     def _stamp(self, put: Put) -> tuple[int, ...]:
         """The timestamp of a segment and its echo; none of a SYN, whose options say it."""
         if put.flags & SYN:
-            self._offered = self._offered or put.options == "full"
+            self._full = put.options == "full"
             return ()
         if put.options == "none" or not (self._offered and self._kernel_stamps):
             return ()
@@ -105,14 +107,17 @@ class Numbering:
 
     def _open(self, syn: Segment) -> None:
         if syn.seq != self._kernel.isn:  # how far it is from the last one is random
-            self._kernel.isn, self._next = syn.seq, 0
+            self._kernel.isn, self._next, self._opening = syn.seq, 0, True
         self._kernel_stamps = self._kernel_stamps or syn.option("TS") is not None
-        if self._offered and (scale := syn.option("wscale")):
+        if scale := syn.option("wscale"):
             self._scale = scale.values[0]
 
     def _advance(self, shown: Segment) -> None:
         if distance(self._next, shown.next_seq) > 0:
             self._next = shown.next_seq
         if shown.flags & ACK:
+            if self._opening:
+                self._opening, self._offered = False, self._full
+            scale = self._scale if self._offered and not shown.flags & SYN else 0
             self._expected = shown.ack
-            self._right = add(shown.ack, shown.window if shown.flags & SYN else shown.window << self._scale)
+            self._right = add(shown.ack, shown.window << scale)

@@ -20,7 +20,7 @@ def closed(at: ControlBlock, *, unread: bool = False) -> Iterator[Answer]:
         unread: whether data wait that no process has read, and none can read any more (RFC 9293 SHLD-3).
     """
     clause = "RFC9293-3.10.4"
-    if unread and at.state in _ABORTS_ALOUD:
+    if unread and at.state in (*_ABORTS_ALOUD, "CLOSING", "LAST-ACK"):
         yield from _reset(at, "RFC9293-3.6.1 RFC9293-SHLD-3")
     if at.state in _AFTER_THE_OWN_FIN:
         after = replace(at, state=_AFTER_THE_OWN_FIN[at.state], snd_nxt=add(at.snd_nxt, 1), owed=0)

@@ -1,7 +1,7 @@
 """What Linux answers by design where RFC 9293 asks for something else, as functions beside ``rfc9293``. Pure.
 
 An answer's clause is a scenario with the same deviation in scenarios/baselines/linux.toml, whose reason names the
-clause of the RFC and the kernel's function.
+clause of the RFC and the kernel's function; or one of ``NEWS``, which no scenario has yet.
 """
 
 from __future__ import annotations
@@ -24,6 +24,22 @@ _OVERRUN = (
 )
 _AFTER_THE_FIN = ("CLOSE-WAIT", "CLOSING", "LAST-ACK", "TIME-WAIT")
 
+OPENED_BY_AN_OLD_ACK = "an ACK of nothing opens what was opened by crossed SYNs"
+RESET_AROUND_THE_FIN = "what begins before the peer's FIN and goes on behind it resets the connection"
+RST_WITH_AN_OLD_TIMESTAMP = "a RST with an old timestamp is ignored by mini-sockets"
+NUMBERED_BY_THE_WINDOW = "to a peer that has shrunk its window an ACK is numbered by the window's end"
+DROPPED_WITHOUT_MEMORY = "what is out of order and has no room in a small buffer is dropped and not acknowledged"
+COUNTED_TWICE = "a second FIN behind the first counts in CLOSING, whatever it acknowledges"
+NEWS = {
+    COUNTED_TWICE: "tcp_rcv_state_process, CLOSING; RFC 9293 3.10.7.4 fifth ignores what does not acknowledge the FIN",
+    DROPPED_WITHOUT_MEMORY: "tcp_data_queue_ofo; RFC 5681 3.2 acknowledges at once what is out of order (SHOULD)",
+    OPENED_BY_AN_OLD_ACK: "tcp_ack takes SEG.ACK = SND.UNA; RFC 9293 3.10.7.4 fifth asks for SND.UNA < SEG.ACK",
+    RESET_AROUND_THE_FIN: "tcp_rcv_state_process, CLOSE-WAIT and on; RFC 9293 3.10.7.4 seventh ignores it",
+    RST_WITH_AN_OLD_TIMESTAMP: "tcp_timewait_state_process and tcp_check_req; RFC 7323 5.2 exempts a RST (MUST NOT)",
+    NUMBERED_BY_THE_WINDOW: "tcp_acceptable_seq; RFC 9293 3.10.7.4 first has <SEQ=SND.NXT>",
+}
+"""What no scenario has yet, with the kernel's function and the clause."""
+
 Rule = Iterator[Answer]
 
 
@@ -39,6 +55,10 @@ def designed(at: ControlBlock, segment: Segment) -> Rule:
         yield from _closing(at, segment)
         if at.state == "SYN-RECEIVED" and not at.actively:
             yield from _request(at, segment)
+        if at.state == "SYN-RECEIVED" and at.actively and segment.flags & ACK and segment.ack == at.snd_una:
+            opened = replace(at, state="ESTABLISHED")
+            several = (*answers(opened, segment), *designed(opened, segment))
+            yield from (replace(one, clause=OPENED_BY_AN_OLD_ACK) for one in several)
         if at.state == "FIN-WAIT-2" and not at.reads:
             yield from _mini_socket(at, segment)
 
@@ -99,6 +119,11 @@ def _closing(at: ControlBlock, segment: Segment) -> Rule:
             begins = at.rcv_nxt if distance(segment.seq, at.rcv_nxt) > 0 and acceptable(at, segment) else segment.seq
             bare = msgspec.structs.replace(segment, seq=begins, data=b"", flags=flags & ~FIN)
             yield from _as(f"{_TABLE}[CLOSE-WAIT-FIN+ACK-at-left-edge-equal]", at, bare)
+        end = add(segment.seq, len(segment.data))
+        if not flags & (SYN | RST) and distance(segment.seq, at.rcv_nxt) > 0 and distance(at.rcv_nxt, end) > 0:
+            yield _reset(RESET_AROUND_THE_FIN, at, segment)
+        if at.state == "CLOSING" and flags & FIN and distance(segment.seq, at.rcv_nxt) > 0 and end == at.rcv_nxt:
+            yield _ack(COUNTED_TWICE, replace(at, rcv_nxt=segment.next_seq))
     ahead = distance(at.rcv_nxt, add(segment.seq, len(segment.data))) > 0
     if not at.reads and flags & FIN and ahead and acceptable(replace(at, rcv_wnd=at.rcv_wnd + 1), segment):
         yield _reset(f"{_ORDERS}[FIN-WAIT-1-orphaned-fin-data]", at, segment)
@@ -140,7 +165,7 @@ def _mini_socket(at: ControlBlock, segment: Segment) -> Rule:
         yield _ack(f"{_IN_STATES}rst_outside_the_window_is_dropped[FIN-WAIT-2-orphaned-IPv4]", at)
     elif not acceptable(replace(at, rcv_wnd=at.rcv_wnd + 1), segment):
         return
-    elif flags & SYN:
+    elif flags & SYN and distance(at.rcv_nxt, segment.seq) >= 0:
         yield _reset(f"{_IN_STATES}syn_inside_the_window_is_challenged[FIN-WAIT-2-orphaned-IPv4]", at, segment)
     else:
         clause = f"{_IN_STATES}ack_of_what_was_never_sent_is_answered_with_an_ack[FIN-WAIT-2-orphaned-IPv4]"

@@ -64,11 +64,10 @@ def _gone(at: ControlBlock) -> ControlBlock:
 
 
 def _half_open(at: ControlBlock, segment: Segment) -> ControlBlock:
-    iss = at.iss if at.state == "SYN-SENT" else 0  # of a new incarnation the number is not known: 0 stands for it
-    at = replace(
-        at, iss=iss, snd_una=iss, snd_nxt=add(iss, 1), rcv_nxt=add(segment.seq, 1), actively=at.state == "SYN-SENT"
-    )
-    return replace(at, state="SYN-RECEIVED")
+    if at.state != "SYN-SENT":  # of a new incarnation the number is not known: 0 stands for it; nothing is left
+        at = replace(at, iss=0, reads=True, kept=(), owed=0, actively=False)
+    opened = replace(at, snd_una=at.iss, snd_nxt=add(at.iss, 1), rcv_nxt=add(segment.seq, 1))
+    return replace(opened, state="SYN-RECEIVED", actively=at.state == "SYN-SENT")
 
 
 # -- state by state

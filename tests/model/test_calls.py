@@ -33,7 +33,7 @@ def test_close(state: str, sent: tuple[str, str]) -> None:
 
 def test_close_with_data_unread_may_reset() -> None:
     assert [told(one)[1] for one in closed(at("FIN-WAIT-2"), unread=True)] == ["CLOSED", "CLOSED", "FIN-WAIT-2"]
-    assert len(list(closed(at("CLOSING"), unread=True))) == 1
+    assert len(list(closed(at("TIME-WAIT"), unread=True))) == 1
 
 
 @pytest.mark.parametrize(

@@ -248,3 +248,10 @@ def test_reset_of_unread_data_has_one_name_where_both_ways_to_number_it_agree() 
         ("<SEQ=101><CTL=RST>", "CLOSED"),
         ("<SEQ=101><ACK=300><CTL=RST,ACK>", "CLOSED"),
     ]
+
+
+def test_new_incarnation_has_nothing_of_the_one_before() -> None:
+    kept = (seg(ACK, 55, length=1),)
+    at = ControlBlock("TIME-WAIT", snd_una=7, snd_nxt=7, rcv_nxt=50, rcv_wnd=10, iss=3, reads=False, kept=kept)
+    (_, opened) = answers(at, seg(SYN, 60))
+    assert (opened.after.state, opened.after.reads, opened.after.kept) == ("SYN-RECEIVED", True, ())
