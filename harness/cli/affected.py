@@ -65,7 +65,7 @@ def _print_scenarios(found: Affected, console: Console, *, every: bool) -> None:
     functions = ", ".join(dict.fromkeys(one.function for one in found.lines))
     direct = sum(one.changed > 0 for one in found.scenarios)
     console.print(
-        f"{len(found.lines)} lines of {functions}: {direct} scenarios reach them, "
+        f"changed lines of {functions}: {len(found.lines)}; {direct} scenarios reach one, "
         f"{len(found.scenarios) - direct} the function alone",
         soft_wrap=True,
     )

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,8 +22,16 @@ from harness.trace.records import CodeRecord
 _Lines = frozenset[tuple[str, int]]
 
 
-def records(run: Path) -> Iterator[CodeRecord]:
-    """What the scenarios of a run reached; each file's first tells the objects.
+class Reached(NamedTuple):
+    """What a scenario reached: gcov's data files, and of each object the name and the bytes that it has of them."""
+
+    scenario: str
+    data: bytes
+    objects: tuple[tuple[str, int], ...]
+
+
+def records(run: Path) -> Iterator[Reached]:
+    """What the scenarios of a run reached.
 
     Raises:
         FinwaitError: nothing was counted, or a record is none.
@@ -35,26 +44,31 @@ def records(run: Path) -> Iterator[CodeRecord]:
             hint="finwait kernels build uml-virtual:7.2 --code-coverage, then finwait matrix with what it is named",
         )
     for file in files:
-        lines = file.read_bytes().splitlines(keepends=True)
-        try:
-            # a run that died in mid-write left a line without its end
-            yield from (msgspec.json.decode(line, type=CodeRecord) for line in lines if line.endswith(b"\n"))
-        except msgspec.DecodeError as error:
-            raise FinwaitError(f"{file} is not what finwait wrote ({error})") from error
+        objects, first = tuple[tuple[str, int], ...](), b""
+        for line in file.read_bytes().splitlines(keepends=True):
+            if not line.endswith(b"\n"):
+                continue  # a run that died in mid-write left a line without its end
+            try:
+                record = msgspec.json.decode(line, type=CodeRecord)
+                data = record.data(first)
+            except (msgspec.DecodeError, zlib.error) as error:
+                raise FinwaitError(f"{file} is not what finwait wrote ({error})") from error
+            objects, first = objects or record.objects, first or data
+            yield Reached(record.scenario, data, objects)
 
 
-def build_of(record: CodeRecord, builds: Iterable[Path]) -> Path:
-    """The folder of notes and sources whose compilation a record was counted by.
+def build_of(reached: Reached, builds: Iterable[Path]) -> Path:
+    """The folder of notes and sources whose compilation was counted.
 
     Args:
-        record: the first of a file.
+        reached: one of a run's.
         builds: a folder each.
 
     Raises:
         FinwaitError: it is not among them.
     """
-    (name, size), *_ = record.objects
-    wanted = stamp(zlib.decompress(record.counts)[:size])
+    (name, size), *_ = reached.objects
+    wanted = stamp(reached.data[:size])
     for build in builds:
         notes = build / f"{name}.gcno"
         if notes.is_file() and stamp(notes.read_bytes()) == wanted:
@@ -95,14 +109,14 @@ class CodeCollector:
 
     Args:
         build: the folder of notes and sources.
-        first: the first record, which tells the objects.
+        first: of the run's, which tells the objects.
     """
 
-    def __init__(self, build: Path, first: CodeRecord) -> None:
+    def __init__(self, build: Path, first: Reached) -> None:
         self._build = build
         self._objects = first.objects
         self._scenarios: list[str] = []
-        self._template = zlib.decompress(first.counts)
+        self._template = first.data
         self._counted: list[_Counted] = []
         self._prefix = ""
         start = 0
@@ -116,12 +130,12 @@ class CodeCollector:
                     self._counted.append(_Counted(function, start + place, number, [0] * number))
             start += size
 
-    def take(self, record: CodeRecord) -> None:
+    def take(self, reached: Reached) -> None:
         """Take in what a scenario reached."""
-        number, data = len(self._scenarios), zlib.decompress(record.counts)
-        self._scenarios.append(record.scenario)
+        number = len(self._scenarios)
+        self._scenarios.append(reached.scenario)
         for counted in self._counted:
-            counted.take(data, number)
+            counted.take(reached.data, number)
 
     def index(self, kernel: str) -> CodeIndex:
         """The index of all that was taken in."""

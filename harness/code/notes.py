@@ -60,9 +60,8 @@ class CountedFunction:
                 known[place] = next(numbers)
         for place, plus, minus in self._order:
             known[place] = sum(known[one] or 0 for one in plus) - sum(known[one] or 0 for one in minus)
-        hit = {
-            block for arc, count in zip(self.arcs, known, strict=True) if count for block in (arc.source, arc.target)
-        }
+        taken = [arc for arc, count in zip(self.arcs, known, strict=True) if (count or 0) > 0]
+        hit = {block for arc in taken for block in (arc.source, arc.target)}
         return frozenset(line for block in hit for line in self.blocks.get(block, ()))
 
     @cached_property

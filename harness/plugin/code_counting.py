@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Generator
 from typing import Self
 
@@ -9,9 +10,9 @@ import pytest
 
 from harness.plugin.ends import recording
 from harness.plugin.items import SCENARIO
-from harness.probes.code_counts import CodeCounts, packed
+from harness.probes.code_counts import CodeCounts
 from harness.trace.folder import RunFolder
-from harness.trace.records import CodeRecord
+from harness.trace.records import CodeRecord, differing
 
 
 class CodeCounting:
@@ -25,7 +26,7 @@ class CodeCounting:
     def __init__(self, counts: CodeCounts, folder: RunFolder) -> None:
         self._counts = counts
         self._folder = folder
-        self._objects: tuple[tuple[str, int], ...] = ()
+        self._first = b""
 
     @classmethod
     def where_counted(cls, folder: RunFolder) -> Self | None:
@@ -43,10 +44,14 @@ class CodeCounting:
         if (scenario := item.stash.get(SCENARIO, None)) is None:
             return done
         contents = self._counts.read()
-        objects = () if self._objects else tuple(zip(self._counts.objects, map(len, contents), strict=True))
-        self._objects = self._objects or objects
+        data, objects = b"".join(contents), tuple[tuple[str, int], ...]()
+        if self._first:
+            data = differing(data, self._first)
+        else:
+            self._first, objects = data, tuple(zip(self._counts.objects, map(len, contents), strict=True))
         with recording(item.config):
-            self._folder.append_code(CodeRecord(scenario=scenario.id, counts=packed(contents), objects=objects))
+            counts = zlib.compress(data, level=1)
+            self._folder.append_code(CodeRecord(scenario=scenario.id, counts=counts, objects=objects))
         return done
 
     def pytest_sessionfinish(self) -> None:

@@ -5,6 +5,8 @@ Every record carries the format's version; readers refuse one they do not know i
 
 from __future__ import annotations
 
+import zlib
+
 import msgspec
 
 from harness.program.steps import Program
@@ -30,13 +32,28 @@ class CodeRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         scenario: its id.
-        counts: gcov's data files of all objects, one behind the other, compressed by zlib.
-        objects: in the file's first line, the objects and the bytes of their data, the same for all lines.
+        counts: gcov's data files of all objects, one behind the other, compressed by zlib; in all lines but the file's
+            first, the bits in which they differ from the first's, which are few.
+        objects: in the first line, the objects and the bytes of their data, the same for all lines.
     """
 
     scenario: str
     counts: bytes
     objects: tuple[tuple[str, int], ...] = ()
+
+    def data(self, first: bytes = b"") -> bytes:
+        """The data files.
+
+        Args:
+            first: those of the file's first line; none where this is it.
+        """
+        content = zlib.decompress(self.counts)
+        return differing(content, first) if first else content
+
+
+def differing(one: bytes, other: bytes) -> bytes:
+    """The bits in which two contents of the same length differ."""
+    return (int.from_bytes(one, "little") ^ int.from_bytes(other, "little")).to_bytes(len(one), "little")
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

@@ -39,7 +39,7 @@ def told(patch: str, index: Path, *, every: bool = True) -> str:
 
 def test_scenarios_and_lines_that_nobody_reaches(index: Path) -> None:
     assert told(HEAD + "@@ -12,3 +12,2 @@\n-one\n-two\n-three\n+four\n+five\n", index) == (
-        "2 lines of tcp_close: 2 scenarios reach them, 0 the function alone\n"
+        "changed lines of tcp_close: 2; 2 scenarios reach one, 0 the function alone\n"
         "     1 of     2 lines  t.py::test_close[IPv4]\n"
         "     1 of     3 lines  t.py::test_wide\n"
         "no scenario reaches:\n"

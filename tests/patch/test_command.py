@@ -73,7 +73,7 @@ def test_affected_scenarios_are_listed_without_a_build(tmp_path: Path, capsys: p
     (tmp_path / "my.patch").write_text(CHANGE.text)
     assert main(["patch", str(tmp_path / "my.patch"), "--affected", "--index", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert "1 lines of tcp_rcv: 1 scenarios reach them" in out
+    assert "changed lines of tcp_rcv: 1; 1 scenarios reach one" in out
     assert "test_near" in out
     assert "test_far" not in out
 
