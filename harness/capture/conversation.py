@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from harness.capture.files import CapturedFrame
 from harness.capture.packets import Packet, SocketName, packet_of
-from harness.capture.reading import CapturedFrame
 from harness.tcp.relative import FirstNumbers, to_relative
 from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, add, distance
 from harness.tcp.timing import MS

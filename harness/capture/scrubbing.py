@@ -11,8 +11,8 @@ import socket
 import struct
 from dataclasses import dataclass, field
 
+from harness.capture.files import CapturedFrame
 from harness.capture.packets import Place, place_of
-from harness.capture.reading import CapturedFrame
 from harness.tcp.ip import internet_checksum
 from harness.wire.decode import PSEUDO, TCP_HEADER, taken_apart
 

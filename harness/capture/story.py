@@ -61,6 +61,10 @@ class Story:
         """Take in the next frame."""
         segment, side = sighting.segment, sighting.side
         own, other = self.sides[side], self.sides[1 - side]
+        if self._last is not None and 0 <= sighting.at - self._last.at <= GAP_NS and own.goes_on(sighting):
+            other.hears(sighting)
+            self._last = sighting
+            return
         reason = own.why_again(sighting, other)
         if reason:
             self._again(sighting, reason)

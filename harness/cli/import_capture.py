@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
 
 from harness.capture.conversation import Conversation, Conversations, Sighting
-from harness.capture.reading import Reading, read
+from harness.capture.files import Reading
+from harness.capture.reading import read
 from harness.capture.story import Story
 from harness.capture.telling import lines
 from harness.cli.import_against import MOST_COMPARED, tell_against
@@ -24,6 +26,11 @@ from reports.lines import show, width_of
 
 MOST_FRAMES = 2000
 """Frames of one connection that are drawn, or made a program of."""
+
+
+_SHOWN_EACH = 10_000
+_LARGE = 10_000_000
+"""Octets of a file whose reading takes a while."""
 
 
 class Chosen(NamedTuple):
@@ -73,12 +80,19 @@ def told(path: Path, wanted: str, console: Console, most: int) -> tuple[list[Sto
     reading, sorting = Reading(), Conversations()
     stories: dict[int, Story] = {}
     kept: list[Sighting] = []
-    for conversation, sighting in sorting.sort(read(path, reading)):
-        if conversation.number not in stories:
-            stories[conversation.number] = Story(conversation)
-        stories[conversation.number].tell(sighting)
-        if (_is(conversation, wanted) if wanted else conversation.number == 1) and len(kept) < most:
-            kept.append(sighting)
+    wanted_numbers: set[int] = set()
+    with progress(path, reading, console) as show_it:
+        for conversation, sighting in sorting.sort(read(path, reading)):
+            story = stories.get(conversation.number)
+            if story is None:
+                story = stories[conversation.number] = Story(conversation)
+                if _is(conversation, wanted) if wanted else conversation.number == 1:
+                    wanted_numbers.add(conversation.number)
+            story.tell(sighting)
+            if conversation.number in wanted_numbers and len(kept) < most:
+                kept.append(sighting)
+            if not reading.frames % _SHOWN_EACH:
+                show_it()
     for line in summary(path, reading, sorting):
         console.print(line)
     matching = [one for one in stories.values() if not wanted or _is(one.conversation, wanted)]
@@ -92,6 +106,17 @@ def told(path: Path, wanted: str, console: Console, most: int) -> tuple[list[Sto
         for line in lines(story):
             console.print(line)
     return list(stories.values()), Chosen(matching[0], kept) if len(matching) == 1 else None
+
+
+@contextmanager
+def progress(path: Path, reading: Reading, console: Console) -> Iterator[Callable[[], None]]:
+    """Show on a terminal how far the reading of a large file has come, each time that what is given is called."""
+    size = path.stat().st_size if path.is_file() else 0
+    if size < _LARGE or not console.is_terminal:
+        yield lambda: None
+        return
+    with console.status(f"reading {path.name}") as status:
+        yield lambda: status.update(f"reading {path.name}: {reading.frames} frames, {100 * reading.octets // size} %")
 
 
 def summary(path: Path, reading: Reading, sorting: Conversations) -> Iterator[str]:

@@ -64,5 +64,7 @@ def _shift(segment: Segment, sign: int, own: FirstNumbers, other: FirstNumbers) 
 def _moved(one: Option, by_edge: int, by_stamp: int, by_echo: int) -> Option:
     if one.name == "sack" or not one.values:
         return Option(one.name, tuple([(edge + by_edge) % SPACE for edge in one.values]))
+    if not (by_stamp or by_echo):
+        return one
     value, echo = one.values
     return Option("TS", ((value + by_stamp) % SPACE, (echo + by_echo) % SPACE))

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.capture.conversation import Conversations
+from harness.capture.files import CapturedFrame, Reading
 from harness.capture.packets import packet_of
-from harness.capture.reading import CapturedFrame, Reading, read
+from harness.capture.reading import read
 from harness.capture.story import Story
 from harness.errors import FinwaitError
 from harness.tcp.segment import ACK
@@ -127,3 +128,69 @@ def test_no_damage_gives_more_than_one_line(
     with suppress(FinwaitError):
         for conversation, sighting in Conversations().sort(read(path)):
             stories.setdefault(conversation.number, Story(conversation)).tell(sighting)
+
+
+def block(kind: int, body: bytes, order: str) -> bytes:
+    size = len(body) + -len(body) % 4 + 12
+    return struct.pack(order + "II", kind, size) + body + bytes(-len(body) % 4) + struct.pack(order + "I", size)
+
+
+def section(order: str, *options: bytes, link: int = 1, snap: int = 0) -> bytes:
+    head = struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1)
+    return block(0x0A0D0D0A, head, order) + block(
+        1, struct.pack(order + "HHI", link, 0, snap) + b"".join(options), order
+    )
+
+
+def option(order: str, code: int, value: bytes) -> bytes:
+    return struct.pack(order + "HH", code, len(value)) + value + bytes(-len(value) % 4)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_all_that_pcapng_says_of_times_and_sections_counts(tmp_path: Path, order: str) -> None:
+    frame = ethernet(SYN)
+
+    def enhanced(stamp: int, interface: int = 0) -> bytes:
+        head = struct.pack(order + "IIIII", interface, stamp >> 32, stamp & 0xFFFFFFFF, len(frame), len(frame))
+        return block(6, head + frame, order)
+
+    halves = section(order, option(order, 9, b"\x81"), option(order, 14, struct.pack(order + "q", 100)))
+    simple = block(3, struct.pack(order + "I", len(frame)) + frame, order)
+    old = block(2, struct.pack(order + "HHIIII", 0, 0, 0, 7_000_000, len(frame), len(frame)) + frame, order)
+    unknown = block(0xBAD, b"what is this", order)
+    raw = section(order, link=101) + block(6, struct.pack(order + "IIIII", 0, 0, 5, len(SYN), len(SYN)) + SYN, order)
+    (tmp_path / "x").write_bytes(
+        halves + enhanced(3) + unknown + enhanced(1, interface=9) + section(order) + old + simple + raw
+    )
+    found = list(read(tmp_path / "x"))
+    assert [(one.number, one.at, one.link) for one in found] == [
+        (1, 101_500_000_000, 1),  # three halves of a second behind 100 s
+        (2, 7_000_000_000, 1),
+        (3, 7_000_000_000, 1),  # has no stamp of its own
+        (4, 5_000, 101),
+    ]
+    assert {len(one.data) for one in found} == {len(frame), len(SYN)}
+
+
+@pytest.mark.parametrize("magic", [0xA1B2C3D4, NANOSECONDS, 0xA1B2CD34])
+def test_a_pcap_file_may_have_either_byte_order(tmp_path: Path, magic: int) -> None:
+    extra = bytes(8) if magic == 0xA1B2CD34 else b""
+    head = struct.pack(">IHHIIII", magic, 2, 4, 0, 0, 65535, 101)
+    (tmp_path / "x").write_bytes(head + struct.pack(">IIII", 7, 9, len(SYN), 99) + extra + SYN)
+    (found,) = read(tmp_path / "x")
+    assert found == CapturedFrame(1, 7 * 10**9 + 9 * (1 if magic == NANOSECONDS else 1000), 101, SYN, 99)
+
+
+def test_a_frame_that_lies_across_what_is_read_at_once_is_whole(tmp_path: Path) -> None:
+    large = [(float(n), bytes([n]) * 100_001) for n in range(8)]
+    (tmp_path / "x").write_bytes(pcap(large))
+    assert [one.data for one in read(tmp_path / "x")] == [data for _, data in large]
+    (tmp_path / "x").write_bytes(pcapng([Frame(n, True, data) for n, (_, data) in enumerate(large)], ""))
+    assert [one.data for one in read(tmp_path / "x")] == [data for _, data in large]
+
+
+def test_a_length_that_no_frame_has_ends_the_reading(tmp_path: Path) -> None:
+    reading = Reading()
+    (tmp_path / "x").write_bytes(pcap([(0, SYN)]) + struct.pack("<IIII", 0, 0, 2**31, 1))
+    assert len(list(read(tmp_path / "x", reading))) == 1
+    assert reading.cut == "behind frame 1 stands a length that no frame has"

@@ -18,8 +18,8 @@ from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrRouting, PadN
 from scapy.layers.l2 import CookedLinuxV2, Dot1Q, Ether
 
 from harness.capture.conversation import Conversations
+from harness.capture.files import CapturedFrame
 from harness.capture.packets import packet_of
-from harness.capture.reading import CapturedFrame
 from harness.capture.scrubbing import Scrubber
 from harness.capture.story import Story
 from harness.capture.telling import lines
