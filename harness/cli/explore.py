@@ -17,6 +17,7 @@ from harness.explore.divergence import Divergence
 from harness.explore.explorer import Explorer
 from harness.explore.generate import theme_of
 from harness.explore.kernels import AskedKernel
+from harness.explore.known import known_changes
 from harness.explore.scenario import scenario
 from harness.explore.timeline import events
 from harness.kernels.supply.cache import Cache
@@ -95,10 +96,12 @@ def present(explorer: Explorer, names: Sequence[str], how: str, console: Console
     for entry, count in explorer.designs.most_common():
         told = f"in no baseline, {count} times: {entry}" if entry in NEWS else f"by design, {count} times: {entry}"
         console.print(told, markup=False, highlight=False, soft_wrap=True)
+    known = sum(bool(known_changes(one.signature)) for one in found)
     what = "differences" if len(names) > 1 else "deviations"
     console.print(
         f"{how}: {len(found)} {what} in {explorer.programs} programs of seed {explorer.seed}, "
         f"and {explorer.shortening} to shorten them, in {explorer.seconds:.0f} s"
+        + (f"; {known} of them known" if known else "")
     )
     console.print(f"out of sight: {', '.join(explorer.ignored)}")
 
@@ -135,6 +138,10 @@ def _lines(number: int, one: Divergence, names: Sequence[str], why_lost: Sequenc
     yield [(f"{number}. {headline(one)}", "bold")]
     confirmed = "confirmed on fresh kernels" if one.confirmed else "not confirmed"
     yield [(f"   {count}, the first after {one.seconds:.1f} s; {len(one.attempt.steps)} steps; {confirmed}", "dim")]
+    yield from (
+        [(f"   known: docs/changes.md, {change.number}, {change.what}", "dim")]
+        for change in known_changes(one.signature)
+    )
     brief = _is_brief(one)
     width = _LADDER if brief else WIDTH
     drawn = []

@@ -40,15 +40,36 @@ class Pause(msgspec.Struct, frozen=True, tag="pause", array_like=True):
     ms: int
 
 
-AttemptStep = Put | Act | Pause
+class Icmp(msgspec.Struct, frozen=True, tag="icmp", array_like=True):
+    """The peer sends an ICMP error, one of ``harness.wire.icmp.KINDS``, about a segment of the kernel's.
 
-OPTIONS = ("", "none", "stale", "full")
-"""Of a segment: as negotiated, none at all, an old timestamp; of a SYN: MSS alone, none, and all that are usual."""
+    Args:
+        name: of the error.
+        seq: of that segment, octets from the next number that the kernel will send.
+    """
+
+    name: str
+    seq: int = 0
+
+
+AttemptStep = Put | Act | Pause | Icmp
+
+OPTIONS = ("", "none", "stale", "full", "unsent", "malformed", "unknown", "sack")
+"""Of a segment: as negotiated, none at all, an old timestamp; the echo of one that was never sent, an option of no
+length, one that nobody knows, and a D-SACK of the last octet that it acknowledges. Of a SYN: MSS alone, none, and all
+that are usual."""
+
+SYSCTLS = ("tcp_ecn_1", "tcp_ecn_3", "tcp_timestamps_0", "tcp_sack_0", "tcp_shrink_window_1")
+"""Calls that set a sysctl to that value, until the program ends."""
 
 CALLS = (
     *("listen", "accept", "connect", "close", "shutdown_rd", "shutdown_wr", "shutdown_rdwr"),
     *("send", "recv", "linger_0", "linger2_120", "rcvbuf", "abort"),
+    *("nodelay", "cork", "keepalive", "user_timeout", "defer_accept"),
+    *SYSCTLS,
 )
+
+USER_TIMEOUT_MS = 1000
 
 SMALL_BUFFER = 2304
 """What ``rcvbuf`` asks for."""

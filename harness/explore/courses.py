@@ -23,6 +23,9 @@ GONE = ("CLOSED", "LISTEN")
 CONTROL = SYN | FIN | RST | ACK
 _STALE = "RFC7323-5.3 R1"
 _OLD_ACK = "scenarios/options/test_timestamps.py::test_old_ack_with_a_stale_timestamp_is_answered[IPv4]"
+_NEVER_SENT = (
+    "scenarios/options/test_timestamps.py::test_ack_that_echoes_what_was_never_sent_opens_the_connection[IPv4]"
+)
 _OF_A_BASELINE = "scenarios/"
 _MOST_COURSES = 16
 
@@ -46,14 +49,21 @@ class Sight:
     """What of a segment and of the peer a control block does not have.
 
     Args:
-        stale: whether the segment's timestamp is an old one.
+        options: of the segment, as ``Put`` names them.
+        stamped: whether it has a timestamp.
         windows: that the peer has offered so far.
         little_room: whether the process has asked for a small buffer.
     """
 
-    stale: bool
+    options: str
+    stamped: bool
     windows: frozenset[int]
     little_room: bool
+
+    @property
+    def stale(self) -> bool:
+        """Whether its timestamp is an old one."""
+        return self.stamped and self.options == "stale"
 
 
 def answered(at: ControlBlock, segment: Segment, sight: Sight) -> Sequence[Answer]:
@@ -70,6 +80,10 @@ def with_designs(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[A
     """What is allowed, and what Linux means to answer besides."""
     flags = segment.flags
     several = [*answered(at, segment, sight)]
+    if sight.options == "malformed":
+        several.append(Answer("dropped", "RFC9293-MUST-7", at))
+    if sight.options == "unsent" and sight.stamped and at.state == "SYN-RECEIVED" and not at.actively and flags & ACK:
+        several.append(Answer("acknowledged", _NEVER_SENT, at, ACK, at.snd_nxt, at.rcv_nxt))
     if not sight.stale or flags & RST or not flags & (SYN | ACK) or at.state in (*GONE, "SYN-SENT"):
         several += designed(at, segment)
     elif flags & ACK and distance(segment.seq, at.rcv_nxt) > 0:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple
 
-from harness.explore.attempt import Act, Attempt, AttemptStep, CameBack, Noted, Pause, Put
+from harness.explore.attempt import Act, Attempt, AttemptStep, CameBack, Icmp, Noted, Pause, Put
 from harness.probes.states import state_name
 from harness.tcp.segment import ACK, FIN, RST, SYN, format_flags
 
 _PANIC = "panic"
 _WHERE = {0: "", 1: "beyond {}", -1: "before {}"}
+_ODD = {
+    "stale": "old timestamp",
+    "unsent": "echo of what was never sent",
+    "malformed": "malformed option",
+    "unknown": "unknown option",
+    "sack": "D-SACK",
+}
 _CONTROL = SYN | FIN | RST | ACK
 
 
@@ -89,16 +97,20 @@ def kind_of(step: AttemptStep) -> str:
             seq = _WHERE[_sign(step.seq)].format("the right edge" if step.from_right else "RCV.NXT")
             if step.from_right and not step.seq:
                 seq = "at the right edge"
-            stamp = "old timestamp" if step.options == "stale" else ""
-            return ", ".join(filter(None, (sent, seq and f"seq {seq}", ack and f"ack {ack}", stamp)))
+            odd = _ODD.get(step.options, "")
+            return ", ".join(filter(None, (sent, seq and f"seq {seq}", ack and f"ack {ack}", odd)))
         case Act():
             return step.name
         case Pause():
             return "pause"
+        case Icmp():
+            return step.name
 
 
 def _other(seen: Sequence[Noted]) -> str:
     """The fields that differ in segments that are alike otherwise."""
+    if len({len(one.back) for one in seen}) > 1:
+        return "number of segments"
     pairs = [pair for other in seen[1:] for pair in zip(seen[0].back, other.back, strict=False)]
     names = CameBack.__struct_fields__
     return " and ".join(name for name in names if any(getattr(a, name) != getattr(b, name) for a, b in pairs))
@@ -121,12 +133,14 @@ def told(noted: Noted, before: int, state: str = "") -> str:
         before: what had been acknowledged before.
         state: what is said of the state, where that is not the kernel's word for it.
     """
-    sent = [
+    each = [
         format_flags(back.flags)
         + (" with data" if back.length else "")
         + (" acknowledging more" if back.flags & ACK and back.ack != before else "")
         for back in noted.back
     ]
+    runs = [(what, len(list(alike))) for what, alike in groupby(each)]
+    sent = [what if count == 1 else f"several {what}" for what, count in runs]
     return f"{', '.join(filter(None, (*sent, noted.result))) or 'nothing'}, {state or state_of(noted)}"
 
 

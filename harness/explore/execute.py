@@ -1,14 +1,9 @@
-"""Runs programs in one lab, inside the kernel that is asked: one connection each, and all that came back.
-
-As a command: ``python -m harness.explore.execute answer ORDER ANSWER``, both files of JSON; or ``serve``, see there.
-"""
+"""Runs programs in one lab, inside the kernel that is asked: one connection each, and all that came back."""
 
 from __future__ import annotations
 
-import os
 import socket
 import struct
-import sys
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -16,10 +11,21 @@ from typing import Self
 
 import msgspec
 
-from harness.errors import FinwaitError
-from harness.explore.attempt import SMALL_BUFFER, Act, Attempt, AttemptStep, CameBack, Noted, Order, Pause, Put
+from harness.explore.attempt import (
+    SMALL_BUFFER,
+    SYSCTLS,
+    USER_TIMEOUT_MS,
+    Act,
+    Attempt,
+    AttemptStep,
+    CameBack,
+    Icmp,
+    Noted,
+    Pause,
+    Put,
+)
 from harness.explore.numbers import Numbering
-from harness.live.calibration import await_phase, virtual
+from harness.live.calibration import await_phase
 from harness.live.syscalls import connect_to_nobody, errno_name
 from harness.probes import sockets
 from harness.tcp.segment import Segment
@@ -27,8 +33,9 @@ from harness.tcp.timing import MARKER_LIMIT, MS, SECOND
 from harness.wire.capture import ETH_P_ALL, packet_socket
 from harness.wire.decode import decode
 from harness.wire.frames import Encoder, Flow
+from harness.wire.icmp import error
 from harness.wire.marker import Marker, unanswered
-from netns import privilege, processor
+from netns import processor
 from netns.conditions import Settings
 from netns.lab import Lab
 from netns.link import PEER_END
@@ -38,6 +45,13 @@ _FIRST_PORT = 1024
 _AT_ONCE = struct.pack("ii", 1, 0)  # struct linger: a reset
 _CLOSED, _LISTEN = 7, 10  # include/net/tcp_states.h; behind them may be a mini-socket, or a connection to accept
 _MOST = 65536
+_SYSCTLS = Path("/proc/sys/net/ipv4")
+_OPTIONS = {
+    "linger2_120": (socket.TCP_LINGER2, 120),
+    "nodelay": (socket.TCP_NODELAY, 1),
+    "cork": (socket.TCP_CORK, 1),
+    "user_timeout": (socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS),
+}
 
 
 class Executor:
@@ -151,6 +165,7 @@ class _Course:
         self._listener: socket.socket | None = None
         self._connection: socket.socket | None = None
         self._made: list[socket.socket] = []
+        self._before: dict[Path, str] = {}
         self._set_out(SERVICE_PORT)
         self._numbers = Numbering(shows_timestamps="timestamp values" not in lab.ignored)
 
@@ -169,6 +184,8 @@ class _Course:
                 segments, sent = self._numbers.wire(step)
                 for segment in segments:
                     self._lab.put(self._encoder.encode(segment))
+            case Icmp(name, seq):
+                self._lab.put(error(self._lab.plan, self._flow, name, self._numbers.kernels(seq)))
             case Act():
                 result = self._call(step)
             case Pause(ms):
@@ -191,27 +208,45 @@ class _Course:
             return errno_name(error)
 
     def _do(self, act: Act) -> int | str:
-        match act.name:
-            case "listen":
-                self._listener = self._listener or self._socket(SERVICE_PORT)
-                self._listener.listen(8)
-                return 0
-            case "accept":
-                if self._listener is None or self._connection is not None:
-                    return "-"
-                self._connection, _ = self._listener.accept()
-                self._made.append(self._connection)
-                self._connection.setblocking(False)
-                return 0
-            case "connect":
-                if self._listener is not None:
-                    return "-"
-                if self._connection is None:
-                    self._set_out(CLIENT_PORT)
-                    self._connection = self._socket(CLIENT_PORT)
-                self._connection.connect((self._lab.plan.peer.ipv4, self._port))
-                return 0
+        if act.name in SYSCTLS:
+            return self._set(*act.name.rpartition("_")[::2])
+        opening = {
+            "listen": self._listen,
+            "accept": self._accept,
+            "connect": self._connect,
+            "defer_accept": self._defer,
+        }
+        if act.name in opening:
+            return opening[act.name]()
         return self._do_with(self._connection, act) if self._connection is not None else "-"
+
+    def _listen(self) -> int | str:
+        self._listener = self._listener or self._socket(SERVICE_PORT)
+        self._listener.listen(8)
+        return 0
+
+    def _defer(self) -> int | str:
+        if self._listener is None:
+            return "-"
+        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
+        return 0
+
+    def _accept(self) -> int | str:
+        if self._listener is None or self._connection is not None:
+            return "-"
+        self._connection, _ = self._listener.accept()
+        self._made.append(self._connection)
+        self._connection.setblocking(False)
+        return 0
+
+    def _connect(self) -> int | str:
+        if self._listener is not None:
+            return "-"
+        if self._connection is None:
+            self._set_out(CLIENT_PORT)
+            self._connection = self._socket(CLIENT_PORT)
+        self._connection.connect((self._lab.plan.peer.ipv4, self._port))
+        return 0
 
     def _do_with(self, connection: socket.socket, act: Act) -> int | str:
         match act.name:
@@ -226,12 +261,22 @@ class _Course:
                 return len(connection.recv(act.size))
             case "linger_0":
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-            case "linger2_120":
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_LINGER2, 120)
             case "rcvbuf":
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
             case "abort":
                 connect_to_nobody(connection)
+            case "keepalive":
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            case _:
+                connection.setsockopt(socket.IPPROTO_TCP, *_OPTIONS[act.name])
+        return 0
+
+    def _set(self, name: str, value: str) -> int | str:
+        file = _SYSCTLS / name
+        if not file.exists():
+            return "ENOENT"
+        self._before.setdefault(file, file.read_text())
+        file.write_text(value)
         return 0
 
     def _socket(self, port: int) -> socket.socket:
@@ -250,49 +295,5 @@ class _Course:
             one.close()
         if self._connection is None:  # what the kernel goes on with by itself
             self._lab.put(self._encoder.encode(self._numbers.reset()))
-
-
-def answer(order: Path, into: Path) -> None:
-    """Run what a file orders in a new lab, and write what was noted.
-
-    Raises:
-        FinwaitError: the machine does not let itself be given a lab.
-    """
-    privilege.ensure()
-    asked = msgspec.json.decode(order.read_bytes(), type=Order)
-    if asked.virtual:
-        virtual()
-    with Executor(asked.ignored, virtual=asked.virtual) as executor:
-        noted = [msgspec.Raw(msgspec.json.encode(executor.run(attempt))) for attempt in asked.attempts]
-    into.write_bytes(msgspec.json.encode(noted))
-
-
-def serve(orders: Path, ends: Path) -> None:
-    """Answer one order after the other in a process of its own: two paths on two lines of a FIFO are an order.
-
-    What went wrong with it is a line of the other FIFO, empty for nothing. To start anew for each would take longer
-    than a thousand programs.
-    """
-    os.mkfifo(orders)
-    os.mkfifo(ends)
-    if os.fork():
-        return
-    while True:
-        order, into = orders.read_text().splitlines()
-        ends.write_text(_tried(Path(order), Path(into)) + "\n")
-
-
-def _tried(order: Path, into: Path) -> str:
-    try:
-        answer(order, into)
-    except (FinwaitError, OSError) as error:
-        return f"explore: {error}"
-    return ""
-
-
-if __name__ == "__main__":
-    verb, first, second = sys.argv[1:]
-    if verb == "serve":
-        serve(Path(first), Path(second))
-    else:
-        sys.exit(_tried(Path(first), Path(second)) or None)
+        for file, value in self._before.items():
+            file.write_text(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from harness.explore.attempt import Act, AttemptStep, Noted, Pause, Put
+from harness.explore.attempt import Act, AttemptStep, Icmp, Noted, Pause, Put
 from harness.explore.courses import (
     CONTROL,
     GONE,
@@ -81,7 +81,7 @@ class Follower:
                 allowed, courses = self._put(step, noted)
             case Act():
                 allowed, courses = self._act(step, noted)
-            case Pause():
+            case Pause() | Icmp():
                 allowed, courses = [], self._pause(noted)
         fit = fewer(self._fit(courses, noted))
         self.designs = fit[0].designs if fit else ()
@@ -105,7 +105,7 @@ class Follower:
             self._full = put.options == "full"
         scale = _FULL_SCALE if self._offered and self._scale and not put.flags & SYN else 0
         self._windows |= {put.window << scale}
-        sight = Sight(put.options == "stale" and len(noted.sent) > 2, self._windows, self._little_room)
+        sight = Sight(put.options, len(noted.sent) > 2, self._windows, self._little_room)
         courses = list(self.courses)
         allowed: list[Answer] = []
         for segment in burst(whole):
@@ -210,7 +210,7 @@ class Follower:
             end = add(end, bool(back.flags & FIN))
             if distance(at.snd_nxt, end) > 0:
                 at = replace(at, snd_nxt=end)
-        if own and own[-1].ack != at.rcv_nxt:
+        if own and not any(back.ack == at.rcv_nxt for back in noted.back):
             return None
         fin_is_out = self._ending and at.snd_nxt == add(self._written, 1)
         if fin_is_out and at.state in _BEFORE_THE_OWN_FIN:

@@ -10,9 +10,10 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from harness.errors import FinwaitError
-from harness.explore.attempt import Act, Attempt, AttemptStep, Pause, Put
-from harness.explore.numbers import MOST_DATA
+from harness.explore.attempt import SYSCTLS, Act, Attempt, AttemptStep, Icmp, Pause, Put
+from harness.explore.numbers import MSS
 from harness.tcp.segment import ACK, CWR, ECE, FIN, NONE, PSH, RST, SYN, URG
+from harness.wire.icmp import KINDS
 
 T = TypeVar("T")
 
@@ -46,6 +47,8 @@ STARTS: Mapping[str, tuple[AttemptStep, ...]] = {
     "LAST-ACK orphaned": (*_PASSIVE, _FIN, Act("close")),
     "TIME-WAIT": (*_PASSIVE, _END, _FIN),
     "TIME-WAIT orphaned": (*_PASSIVE, Act("close"), _FIN),
+    "ESTABLISHED with ECN": (Act("tcp_ecn_1"), Act("listen"), Put(SYN | ECE | CWR), _ACK, Act("accept")),
+    "ESTABLISHED actively with ECN": (Act("tcp_ecn_1"), Act("connect"), Put(SYN | ACK | ECE)),
 }
 """The eleven states, in the ways in which they are held: steps of the program like all others."""
 
@@ -58,7 +61,7 @@ class Theme:
         starts: names of ``STARTS``.
         flags: of segments.
         calls: names of ``CALLS``.
-        kinds: ``put``, ``act`` and ``pause``.
+        kinds: ``put``, ``act``, ``pause`` and ``icmp``.
         sizes: octets of data, of segments and calls.
     """
 
@@ -76,6 +79,7 @@ _FLAGS = {
 }
 _CLOSING_CALLS = {"close": 3, "shutdown_wr": 3, "shutdown_rdwr": 2, "shutdown_rd": 1, "send": 2, "recv": 2}
 _SETTINGS = {"linger_0": 1, "linger2_120": 1, "abort": 1}
+_RARE = dict.fromkeys((*("nodelay", "cork", "keepalive", "user_timeout", "defer_accept"), *SYSCTLS), 1)
 _SIZES = {0: 8, 1: 3, 5: 3, 1448: 1}
 _ANY_STATE = dict.fromkeys(STARTS, 1)
 _OPENED = [name for name in STARTS if not name.startswith(("CLOSED", "LISTEN", "SYN-"))]
@@ -112,8 +116,8 @@ THEMES: Mapping[str, Theme] = {
     "any": Theme(
         _ANY_STATE,
         _FLAGS,
-        {**_CLOSING_CALLS, **_SETTINGS, "accept": 1, "connect": 1, "listen": 1, "rcvbuf": 1},
-        {"put": 8, "act": 3, "pause": 1},
+        {**_CLOSING_CALLS, **_SETTINGS, "accept": 1, "connect": 1, "listen": 1, "rcvbuf": 1, **_RARE},
+        {"put": 32, "act": 12, "pause": 4, "icmp": 1},
         {**_SIZES, 20_000: 1},
     ),
 }
@@ -121,7 +125,8 @@ THEMES: Mapping[str, Theme] = {
 # half the circle away a number is neither before nor behind another, and no RFC says what it is then
 _NEAR = {0: 24, 1: 5, -1: 5, 5: 2, -5: 1, 100: 1, 2**20: 1, -(2**20): 1, 2**31 - 1: 1, 1 - 2**31: 1}
 _WINDOWS = {65535: 12, 0: 3, 1: 2, 1000: 2}
-_OPTIONS = {"": 10, "none": 1, "stale": 2}
+_OPTIONS = {"": 40, "none": 4, "stale": 8, "unsent": 2, "malformed": 1, "unknown": 1, "sack": 3}
+_ERRORS = tuple(name for name, kind in KINDS.items() if kind.v4)
 # none is a timer's length, nor the sum of some: a segment that comes at the end of a pause comes before or after it
 _PAUSES = {2: 2, 55: 2, 1_370: 4, 3_870: 2, 61_700: 2, 7_250_000: 1}
 
@@ -157,6 +162,8 @@ def _step(chance: Random, theme: Theme) -> AttemptStep:
         case "act":
             name = _pick(chance, theme.calls)
             return Act(name, max(1, _pick(chance, theme.sizes)) if name in ("send", "recv") else 0)
+        case "icmp":
+            return Icmp(chance.choice(_ERRORS), chance.choice((0, -1)))
         case "pause":
             return Pause(_pick(chance, _PAUSES))
     from_right = chance.random() < 0.15
@@ -169,7 +176,7 @@ def _step(chance: Random, theme: Theme) -> AttemptStep:
         _pick(chance, _WINDOWS),
         _pick(chance, _OPTIONS),
     )
-    return replace(put, length=min(put.length, MOST_DATA)) if _is_syn(put) else put  # no SYN in every part of a burst
+    return replace(put, length=min(put.length, MSS // 2)) if _is_syn(put) else put  # no SYN in every part of a burst
 
 
 def _pick(chance: Random, weights: Mapping[T, int]) -> T:

@@ -26,7 +26,7 @@ _REAL_LIMIT = 120.0
 
 _VIRTUAL_MARGIN = 60.0
 
-_EXECUTE = ("-m", "harness.explore.execute")
+_ANSWER = ("-m", "harness.explore.answer")
 _PIPES = ("/tmp/explore-orders", "/tmp/explore-ends")  # noqa: S108  a guest's own
 _HAND_OVER = 'printf "%s\\n%s\\n" "$2" "$3" > "$0"; read -r said < "$1"; test -z "$said" || { echo "$said"; exit 1; }'
 
@@ -97,7 +97,7 @@ class AskedKernel:
         virtual = paused + PHASE_NS / 1e9 * sum(map(bool, pauses))
         order = self._folder / "order.json"
         job = Job(
-            (sys.executable, *_EXECUTE, "answer", str(order), str(answer)),
+            (sys.executable, *_ANSWER, "answer", str(order), str(answer)),
             self._checkout,
             self._folder,
             {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(self._checkout)},
@@ -111,7 +111,7 @@ class AskedKernel:
             self.reboot()
             self._kernel = self._held.enter_context(self._backend.boot(job))
             if self._is_guest:
-                self._check(self._kernel.run(replace(job, argv=(sys.executable, *_EXECUTE, "serve", *_PIPES))))
+                self._check(self._kernel.run(replace(job, argv=(sys.executable, *_ANSWER, "serve", *_PIPES))))
         if self._is_guest:
             job = replace(job, argv=("/bin/sh", "-c", _HAND_OVER, *_PIPES, str(order), str(answer)))
         run = self._kernel.run(job)

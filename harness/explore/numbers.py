@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from harness.explore.attempt import CameBack, Put
-from harness.tcp.options import Option, format_options, parse_options
+from harness.tcp.options import Option, encode_options, format_options, parse_options
 from harness.tcp.relative import FirstNumbers, to_relative, to_wire
 from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, add, distance
 
@@ -14,12 +14,15 @@ PEERS_FIRST = 1_000_000
 _UNKNOWN_FIRST = 3_000_000_000
 """Stands for the kernel's as long as it has sent none."""
 FIRST_STAMP = 100_000
-MOST_DATA = 1448
-"""Octets of one segment: the MSS that the lab's MTU leaves beside timestamps. More are a burst of several."""
+MSS = 1460
+"""Octets of options and data that the MTU of a lab leaves to one segment. More are a burst of several."""
 _STALE_STAMP = 50_000
-_MSS = "mss 1460"
+_MSS = f"mss {MSS}"
 _FULL = f"{_MSS},sackOK,TS val {FIRST_STAMP} ecr 0,nop,wscale 7"
 _OF_SYN = {"none": "", "full": _FULL}
+_NEVER_SENT = 123_456_789
+_RAW = {"malformed": b"\xfd\x00\x00\x00", "unknown": b"\xfd\x04\x00\x00"}
+"""Of a kind for experiments (RFC 4727), in a length that an option cannot have, and in one that it can."""
 
 
 def put_segment(put: Put, sent: tuple[int, ...]) -> Segment:
@@ -30,20 +33,24 @@ def put_segment(put: Put, sent: tuple[int, ...]) -> Segment:
         options = parse_options(_OF_SYN.get(put.options, _MSS))
     elif stamp:
         options = (Option("nop"), Option("nop"), Option("TS", tuple(stamp)))
-    return Segment(flags=put.flags, seq=seq, ack=ack, window=put.window, data=bytes(put.length), options=options)
+    if put.options == "sack" and put.flags & ACK:
+        options += (Option("nop"), Option("nop"), Option("sack", (add(ack, -1), ack)))
+    segment = Segment(flags=put.flags, seq=seq, ack=ack, window=put.window, data=bytes(put.length), options=options)
+    return replace(segment, raw_options=_RAW[put.options]) if put.options in _RAW else segment
 
 
 def burst(whole: Segment) -> list[Segment]:
     """The segments for what one cannot hold; a FIN stands in the last."""
     size = len(whole.data)
+    most = MSS - len(whole.raw_options if whole.raw_options is not None else encode_options(whole.options))
     return [
         replace(
             whole,
             seq=add(whole.seq, at),
-            data=whole.data[at : at + MOST_DATA],
-            flags=whole.flags if at + MOST_DATA >= size else whole.flags & ~FIN,
+            data=whole.data[at : at + most],
+            flags=whole.flags if at + most >= size else whole.flags & ~FIN,
         )
-        for at in range(0, size or 1, MOST_DATA)
+        for at in range(0, size or 1, most)
     ]
 
 
@@ -81,14 +88,19 @@ class Numbering:
         """A RST at the number that the kernel expects."""
         return self.wire(Put(RST, options="none"))[0][0]
 
+    def kernels(self, seq: int) -> Segment:
+        """A segment as the kernel may have sent it, with numbers of the wire; ``seq`` counts from its next number."""
+        return to_wire(Segment(flags=ACK, seq=add(self._next, seq), ack=self._expected), self._kernel, self._peer)
+
     def _stamp(self, put: Put) -> tuple[int, ...]:
         """The timestamp of a segment and its echo; none of a SYN, whose options say it."""
         if put.flags & SYN:
             self._full = put.options == "full"
             return ()
-        if put.options == "none" or not (self._offered and self._kernel_stamps):
+        if put.options in ("none", *_RAW) or not (self._offered and self._kernel_stamps):
             return ()
-        return _STALE_STAMP if put.options == "stale" else FIRST_STAMP + self._puts, self._last_stamp
+        echo = _NEVER_SENT if put.options == "unsent" else self._last_stamp
+        return _STALE_STAMP if put.options == "stale" else FIRST_STAMP + self._puts, echo
 
     def relative(self, segment: Segment, at_ms: int) -> CameBack:
         """A segment of the kernel's, after which the connection stands elsewhere."""

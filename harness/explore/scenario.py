@@ -6,7 +6,7 @@ import errno
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.errors import FinwaitError
-from harness.explore.attempt import SMALL_BUFFER, Act, Attempt, CameBack, Noted, Pause, Put
+from harness.explore.attempt import SMALL_BUFFER, USER_TIMEOUT_MS, Act, Attempt, CameBack, Icmp, Noted, Pause, Put
 from harness.explore.differences import state_of
 from harness.explore.numbers import burst, put_segment
 from harness.program.steps import AnyStep, Call, Expect, Made, Octets, Open, Program, Ref, Send, Value
@@ -14,6 +14,10 @@ from harness.tcp.options import format_options
 from harness.tcp.segment import ACK, PSH
 
 _SOCKETS: Mapping[str, tuple[str, tuple[Value, ...]]] = {
+    "nodelay": ("set_option", ("TCP_NODELAY", 1)),
+    "cork": ("set_option", ("TCP_CORK", 1)),
+    "keepalive": ("set_option", ("SO_KEEPALIVE", 1)),
+    "user_timeout": ("set_option", ("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)),
     "close": ("close", ()),
     "shutdown_rd": ("shutdown", (0,)),
     "shutdown_wr": ("shutdown", (1,)),
@@ -41,6 +45,8 @@ def scenario(attempt: Attempt, noted: Sequence[Noted]) -> Program:
         match step:
             case Pause():
                 raise FinwaitError("time passes in it", hint="finwait explore with the same seed")
+            case Icmp():
+                raise FinwaitError("an ICMP error comes in it", hint="finwait explore with the same seed")
             case Put():
                 steps += _sent(step, one)
             case Act("listen") if not active and not number:
@@ -71,6 +77,8 @@ def _called(act: Act, noted: Noted, endpoint: str) -> Call:
     if act.name == "recv":
         got = None if error else Octets(bytes(int(noted.result)))
         return Call(on=endpoint, name="receive", args=(act.size,), result=got, error=error)
+    if act.name not in _SOCKETS:
+        raise FinwaitError(f"it sets {act.name}", hint="finwait explore with the same seed")
     name, args = _SOCKETS[act.name]
     return Call(on=endpoint, name=name, args=args, error=error)
 
@@ -82,7 +90,10 @@ def _sent(put: Put, noted: Noted) -> Iterator[Send]:
             named["ack"] = one.ack
         if one.data:
             named["data"] = Octets(one.data)
-        named["options"] = format_options(one.options)
+        if one.raw_options is not None:
+            named["raw_options"] = Octets(one.raw_options)
+        else:
+            named["options"] = format_options(one.options)
         yield Send(on="peer", name="send", args=(_flags(one.flags),), named=named)
 
 

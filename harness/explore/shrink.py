@@ -11,7 +11,7 @@ from itertools import combinations
 
 from msgspec.structs import asdict, replace
 
-from harness.explore.attempt import Act, Attempt, AttemptStep, Pause, Put
+from harness.explore.attempt import Act, Attempt, AttemptStep, Icmp, Pause, Put
 
 Edit = Mapping[int, AttemptStep | None]
 """What becomes of some steps, by their place: another step, or none."""
@@ -35,6 +35,8 @@ def _cost(step: AttemptStep) -> int:
             return step.size.bit_length()
         case Pause():
             return step.ms.bit_length()
+        case Icmp():
+            return abs(step.seq)
 
 
 def edits(attempt: Attempt, last: int) -> Iterator[Edit]:
@@ -92,6 +94,8 @@ def _simpler(step: AttemptStep) -> Iterator[AttemptStep]:
             yield from (replace(step, size=size) for size in _nearer(step.size) if size)
         case Pause():
             yield from (Pause(ms) for ms in _nearer(step.ms) if ms)
+        case Icmp():
+            yield from (replace(step, seq=seq) for seq in _nearer(step.seq))
 
 
 def _nearer(number: int) -> Iterator[int]:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness.explore.attempt import SMALL_BUFFER, Act, Attempt, CameBack, Noted, Pause, Put
+from harness.explore.attempt import (
+    SMALL_BUFFER,
+    SYSCTLS,
+    USER_TIMEOUT_MS,
+    Act,
+    Attempt,
+    CameBack,
+    Icmp,
+    Noted,
+    Pause,
+    Put,
+)
 from harness.explore.differences import state_of
 from harness.explore.numbers import put_segment
 from harness.tcp.options import parse_options
@@ -13,6 +24,11 @@ from harness.tcp.timing import MS
 from harness.trace.events import Called, Event, Probed, Received, Sent
 
 _CALLS: Mapping[str, tuple[str, tuple[int | str, ...]]] = {
+    "nodelay": ("setsockopt", ("TCP_NODELAY", 1)),
+    "cork": ("setsockopt", ("TCP_CORK", 1)),
+    "keepalive": ("setsockopt", ("SO_KEEPALIVE", 1)),
+    "user_timeout": ("setsockopt", ("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)),
+    "defer_accept": ("setsockopt", ("TCP_DEFER_ACCEPT", 1)),
     "shutdown_rd": ("shutdown", ("SHUT_RD",)),
     "shutdown_wr": ("shutdown", ("SHUT_WR",)),
     "shutdown_rdwr": ("shutdown", ("SHUT_RDWR",)),
@@ -31,6 +47,8 @@ def events(attempt: Attempt, noted: Sequence[Noted]) -> Iterator[Event]:
         match step:
             case Put():
                 yield Sent(at, put_segment(step, one.sent), "")
+            case Icmp():
+                yield Called(at, at, "ICMP", (step.name,), 0, "")
             case Act():
                 name, arguments = _call(step)
                 failed = one.result.isalpha()
@@ -53,4 +71,7 @@ def back_segment(back: CameBack) -> Segment:
 def _call(act: Act) -> tuple[str, tuple[int | str, ...]]:
     if act.name in ("send", "recv"):
         return act.name, (act.size,)
+    if act.name in SYSCTLS:
+        name, _, value = act.name.rpartition("_")
+        return "sysctl", (name, int(value))
     return _CALLS.get(act.name, (act.name, ()))

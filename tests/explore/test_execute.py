@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from harness.explore.attempt import IGNORED, Act, Attempt, Noted, Pause, Put
+from harness.explore.attempt import IGNORED, SYSCTLS, Act, Attempt, AttemptStep, Icmp, Noted, Pause, Put
 from harness.explore.execute import Executor
 from harness.explore.generate import STARTS, THEMES, attempt
 from harness.probes.states import state_name
-from harness.tcp.segment import ACK, FIN, RST, SYN
+from harness.tcp.segment import ACK, CWR, ECE, FIN, RST, SYN
 from netns import privilege
 
 PASSIVE = STARTS["ESTABLISHED"]
@@ -24,7 +25,7 @@ def lab() -> Iterator[Executor]:
         yield executor
 
 
-def run(lab: Executor, *steps: Act | Pause | Put) -> tuple[Noted, ...]:
+def run(lab: Executor, *steps: AttemptStep) -> tuple[Noted, ...]:
     return lab.run(Attempt(steps))
 
 
@@ -61,6 +62,34 @@ def test_calls_tell_their_result_or_errno(lab: Executor) -> None:
 
 def test_more_data_than_a_segment_holds_go_as_several(lab: Executor) -> None:
     assert run(lab, *PASSIVE, Put(ACK, length=4000))[-1].back[-1].ack == 4001
+
+
+@pytest.mark.parametrize("name", SYSCTLS)
+def test_sysctl_is_set_until_the_program_ends(lab: Executor, name: str) -> None:
+    ecn = Path("/proc/sys/net/ipv4/tcp_ecn")
+    before = ecn.read_text()
+    noted = run(lab, Act(name), *PASSIVE)
+    assert noted[0].result in ("0", "ENOENT", "EINVAL")
+    assert noted[-1].state == 1
+    assert ecn.read_text() == before
+
+
+def test_ecn_is_negotiated_where_a_sysctl_asks_for_it(lab: Executor) -> None:
+    (answer,) = run(lab, Act("tcp_ecn_1"), Act("listen"), Put(SYN | ECE | CWR))[-1].back
+    assert answer.flags == SYN | ACK | ECE
+
+
+def test_icmp_error_reaches_the_connection(lab: Executor) -> None:
+    *_, refused, told = run(lab, Act("connect"), Icmp("port unreachable", seq=-1), Act("send", 1))
+    assert state_name(refused.state) == "CLOSED"
+    assert told.result == "ECONNREFUSED"
+
+
+@pytest.mark.parametrize("options", ["malformed", "unknown", "unsent", "sack"])
+def test_odd_options_come_on_a_segment_that_is_whole(lab: Executor, options: str) -> None:
+    opened = Act("listen"), Put(SYN, options="full"), Put(ACK), Act("accept")
+    state = run(lab, *opened, Put(ACK, length=1, options=options), Put(ACK, length=1))[-1]
+    assert state.back[-1].ack in (2, 3)  # a kernel may drop what has an option of no length
 
 
 def test_time_passes_in_a_pause(lab: Executor) -> None:

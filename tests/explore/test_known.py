@@ -1,0 +1,55 @@
+"""Known changes: each is one of docs/changes.md, and is told of differences like its own alone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.explore.differences import Signature
+from harness.explore.known import changes, known_changes
+
+DOCUMENTED = dict(re.findall(r"^\| (\d+) \| ([^|]+?) \|", Path("docs/changes.md").read_text(), re.M))
+
+
+@pytest.mark.parametrize("number", [one.number for one in changes()])
+def test_it_is_named_as_in_the_document(number: int) -> None:
+    (change,) = (one for one in changes() if one.number == number)
+    assert DOCUMENTED[str(number)].startswith(change.what) or change.what in DOCUMENTED[str(number)]
+
+
+@pytest.mark.parametrize(
+    ("number", "signature"),
+    [
+        (1, Signature("FIN-WAIT-2", "F., ack before SND.NXT", ("., FIN-WAIT-2", ". acknowledging more, TIME-WAIT"))),
+        (2, Signature("SYN-RECEIVED", "R, seq beyond RCV.NXT", ("nothing, LISTEN", "., SYN-RECEIVED"))),
+        (4, Signature("ESTABLISHED", "F.", ("., ESTABLISHED", ". acknowledging more, CLOSE-WAIT"))),
+        (5, Signature("SYN-SENT", "pause", ("S, SYN-SENT", "several S, SYN-SENT"))),
+        (6, Signature("CLOSE-WAIT", "shutdown_wr", ("F., 0, LAST-ACK", "0, LAST-ACK"))),
+        (11, Signature("ESTABLISHED", "., ack beyond SND.NXT", ("nothing, ESTABLISHED", "., ESTABLISHED"))),
+        (12, Signature("CLOSE-WAIT", "., seq at the right edge", ("nothing, CLOSE-WAIT", "., CLOSE-WAIT"))),
+        (14, Signature("CLOSED", "tcp_ecn_3", ("EINVAL, CLOSED", "0, CLOSED"))),
+        (17, Signature("ESTABLISHED", "., seq before RCV.NXT, old timestamp", ("., CLOSED", "nothing, CLOSED"))),
+    ],
+)
+def test_a_difference_like_its_own_shows_it_in_either_order(number: int, signature: Signature) -> None:
+    for answers in (signature.answers, signature.answers[::-1]):
+        assert [one.number for one in known_changes(signature._replace(answers=answers))] == [number]
+
+
+def test_of_three_kernels_each_two_beside_each_other_may_show_one() -> None:
+    answers = "nothing, ESTABLISHED", "nothing, ESTABLISHED", "., ESTABLISHED"
+    assert [one.number for one in known_changes(Signature("ESTABLISHED", "., ack beyond SND.NXT", answers))] == [11]
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        Signature("ESTABLISHED", "F.", ("nothing, ESTABLISHED", ". acknowledging more, CLOSE-WAIT")),
+        Signature("TIME-WAIT", "R", ("nothing, TIME-WAIT", "nothing, CLOSED")),
+        Signature("", "", ("", "panic")),
+    ],
+)
+def test_what_is_new_shows_none(signature: Signature) -> None:
+    assert known_changes(signature) == []
