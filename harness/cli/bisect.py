@@ -10,7 +10,8 @@ from rich.console import Console
 
 from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
-from harness.kernels.supply.sources import Clone, Sources
+from harness.kernels.supply.git import Clone
+from harness.kernels.supply.sources import Sources
 from harness.patch.bisecting import Bisection, Bisector
 from harness.patch.building import built_at
 from harness.patch.judging import spec_of

@@ -16,6 +16,7 @@ from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.counting import CODE_COVERAGE, options_of
 from harness.kernels.supply.fragments import VIRTUAL_UML
 from harness.kernels.supply.provide import pinned, provide
+from harness.kernels.supply.sources import remove_sources
 from harness.kernels.supply.spec import COUNTS, KernelKind, KernelSpec, known, parse
 from harness.run.jobs import backend_of
 from reports.grid import Cell, Grid, Section
@@ -128,9 +129,11 @@ def remove(name: str, cache: Cache) -> int:
     packages = {package.sha256 for package in pinned(spec, cache)} if spec.path is None else set()
     shared = {package.sha256 for other in known() if other.name != spec.name for package in pinned(other, cache)}
     keys = [(kind, key) for key in packages - shared for kind in ("tree", "deb")]
+    sources = False
     if spec.kind is KernelKind.UML_VIRTUAL and spec.path is None and packages:
         keys.insert(0, (build.KIND, build.tarball_key(source_tarball(spec, cache), options_of(spec))))
-    return sum(cache.remove(kind, key) for kind, key in keys)
+        sources = remove_sources(source_tarball(spec, cache), cache)
+    return sources + sum(cache.remove(kind, key) for kind, key in keys)
 
 
 def verify(cache: Cache, console: Console) -> int:

@@ -19,8 +19,9 @@ from harness.errors import FinwaitError
 from harness.kernels.boot.uml_virtual import source_tarball
 from harness.kernels.supply.apt import Source
 from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.git import Clone
 from harness.kernels.supply.provide import provide
-from harness.kernels.supply.sources import Clone, Sources
+from harness.kernels.supply.sources import Sources
 from harness.kernels.supply.spec import KernelKind, parse
 from harness.patch.building import builds
 from harness.patch.judging import BeforeRuns, judged

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from harness.errors import FinwaitError
-from harness.kernels.supply.build import NotBuilt
+from harness.kernels.supply.make import NotBuilt
 from harness.kernels.supply.sources import Sources
 from harness.tcp.verdict import Outcome
 from harness.trace.records import Result
@@ -100,8 +100,8 @@ class Bisector:
             try:
                 run = self._ask(commit)
             except NotBuilt as error:
-                found.skipped[commit] = error.what
-                self._note(commit, f"skipped: {error.what}")
+                found.skipped[commit] = error.line
+                self._note(commit, f"skipped: {error.line}")
                 continue
             result = run.results.get(scenario)
             if result is None or not _judged(result):

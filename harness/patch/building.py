@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import FinwaitError
-from harness.kernels.supply.build import Built, NotBuilt, build, check_machine
+from harness.kernels.supply.build import Built, build, check_machine
 from harness.kernels.supply.cache import Cache, sha256_of
+from harness.kernels.supply.make import NotBuilt
 from harness.kernels.supply.sources import Sources
 from harness.patch.reading import Patch
 
@@ -94,7 +95,7 @@ def builds(sources: Sources, base: str, change: Patch | str, cache: Cache, tell:
         try:
             after = build(sources.tree, cache, content=second, progress=note)
         except NotBuilt as error:
-            raise NotBuilt(f"with the patch, {error.what}", why=error.why) from error
+            raise FinwaitError(f"with the patch no kernel can be built: {error.line}") from error
     return Builds(before, after, tuple(names), tuple(compiled))
 
 

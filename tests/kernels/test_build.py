@@ -20,6 +20,7 @@ from harness.kernels.supply.build import TOOLS, build_tarball, known, tarball_ke
 from harness.kernels.supply.build import build as build_tree
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.fragments import VIRTUAL_UML, ConfigOption
+from harness.kernels.supply.make import drop_torn
 from harness.kernels.supply.spec import parse
 
 MAKEFILE = """\
@@ -85,6 +86,31 @@ def test_users_tree_is_only_read_and_builds_again_where_it_was_built(tree: Path,
     second = build_tree(tree, cache, options=(VETH,))
     assert second.folder != first.folder
     assert second.binary.read_text() == "two\nmade\nmade\n"  # the objects of the first build were there
+
+
+def test_tree_is_configured_again_only_where_what_configures_it_is_newer(tree: Path, cache: Cache) -> None:
+    """As kconfig lists it for make, in include/config/auto.conf.cmd."""
+    folder = "$(O)/include/config"
+    listing = f"@mkdir -p {folder}; printf 'deps := \\\\\\n\\tnet/Kconfig \\\\\\n' > {folder}/auto.conf.cmd"
+    (tree / "Makefile").write_text(MAKEFILE.replace("linux:\n", f"\t{listing}\nlinux:\n"))
+    (tree / "net").mkdir()
+    (tree / "net" / "Kconfig").touch()
+    made = [build_tree(tree, cache, options=(VETH,)).binary.read_text().count("made")]
+    made.append(build_tree(tree, cache, options=(VETH,)).binary.read_text().count("made"))
+    os.utime(tree / "net" / "Kconfig", (4e9, 4e9))
+    made.append(build_tree(tree, cache, options=(VETH,)).binary.read_text().count("made"))
+    made.append(build_tree(tree, cache, options=(VETH, ConfigOption("TUN"))).binary.read_text().count("made"))
+    assert made == [1, 1, 2, 3]
+
+
+def test_object_whose_compiler_was_killed_is_made_anew(tmp_path: Path) -> None:
+    for name, command, made in (("whole", 2, 1), ("torn", 1, 2)):
+        for file, at in ((f".{name}.o.cmd", command), (f"{name}.o", made)):
+            (tmp_path / file).touch()
+            os.utime(tmp_path / file, (at, at))
+    (tmp_path / "unknown.o").touch()
+    drop_torn(tmp_path)
+    assert sorted(path.name for path in tmp_path.glob("*.o")) == ["unknown.o", "whole.o"]
 
 
 def test_tarball_is_built_once_and_leaves_only_its_result(tree: Path, cache: Cache) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import FinwaitError
-from harness.kernels.supply.build import NotBuilt
 from harness.kernels.supply.cache import Cache
-from harness.kernels.supply.sources import Clone, Sources
+from harness.kernels.supply.git import Clone
+from harness.kernels.supply.make import NotBuilt
+from harness.kernels.supply.sources import Sources
 from harness.patch.bisecting import Bisection, Bisector
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun
@@ -47,7 +48,7 @@ class Kernels:
         self.asked.append(number)
         outcome = self._outcome(number)
         if outcome == "not built":
-            raise NotBuilt("make linux failed: tcp.c:1: error: no")
+            raise NotBuilt("make linux failed", "tcp.c:1: error: no", why="status 2")
         verdict, _, answer = outcome.partition(" ")
         return LoadedRun(Path(), run_record(), {SCENARIO: Result(scenario=SCENARIO, outcome=verdict, answer=answer)})
 
@@ -99,7 +100,7 @@ def test_what_does_not_build_is_skipped(clone: Path, cache: Cache, history: list
     found = kernels.search()
     assert found.bad == history[5]
     assert set(found.left) == set(history[3:6])
-    assert "4: skipped: make linux failed: tcp.c:1: error: no" in kernels.notes
+    assert "4: skipped: tcp.c:1: error: no" in kernels.notes
 
 
 @pytest.mark.parametrize(

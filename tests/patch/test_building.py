@@ -11,7 +11,8 @@ import pytest
 
 from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
-from harness.kernels.supply.sources import Clone, Sources
+from harness.kernels.supply.git import Clone
+from harness.kernels.supply.sources import Sources, remove_sources
 from harness.patch.building import Builds, builds
 from harness.patch.reading import Patch, commit_range, read_patch
 from tests.patch.conftest import TCP, commit, git
@@ -114,7 +115,7 @@ def test_file_that_is_not_compiled_makes_the_same_kernel(tarball: Path, cache: C
     ("change", "said"),
     [
         (patch_of("int other;\n", "int more;\n"), rf"the patch does not apply: patch failed: {FILE}:1"),
-        (patch_of(TCP, TCP.replace("return 1;", "return one;")), rf"with the patch, make linux failed .*: {FILE}:6:"),
+        (patch_of(TCP, TCP.replace("return 1;", "return one;")), rf"with the patch no kernel can be built: {FILE}:6:"),
         (
             Patch("none.patch", patch_of(TCP, TCP + "\n").text + patch_of(TCP + "\n", TCP).text, (FILE,)),
             "changes nothing",
@@ -211,3 +212,12 @@ def test_command_says_in_one_line_what_is_wrong_with_a_patch(tmp_path: Path) -> 
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr == "finwait: standard input is empty; try: git format-patch\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_sources_go_with_their_objects(tarball: Path, cache: Cache) -> None:
+    found, _ = built(Sources.of_tarball(tarball, cache), CHANGE, cache)
+    assert isinstance(found, Builds)
+    assert remove_sources(tarball, cache)
+    assert [path for name in ("sources", "objects") for path in (cache.root / name).iterdir()] == []
+    assert found.after.binary.exists()
+    assert not remove_sources(tarball, cache)

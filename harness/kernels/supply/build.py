@@ -13,7 +13,6 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,20 +20,13 @@ from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache, sha256_of
 from harness.kernels.supply.counting import CODE, counted, keep_code
 from harness.kernels.supply.fragments import HZ_PROMPT, VIRTUAL_UML, ConfigOption, fragment, missing, parse_config
+from harness.kernels.supply.make import NotBuilt, Progress, drop_torn, make
 from harness.kernels.supply.tarball import unpacked
-from harness.process import run_to_end
 
 # Tool to Debian package: what a build of the kernel runs.
 TOOLS = {"make": "make", "gcc": "gcc", "ld": "binutils", "flex": "flex", "bison": "bison", "bc": "bc"}
 KIND = "kernel"
 BINARY, CONFIG, RECORD = "linux", "config", "build.json"
-BUILD_LIMIT = 7200.0
-
-Progress = Callable[[str], None]
-
-
-class NotBuilt(FinwaitError):
-    """It is this tree that cannot be built, and not this machine that cannot build."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +86,17 @@ def build(
     if kept := named and cache.content(KIND, named):
         return _read(kept)
     tree = tree.resolve()
-    objects = cache.root.resolve() / "objects" / _digest(str(tree), *counted(options))
+    objects = objects_of(tree, cache, options)
     with cache.lock(f"objects-{objects.name}"):
         objects.mkdir(parents=True, exist_ok=True)
         record = _compile(tree, objects, options, jobs, progress)
         key = named or _digest(sha256_of(objects / BINARY), sha256_of(objects / ".config"))
         return _read(cache.fill(KIND, key, lambda folder: _keep(tree, objects, folder, record)))
+
+
+def objects_of(tree: Path, cache: Cache, options: tuple[ConfigOption, ...] = VIRTUAL_UML) -> Path:
+    """Where the objects of a tree are kept."""
+    return cache.root.resolve() / "objects" / _digest(str(tree), *counted(options))
 
 
 def build_tarball(
@@ -118,7 +115,7 @@ def build_tarball(
         FinwaitError: as ``build`` says, or the tarball cannot be unpacked.
     """
 
-    def make(folder: Path) -> None:
+    def fill(folder: Path) -> None:
         scratch = folder.resolve().parent / "scratch"
         objects = scratch / "objects"
         objects.mkdir(parents=True)
@@ -127,7 +124,7 @@ def build_tarball(
         shutil.rmtree(scratch)
 
     check_machine()
-    return _read(cache.fill(KIND, tarball_key(tarball, options), make))
+    return _read(cache.fill(KIND, tarball_key(tarball, options), fill))
 
 
 def known(tarball: Path, cache: Cache, options: tuple[ConfigOption, ...] = VIRTUAL_UML) -> Built | None:
@@ -211,19 +208,24 @@ def _compile(
     check_machine()
     version = tree_version(tree)
     _check_tree(tree, objects)
-    _drop_torn(objects)
-    (objects / "finwait.config").write_text(fragment(options, version[:2]))
-    (objects / "Kconfig.finwait").write_text((tree / "Kconfig").read_text() + HZ_PROMPT)
-    seconds = _make(tree, objects, progress, f"KCONFIG_ALLCONFIG={objects / 'finwait.config'}", "allnoconfig")
+    drop_torn(objects)
+    asked = fragment(options, version[:2])
+    _write(objects / "finwait.config", asked)
+    _write(objects / "Kconfig.finwait", (tree / "Kconfig").read_text() + HZ_PROMPT)
+    seconds, mark = 0.0, objects / "configured"
+    if not _is_configured(tree, objects, mark, asked):
+        seconds = make(tree, objects, progress, f"KCONFIG_ALLCONFIG={objects / 'finwait.config'}", "allnoconfig")
+        mark.write_text(asked + compiler())
     dotted = ".".join(map(str, version))
     lacking = missing(options, version[:2], parse_config((objects / ".config").read_text()))
     if required := [option for option in lacking if option.required]:
         names = ", ".join(f"{option.line()} ({option.why})" for option in required)
         raise NotBuilt(
-            f"Linux {dotted} in {tree} does not take {names}",
+            f"Linux {dotted} in {tree}",
+            f"it does not take {names}",
             why="the tree lacks the option, or something that it depends on is off",
         )
-    seconds += _make(tree, objects, progress, f"-j{jobs or os.cpu_count() or 1}", *counted(options), "linux")
+    seconds += make(tree, objects, progress, f"-j{jobs or os.cpu_count() or 1}", *counted(options), "linux")
     return {
         "version": dotted,
         "compiler": compiler(),
@@ -232,43 +234,20 @@ def _compile(
     }
 
 
-def _drop_torn(objects: Path) -> None:
-    """Drop what a killed compiler left half written: its command line is written beside it only afterwards."""
-    for command in objects.rglob(".*.o.cmd"):
-        made = command.with_name(command.name.removeprefix(".").removesuffix(".cmd"))
-        if made.exists() and made.stat().st_mtime_ns > command.stat().st_mtime_ns:
-            made.unlink()
+def _write(file: Path, text: str) -> None:
+    """Write a file where it says something else: make goes by its time."""
+    if not file.exists() or file.read_text() != text:
+        file.write_text(text)
 
 
-def _make(tree: Path, objects: Path, progress: Progress | None, *arguments: str) -> float:
-    """Run make in an environment of our own, so that no outer make and no setting of a user leaks in."""
-    temporary = objects / "tmp"
-    temporary.mkdir(exist_ok=True)
-    ended = run_to_end(
-        (
-            *("make", "-C", str(tree), f"O={objects}", "ARCH=um"),
-            *(f"KBUILD_KCONFIG={objects / 'Kconfig.finwait'}", *arguments),
-        ),
-        limit=BUILD_LIMIT,
-        cwd=objects,
-        env={
-            "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": str(objects),
-            "TMPDIR": str(temporary),  # a compiler that is killed leaves files behind
-            "LC_ALL": "C",
-            "KBUILD_BUILD_USER": "finwait",
-            "KBUILD_BUILD_HOST": "finwait",
-            "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
-            "KBUILD_BUILD_VERSION": "1",  # else it counts the links of these objects
-        },
-        console=progress,
-    )
-    if ended.status != 0:
-        telling = [line for line in ended.lines if re.search(r"error:|undefined reference|\*\*\* ", line)]
-        line = (telling or list(ended.lines[-1:]) or ["it said nothing"])[0].strip()
-        after = f"not done after {BUILD_LIMIT:g} s" if ended.status is None else f"status {ended.status}"
-        raise NotBuilt(f"make {arguments[-1]} failed for {tree}: {line.replace(f'{tree}/', '')}", why=after)
-    return ended.seconds
+def _is_configured(tree: Path, objects: Path, mark: Path, asked: str) -> bool:
+    """Whether all that the configuration was made of is older than the mark, as kconfig lists it for make."""
+    try:
+        listed = re.findall(r"^\t(\S+) \\$", (objects / "include/config/auto.conf.cmd").read_text(), re.M)
+        newest = max((tree / name).stat().st_mtime_ns for name in ("Kconfig", *listed))
+        return mark.read_text() == asked + compiler() and newest < mark.stat().st_mtime_ns
+    except OSError:
+        return False
 
 
 def _keep(tree: Path, objects: Path, folder: Path, record: dict[str, object]) -> None:

@@ -7,72 +7,20 @@ beside it knows its content; of a user's clone it borrows the objects (gitreposi
 from __future__ import annotations
 
 import os
-import re
 import shutil
-import subprocess
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from types import MappingProxyType
 
 from harness.errors import FinwaitError
+from harness.kernels.supply.build import objects_of
 from harness.kernels.supply.cache import Cache, plain_error, sha256_of
+from harness.kernels.supply.git import Clone, ask_git, environment, output, said
 from harness.kernels.supply.tarball import unpacked
 from harness.process import Ended, run_to_end
 
 GIT_LIMIT = 1800.0
-
-
-class Clone:
-    """A user's git clone of a kernel; nothing in it is changed.
-
-    Args:
-        folder: its top.
-
-    Raises:
-        FinwaitError: it is no clone or no kernel.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder.resolve()
-        if not (self.folder / "Makefile").is_file() or not (self.folder / "Kconfig").is_file():
-            raise FinwaitError(f"{folder} is not a kernel source tree", hint="the top folder of a clone")
-        if self.ask("rev-parse", "--show-toplevel") != str(self.folder):
-            raise FinwaitError(
-                f"{folder} is not the top folder of a git clone", hint="git init, git add and git commit"
-            )
-
-    def ask(self, *arguments: str) -> str:
-        """What git says.
-
-        Raises:
-            FinwaitError: it refuses; in its words.
-        """
-        return "\n".join(_output(_ask_git(self.folder, arguments), self.folder))
-
-    def check_clean(self) -> None:
-        """Look whether the files are as committed; what git does not track is no part of them.
-
-        Raises:
-            FinwaitError: they are not.
-        """
-        if changed := self.ask("status", "--porcelain", "--untracked-files=no").splitlines():
-            what = f"{self.folder} has changes that are not committed: {changed[0][2:].strip()}"
-            raise FinwaitError(what, hint="git commit, or git stash")
-
-    def commit(self, name: str) -> str:
-        """The hash of a commit, by any of its names.
-
-        Raises:
-            FinwaitError: there is none.
-        """
-        asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-        ended = _ask_git(self.folder, asked)
-        if ended.status != 0:
-            raise FinwaitError(f"there is no commit {name!r} in {self.folder}")
-        return ended.lines[0]
 
 
 class Sources:
@@ -103,7 +51,7 @@ class Sources:
                 made = cls(new, cache)
                 made._begin()
                 # names and hashes do: the content of what a patch changes is kept when it comes
-                _output(made._change("ls-files", "-oz", into="update-index --add --info-only -z --stdin"), new)
+                output(made._change("ls-files", "-oz", into="update-index --add --info-only -z --stdin"), new)
                 (new / "base").write_text(made._git("write-tree", "--missing-ok")[0])
         return cls(folder, cache)
 
@@ -145,9 +93,9 @@ class Sources:
             FinwaitError: git cannot, in its words.
         """
         with self._changing() as torn:
-            _output(self._change("read-tree", "--reset", "-u", version), self.folder)
+            output(self._change("read-tree", "--reset", "-u", version), self.folder)
             if torn:  # a run that was killed may have left files that no index knows
-                _output(self._change("clean", "-q", "-d", "-f", "-f", "-x"), self.folder)
+                output(self._change("clean", "-q", "-d", "-f", "-f", "-x"), self.folder)
         return self._git("rev-parse", f"{version}^{{tree}}")[0]
 
     def apply(self, patch: str, touched: Iterable[str]) -> str:
@@ -168,7 +116,7 @@ class Sources:
         with self._changing():
             ended = self._change("apply", "--index", "--whitespace=nowarn", str(file))
         if ended.status != 0:
-            raise FinwaitError(f"the patch does not apply: {_said(ended)}")
+            raise FinwaitError(f"the patch does not apply: {said(ended)}")
         return self._git("write-tree", "--missing-ok")[0]
 
     def differing(self, first: str, second: str) -> list[str]:
@@ -211,14 +159,14 @@ class Sources:
 
     def _git(self, *arguments: str) -> list[str]:
         """What git says; it ends by itself before long."""
-        return _output(_ask_git(self.tree, arguments, self._own), self.folder)
+        return output(ask_git(self.tree, arguments, self._own), self.folder)
 
     def _change(self, *arguments: str, into: str = "") -> Ended:
         """Run git, which may be long, and pass what it says to another git where ``into`` has the arguments."""
         argv = ("git", *arguments)
         if into:
             argv = ("sh", "-c", f'"$@" | git {into}', "sh", *argv)
-        return run_to_end(argv, limit=GIT_LIMIT, cwd=self.tree, env=_environment(self._own))
+        return run_to_end(argv, limit=GIT_LIMIT, cwd=self.tree, env=environment(self._own))
 
     @property
     def _own(self) -> dict[str, str]:
@@ -226,40 +174,6 @@ class Sources:
             **{"GIT_DIR": str(self.folder / "git"), "GIT_WORK_TREE": str(self.tree)},
             **{"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"},
         }
-
-
-def _environment(own: Mapping[str, str]) -> dict[str, str]:
-    if shutil.which("git") is None:
-        raise FinwaitError("there is no git on this machine", hint="apt-get install git")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return {**kept, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", **own}
-
-
-def _ask_git(folder: Path, arguments: tuple[str, ...], own: Mapping[str, str] = MappingProxyType({})) -> Ended:
-    """What git says that changes nothing, or only its own."""
-    asked = time.monotonic()
-    ran = subprocess.run(
-        ("git", *arguments),
-        cwd=folder,
-        env=_environment(own),
-        capture_output=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    said = ran.stdout if ran.returncode == 0 else ran.stderr
-    lines = said.decode(errors="surrogateescape").split("\n")
-    return Ended(ran.returncode, tuple(lines if lines[-1] else lines[:-1]), time.monotonic() - asked)
-
-
-def _output(ended: Ended, folder: Path) -> list[str]:
-    if ended.status != 0:
-        raise FinwaitError(f"git in {folder}: {_said(ended)}")
-    return list(ended.lines)
-
-
-def _said(ended: Ended) -> str:
-    lines = [line for line in ended.lines if line.startswith(("error:", "fatal:"))] or list(ended.lines[-1:])
-    return re.sub(r"^(?:error|fatal): ", "", lines[0]) if lines else "it said nothing"
 
 
 def _place(cache: Cache, name: str) -> Path:
@@ -290,3 +204,13 @@ def _made_once(folder: Path, cache: Cache) -> Iterator[Path | None]:
                 raise
     except OSError as error:
         raise plain_error(error, cache.root) from error
+
+
+def remove_sources(tarball: Path, cache: Cache) -> bool:
+    """Remove a tarball's unpacked sources and the objects that were made of them; False when there were none."""
+    folder = _place(cache, sha256_of(tarball)[:16])
+    with cache.lock(_lock(folder)):
+        found = folder.is_dir()
+        for each in (objects_of(folder / "source", cache), folder):
+            shutil.rmtree(each, ignore_errors=True)
+    return found
