@@ -47,6 +47,7 @@ ROOMS: Mapping[str, set[str]] = {
     "harness.mutation": GROUND,
     "harness.kernels": {"harness.errors", "harness.leash", "harness.process"},
     "harness.run": GROUND | {"harness", "harness.kernels", "harness.mutation", "harness.process"},
+    "harness.cluster": GROUND | {"harness", "harness.kernels", "harness.run"},
     "harness.explore": GROUND
     | {"harness.kernels", "harness.live.calibration", "harness.live.syscalls", "harness.probes", "harness.process"}
     | {"harness.run", "harness.wire", "netns"},
@@ -56,7 +57,8 @@ ROOMS: Mapping[str, set[str]] = {
     "harness.machine": {"harness.probes.tracefs", "netns"},
     "harness.cli": GROUND
     | {"harness", "harness.doctor", "harness.kernels", "harness.plugin", "harness.process", "harness.run", "reports"}
-    | {"harness.capture", "harness.ci", "harness.code", "harness.explore", "harness.packetdrill", "harness.patch"},
+    | {"harness.capture", "harness.ci", "harness.cluster", "harness.code", "harness.explore", "harness.packetdrill"}
+    | {"harness.patch"},
     "harness.__main__": {"harness.cli"},
     "scenarios": {"harness"},
     "conftest": {"harness.plugin"},

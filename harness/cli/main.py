@@ -147,6 +147,7 @@ def _doctor(_: argparse.Namespace, console: Console) -> int:
 def _matrix(options: argparse.Namespace, console: Console) -> int:
     from harness.cli import report
     from harness.cli.matrix import present
+    from harness.cli.workers import opener
     from harness.kernels.supply.cache import Cache
     from harness.run import matrix
     from harness.run.rehearsal import rehearse
@@ -154,8 +155,10 @@ def _matrix(options: argparse.Namespace, console: Console) -> int:
     report.prepare(options)
     rehearse(options.rest, CHECKOUT)
     specs = _had(options.kernel, options, console)
+    asked = opener(options, CHECKOUT, console, at_once=options.at_once)
+    folder = _folder(options)
     found = matrix.run_on(
-        specs, CHECKOUT, _folder(options), options.rest, Cache.of_user(), console, at_once=options.at_once, split=True
+        specs, CHECKOUT, folder, options.rest, Cache.of_user(), console, open_workers=asked, split=True
     )
     status = present(found, console, every=options.all)
     report.write_asked(options, found.runs, CHECKOUT, console)
@@ -213,13 +216,13 @@ def _coverage(options: argparse.Namespace, console: Console) -> int:
 
 
 def _mutate(options: argparse.Namespace, console: Console) -> int:
-    from harness.kernels.supply.cache import Cache
+    from harness.cli.workers import opener
     from harness.run import mutate
     from harness.run.rehearsal import rehearse
 
     rehearse(options.rest, CHECKOUT)
     (spec,) = _had([options.kernel], options, console)
-    mutator = mutate.Mutator(spec, CHECKOUT, Cache.of_user(), console)
+    mutator = mutate.Mutator(spec, CHECKOUT, opener(options, CHECKOUT, console))
     found = mutator.mutate(options.rest, _folder(options), sample=options.sample, seed=options.seed)
     mutate.present(found, console)
     return found.exit_status

@@ -12,6 +12,7 @@ from harness.cli.shared_options import (
     LAYOUT,
     PASSED_ON,
     Verbs,
+    add_cluster,
     add_kernel,
     add_report,
     add_run,
@@ -73,6 +74,7 @@ def _add_runners(verbs: Verbs[argparse.ArgumentParser]) -> None:
     add_report(matrix)
     matrix.add_argument("--all", action="store_true", help="also show what comes out alike on all kernels")
     matrix.add_argument("--at-once", type=int, metavar="N", help="kernels to run at once [as many as fit]")
+    add_cluster(matrix)
     add_source(matrix)
     matrix.set_defaults(passes_on=True)
 
@@ -100,6 +102,7 @@ def _add_runners(verbs: Verbs[argparse.ArgumentParser]) -> None:
     mutate.add_argument("--sample", type=int, metavar="N", help="try N changes, chosen at random [all]")
     add_seed(mutate, "seed of the random choice")
     add_run_dir(mutate)
+    add_cluster(mutate)
     add_source(mutate)
     mutate.set_defaults(passes_on=True)
     _add_explore(verbs)

@@ -63,3 +63,10 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--security-mirror", default="", metavar="URL", help="a mirror of the -security suites")
     group.add_argument("--keyring", type=Path, metavar="FILE", help="the keys that sign the mirror's indexes")
     group.add_argument("--insecure", action="store_true", help="accept packages without checking their signatures")
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Which machines share the work."""
+    group = parser.add_argument_group("many machines (docs/cluster.md)")
+    group.add_argument("--cluster", metavar="WHERE", help="local, a scheduler's address, or a file that describes one")
+    group.add_argument("--insecure-cluster", action="store_true", help="over a network also without TLS")

@@ -15,7 +15,7 @@ from harness.kernels.supply.spec import KernelKind, KernelSpec
 from harness.run.jobs import Task, folder_name
 from harness.run.parts import join
 from harness.run.request import KernelReply, Request, ask
-from harness.run.workers import Workers
+from harness.run.workers import Opener, TakesTasks, Workers
 from harness.tcp.verdict import Outcome
 from harness.trace.folder import make_folder
 from harness.trace.runs import LoadedRun, load
@@ -55,7 +55,7 @@ def run_on(
     cache: Cache,
     console: Console,
     *,
-    at_once: int | None = None,
+    open_workers: Opener | None = None,
     split: bool = False,
 ) -> Found:
     """Run the same pytest on each kernel; one that dies or cannot be booted does not stop the others.
@@ -67,7 +67,7 @@ def run_on(
         arguments: for pytest; none for all scenarios.
         cache: where fetched and built kernels are.
         console: shows how it goes on.
-        at_once: how many kernels at a time; by default as many as processors and memory allow.
+        open_workers: brings whoever is asked; by default as many kernels of this machine as it has room for.
         split: whether a kernel, where there are fewer than may run at a time, is booted several times, for a part of
             the scenarios each.
 
@@ -79,12 +79,13 @@ def run_on(
     if twice := next((title for title in titles if titles.count(title) > 1), None):
         raise FinwaitError(f"the kernel {twice} is named twice", hint="name each once; NAME=PATH names a kernel's file")
     output = make_folder(folder).absolute()
-    with Workers(output, checkout, cache, console, at_once=at_once) as workers:
+    opened = open_workers(output) if open_workers else Workers(output, checkout, cache, console)
+    with opened as workers:
         return run_with(workers, specs, output, arguments, split=split)
 
 
 def run_with(
-    workers: Workers,
+    workers: TakesTasks,
     specs: Sequence[KernelSpec],
     output: Path,
     arguments: Sequence[str],

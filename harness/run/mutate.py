@@ -12,12 +12,11 @@ import msgspec
 from rich.console import Console
 
 from harness.errors import FinwaitError
-from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelSpec
 from harness.mutation.runner import MUTATED, Plan
 from harness.run.jobs import Task
 from harness.run.request import REAL_LIMIT, VIRTUAL_LIMIT, Request, ask
-from harness.run.workers import Workers
+from harness.run.workers import Opener, TakesTasks
 from harness.tcp.mutation import KINDS, OF_NO_ACCOUNT
 from harness.tcp.segment import SYN
 from harness.tcp.timing import PHASE_NS
@@ -174,14 +173,12 @@ class Mutator:
     Args:
         spec: which kernel; its files are in the cache.
         checkout: the folder with pyproject.toml.
-        cache: where fetched and built kernels are.
-        console: shows how it goes on.
+        open_workers: brings whoever is asked.
     """
 
     spec: KernelSpec
     checkout: Path
-    cache: Cache
-    console: Console
+    open_workers: Opener
 
     def mutate(self, arguments: Sequence[str], folder: Path, *, sample: int | None = None, seed: int = 0) -> Mutations:
         """Run a selection once as it is and once with all mutations; a new folder is made of ``folder``.
@@ -196,7 +193,7 @@ class Mutator:
             FinwaitError: a run left nothing behind.
         """
         folder = make_folder(folder).absolute()
-        with Workers(folder, self.checkout, self.cache, self.console) as workers:
+        with self.open_workers(folder) as workers:
             asked = Task(self.spec, folder / "ordinary", ask(self.spec, arguments, self.checkout))
             (ordinary,), lost = self._run(workers, [asked], more=True)
             plan = plan_of(ordinary, sample=sample, seed=seed)
@@ -219,7 +216,9 @@ class Mutator:
             real_limit=REAL_LIMIT + _SECONDS_A_MUTATION * sum(map(len, part.values())),
         )
 
-    def _run(self, workers: Workers, tasks: Sequence[Task], *, more: bool = False) -> tuple[list[LoadedRun], list[str]]:
+    def _run(
+        self, workers: TakesTasks, tasks: Sequence[Task], *, more: bool = False
+    ) -> tuple[list[LoadedRun], list[str]]:
         """The runs, and which of them did not come to their end, with the reason."""
         runs, lost = [], []
         for task, reply in zip(tasks, workers.ask(tasks, more=more), strict=True):

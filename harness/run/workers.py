@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from errno import EDQUOT, ENOSPC
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from rich.console import Console
 
@@ -50,6 +50,25 @@ class _Place:
         return self.kernel if fits else None
 
 
+class TakesTasks(Protocol):
+    """Kernels of this machine, or of many, that tasks are given to."""
+
+    @property
+    def checkout(self) -> Path:
+        """The folder with pyproject.toml."""
+
+    @property
+    def at_once(self) -> int:
+        """How many kernels may be up at a time."""
+
+    def ask(self, tasks: Sequence[Task], *, more: bool = False) -> list[KernelReply]:
+        """See ``Workers.ask``."""
+
+
+Opener = Callable[[Path], AbstractContextManager[TakesTasks]]
+"""Brings them, for what is recorded below a folder."""
+
+
 class Workers:
     """Several kernels at a time; a context manager, after which none is up.
 
@@ -83,6 +102,11 @@ class Workers:
         self._stop.__exit__(kind, error, at)
         hand_back_tree(self._folder)  # under sudo, what a guest leaves on this machine is root's, and it cannot tell
 
+    def stop(self) -> None:
+        """End what is under way, from another thread: nothing more is begun, and nobody waits for what was."""
+        self._stopped = True
+        self._stop.now()
+
     @property
     def at_once(self) -> int:
         """How many kernels may be up at a time."""
@@ -112,9 +136,8 @@ class Workers:
             try:
                 for each in running:
                     each.result()
-            except BaseException:  # Ctrl-C above all: nothing more is begun, and nobody waits for what was
-                self._stopped = True
-                self._stop.now()
+            except BaseException:  # Ctrl-C above all
+                self.stop()
                 raise
         return [replies[number] for number in range(len(tasks))]
 

@@ -160,7 +160,9 @@ def test_panic_loses_what_its_part_did_not_finish(tmp_path: Path) -> None:
     scenarios = tmp_path / "test_panic.py"
     scenarios.write_text(SCENARIOS)
     quiet = Console(file=io.StringIO())
-    found = run_on([spec], CHECKOUT, tmp_path / "out", [str(scenarios)], Cache.of_user(), quiet, at_once=2, split=True)
+    cache, output = Cache.of_user(), make_folder(tmp_path / "out")
+    with Workers(output, CHECKOUT, cache, quiet, at_once=2) as workers:
+        found = run_with(workers, [spec], output, [str(scenarios)], split=True)
     (run,) = found.runs
     assert [result.outcome for result in run.results.values()] == [Outcome.CONFORMS] * 17 + [Outcome.LOST] * 2
     (failure,) = found.failures

@@ -33,13 +33,7 @@ class UmlVirtual(Uml):
     VIRTUAL_LIMIT = 86400.0
 
     def _files(self) -> UmlFiles:
-        if self.spec.path is not None:
-            binary = self.spec.path
-        else:
-            built = build.known(source_tarball(self.spec, self.cache), self.cache, options_of(self.spec))
-            if built is None:
-                raise FinwaitError(f"{self.name} is not built yet", hint=f"finwait kernels build {self.name}")
-            binary = built.binary
+        binary = binary_of(self.spec, self.cache)
         if not holds(binary, VIRTUAL_TIME):
             raise FinwaitError(
                 f"{binary} has no virtual time",
@@ -62,6 +56,20 @@ class UmlVirtual(Uml):
             *faster,
             *plain[for_init:],
         )
+
+
+def binary_of(spec: KernelSpec, cache: Cache) -> Path:
+    """The executable of a kernel in virtual time.
+
+    Raises:
+        FinwaitError: it is not built yet, or its source is not here.
+    """
+    if spec.path is not None:
+        return spec.path
+    built = build.known(source_tarball(spec, cache), cache, options_of(spec))
+    if built is None:
+        raise FinwaitError(f"{spec.name} is not built yet", hint=f"finwait kernels build {spec.name}")
+    return built.binary
 
 
 def source_tarball(spec: KernelSpec, cache: Cache) -> Path:

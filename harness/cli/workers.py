@@ -1,0 +1,29 @@
+"""Who is asked to run scenarios on kernels: this machine, or the machines of a cluster."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.errors import FinwaitError
+from harness.kernels.supply.cache import Cache
+from harness.run.workers import Opener, Workers
+
+
+def opener(options: argparse.Namespace, checkout: Path, console: Console, *, at_once: int | None = None) -> Opener:
+    """What brings those whom the options name.
+
+    Raises:
+        FinwaitError: a cluster is asked for, and what it needs is not installed.
+    """
+    cache = Cache.of_user()
+    if not options.cluster:
+        return lambda folder: Workers(folder, checkout, cache, console, at_once=at_once)
+    try:
+        from harness.cluster.cluster import Cluster  # noqa: PLC0415  nobody else waits for dask
+    except ModuleNotFoundError as error:
+        raise FinwaitError(f"--cluster needs {error.name}", hint="pip install -e '.[cluster]'") from error
+    insecure: bool = options.insecure_cluster
+    return lambda folder: Cluster(options.cluster, folder, checkout, cache, console, insecure=insecure)

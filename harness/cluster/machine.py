@@ -1,0 +1,135 @@
+"""What a machine of a cluster does: takes an errand, asks a kernel, and brings back what was recorded."""
+
+from __future__ import annotations
+
+import compileall
+import io
+import platform
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+from distributed import Worker, WorkerPlugin, get_worker
+from rich.console import Console
+
+from harness import __version__
+from harness.cluster.errand import Brought, Errand
+from harness.cluster.parcels import pack, unpack
+from harness.errors import FinwaitError
+from harness.kernels.boot.qemu import QEMU
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.spec import KernelKind
+from harness.run.jobs import Task, room
+from harness.run.workers import Workers
+from harness.trace.folder import make_folder
+
+KERNELS_AT_ONCE = "finwait-kernels"
+"""The resource that a kernel takes one of, as dask counts them."""
+
+_under_way: dict[str, set[Workers]] = {}
+
+
+def resource(kind: KernelKind) -> str:
+    """The resource that a machine has where it can run kernels of a kind."""
+    return f"finwait-{kind}"
+
+
+class Capabilities(WorkerPlugin):
+    """Tells the scheduler what a machine can do, when it comes."""
+
+    name = "finwait"
+
+    async def setup(self, worker: Worker) -> None:
+        """Declare how many kernels may be up at once, unless whoever began the worker has said it, and which kinds."""
+        can = {resource(kind): 1.0 * _MANY for kind in KernelKind if not lacks(kind)}
+        if KERNELS_AT_ONCE not in worker.state.total_resources:
+            can[KERNELS_AT_ONCE] = float(min(room(), worker.state.nthreads))
+        await worker.set_resources(**can)
+
+
+_MANY = 1 << 20  # dask counts resources down; that a machine can do something is not used up
+
+
+def lacks(kind: KernelKind) -> str:
+    """What a machine lacks for kernels of a kind; empty where it can run them."""
+    if platform.machine() != "x86_64" and kind is not KernelKind.HOST:
+        return f"this machine is {platform.machine()}, and the kernels are for x86_64"
+    if kind is KernelKind.DEBIAN and shutil.which(QEMU) is None:
+        return f"there is no {QEMU}"
+    return ""
+
+
+def describe() -> tuple[str, str]:
+    """The machine's version of finwait and its name."""
+    return __version__, platform.node()
+
+
+def absent(parcels: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those of the parcels, by kind and key, that the machine's cache has not."""
+    cache = Cache.of_user()
+    return [(kind, key) for kind, key in parcels if not kind or cache.content(kind, key) is None]
+
+
+async def stop(run: str) -> None:
+    """End what is under way of a run, at once; a coroutine, so that nobody has to wait for it."""
+    for workers in tuple(_under_way.get(run, ())):
+        workers.stop()
+
+
+def see_to(errand: bytes, *parcels: bytes) -> bytes:
+    """See to an errand.
+
+    Args:
+        errand: encoded.
+        parcels: what it names, in that order.
+
+    Returns:
+        An encoded ``Brought``.
+    """
+    asked, here = msgspec.msgpack.decode(errand, type=Errand), get_worker()
+    try:
+        brought = _seen_to(asked, parcels, Path(here.local_directory))
+    except (FinwaitError, OSError) as error:  # the machine's fault, and another may do better
+        brought = Brought(fault=str(error))
+    named = msgspec.structs.replace(brought, machine=platform.node(), address=here.address)
+    return msgspec.msgpack.encode(named)
+
+
+def _seen_to(errand: Errand, parcels: Sequence[bytes], scratch: Path) -> Brought:
+    cache = Cache.of_user()
+    for (kind, key), content in zip(errand.parcels, parcels, strict=True):
+        if kind:
+            cache.fill(kind, key, lambda folder, content=content: unpack(content, folder))  # type: ignore[misc]
+        else:
+            _unpacked(content, scratch / key)
+    needed = [*errand.kernel.entries, *((("", errand.files),) if errand.files else ())]
+    if missing := [one for one in needed if not (cache.content(*one) if one[0] else (scratch / one[1]).is_dir())]:
+        return Brought(missing=tuple(missing))
+    checkout = scratch / errand.files / errand.checkout if errand.files else Path(errand.checkout)
+    with TemporaryDirectory(dir=scratch) as place:
+        folder = make_folder(Path(place) / "out")
+        console = Console(file=io.StringIO())
+        with Workers(folder, checkout, cache, console, at_once=1) as workers, _stoppable(errand.run, workers):
+            (reply,) = workers.ask([Task(errand.kernel.spec(cache), folder / errand.folder, errand.request)])
+        return Brought(reply=reply, archive=pack(folder, sorted(folder.iterdir())))
+
+
+def _unpacked(content: bytes, folder: Path) -> None:
+    if not folder.is_dir():
+        with TemporaryDirectory(dir=folder.parent) as place:
+            whole = Path(place) / "whole"
+            unpack(content, whole)
+            compileall.compile_dir(whole, quiet=2)  # once here, and not in each guest
+            whole.rename(folder)
+
+
+@contextmanager
+def _stoppable(run: str, workers: Workers) -> Iterator[None]:
+    _under_way.setdefault(run, set()).add(workers)
+    try:
+        yield
+    finally:
+        _under_way[run].discard(workers)
