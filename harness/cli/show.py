@@ -151,8 +151,9 @@ def print_result(run: LoadedRun, result: Result, console: Console, *, brief: boo
         if file:
             console.print(f"{what:<9} {run.path / file}", soft_wrap=True, markup=False)
     grown = "; ".join(f"{name} +{count}" for name, count in result.counters.items())
-    if grown:
-        console.print(f"counters  {grown}", soft_wrap=True, markup=False)
+    for what, said in (("counters", grown), ("machine", result.machine)):
+        if said:
+            console.print(f"{what:<9} {said}", soft_wrap=True, markup=False)
 
 
 def print_findings(run: LoadedRun, reason: Reason, console: Console) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import ipaddress
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
@@ -12,29 +10,26 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import dask.config
 import msgspec
-import yaml  # type: ignore[import-untyped]
-from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
+from distributed import Client, Future, KilledWorker, as_completed
 from distributed.comm.core import CommClosedError
 from rich.console import Console
 
 from harness import __version__
 from harness.cluster import machine
+from harness.cluster.address import LOCAL, connected
 from harness.cluster.errand import Brought, Errand, carried, files_of_run
 from harness.cluster.parcels import Parcel, unpack
 from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
-from harness.run.jobs import Task, deliver, room
+from harness.run.jobs import Task, deliver
 from harness.run.progress import Display
 from harness.run.request import KernelReply
-from harness.trace.folder import Unwritable, new_name
+from harness.trace.folder import RESULTS, Unwritable, new_name, write_whole
 from harness.trace.owner import hand_back_tree
-
-LOCAL = "local"
-"""The address that stands for processes of this machine."""
+from harness.trace.records import Result
 
 _TRIES = 2
 """How many machines a task may take with it, or fail on, until it is lost."""
@@ -77,7 +72,7 @@ class Cluster:
             opening.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": _TRIES - 1}))
             try:
                 scratch = opening.enter_context(TemporaryDirectory(prefix=".cluster-", dir=self._folder))
-                made = _client(opening, self._where, Path(scratch), insecure=self._insecure)
+                made = connected(opening, self._where, Path(scratch), _SECONDS, insecure=self._insecure)
                 self._client = opening.enter_context(made)
                 self._client.wait_for_workers(1, timeout=_SECONDS)
                 self._client.register_plugin(machine.Capabilities())
@@ -227,6 +222,7 @@ class Cluster:
                 unpack(brought.archive, task.folder.parent)
             except OSError as error:
                 raise Unwritable(task.folder.parent, error) from error
+            _name_machine(task.folder, brought.machine)
             hand_back_tree(task.folder.parent)
             deliver(task, self.checkout)
         return brought.reply
@@ -241,54 +237,17 @@ class Cluster:
             raise
 
 
-def _client(opening: ExitStack, where: str, folder: Path, *, insecure: bool) -> Client:
-    if where == LOCAL:
-        cluster: Any = LocalCluster(
-            n_workers=room(),
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",  # a fixed port may be taken
-            local_directory=str(folder),
-            resources={machine.KERNELS_AT_ONCE: 1},
-        )
-        return Client(opening.enter_context(cluster))
-    if "://" in where:
-        if not insecure:
-            _check_safe(where)
-        return Client(where, timeout=_SECONDS)
-    return Client(opening.enter_context(_from_file(Path(where))))
+def _name_machine(folder: Path, machine: str) -> None:
+    """Put into each result of a run folder, where there is one, who judged it."""
+    results = folder / RESULTS
+    if results.is_file():
+        lines = (_named(line, machine) for line in results.read_bytes().splitlines(keepends=True))
+        write_whole(results, b"".join(lines))
 
 
-def _check_safe(address: str) -> None:
-    """Raises FinwaitError for an address that others may listen to, or speak to."""
-    url = urlsplit(address)
-    host = url.hostname or ""
-    loopback = host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
-    if url.scheme not in ("tls", "wss") and not loopback:
-        raise FinwaitError(
-            f"{address} has no TLS, and is no address of this machine alone",
-            why="whoever reaches a scheduler can run anything on its machines",
-            hint="tls://, set up in dask's distributed.comm.tls; or --insecure, in a network that is yours",
-        )
-
-
-def _is_address(host: str) -> bool:
+def _named(line: bytes, machine: str) -> bytes:
     try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _from_file(path: Path) -> Any:  # noqa: ANN401  whichever of dask's cluster classes
-    """The cluster that a file describes: ``module``, ``class`` and ``kwargs``, as dask-ctl writes it down."""
-    try:
-        said = yaml.safe_load(path.read_text(encoding="utf-8"))
-        made = getattr(importlib.import_module(said["module"]), said["class"])
-        return made(*said.get("args", ()), **said.get("kwargs", {}))
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError, ImportError, ValueError) as error:
-        raise FinwaitError(
-            f"{path} describes no cluster ({type(error).__name__}: {error})",
-            why="it is local, an address such as tcp://127.0.0.1:8786, or a file with module, class and kwargs",
-            hint="docs/cluster.md has one for SSH, Kubernetes and Slurm",
-        ) from error
+        result = msgspec.json.decode(line, type=Result)
+    except msgspec.DecodeError:
+        return line  # torn: its kernel died in mid-write
+    return msgspec.json.encode(msgspec.structs.replace(result, machine=machine)) + b"\n"

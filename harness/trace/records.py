@@ -80,6 +80,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
             connections from 1; what came after it and was allowed decides nothing.
         mutated: whether an answer was mutated before it was judged, so that this says nothing about the kernel.
         counters: what the kernel's TCP counters grew by, zeros left out.
+        machine: who judged it, where a run was made by several.
         timeline: a file of the run folder; behind a colon the byte that the record begins with, where it holds several.
         capture: a file of the run folder.
     """
@@ -103,6 +104,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     received: int = 0
     mutated: bool = False
     counters: dict[str, int] = {}
+    machine: str = ""
     timeline: str = ""
     capture: str = ""
 

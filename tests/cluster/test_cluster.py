@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import platform
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from harness.cluster import cluster
-from harness.cluster.cluster import LOCAL, Cluster
+from harness.cluster.address import LOCAL
+from harness.cluster.cluster import Cluster
 from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import parse
@@ -83,6 +85,7 @@ def test_results_are_those_of_one_machine(tmp_path: Path) -> None:
     (run,) = found.runs
     (deviates,) = (result for result in run.results.values() if result.outcome == Outcome.DEVIATES)
     assert run.timeline(deviates)
+    assert {result.machine for result in run.results.values()} == {platform.node()}
     assert sorted(path.name for path in found.folder.iterdir()) == ["host"]
 
 
