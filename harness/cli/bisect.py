@@ -8,13 +8,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.git import Clone
 from harness.kernels.supply.sources import Sources
-from harness.patch.bisecting import Bisection, Bisector
+from harness.patch.bisecting import Bisection, Bisector, NothingLearnt
 from harness.patch.building import built_at
-from harness.patch.judging import spec_of
+from harness.patch.judging import KeptRun, spec_of
 from harness.run.matrix import run_with
 from harness.run.rehearsal import rehearse
 from harness.run.workers import Workers
@@ -78,9 +77,15 @@ class _Search:
         with self._console.status(f"building {commit[:_SHORT]}") as status:
             tell = lambda line: status.update(f"building {commit[:_SHORT]}: {line.strip()[:60]}")  # noqa: E731
             built = built_at(self._sources, commit, self._cache, tell)
-        found = run_with(self._workers, [spec_of(commit[:_SHORT], built)], self._folder, self.arguments)
+        name = commit[:_SHORT]
+        kept = KeptRun(self._cache, name, built, self.arguments, self._workers.checkout)
+        if known := kept.known():
+            return known
+        found = run_with(self._workers, [spec_of(name, built)], self._folder, self.arguments)
+        if found.complete:
+            kept.keep(found.runs[0])
         if not found.runs:
-            raise FinwaitError(f"the kernel of {self._title(commit)} ran nothing", why="; ".join(found.failures))
+            raise NothingLearnt(f"the kernel of {self._title(commit)} ran nothing", why="; ".join(found.failures))
         return found.runs[0]
 
     def trying(self, found: Bisection, commit: str) -> None:

@@ -24,7 +24,7 @@ from harness.kernels.supply.provide import provide
 from harness.kernels.supply.sources import Sources
 from harness.kernels.supply.spec import KernelKind, parse
 from harness.patch.building import builds
-from harness.patch.judging import BeforeRuns, judged
+from harness.patch.judging import KeptRun, judged
 from harness.patch.reading import Patch, commit_range, read_patch
 from harness.run.matrix import Found
 from harness.run.rehearsal import rehearse
@@ -73,7 +73,7 @@ def patch(
     console.print(f"{name} changes {_list(built.names)}; built after {_since(began)}", soft_wrap=True)
     closest = () if options.rest else _closest(options, _text(options, change), checkout, console)
     output = make_folder(folder).absolute()
-    before = BeforeRuns(cache, built.before, options.rest, checkout)
+    before = KeptRun(cache, "before", built.before, options.rest, checkout)
     known = before.known()
     with Workers(output, checkout, cache, console) as workers:
         if closest:

@@ -23,6 +23,10 @@ Note = Callable[[str, str], None]
 """Takes note of what became of a commit."""
 
 
+class NothingLearnt(FinwaitError):
+    """A commit's kernel was built and got as far as no result."""
+
+
 @dataclass(slots=True)
 class Bisection:
     """How far a search is.
@@ -99,9 +103,9 @@ class Bisector:
             self._trying(found, commit)
             try:
                 run = self._ask(commit)
-            except NotBuilt as error:
-                found.skipped[commit] = error.line
-                self._note(commit, f"skipped: {error.line}")
+            except (NotBuilt, NothingLearnt) as error:
+                found.skipped[commit] = error.line if isinstance(error, NotBuilt) else error.what
+                self._note(commit, f"skipped: {found.skipped[commit]}")
                 continue
             result = run.results.get(scenario)
             if result is None or not _judged(result):

@@ -26,21 +26,22 @@ def spec_of(name: str, built: Built) -> KernelSpec:
     return parse(f"{name}={built.binary}")
 
 
-class BeforeRuns:
-    """What a kernel did before a change, kept: time is virtual, so it would do the same again.
+class KeptRun:
+    """What a kernel did, kept: time is virtual, so it would do the same again.
 
     Args:
         cache: where it is kept.
-        before: the kernel.
+        name: what the kernel is called in it.
+        kernel: which one.
         arguments: what its pytest is given; none for all scenarios.
         checkout: the folder with pyproject.toml.
     """
 
-    def __init__(self, cache: Cache, before: Built, arguments: Sequence[str], checkout: Path) -> None:
-        asked = ask(spec_of("before", before), arguments, checkout)
+    def __init__(self, cache: Cache, name: str, kernel: Built, arguments: Sequence[str], checkout: Path) -> None:
+        asked = ask(spec_of(name, kernel), arguments, checkout)
         self._cache = cache
         # of files elsewhere nobody knows whether they are the same next time
-        self._key = "" if asked.outside else _digest(checkout, before.folder.parent.name, *asked.arguments)
+        self._key = "" if asked.outside else _digest(checkout, name, kernel.folder.parent.name, *asked.arguments)
 
     def known(self) -> LoadedRun | None:
         """The run; None where there was none, or another version of finwait made it."""

@@ -12,7 +12,7 @@ from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.git import Clone
 from harness.kernels.supply.make import NotBuilt
 from harness.kernels.supply.sources import Sources
-from harness.patch.bisecting import Bisection, Bisector
+from harness.patch.bisecting import Bisection, Bisector, NothingLearnt
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun
 from tests.conftest import run_record
@@ -49,6 +49,8 @@ class Kernels:
         outcome = self._outcome(number)
         if outcome == "not built":
             raise NotBuilt("make linux failed", "tcp.c:1: error: no", why="status 2")
+        if outcome == "panics":
+            raise NothingLearnt("it panicked")
         verdict, _, answer = outcome.partition(" ")
         return LoadedRun(Path(), run_record(), {SCENARIO: Result(scenario=SCENARIO, outcome=verdict, answer=answer)})
 
@@ -95,7 +97,7 @@ def test_other_answer_with_the_same_verdict_is_a_change(clone: Path, cache: Cach
 
 
 def test_what_does_not_build_is_skipped(clone: Path, cache: Cache, history: list[str]) -> None:
-    outcomes = ["conforms"] * 3 + ["not built", "not built", "deviates", "lost", "deviates", "deviates"]
+    outcomes = ["conforms"] * 3 + ["panics", "not built", "deviates", "lost", "deviates", "deviates"]
     kernels = Kernels(clone, cache, history, outcomes.__getitem__)
     found = kernels.search()
     assert found.bad == history[5]

@@ -18,7 +18,7 @@ from harness.kernels.supply import build
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import parse
 from harness.patch.building import Builds
-from harness.patch.judging import BeforeRuns, judged
+from harness.patch.judging import KeptRun, judged
 from harness.run.jobs import backend_of
 from harness.run.workers import Workers
 from reports.compare import compare
@@ -86,7 +86,7 @@ def test_what_a_kernel_did_before_is_asked_once(tmp_path: Path) -> None:
     assert kernel is not None
     builds, cache = Builds(kernel, replace(kernel), (), ()), Cache(tmp_path / "cache")
     arguments = [str(CHECKOUT / "scenarios/closing/test_disorder.py"), "-k", "overtaken and close-IPv4-noTS"]
-    before = BeforeRuns(cache, kernel, arguments, CHECKOUT)
+    before = KeptRun(cache, "before", kernel, arguments, CHECKOUT)
     assert before.known() is None
     (tmp_path / "again").mkdir()
     with Workers(tmp_path, CHECKOUT, Cache.of_user(), Console(quiet=True)) as workers:
@@ -100,4 +100,4 @@ def test_what_a_kernel_did_before_is_asked_once(tmp_path: Path) -> None:
     for found in (first, second):
         comparison = compare(*found.runs)
         assert (comparison.same, comparison.exit_status) == (len(found.runs[0].results), 0)
-    assert BeforeRuns(cache, kernel, [*arguments, "-x"], CHECKOUT).known() is None
+    assert KeptRun(cache, "before", kernel, [*arguments, "-x"], CHECKOUT).known() is None
