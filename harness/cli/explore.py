@@ -11,21 +11,20 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
+from harness.cli.findings import save
 from harness.errors import FinwaitError
 from harness.explore.attempt import IGNORED, UNJUDGED, Put
 from harness.explore.divergence import Divergence
 from harness.explore.explorer import Explorer
+from harness.explore.finding import read
 from harness.explore.generate import theme_of
 from harness.explore.kernels import AskedKernel
 from harness.explore.known import known_changes
-from harness.explore.scenario import scenario
 from harness.explore.timeline import events
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelSpec
 from harness.model.linux import NEWS
 from harness.process import Stop
-from harness.program.python import python
-from harness.trace.folder import Unwritable
 from reports.compare import side_by_side
 from reports.ladder import ladder
 from reports.lines import WIDTH, Line, show
@@ -48,6 +47,19 @@ def seconds_of(text: str) -> float:
     return float(found[1]) * _UNITS[found[2] or "s"]
 
 
+def kernels_of(options: argparse.Namespace) -> Sequence[str]:
+    """The names of the kernels: those that are asked for, else those of the finding that is to be run again.
+
+    Raises:
+        FinwaitError: none is named, or the finding cannot be read.
+    """
+    if options.kernel:
+        return list(options.kernel)
+    if options.replay:
+        return read(options.replay).kernels
+    raise FinwaitError("no kernel is named", hint="--kernel uml-virtual:7.2")
+
+
 def explore(options: argparse.Namespace, specs: Sequence[KernelSpec], checkout: Path, console: Console) -> int:
     """Search, and print what was found; the exit status: 1 where kernels differ, or one deviates from RFC 9293.
 
@@ -60,10 +72,12 @@ def explore(options: argparse.Namespace, specs: Sequence[KernelSpec], checkout: 
         console: for progress and what was found.
 
     Raises:
-        FinwaitError: an unknown theme, or a kernel that cannot be asked.
+        FinwaitError: an unknown theme, a kernel that cannot be asked, or a finding that cannot be read or differs no
+            longer.
     """
     seconds = seconds_of(options.seconds) if options.seconds else None if options.programs else DEFAULT_SECONDS
     theme = theme_of(options.theme)
+    again = read(options.replay) if options.replay else None
     with ExitStack() as held:
         folder = Path(held.enter_context(TemporaryDirectory(prefix="finwait-explore-")))
         stop = held.enter_context(Stop())
@@ -76,13 +90,20 @@ def explore(options: argparse.Namespace, specs: Sequence[KernelSpec], checkout: 
         explorer = Explorer(kernels, theme, options.seed, ignored, tell=lambda text: console.print(text, style="dim"))
         how = "done"
         try:
-            explorer.explore(options.programs, seconds)
+            if again is None:
+                explorer.explore(options.programs, seconds)
+            else:
+                explorer.replay(again.attempt)
             explorer.confirm()
         except KeyboardInterrupt:
             how = "interrupted"
     present(explorer, [spec.title for spec in specs], how, console)
     if options.save:
-        save(explorer.found, options.save, console)
+        save(explorer.found, [spec.name for spec in specs], options.save, console)
+    if again and how == "done" and not explorer.found:
+        raise FinwaitError(
+            f"{options.replay} differs no longer", why="these kernels all do the same, or as RFC 9293 says"
+        )
     return 1 if explorer.found else 0
 
 
@@ -104,32 +125,6 @@ def present(explorer: Explorer, names: Sequence[str], how: str, console: Console
         + (f"; {known} of them known" if known else "")
     )
     console.print(f"out of sight: {', '.join(explorer.ignored)}")
-
-
-def save(found: Sequence[Divergence], folder: Path, console: Console) -> None:
-    """Write each difference as a scenario that the last kernel passes, and the others fail.
-
-    Raises:
-        FinwaitError: a file cannot be written.
-    """
-    for number, one in enumerate(found, 1):
-        file = folder / f"test_difference_{number}.py"
-        last = one.noted[-1]
-        try:
-            if last is None:
-                raise FinwaitError("it kills the kernel")
-            if any("other options" in answer for answer in one.signature.answers):
-                raise FinwaitError("it differs in options alone, whose values count from the kernel's clock")
-            text = python(scenario(one.attempt, last), f"test_difference_{number}")
-        except FinwaitError as error:
-            console.print(f"{number}. is not saved: {error}")
-            continue
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise Unwritable(file, error) from error
-        console.print(f"{number}. is {file}")
 
 
 def _lines(number: int, one: Divergence, names: Sequence[str], why_lost: Sequence[str]) -> Iterator[Line]:

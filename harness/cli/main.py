@@ -231,7 +231,7 @@ def _mutate(options: argparse.Namespace, console: Console) -> int:
 def _explore(options: argparse.Namespace, console: Console) -> int:
     from harness.cli import explore
 
-    return explore.explore(options, _had(options.kernel, options, console), CHECKOUT, console)
+    return explore.explore(options, _had(explore.kernels_of(options), options, console), CHECKOUT, console)
 
 
 def _patch(options: argparse.Namespace, console: Console) -> int:

@@ -120,13 +120,14 @@ def _add_explore(verbs: Verbs[argparse.ArgumentParser]) -> None:
         "what was found. The exit status is 1 where something was.",
         "finwait explore --kernel uml-virtual:5.10 --kernel uml-virtual:7.2 --for 5m",
     )
-    add_kernel(explored, "a kernel, or several to compare", required=True)
+    add_kernel(explored, "a kernel, or several to compare")
     explored.add_argument("--for", dest="seconds", metavar="TIME", help="how long, such as 90s or 5m [60s]")
     explored.add_argument("--programs", type=int, metavar="N", help="how many programs, instead or at most")
     add_seed(explored, "same seed, same programs")
     explored.add_argument(
-        "--save", type=Path, metavar="DIR", help="write each as a scenario that the last kernel passes"
+        "--save", type=Path, metavar="DIR", help="write each: to replay, and as what the last kernel passes"
     )
+    explored.add_argument("--replay", type=Path, metavar="FILE", help="run a finding again, and search no further")
     explored.add_argument("--theme", default="any", metavar="NAME", help="what the programs are about [any]")
     add_source(explored)
 

@@ -97,8 +97,19 @@ class Explorer:
                 batch = max(_FIRST_BATCH, int(batch * min(2.0, _BATCH_SECONDS / (time.monotonic() - started))))
             self.tell(self._progress())
 
+    def replay(self, program: Attempt) -> None:
+        """Run one program alone, whose form is to stay as it is."""
+        (noticed,) = self._ask([program], self.ignored)
+        self.programs += 1
+        for found in self._forks(program, noticed):
+            self._count(program, found)
+        for one in self.found:
+            one.shortest = True
+
     def confirm(self) -> None:
         """Have all that was found done again by kernels booted for it, with nothing out of sight the last time."""
+        if not self.found:
+            return
         for kernel in self.kernels:
             kernel.reboot()
         attempts = [one.attempt for one in self.found]

@@ -63,6 +63,7 @@ class Theme:
         calls: names of ``CALLS``.
         kinds: ``put``, ``act``, ``pause`` and ``icmp``.
         sizes: octets of data, of segments and calls.
+        settings: how many programs begin with a sysctl, of all.
     """
 
     starts: Mapping[str, int]
@@ -70,6 +71,7 @@ class Theme:
     calls: Mapping[str, int]
     kinds: Mapping[str, int]
     sizes: Mapping[int, int]
+    settings: float = 0.0
 
 
 _FLAGS = {
@@ -79,7 +81,7 @@ _FLAGS = {
 }
 _CLOSING_CALLS = {"close": 3, "shutdown_wr": 3, "shutdown_rdwr": 2, "shutdown_rd": 1, "send": 2, "recv": 2}
 _SETTINGS = {"linger_0": 1, "linger2_120": 1, "abort": 1}
-_RARE = dict.fromkeys((*("nodelay", "cork", "keepalive", "user_timeout", "defer_accept"), *SYSCTLS), 1)
+_RARE = dict.fromkeys(("nodelay", "cork", "keepalive", "user_timeout", "defer_accept"), 1)
 _SIZES = {0: 8, 1: 3, 5: 3, 1448: 1}
 _ANY_STATE = dict.fromkeys(STARTS, 1)
 _OPENED = [name for name in STARTS if not name.startswith(("CLOSED", "LISTEN", "SYN-"))]
@@ -119,6 +121,7 @@ THEMES: Mapping[str, Theme] = {
         {**_CLOSING_CALLS, **_SETTINGS, "accept": 1, "connect": 1, "listen": 1, "rcvbuf": 1, **_RARE},
         {"put": 32, "act": 12, "pause": 4, "icmp": 1},
         {**_SIZES, 20_000: 1},
+        settings=0.1,
     ),
 }
 
@@ -126,7 +129,8 @@ THEMES: Mapping[str, Theme] = {
 _NEAR = {0: 24, 1: 5, -1: 5, 5: 2, -5: 1, 100: 1, 2**20: 1, -(2**20): 1, 2**31 - 1: 1, 1 - 2**31: 1}
 _WINDOWS = {65535: 12, 0: 3, 1: 2, 1000: 2}
 _OPTIONS = {"": 40, "none": 4, "stale": 8, "unsent": 2, "malformed": 1, "unknown": 1, "sack": 3}
-_ERRORS = tuple(name for name, kind in KINDS.items() if kind.v4)
+# what an error says of a route's MTU stays with the route, and so with later programs
+_ERRORS = tuple(name for name, kind in KINDS.items() if kind.v4 and name != "packet too big")
 # none is a timer's length, nor the sum of some: a segment that comes at the end of a pause comes before or after it
 _PAUSES = {2: 2, 55: 2, 1_370: 4, 3_870: 2, 61_700: 2, 7_250_000: 1}
 
@@ -148,6 +152,8 @@ def attempt(seed: int, number: int, theme: Theme) -> Attempt:
     steps = list(STARTS[_pick(chance, theme.starts)])
     if chance.random() < 0.4:
         steps = [replace(step, options="full") if _is_syn(step) else step for step in steps]
+    if theme.settings and chance.random() < theme.settings:
+        steps.insert(0, Act(chance.choice(SYSCTLS)))
     more = chance.randint(1, 6 if chance.random() < 0.8 else MOST_STEPS)
     steps += [_step(chance, theme) for _ in range(more)]
     return Attempt(tuple(steps[:MOST_STEPS]))

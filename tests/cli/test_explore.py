@@ -31,6 +31,10 @@ def test_a_fin_overtaken_by_its_ack_is_found_shortened_and_confirmed(
     number = title.partition(".")[0]
     saved = (tmp_path / f"test_difference_{number}.py").read_text()
     assert "peer.expect(ACK, seq=2, ack=2)" in saved  # as the new kernel does
+    assert "> . 2:2(0) ack 2" in (tmp_path / f"difference_{number}.pkt").read_text()
+    finding = tmp_path / f"difference_{number}.json"
+    assert main(["explore", "--replay", str(finding), "--kernel", NEW]) == 2
+    assert f"{finding} differs no longer" in capsys.readouterr().err
     assert "differences in 1 programs of seed 84" in text
     assert "out of sight: window sizes, PSH, timestamp values, time" in text
 
@@ -41,6 +45,9 @@ def test_a_fin_overtaken_by_its_ack_is_found_shortened_and_confirmed(
         (["--kernel", "host", "--theme", "closed"], "there is no theme 'closed'"),
         (["--kernel", "host", "--for", "soon"], "--for soon: not a time"),
         (["--kernel", "nothing"], "nothing"),
+        ([], "no kernel is named"),
+        (["--replay", "/nowhere/at all"], "/nowhere/at all cannot be read (No such file or directory)"),
+        (["--kernel", "host", "--replay", __file__], "test_explore.py is no finding"),
     ],
 )
 def test_a_mistake_is_one_line(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -128,3 +128,19 @@ def test_ctrl_c_ends_the_search_and_keeps_what_was_found() -> None:
         search.explore(None, None)
     assert search.found
     assert all(kernel.stopped for kernel in both)
+
+
+def test_one_program_is_run_again_as_it_is() -> None:
+    search = explorer(FakeKernel(drops=True), FakeKernel(drops=False))
+    program = Attempt((Act("listen"), Act("close"), Put(FIN, length=5)))
+    search.replay(program)
+    search.confirm()
+    (one,) = search.found
+    assert (one.attempt, one.confirmed) == (program, True)
+
+
+def test_one_program_that_differs_no_longer_is_nothing_found() -> None:
+    search = explorer(FakeKernel(drops=True), FakeKernel(drops=True))
+    search.replay(Attempt((Act("close"), Put(FIN))))
+    search.confirm()
+    assert search.found == []
