@@ -177,8 +177,23 @@ class _Writer:
         sent = self.view.sent
         return segment.next_seq != segment.seq and sent > 0 and distance(segment.next_seq, sent) >= 0
 
+    def _fill(self, sighting: Sighting) -> None:
+        """Send what the near side acknowledges, and no frame of the far side holds: the capture lost that."""
+        segment = sighting.segment
+        if not self._opened or segment.flags & RST or not segment.flags & ACK:
+            return
+        until = segment.ack - self.facts.ends_at(segment.ack)
+        while distance(self._came, until) > 0:
+            ahead = min((distance(self._came, one.seq) for one in self._ahead), default=self.facts.room)
+            size = min(ahead, distance(self._came, until), self.facts.room)
+            named: dict[str, Value] = {"seq": self._came, "ack": self.view.sent, "data": Octets(b"." * size)}
+            self.draft.add(Send(on="peer", name="send", args=(flags_of(ACK),), named=named), "assumed")
+            self.draft.say(f"octets from {self._came} on are not in the capture, and are sent: they are acknowledged")
+            self._take_in(Segment(flags=ACK, seq=self._came, data=bytes(size)))
+
     def _answer(self, place: int, sighting: Sighting) -> None:
         segment = sighting.segment
+        self._fill(sighting)
         if self._again(segment):
             self._expect(sighting, late=True)
         elif segment.flags & SYN:

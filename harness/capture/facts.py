@@ -90,6 +90,14 @@ class Facts:
         fins = [one.segment for one in self.sightings if one.side != self.near and one.segment.flags & FIN]
         return any(one.next_seq == segment.ack for one in fins)
 
+    def ends_at(self, ack: int) -> bool:
+        """Whether an acknowledgment takes the far side's FIN, or the last number of all, which can have been it."""
+        fins = [one.segment for one in self.sightings if one.side != self.near and one.segment.flags & FIN]
+        if fins:
+            return any(one.next_seq == ack for one in fins)
+        acks = [one.segment.ack for one in self.sightings if one.side == self.near and one.segment.flags & ACK]
+        return ack == self.far_end + 1 and ack == max(acks, key=lambda one: distance(ack, one))
+
     def written(self, place: int) -> tuple[int, bool]:
         """How many octets one call sends from the sighting at this place on, and whether a FIN is in the last segment.
 

@@ -69,6 +69,7 @@ class SideStory:
     mss: int | None = None
     wrong_sums: int = 0
     shut_at: int = 0
+    _unseen: int = 0
     _holes: dict[int, int] = field(default_factory=dict)
     _sent: deque[SentBefore] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
 
@@ -77,7 +78,7 @@ class SideStory:
         said = self.said.segment if self.said else None
         return said is not None and (said.ack, said.window) == (segment.ack, segment.window)
 
-    def goes_on(self, sighting: Sighting) -> bool:
+    def goes_on(self, sighting: Sighting, other: SideStory) -> bool:
         """Take in what comes in its turn, and of which nothing is to be told; whether it is such a segment.
 
         Most are, and this takes a fifth of the time.
@@ -87,7 +88,7 @@ class SideStory:
         if (
             segment.seq != self.next
             or segment.flags | _PSH != _PSH_ACK
-            or not acknowledged <= segment.ack < _HALF
+            or not acknowledged <= segment.ack <= other.next < _HALF
             or self.shut_at
             or self._holes
             or not segment.window
@@ -134,8 +135,23 @@ class SideStory:
         self._sent.append(SentBefore(sighting.frame, sighting.at, segment.seq, bool(segment.flags & FIN)))
 
     def hears(self, sighting: Sighting) -> None:
-        """Take in what the other side sends."""
+        """Take in what the other side sends: what it acknowledges is no hole, whether the capture has it or not."""
         self.heard = sighting
+        segment = sighting.segment
+        if self._holes and segment.flags & ACK:
+            filled = [begin for begin in self._holes if distance(begin, segment.ack) > 0]
+            for begin in filled:
+                del self._holes[begin]
+
+    def lacks(self, segment: Segment) -> int:
+        """How many of its numbers the other side acknowledges anew, without that they were in the capture."""
+        if self.last is None or segment.flags & RST or not segment.flags & ACK:
+            return 0
+        known = max(self.next, self._unseen, key=lambda one: distance(self.next, one))
+        lacking = distance(known, segment.ack)
+        if lacking > 0:
+            self._unseen = segment.ack
+        return max(0, lacking)
 
     def why_again(self, sighting: Sighting, other: SideStory) -> Reason | None:
         """Why it sends what it sent before, or what was not seen when it was due; None for what is new."""

@@ -61,7 +61,7 @@ class Story:
         """Take in the next frame."""
         segment, side = sighting.segment, sighting.side
         own, other = self.sides[side], self.sides[1 - side]
-        if self._last is not None and 0 <= sighting.at - self._last.at <= GAP_NS and own.goes_on(sighting):
+        if self._last is not None and 0 <= sighting.at - self._last.at <= GAP_NS and own.goes_on(sighting, other):
             other.hears(sighting)
             self._last = sighting
             return
@@ -79,6 +79,10 @@ class Story:
         elif not sighting.length and not reason and own.repeats(segment):
             self._repeated(sighting, own, other)
         self._window(sighting, own)
+        if lacking := other.lacks(segment):
+            who, its = self.who(side), self.who(1 - side)
+            what = f"{who} acknowledges {lacking} more than is there of {its}: the capture has lost it, or has it later"
+            self._remark("lacking", sighting, what)
         own.sends(sighting)
         other.hears(sighting)
         self._last = sighting

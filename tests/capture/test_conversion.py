@@ -179,3 +179,13 @@ def test_a_connection_is_accepted_with_the_ack_that_opens_it(tmp_path: Path) -> 
     ahead: list[Told] = [*HANDSHAKE[:2], (2, 0, segment(FIN, 0, 1)), (3, 0, segment(ACK, 1, 1))]
     found = statements(made(tmp_path, ahead, 1))
     assert found.index("listener.accept()") == len(found) - 1
+
+
+def test_what_the_capture_lost_is_sent_before_it_is_acknowledged(tmp_path: Path) -> None:
+    told: list[Told] = [*HANDSHAKE, (3, 0, segment(ACK, 101, 1, b"b")), (4, 1, segment(PSH | ACK, 1, 102, b"yes"))]
+    found = made(tmp_path, [*told, (5, 1, segment(ACK, 4, 103)), (6, 1, segment(FIN, 4, 103))], 1)
+    lines = statements(found)
+    filled, read = lines.index('peer.send(ACK, seq=1, ack=1, data=b"." * 100)'), lines.index("server.receive(101)")
+    assert filled < read < lines.index('server.send(b"...")')
+    assert sum("peer.send(" in line and "seq=102" in line for line in lines) == 0  # that was its FIN
+    assert "octets from 1 on are not in the capture, and are sent: they are acknowledged" in found.made.said

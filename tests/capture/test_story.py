@@ -133,3 +133,17 @@ def test_all_frames_of_a_sighting_are_in_relative_numbers(tmp_path: Path) -> Non
         (0, 2, 2),
         (1, 2, 1),
     ]
+
+
+def test_what_the_capture_lost_is_told_by_its_acknowledgment(tmp_path: Path) -> None:
+    lacking: list[Told] = [
+        *HANDSHAKE,
+        (3, 1, segment(ACK, 1, 101)),
+        (4, 0, segment(ACK, 101, 1, b"b")),
+        (5, 1, segment(ACK, 1, 102)),
+    ]
+    found = story(tmp_path, lacking)
+    assert found.remarks[0].text == (
+        "the server acknowledges 100 more than is there of the client: the capture has lost it, or has it later"
+    )
+    assert len(found.remarks) == 1
