@@ -16,6 +16,7 @@ _UNKNOWN_FIRST = 3_000_000_000
 FIRST_STAMP = 100_000
 MSS = 1460
 """Octets of options and data that the MTU of a lab leaves to one segment. More are a burst of several."""
+_MOST_OPTIONS = 40
 _STALE_STAMP = 50_000
 _MSS = f"mss {MSS}"
 _FULL = f"{_MSS},sackOK,TS val {FIRST_STAMP} ecr 0,nop,wscale 7"
@@ -42,6 +43,8 @@ def put_segment(put: Put, sent: tuple[int, ...]) -> Segment:
 def burst(whole: Segment) -> list[Segment]:
     """The segments for what one cannot hold; a FIN stands in the last."""
     size = len(whole.data)
+    if size <= MSS - _MOST_OPTIONS:
+        return [whole]
     most = MSS - len(whole.raw_options if whole.raw_options is not None else encode_options(whole.options))
     return [
         replace(
@@ -50,7 +53,7 @@ def burst(whole: Segment) -> list[Segment]:
             data=whole.data[at : at + most],
             flags=whole.flags if at + most >= size else whole.flags & ~FIN,
         )
-        for at in range(0, size or 1, most)
+        for at in range(0, size, most)
     ]
 
 

@@ -29,6 +29,7 @@ def test_it_is_named_as_in_the_document(number: int) -> None:
         (6, Signature("CLOSE-WAIT", "shutdown_wr", ("F., 0, LAST-ACK", "0, LAST-ACK"))),
         (11, Signature("ESTABLISHED", "., ack beyond SND.NXT", ("nothing, ESTABLISHED", "., ESTABLISHED"))),
         (12, Signature("CLOSE-WAIT", "., seq at the right edge", ("nothing, CLOSE-WAIT", "., CLOSE-WAIT"))),
+        (12, Signature("CLOSING", "., seq at the right edge, ack before SND.NXT", ("nothing, CLOSING", "., CLOSING"))),
         (14, Signature("CLOSED", "tcp_ecn_3", ("EINVAL, CLOSED", "0, CLOSED"))),
         (17, Signature("ESTABLISHED", "., seq before RCV.NXT, old timestamp", ("., CLOSED", "nothing, CLOSED"))),
     ],
