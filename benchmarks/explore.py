@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.kernels import CHECKOUT
@@ -27,8 +28,8 @@ KERNEL = "uml-virtual:7.2"
 
 def report() -> Iterator[str]:
     """Lines with the figures; a kernel that is not in the cache is named."""
-    spent = on_the_host()
-    yield f"explore: {ROUNDS / spent:.0f} programs of {len(PROGRAM.steps)} steps a second of processor time, on the host"
+    steps = len(PROGRAM.steps)
+    yield f"explore: {ROUNDS / on_the_host():.0f} programs of {steps} steps a second of processor time, on the host"
     if missing := backend_of(parse(KERNEL), Cache.of_user()).available():
         yield f"{KERNEL}: {missing}"
     else:
@@ -48,9 +49,11 @@ def on_the_host() -> float:
 
 def in_a_guest() -> float:
     """Seconds in which a kernel that is up has answered all rounds, orders and answers included."""
-    with tempfile.TemporaryDirectory() as scratch, Stop() as stop:
-        with AskedKernel(parse(KERNEL), Cache.of_user(), CHECKOUT, Path(scratch) / "asked", stop) as kernel:
-            kernel.ask([PROGRAM] * WARM, IGNORED)
-            begin = time.monotonic_ns()
-            kernel.ask([PROGRAM] * ROUNDS, IGNORED)
-            return (time.monotonic_ns() - begin) / SECOND.ns
+    with ExitStack() as held:
+        folder = Path(held.enter_context(tempfile.TemporaryDirectory())) / "asked"
+        stop = held.enter_context(Stop())
+        kernel = held.enter_context(AskedKernel(parse(KERNEL), Cache.of_user(), CHECKOUT, folder, stop))
+        kernel.ask([PROGRAM] * WARM, IGNORED)
+        begin = time.monotonic_ns()
+        kernel.ask([PROGRAM] * ROUNDS, IGNORED)
+        return (time.monotonic_ns() - begin) / SECOND.ns
