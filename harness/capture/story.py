@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from harness.capture.asking import asked
 from harness.capture.conversation import Conversation, Sighting
 from harness.capture.side import Reason, SideStory
 from harness.tcp.segment import ACK, FIN, RST, SYN, Flags, Segment, distance, format_flags
@@ -169,6 +170,7 @@ class Story:
         if fin is not None and fin.segment.end == segment.ack:
             may = "a challenge ACK, or the FIN came later"
             text = f"{who} acknowledges {segment.ack} again, and not the FIN of frame {fin.frame}: {may}"
+            text += asked(own, other, fin.segment)
             self._remark("challenge", sighting, text)
         elif heard.segment.flags & _NO_DATA:
             text = f"{who} challenges {format_flags(heard.segment.flags)} of frame {heard.frame} (RFC 5961 3.2, 4.2)"

@@ -36,6 +36,7 @@ def test_the_incident_is_told(tmp_path: Path) -> None:
     assert "opens in frames 1 and 2; 0 octets there, 0 back; the client ends in frame 4 (FIN); the server" in found
     assert "the server ends in frame 5 (FIN, which crosses the other's); 1 segment sent again" in found
     assert "frame 7: the server acknowledges 1 again, and not the FIN of frame 4: a challenge ACK" in found
+    assert "or the FIN came later; RFC 9293 answers it by an ACK of 2 (RFC9293-3.10.7.4 eighth RFC9293-E-17)" in found
     assert "frame 8: the client sends the FIN of frame 4 again, 203 ms later: frame 7 had left it out" in found
     assert "it ends a silence of 200 ms, in which the client had waited for its timer" in found
     assert near_side(story(tmp_path, INCIDENT))[0] == 1
@@ -147,3 +148,10 @@ def test_what_the_capture_lost_is_told_by_its_acknowledgment(tmp_path: Path) -> 
         "the server acknowledges 100 more than is there of the client: the capture has lost it, or has it later"
     )
     assert len(found.remarks) == 1
+
+
+def test_a_fin_that_acknowledges_what_was_not_sent_is_not_asked_to_be_taken(tmp_path: Path) -> None:
+    refused: list[Told] = [(3, 0, segment(FIN, 1, 50)), (4, 1, segment(ACK, 1, 1)), (5, 1, segment(ACK, 1, 1))]
+    found = text(tmp_path, [*HANDSHAKE, *refused])
+    assert "not the FIN of frame 4: a challenge ACK, or the FIN came later; RFC 9293 answers it by an ACK of 1" in found
+    assert "RFC5961-5.2-3" in found
