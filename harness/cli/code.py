@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
+from harness.cli.show import chosen
 from harness.code.collecting import CodeCollector, build_of, records
 from harness.code.index import FILE, CodeIndex, load_index
 from harness.code.tables import write_tables
@@ -35,6 +36,9 @@ def show_code(runs: Sequence[Path], options: argparse.Namespace, console: Consol
     (run,) = runs
     if options.line:
         _show_line(load_index(run), options.line, console)
+        return 0
+    if options.name:
+        _show_scenario(load_index(run), chosen(load(run), options.name).scenario, console)
         return 0
     index = collect(run, options.output)
     show(console, code_coverage.code_table(run).lines(width_of(console)))
@@ -80,6 +84,21 @@ def _show_line(index: CodeIndex, line: str, console: Console) -> None:
         raise FinwaitError(f"--line {line}: not a line of code that was counted", hint=f"FILE:N, of {near}")
     for scenario in index.reaching(file, int(number)):
         console.print(scenario, soft_wrap=True)
+
+
+def _show_scenario(index: CodeIndex, scenario: str, console: Console) -> None:
+    """What a scenario reaches: lines by file, and the functions that they are of."""
+    if scenario not in index.scenarios:
+        raise FinwaitError(f"of {scenario} no code was counted", why="the run died before its end")
+    lines = [(file, line) for file, line in index.reached(scenario) if file.startswith("net/")]
+    console.print(f"{scenario} reaches {len(lines)} lines", soft_wrap=True, markup=False)
+    for file, those in groupby(lines, key=lambda one: one[0]):
+        numbers = [line for _, line in those]
+        functions = [
+            one.name for one in index.files[file].functions if any(one.first <= line <= one.last for line in numbers)
+        ]
+        text = f"{file}: {len(numbers)} of {len(index.files[file].lines)} lines: {', '.join(functions)}"
+        show(console, set_in(text, 4, "", width_of(console)))
 
 
 def _show_unreached(index: CodeIndex, console: Console) -> None:

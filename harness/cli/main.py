@@ -201,7 +201,7 @@ def _coverage(options: argparse.Namespace, console: Console) -> int:
     from reports.lines import show, width_of
 
     folders = options.runs or [latest(CHECKOUT / "reports" / "runs")]
-    if options.code or options.line or options.output:
+    if options.code or options.line or options.name or options.output:
         from harness.cli import code
 
         return code.show_code(folders, options, console)

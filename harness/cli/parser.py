@@ -198,6 +198,9 @@ def _add_coverage(verbs: Verbs[argparse.ArgumentParser]) -> None:
     coverage.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run folders, one per kernel [the latest]")
     coverage.add_argument("--code", action="store_true", help="of a run on a kernel that counts its code")
     coverage.add_argument("--output", type=Path, metavar="DIR", help="write pages with the code and who reaches it")
+    coverage.add_argument(
+        "-k", dest="name", default="", metavar="NAME", help="show what one scenario reaches, by the index"
+    )
     coverage.add_argument("--line", default="", metavar="FILE:N", help="list who reaches a line, by the index")
     coverage.add_argument("--write", action="store_true", help="write docs/coverage.md instead of printing")
 

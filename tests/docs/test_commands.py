@@ -34,6 +34,9 @@ MINUTES = re.compile(
     r"^make (?!help|clean)|harness mutate|matrix(?!.*scenarios/incident)|kernels build|explore(?!.*--programs)"
     r"|import .*--reproduce|(harness|finwait) patch"
 )
+OF_CODE = re.compile(r"coverage --code|--line|patch .*--affected")
+"""What needs a run on a kernel that counts its code."""
+COUNTING = "uml-virtual:7.2,code-coverage"
 SECONDS = 300
 
 
@@ -128,6 +131,17 @@ def runs(clone: Path, user: int | None) -> tuple[str, str]:
     return "reports/runs/before", "reports/runs/after"
 
 
+@pytest.fixture(scope="session")
+def counted(clone: Path, user: int | None) -> str:
+    """A run folder of the clone, on a kernel that counts its code."""
+    _need_kernels(f"--kernel {COUNTING}")
+    folder = f"reports/runs/counted/{COUNTING.replace(':', '-')}"
+    for line in (f"matrix --kernel {COUNTING} --run-name counted -k fin_is_acknowledged", f"coverage --code {folder}"):
+        made = typed(f".venv/bin/python -m harness {line}", clone, user)
+        assert made.returncode == 0, made.stdout + made.stderr
+    return folder
+
+
 def _need_kernels(command: str) -> None:
     for name in re.findall(r"--kernel (\S+)", command):
         try:
@@ -140,7 +154,7 @@ def _need_kernels(command: str) -> None:
 
 @pytest.mark.parametrize(("page", "command"), ALL, ids=[f"{page}: {command}" for page, command in ALL])
 def test_command_does_what_it_says(
-    page: str, command: str, clone: Path, runs: tuple[str, str], user: int | None
+    page: str, command: str, clone: Path, runs: tuple[str, str], user: int | None, request: pytest.FixtureRequest
 ) -> None:
     if command.startswith("sudo ") and (user is not None or os.geteuid() != 0):
         pytest.skip("sudo asks for a password")
@@ -151,7 +165,8 @@ def test_command_does_what_it_says(
         _put_the_recipe(clone, page, user)
     filled = re.sub(r"reports/runs/\S*\.\.\.\S*", lambda _: next(ends), command) if (ends := iter(runs)) else command
     filled = filled.replace("RUN_A", runs[0]).replace("RUN_B", runs[1]).replace("RUN...", runs[0])
-    filled = re.sub(r"\bRUN\b", runs[0], filled)
+    one = request.getfixturevalue("counted") if OF_CODE.search(command) else runs[0]
+    filled = re.sub(r"\bRUN\b", one, filled)
     filled = filled.replace("-k NAME", f"-k '{next(iter(load(clone / runs[0]).results))}'")
     ran = typed(filled, clone, user)
     said = ran.stdout + ran.stderr
