@@ -28,6 +28,9 @@ from harness.program.steps import (
 from harness.tcp.segment import ACK, FIN, RST, SYN, URG, WRONG_CHECKSUM, Flags, Segment, distance
 from harness.tcp.timing import REAL_WAIT, RTO_INIT, SECOND, Span, format_ms
 
+_MOST_LOST = 1 << 16
+"""Octets that the capture can have lost in a row; an acknowledgment of more is of something else."""
+
 
 class Inferred(NamedTuple):
     """A program of a connection, and what of it no frame shows.
@@ -183,9 +186,9 @@ class _Writer:
         if not self._opened or segment.flags & RST or not segment.flags & ACK:
             return
         until = segment.ack - self.facts.ends_at(segment.ack)
-        while distance(self._came, until) > 0:
-            ahead = min((distance(self._came, one.seq) for one in self._ahead), default=self.facts.room)
-            size = min(ahead, distance(self._came, until), self.facts.room)
+        while 0 < (lost := distance(self._came, until)) <= _MOST_LOST:
+            ahead = min((distance(self._came, one.seq) for one in self._ahead), default=lost)
+            size = max(1, min(ahead, lost, self.facts.room))
             named: dict[str, Value] = {"seq": self._came, "ack": self.view.sent, "data": Octets(b"." * size)}
             self.draft.add(Send(on="peer", name="send", args=(flags_of(ACK),), named=named), "assumed")
             self.draft.say(f"octets from {self._came} on are not in the capture, and are sent: they are acknowledged")

@@ -181,6 +181,11 @@ def test_a_connection_is_accepted_with_the_ack_that_opens_it(tmp_path: Path) -> 
     assert found.index("listener.accept()") == len(found) - 1
 
 
+def test_an_acknowledgment_of_what_nobody_can_have_sent_is_not_filled_up(tmp_path: Path) -> None:
+    told: list[Told] = [*HANDSHAKE, (3, 1, segment(ACK, 1, 2**31 - 5)), (4, 0, segment(PSH | ACK, 1, 1, b"GET"))]
+    assert sum("peer.send(" in line for line in statements(made(tmp_path, told, 1))) == 3
+
+
 def test_what_the_capture_lost_is_sent_before_it_is_acknowledged(tmp_path: Path) -> None:
     told: list[Told] = [*HANDSHAKE, (3, 0, segment(ACK, 101, 1, b"b")), (4, 1, segment(PSH | ACK, 1, 102, b"yes"))]
     found = made(tmp_path, [*told, (5, 1, segment(ACK, 4, 103)), (6, 1, segment(FIN, 4, 103))], 1)
