@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from harness.errors import FinwaitError
+from harness.errors import FinwaitError, Unsupported
 from harness.live.blocking_call import BlockingCall
 from harness.live.recorded_socket import DEADLINE_SECONDS, RecordedSocket
 from harness.live.sender import Sender
 from harness.live.syscalls import connect_to_nobody, ports_of, receive_urgent
+from harness.probes import tcp_info
 from harness.program.recording import step
 from harness.program.steps import Call, Enter, Look, Open
 from harness.tcp import socket_options
@@ -185,6 +186,27 @@ class Endpoint(RecordedSocket):
         return self._call(
             "getsockopt", called, lambda: self.socket.getsockopt(level, number, size), socket_options.shown
         )
+
+    @step(Call)
+    def tcp_info(self, field: str) -> int | str:
+        """getsockopt(TCP_INFO): one of its fields, such as ``snd_cwnd``, ``rtt_us``, ``lost`` or ``ca_state``.
+
+        Times are in the unit that their name ends in; ``ca_state`` is Open, Disorder, CWR, Recovery or Loss, ``state``
+        as RFC 9293 names it, ``options`` names joined by commas (struct tcp_info, include/uapi/linux/tcp.h).
+
+        Raises:
+            FinwaitError: there is no such field.
+            Unsupported: this kernel does not tell it.
+        """
+        name = tcp_info.field_name(field)
+
+        def ask() -> int | str:
+            told: int | str | tuple[str, ...] | None = getattr(tcp_info.read(self.socket), name)
+            if told is None:
+                raise Unsupported(f"this kernel's TCP_INFO has no {name}", hint="a newer kernel")
+            return ",".join(told) if isinstance(told, tuple) else told
+
+        return self._call("getsockopt", ("TCP_INFO", name), ask, lambda told: told)
 
     @step(Call)
     def error(self) -> int:

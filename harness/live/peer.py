@@ -114,7 +114,8 @@ class Peer(Watcher):
         """Wait for the kernel's next segment and judge it; see ``Pattern`` for the fields.
 
         Its time counts from what could have caused it on its connection: the last segment that reached the kernel, a
-        call on its socket, or its segment that was expected before. A failure names that behind ``since``.
+        call on its socket that does more than ask, or its segment that was expected before. A failure names that behind
+        ``since``.
 
         Args:
             flags: exactly these control bits. Passing ``ack`` adds ACK; PSH counts only where it is named.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import struct
 from collections.abc import Mapping
 
-from harness.probes.tcp_info import CA_STATES, LAYOUT
+from harness.errors import FinwaitError
+from harness.probes.states import state_name
+from harness.probes.tcp_info import CA_STATES, LAYOUT, field_name
 from harness.tcp.socket_options import number_of
 
 # what struct tcp_info has behind the layout in include/uapi/linux/tcp.h of 7.2
@@ -67,3 +70,40 @@ def program(pieces: list[tuple[dict[str, int], str, int]]) -> str:
         lines += [f"{name} = {value}" for name, value in values.items()]
         lines.append(text)
     return "\n".join(lines) + "\n"
+
+
+def compared(text: str) -> list[tuple[str, int | str]] | None:
+    """The fields of TCP_INFO that a block compares, by the names of ``TcpInfo``, each with what it is to be.
+
+    None where it does anything else than to assert that fields equal numbers.
+    """
+    try:
+        statements = ast.parse(text.replace("\\\n", "\n")).body
+        return [_compared(one) for one in statements]
+    except (SyntaxError, LookupError, ValueError, FinwaitError):
+        return None
+
+
+def _compared(statement: ast.stmt) -> tuple[str, int | str]:
+    """Raises LookupError or ValueError where it asserts something else."""
+    match statement:
+        case ast.Assert(test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[right])):
+            name, other = (left, right) if isinstance(left, ast.Name) and left.id not in SYMBOLS else (right, left)
+            if isinstance(name, ast.Name) and name.id.startswith("tcpi_"):
+                return _named(field_name(name.id), _number(other))
+    raise ValueError
+
+
+def _number(expression: ast.expr) -> int:
+    number = SYMBOLS[expression.id] if isinstance(expression, ast.Name) else ast.literal_eval(expression)
+    if not isinstance(number, int):
+        raise ValueError
+    return number
+
+
+def _named(field: str, number: int) -> tuple[str, int | str]:
+    if field == "ca_state":
+        return field, CA_STATES[number]
+    if field == "options":
+        raise ValueError
+    return field, state_name(number) if field == "state" else number

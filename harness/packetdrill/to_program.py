@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.packetdrill.call_steps import CallSteps
 from harness.packetdrill.clock import tolerance
+from harness.packetdrill.code import compared
 from harness.packetdrill.draft import Draft
 from harness.packetdrill.lab_settings import RELEASED, UNPINNED, settings
 from harness.packetdrill.packet_steps import PacketSteps
@@ -18,6 +19,7 @@ from harness.packetdrill.script import CodeBlock, EventTime, Script, ScriptEvent
 from harness.packetdrill.settings import RunOptions
 from harness.program.steps import Call, Program, Value, Wait
 from harness.tcp.timing import PROMPT, QUIET
+from harness.trace.inbox import ASKING
 from netns.conditions import Kind, Settings, in_effect, values
 
 _CHOICE = "net/ipv4/tcp_congestion_control"
@@ -102,17 +104,29 @@ class _Translator:
         match action:
             case SystemCall():
                 self._calls.write(action, text)
+                if action.name in ASKING:
+                    return
             case ShellCommand():
                 self._command(action)
                 return
             case CodeBlock():
-                draft.unsaid("code", text)
+                self._code(action, text)
                 return
             case _:
                 if not draft.peer:
                     draft.new_peer()
                 self._packets.write(action, text, bounds)
         draft.cause = start
+
+    def _code(self, block: CodeBlock, text: str) -> None:
+        """What a block asserts of the socket whose packets the script's are."""
+        names = [one.name for one in self._draft.sockets.values() if one.peer and one.peer == self._draft.peer]
+        told = compared(block.text)
+        if told is None or not names:
+            self._draft.unsaid("code", text)
+            return
+        calls = (Call(on=names[-1], name="tcp_info", args=(field,), result=value) for field, value in told)
+        self._draft.steps.extend(calls)
 
     def _start(self, time: EventTime) -> int:
         if time.kind == "any":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import socket
 import struct
 from functools import cache
 
 import msgspec
 
+from harness.errors import FinwaitError
 from harness.probes import states
 
 # struct tcp_info of include/uapi/linux/tcp.h, which has no gaps and only ever grows at its end. Names that begin with
@@ -105,6 +107,20 @@ class TcpInfo(msgspec.Struct, frozen=True, kw_only=True):
     total_rto: int | None = None
     total_rto_recoveries: int | None = None
     total_rto_time_ms: int | None = None
+
+
+def field_name(field: str) -> str:
+    """A field of ``TcpInfo`` by the name that struct tcp_info and packetdrill have for it: ``tcpi_rtt`` is ``rtt_us``.
+
+    Raises:
+        FinwaitError: there is no such field.
+    """
+    bare = field.removeprefix("tcpi_")
+    fields = TcpInfo.__struct_fields__
+    if name := next((name for name in (bare, f"{bare}_us", f"{bare}_ms") if name in fields), ""):
+        return name
+    near = difflib.get_close_matches(bare, fields, n=3, cutoff=0.5)
+    raise FinwaitError(f"TCP_INFO has no {field!r}", hint=" or ".join(near or fields))
 
 
 def read(sock: socket.socket) -> TcpInfo:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from harness.program import packetdrill_packets as packets
-from harness.program.packetdrill_calls import call_text, settings_text
+from harness.program.packetdrill_calls import asserted, call_text, settings_text
 from harness.program.steps import (
     AnyStep,
     Assign,
@@ -254,6 +254,9 @@ class _Script:
         number = self._descriptors.get(step.on)
         if number is None:
             yield from self._end(step) if step.on in self._begun else (_said(step),)
+            return
+        if step.name == "tcp_info" and (code := asserted(step)):
+            yield f"{self._at()} {code}"
             return
         begins = step.name == "connect" and step.named.get("wait") is False
         if begins:

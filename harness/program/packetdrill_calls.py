@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -125,6 +126,14 @@ def _pending(step: AnyStep) -> tuple[str, int]:
     """What SO_ERROR gives, which a step may raise."""
     number = getattr(errno, step.error, 0) if step.error else _result(step)
     return f"getsockopt(SOL_SOCKET, SO_ERROR, [{number}], [4])", 0
+
+
+def asserted(step: AnyStep) -> str:
+    """What a field of TCP_INFO was, as a block of code; empty where that has no name for it."""
+    field = re.sub("_[um]s$", "", str(_first(step)))
+    if field == "ca_state" and step.result:
+        return f"%{{ assert tcpi_ca_state == TCP_CA_{step.result}, tcpi_ca_state }}%"
+    return f"%{{ assert tcpi_{field} == {step.result}, tcpi_{field} }}%" if isinstance(step.result, int) else ""
 
 
 _ERRORS = ("error", "raise_error", "wait_connected")

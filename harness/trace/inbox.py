@@ -43,6 +43,10 @@ class Cause(NamedTuple):
     end: int
 
 
+ASKING = frozenset(("getsockopt", "getsockname", "getpeername"))
+"""Calls that have a kernel send nothing."""
+
+
 class Inbox:
     """One sender's segments, in the order of their arrival.
 
@@ -139,10 +143,10 @@ class Inbox:
         """The last thing before it that it could be the answer to.
 
         That is a segment that reached its sender on the same connection, the answer before on it, or a call on the
-        connection's own socket or on the listener that it came from, unless that accepted another one. A socket without
-        a port is none of the two: it was closed. An answer may leave while its call still runs, so a call has a start
-        and an end. A program in the lab may have to do with it or not: it puts the upper bound off and leaves the lower
-        one as it is.
+        connection's own socket or on the listener that it came from, unless that accepted another one or only asked. A
+        socket without a port is none of the two: it was closed. An answer may leave while its call still runs, so a
+        call has a start and an end. A program in the lab may have to do with it or not: it puts the upper bound off and
+        leaves the lower one as it is.
         """
         at = arrival.at
         reached = self._reached[arrival.ports]
@@ -154,6 +158,7 @@ class Inbox:
             Cause(event.at, event.end)
             for event in calls
             if event.side == self._side
+            and event.name not in ASKING
             and event.ports in ((own, other), (own, 0))
             and not self._accepts_another(event, arrival.connection)
         ]

@@ -14,7 +14,7 @@ from harness.live import endpoint as endpoint_module
 from harness.live import recorded_socket
 from harness.live.endpoint import Endpoint
 from harness.live.session import Connection, Session
-from harness.tcp.segment import ACK, FIN, RST, SYN
+from harness.tcp.segment import ACK, FIN, PSH, RST, SYN
 from harness.tcp.verdict import Due, Mismatch
 from harness.trace.events import Called
 from tests.live.conftest import calls
@@ -292,3 +292,14 @@ def test_way_to_shut_down_that_there_is_not_is_told(conversation: Connection, ho
 def test_seconds_to_linger_that_do_not_fit_are_told(conversation: Connection, seconds: int) -> None:
     with pytest.raises(FinwaitError, match=f"seconds={seconds!r} does not fit"):
         conversation.endpoint.linger(seconds)
+
+
+def test_what_the_kernel_tells_of_a_connection_can_be_asked_field_by_field(conversation: Connection) -> None:
+    server, peer = conversation
+    peer.send(PSH | ACK, seq=1, ack=1, data=b"abc")
+    peer.expect(ACK, ack=4)
+    assert (server.tcp_info("bytes_received"), server.tcp_info("tcpi_state")) == (3, "ESTABLISHED")
+    assert server.tcp_info("rto") == server.tcp_info("rto_us")
+    assert "timestamps" in str(server.tcp_info("options")).split(",")
+    with pytest.raises(FinwaitError, match=r"TCP_INFO has no 'snd_cwmd'; try: snd_cwnd"):
+        server.tcp_info("snd_cwmd")

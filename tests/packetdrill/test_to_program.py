@@ -55,7 +55,10 @@ SCRIPTS = {
 +0 > F. 1:1(0) ack 10
 """,
 }
+TOLD = "+0 %{ assert tcpi_unacked == 0, tcpi_unacked\nassert TCP_CA_Loss == tcpi_ca_state }%\n"
+SCRIPTS["code"] = CALM + TIMER + TOLD
 ALTERED = {
+    "told": CALM + TIMER + TOLD.replace("== 0", "== 3"),
     "result": CALM + WHOLE.replace("write(4, ..., 1000) = 1000", "write(4, ..., 1000) = 999"),
     "option": SCRIPTS["active"].replace("R. 2001:2001(0) ack 1 <nop,nop,TS val 100 ecr 701>", "R. 2001:2001(0) ack 1"),
 }
@@ -97,6 +100,8 @@ def test_numbers_times_and_options_are_those_of_a_scenario(tmp_path: Path, capsy
     timer = imported(SCRIPTS["timer"], tmp_path, capsys)
     assert 'length=1000, without="TS,sack", within=0.42375, at_least=0.16625)' in timer
     assert 'session.sysctl("net/ipv4/tcp_early_retrans", "0")' in timer
+    told = imported(SCRIPTS["code"], tmp_path, capsys)
+    assert 'assert server.tcp_info("unacked") == 0\n    assert server.tcp_info("ca_state") == "Loss"\n' in told
 
 
 def imported(text: str, folder: Path, capsys: pytest.CaptureFixture[str], status: int = 0) -> str:
@@ -110,6 +115,10 @@ def imported(text: str, folder: Path, capsys: pytest.CaptureFixture[str], status
     [
         ("+0 `nstat > /dev/null`", "a command"),
         ("+0 %{ assert tcpi_unacked == 0 and tcpi_rtt < 9 }%", "code"),
+        ("+0 %{ assert tcpi_unacked < 1 }%", "code"),
+        ("+0 %{ assert tcpi_options == 7 }%", "code"),
+        ("+0 %{ assert tcpi_nothing == 7 }%", "code"),
+        ("+0 %{ print(tcpi_unacked) }%", "code"),
         ("+0 epoll_create(1) = 5", "the call epoll_create"),
         ("+0 < P. 1:9001(9000) ack 1 win 257", "data that come merged"),
         ("+0 < udp (9)", "UDP"),

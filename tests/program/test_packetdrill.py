@@ -94,6 +94,22 @@ def test_what_waits_is_written_where_it_began_with_the_time_of_its_end() -> None
 
 
 @pytest.mark.parametrize(
+    ("field", "value", "line"),
+    [
+        ("snd_cwnd", 10, "+0 %{ assert tcpi_snd_cwnd == 10, tcpi_snd_cwnd }%"),
+        ("rtt_us", 200, "+0 %{ assert tcpi_rtt == 200, tcpi_rtt }%"),
+        ("ca_state", "Loss", "+0 %{ assert tcpi_ca_state == TCP_CA_Loss, tcpi_ca_state }%"),
+    ],
+)
+def test_what_the_kernel_told_of_a_connection_is_asserted_by_code(field: str, value: Value, line: str) -> None:
+    steps = (
+        Open(on="session", name="unbound_socket", gives=("client",)),
+        Call(on="client", name="tcp_info", args=(field,), result=value),
+    )
+    assert packetdrill(Program(steps=steps), ID).splitlines()[-1] == line
+
+
+@pytest.mark.parametrize(
     ("name", "value", "line"),
     [
         ("TCP_NODELAY", 1, "setsockopt(3, SOL_TCP, TCP_NODELAY, [1], 4) = 0"),

@@ -66,9 +66,13 @@ def test_call_counts_on_the_connections_own_socket(ports: Ports, counts: bool) -
         ("accept", "", 3, True),  # of nobody that is known
         ("accept", "EAGAIN", 2, True),  # gave none
         ("listen", "", 2, True),
+        ("getsockopt", "", 1, False),
+        ("setsockopt", "", 1, True),
     ],
 )
-def test_accept_of_another_connection_is_no_cause(name: str, error: str, connection: int, counts: bool) -> None:
+def test_call_that_accepts_another_connection_or_only_asks_is_no_cause(
+    name: str, error: str, connection: int, counts: bool
+) -> None:
     timeline = Timeline()
     timeline.numbers = {OWN: 1, ANOTHER: 2}
     timeline.add(Called(10 * MS, 10 * MS + 5, name, error=error, connection=connection, ports=(8080, 0)))
