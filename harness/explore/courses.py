@@ -90,14 +90,16 @@ def with_designs(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[A
         several.append(Answer("ignored", _OLD_ACK, at))
     if sight.stale and flags & RST and at.state in ("TIME-WAIT", "FIN-WAIT-2", "SYN-RECEIVED"):
         several.append(Answer("ignored", RST_WITH_AN_OLD_TIMESTAMP, at))
-    if sight.little_room and segment.data and distance(at.rcv_nxt, segment.seq) > 0:
-        several.append(Answer("dropped", DROPPED_WITHOUT_MEMORY, at))
+    if sight.little_room and segment.data:
+        ahead = distance(at.rcv_nxt, segment.seq) > 0
+        refused = Answer("dropped", DROPPED_WITHOUT_MEMORY, at, ACK, at.snd_nxt, at.rcv_nxt)
+        several.append(Answer("dropped", DROPPED_WITHOUT_MEMORY, at) if ahead else refused)
     yield from several
     for window in sight.windows:
-        end = add(at.snd_una, window)
-        if distance(end, at.snd_nxt) > 0:
-            numbered = (one for one in several if (one.flags, one.seq) == (ACK, at.snd_nxt))
-            yield from (replace(one, seq=end, clause=NUMBERED_BY_THE_WINDOW) for one in numbered)
+        for one in several:
+            end = add(one.after.snd_una, window)
+            if (one.flags, one.seq) == (ACK, at.snd_nxt) and distance(end, at.snd_nxt) > 0:
+                yield replace(one, seq=end, clause=NUMBERED_BY_THE_WINDOW)
 
 
 def through(courses: Iterable[Course], segment: Segment, back: Sequence[CameBack], sight: Sight) -> Iterator[Course]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
-from harness.explore.attempt import Act, AttemptStep, Icmp, Noted, Pause, Put
+from harness.explore.attempt import Act, AttemptStep, CameBack, Icmp, Noted, Pause, Put
 from harness.explore.courses import (
     CONTROL,
     GONE,
@@ -108,8 +109,11 @@ class Follower:
         sight = Sight(put.options, len(noted.sent) > 2, self._windows, self._little_room)
         courses = list(self.courses)
         allowed: list[Answer] = []
+        # within a burst the window moves with what is acknowledged
+        control = [back for back in noted.back if not is_own(back)]
+        rights = list(accumulate(control, self._right_after, initial=self._right))
         for segment in burst(whole):
-            courses = [one._replace(at=self._seen_by_peer(one.at)) for one in courses]
+            courses = [one._replace(at=self._seen_by_peer(one.at, rights[one.explained])) for one in courses]
             allowed = [one for course in courses[:1] for one in answered(course.at, segment, sight)]
             courses = fewer(through(courses, segment, noted.back, sight))
         return allowed, courses
@@ -191,12 +195,12 @@ class Follower:
 
     # -- what the wire shows
 
-    def _seen_by_peer(self, at: ControlBlock) -> ControlBlock:
+    def _seen_by_peer(self, at: ControlBlock, right: int) -> ControlBlock:
         """With the window as it was offered."""
         if at.state in GONE:
             state = "LISTEN" if self._listens and not self._active else "CLOSED"
             at = ControlBlock(state, snd_una=at.snd_una, snd_nxt=at.snd_nxt, rcv_nxt=at.rcv_nxt)
-        window = max(0, distance(at.rcv_nxt, self._right))
+        window = max(0, distance(at.rcv_nxt, right))
         return replace(at, rcv_wnd=window, max_snd_wnd=max(self._windows), quickack=True)
 
     def _sent(self, at: ControlBlock, noted: Noted) -> ControlBlock | None:
@@ -245,9 +249,14 @@ class Follower:
             if back.flags & ACK and not back.flags & RST:
                 if self._opening:
                     self._opening, self._offered = False, self._full or self._crosses(step)
-                right = add(back.ack, back.window << (0 if back.flags & SYN or not self._offered else self._scale))
-                if not self._right or distance(self._right, right) > 0:
-                    self._right = right
+                self._right = self._right_after(self._right, back)
+
+    def _right_after(self, right: int, back: CameBack) -> int:
+        """The right edge of the window, once the kernel has sent that: no segment takes back what another offered."""
+        if not back.flags & ACK or back.flags & RST:
+            return right
+        offered = add(back.ack, back.window << (0 if back.flags & SYN or not self._offered else self._scale))
+        return offered if not right or distance(right, offered) > 0 else right
 
     def _crosses(self, step: AttemptStep) -> bool:
         """Whether it is a SYN that crosses the kernel's, which then scales its windows whatever that offers."""

@@ -28,11 +28,11 @@ OPENED_BY_AN_OLD_ACK = "an ACK of nothing opens what was opened by crossed SYNs"
 RESET_AROUND_THE_FIN = "what begins before the peer's FIN and goes on behind it resets the connection"
 RST_WITH_AN_OLD_TIMESTAMP = "a RST with an old timestamp is ignored by mini-sockets"
 NUMBERED_BY_THE_WINDOW = "to a peer that has shrunk its window an ACK is numbered by the window's end"
-DROPPED_WITHOUT_MEMORY = "what is out of order and has no room in a small buffer is dropped and not acknowledged"
+DROPPED_WITHOUT_MEMORY = "what has no room in a buffer that was made smaller is dropped, though it was offered"
 COUNTED_TWICE = "a second FIN behind the first counts in CLOSING, whatever it acknowledges"
 NEWS = {
     COUNTED_TWICE: "tcp_rcv_state_process, CLOSING; RFC 9293 3.10.7.4 fifth ignores what does not acknowledge the FIN",
-    DROPPED_WITHOUT_MEMORY: "tcp_data_queue_ofo; RFC 5681 3.2 acknowledges at once what is out of order (SHOULD)",
+    DROPPED_WITHOUT_MEMORY: "tcp_data_queue, tcp_data_queue_ofo; RFC 9293 3.8.6, SHLD-14, shrinks no window",
     OPENED_BY_AN_OLD_ACK: "tcp_ack takes SEG.ACK = SND.UNA; RFC 9293 3.10.7.4 fifth asks for SND.UNA < SEG.ACK",
     RESET_AROUND_THE_FIN: "tcp_rcv_state_process, CLOSE-WAIT and on; RFC 9293 3.10.7.4 seventh ignores it",
     RST_WITH_AN_OLD_TIMESTAMP: "tcp_timewait_state_process and tcp_check_req; RFC 7323 5.2 exempts a RST (MUST NOT)",
