@@ -19,6 +19,7 @@ from harness.kernels.supply.build import KIND
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.counting import CODE
 from harness.trace.folder import write_whole
+from harness.trace.owner import hand_back_tree
 from harness.trace.runs import load
 from reports import code_coverage
 from reports.lines import set_in, show, width_of
@@ -64,9 +65,10 @@ def collect(run: Path, pages: Path | None = None) -> CodeIndex:
         collector.take(record)
     index = collector.index(name)
     write_whole(run / FILE, msgspec.json.encode(index))
-    write_tables(collector.sums(), build, collector.in_tree, run.absolute() / code_coverage.FILE, pages)
+    write_tables(collector.sums(), build, collector.in_tree, run / code_coverage.FILE, pages)
     if pages:
         add_scenarios(pages, index)
+        hand_back_tree(pages)
     return index
 
 

@@ -51,10 +51,15 @@ def write_tables(
             ]
             with gzip.open(folder / f"{name.replace('/', '#')}.gcov.json.gz", "wt") as file:
                 json.dump(told | {"format_version": _VERSION}, file)
-        wanted = ["--json-summary", str(summary)]
+        wanted = ["--json-summary", str(summary.absolute())]
         if pages is not None:
             pages.mkdir(parents=True, exist_ok=True)
-            wanted += ["--html-nested", str(pages / "index.html"), "--html-title", "Code of the kernel's TCP"]
+            wanted += [
+                "--html-nested",
+                str(pages.absolute() / "index.html"),
+                "--html-title",
+                "Code of the kernel's TCP",
+            ]
         _run(
             [sys.executable, "-m", "gcovr", "--gcov-use-existing-files", "--root", str(build), *wanted, scratch],
             build,

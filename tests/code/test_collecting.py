@@ -74,8 +74,11 @@ def test_the_sum_is_what_the_program_adds_up_itself(collector: CodeCollector, co
 
 
 @pytest.mark.skipif(importlib.util.find_spec("gcovr") is None, reason="no gcovr; try: pip install gcovr")
-def test_summary_and_pages(collector: CodeCollector, build: Path, tmp_path: Path) -> None:
-    summary, pages = tmp_path / "summary.json", tmp_path / "pages"
+def test_summary_and_pages(
+    collector: CodeCollector, build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    summary, pages = Path("summary.json"), Path("pages")  # from the user's folder
     write_tables(collector.sums(), build, collector.in_tree, summary, pages)
     (file,) = json.loads(summary.read_text())["files"]
     assert (file["filename"], file["function_covered"], file["function_total"]) == (FILE, 2, 2)
