@@ -99,6 +99,8 @@ def see_to(errand: bytes, *parcels: bytes) -> bytes:
 
 
 def _seen_to(errand: Errand, parcels: Sequence[bytes], scratch: Path) -> Brought:
+    if errand.version != __version__:  # a machine that came later
+        return Brought(fault=f"this machine has finwait {__version__}, and {errand.version} was needed")
     cache = Cache.of_user()
     for (kind, key), content in zip(errand.parcels, parcels, strict=True):
         if kind:

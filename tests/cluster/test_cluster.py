@@ -5,17 +5,21 @@ from __future__ import annotations
 import io
 import platform
 from pathlib import Path
+from types import SimpleNamespace
 
+import msgspec
 import pytest
 from rich.console import Console
 
-from harness.cluster import cluster
+from harness.cluster import cluster, machine
 from harness.cluster.address import LOCAL
 from harness.cluster.cluster import Cluster
+from harness.cluster.errand import Brought, CarriedKernel, Errand
 from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
-from harness.kernels.supply.spec import parse
+from harness.kernels.supply.spec import KernelKind, parse
 from harness.run.matrix import Found, run_on
+from harness.run.request import Request
 from harness.run.workers import Opener
 from harness.tcp.verdict import Outcome
 from netns import privilege
@@ -123,6 +127,15 @@ def test_machine_of_another_version_is_refused(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(cluster, "__version__", "0.0.7")
     with pytest.raises(FinwaitError, match=r"has finwait .*, and this is 0\.0\.7"), opener(LOCAL)(tmp_path):
         pass
+
+
+def test_machine_of_another_version_that_comes_later_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "get_worker", lambda: SimpleNamespace(local_directory="", address="tcp://there"))
+    kernel, request = CarriedKernel(title="host", kind=KernelKind.HOST), Request(kernel="", timing="", arguments=())
+    errand = Errand(version="0.0.7", run="", kernel=kernel, folder="", request=request, checkout="")
+    brought = msgspec.msgpack.decode(machine.see_to(msgspec.msgpack.encode(errand)), type=Brought)
+    assert (brought.reply, brought.address) == (None, "tcp://there")
+    assert "and 0.0.7 was needed" in brought.fault
 
 
 @pytest.mark.parametrize(
