@@ -28,6 +28,7 @@ from harness.explore.differences import state_of
 from harness.explore.numbers import burst, put_segment
 from harness.model.calls import aborted, closed
 from harness.model.connection import Answer, ControlBlock
+from harness.model.linux import NUMBERED_BY_THE_WINDOW
 from harness.tcp.options import parse_options
 from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, add, distance
 
@@ -174,6 +175,8 @@ class Follower:
                     courses.append(Course(one.after if one.flags is None else block, 0, designs))
                 elif matches(one, noted.back[-1:]):
                     courses.append(Course(one.after, 1, designs))
+                elif any(matches(replace(one, seq=add(at.snd_una, size)), noted.back[-1:]) for size in self._windows):
+                    courses.append(Course(one.after, 1, (*designs, NUMBERED_BY_THE_WINDOW)))
             if at.state == "TIME-WAIT":
                 courses.append(Course(at, 0, (*designs, _ABORT_IN_TIME_WAIT)))
         self._ending = self._ending or any(one.flags is not None and one.flags & FIN for one in allowed)

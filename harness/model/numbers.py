@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.model.connection import ControlBlock
-from harness.tcp.segment import ACK, Segment, add, distance
+from harness.tcp.segment import ACK, RST, SYN, Segment, add, distance
 
 
 def acceptable(at: ControlBlock, segment: Segment) -> bool:
@@ -45,3 +45,9 @@ def acknowledged(at: ControlBlock, segment: Segment) -> ControlBlock:
     if ahead == 0 and at.state in ("FIN-WAIT-1", "CLOSING"):
         at = replace(at, state={"FIN-WAIT-1": "FIN-WAIT-2", "CLOSING": "TIME-WAIT"}[at.state])
     return replace(at, snd_una=segment.ack) if behind > 0 else at
+
+
+def opens(at: ControlBlock, segment: Segment) -> bool:
+    """Whether it is the SYN,ACK that follows a SYN which crossed another (RFC 9293 3.5, figure 7)."""
+    both = segment.flags & (SYN | RST | ACK) == SYN | ACK
+    return both and add(segment.seq, 1) == at.rcv_nxt and valid_ack(at, segment)

@@ -16,7 +16,7 @@ from dataclasses import replace
 import msgspec
 
 from harness.model.connection import Answer, ControlBlock
-from harness.model.numbers import acceptable, acknowledged, acknowledges_what_was_not_sent, in_window, valid_ack
+from harness.model.numbers import acceptable, acknowledged, acknowledges_what_was_not_sent, in_window, opens, valid_ack
 from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, add, distance
 
 _AFTER_THE_PEERS_FIN = {"ESTABLISHED": "CLOSE-WAIT", "FIN-WAIT-1": "CLOSING", "FIN-WAIT-2": "TIME-WAIT"}
@@ -68,9 +68,6 @@ def _half_open(at: ControlBlock, segment: Segment) -> ControlBlock:
         at = replace(at, iss=0, reads=True, kept=(), owed=0, actively=False)
     opened = replace(at, snd_una=at.iss, snd_nxt=add(at.iss, 1), rcv_nxt=add(segment.seq, 1))
     return replace(opened, state="SYN-RECEIVED", actively=at.state == "SYN-SENT")
-
-
-# -- state by state
 
 
 def _in_closed(at: ControlBlock, segment: Segment) -> Answer:
@@ -143,6 +140,8 @@ def _unacceptable(at: ControlBlock, segment: Segment) -> Iterator[Answer]:
         yield _silence("silent", first, at)
         return
     yield _ack("acknowledged", first, at)
+    if at.state == "SYN-RECEIVED" and at.actively and opens(at, segment):
+        yield _ack("established", "RFC9293-3.5 figure 7", acknowledged(at, segment))
     if at.state == "SYN-RECEIVED" and acknowledges_what_was_not_sent(at, segment):
         yield _reset("reset", "RFC9293-3.5.2 group 2", at, segment)
     if at.rcv_wnd == 0 and segment.seq == at.rcv_nxt and segment.flags & (SYN | ACK) == ACK:

@@ -255,3 +255,11 @@ def test_new_incarnation_has_nothing_of_the_one_before() -> None:
     at = ControlBlock("TIME-WAIT", snd_una=7, snd_nxt=7, rcv_nxt=50, rcv_wnd=10, iss=3, reads=False, kept=kept)
     (_, opened) = answers(at, seg(SYN, 60))
     assert (opened.after.state, opened.after.reads, opened.after.kept) == ("SYN-RECEIVED", True, ())
+
+
+def test_the_syn_and_ack_completes_a_simultaneous_open() -> None:
+    """Figure 7, line 7."""
+    at = ControlBlock("SYN-RECEIVED", snd_una=100, snd_nxt=101, rcv_nxt=301, rcv_wnd=10, iss=100, actively=True)
+    established = "<SEQ=101><ACK=301><CTL=ACK>", "ESTABLISHED"
+    assert established in all_told(at, seg(SYN, 300, ack=101))
+    assert established not in all_told(at, seg(SYN, 300, ack=100))
