@@ -120,7 +120,8 @@ class _Writer:
         if self.view.by_a_timer(sighting):
             self.timers = True
         elif pause:
-            self.timers = self.timers or self.view.over  # a held timer of retransmission lengthens FIN-WAIT-2
+            # a held timer of retransmission lengthens FIN-WAIT-2, which lasts for a second at least
+            self.timers = self.timers or (self.view.over and pause > SECOND.ns)
             self.draft.add(Wait(on="peer", name="wait", args=(round(pause / SECOND.ns, 3),)))
         return True
 

@@ -43,6 +43,11 @@ def test_a_long_pause_after_the_end_passes_where_time_costs_nothing(tmp_path: Pa
     )
 
 
+def test_timers_are_held_in_a_short_pause_after_the_end(tmp_path: Path) -> None:
+    told = [*ENDED, (204, 0, segment(FIN, 1, 2)), (205, 1, segment(ACK, 2, 2))]
+    assert made(tmp_path, told, 1).made.program.settings == {}  # a close() that lingers would be answered by a timer
+
+
 def test_a_probe_of_an_idle_connection_has_its_options(tmp_path: Path) -> None:
     told = [*HANDSHAKE, (2002, 1, PROBE), (2003, 0, ANSWER), (4003, 1, PROBE), (5003, 1, PROBE)]
     assert kept_alive(taken(tmp_path, told)[1], 1) == (2, 1, 0)
