@@ -216,16 +216,19 @@ def _coverage(options: argparse.Namespace, console: Console) -> int:
 
 
 def _mutate(options: argparse.Namespace, console: Console) -> int:
+    if options.kernel_source:
+        from harness.cli.kernel_mutants import mutate_kernel
+
+        return mutate_kernel(options, lambda: _source(options), _folder(options), CHECKOUT, console)
+
     from harness.cli.workers import opener
     from harness.run import mutate
     from harness.run.rehearsal import rehearse
 
     rehearse(options.rest, CHECKOUT)
-    (spec,) = _had([options.kernel], options, console)
-    mutator = mutate.Mutator(spec, CHECKOUT, opener(options, CHECKOUT, console))
+    mutator = mutate.Mutator(_had([options.kernel], options, console)[0], CHECKOUT, opener(options, CHECKOUT, console))
     found = mutator.mutate(options.rest, _folder(options), sample=options.sample, seed=options.seed)
-    mutate.present(found, console)
-    return found.exit_status
+    return mutate.present(found, console)
 
 
 def _explore(options: argparse.Namespace, console: Console) -> int:

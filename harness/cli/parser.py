@@ -97,9 +97,13 @@ def _add_runners(verbs: Verbs[argparse.ArgumentParser]) -> None:
         "change the kernel's answers to prove that scenarios can fail",
         f"{PASSED_ON}\nA change that no scenario notices is listed, and the exit status is 1.",
         "finwait mutate --sample 50 scenarios/closing",
+        "finwait mutate --kernel-source uml-virtual:7.2 --sample 20 --seed 1",
     )
     mutate.add_argument("--kernel", default="host", metavar="NAME", help="the kernel that answers [host]")
-    mutate.add_argument("--sample", type=int, metavar="N", help="try N changes, chosen at random [all]")
+    mutate.add_argument("--sample", type=int, metavar="N", help="try N changes, chosen at random [all; 20 of a kernel]")
+    mutate.add_argument("--kernel-source", metavar="NAME", help="instead, build the kernel with one line changed")
+    mutate.add_argument("--file", action="append", metavar="FILE", help="of its source, such as net/ipv4/tcp.c [core]")
+    mutate.add_argument("--index", type=Path, metavar="RUN", help="which code scenarios reach [the newest run's]")
     add_seed(mutate, "seed of the random choice")
     add_run_dir(mutate)
     add_cluster(mutate)

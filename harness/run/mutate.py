@@ -233,8 +233,8 @@ class Mutator:
         return runs, lost
 
 
-def present(found: Mutations, console: Console) -> None:
-    """Print what was not noticed, and the sums."""
+def present(found: Mutations, console: Console) -> int:
+    """Print what was not noticed, and the sums; the exit status."""
     for line in found.lost:
         console.print(f"lost: {line}", soft_wrap=True, markup=False)
     for title, several in (("not noticed", found.unnoticed), ("not made", found.missing)):
@@ -252,3 +252,4 @@ def present(found: Mutations, console: Console) -> None:
             console.print(f"  {scenario}", soft_wrap=True, markup=False)
         if len(scenarios) > _SHOWN:
             console.print(f"  and {len(scenarios) - _SHOWN} more")
+    return found.exit_status

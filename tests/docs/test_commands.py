@@ -31,8 +31,8 @@ LINE = re.compile(rf"^    (?:\$ )?({PROGRAMS}(?: .*?)?)(?:  +#.*)?$")
 SHORT = "-k 'fin_is_acknowledged or lost_data'"
 """What all scenarios are cut down to, by pytest's own variable for more arguments: the command line stays as it is."""
 MINUTES = re.compile(
-    r"^make (?!help|clean)|harness mutate|matrix(?!.*scenarios/incident)|kernels build|explore(?!.*--programs)"
-    r"|import .*--reproduce|(harness|finwait) patch"
+    r"^make (?!help|clean)|matrix(?!.*scenarios/incident)|kernels build|explore(?!.*--programs)"
+    r"|import .*--reproduce|(harness|finwait) (mutate|patch)"
 )
 OF_CODE = re.compile(r"coverage --code|--line|patch .*--affected")
 """What needs a run on a kernel that counts its code."""

@@ -1,0 +1,164 @@
+"""``finwait mutate --kernel-source``: a kernel is built with one line changed, and the scenarios must notice."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.cli.affected import latest_index
+from harness.code.index import ChangedLines, CodeIndex, load_index
+from harness.code.mutants import KernelMutant, drawn
+from harness.errors import FinwaitError
+from harness.kernels.boot.uml_virtual import source_tarball
+from harness.kernels.supply.apt import Source
+from harness.kernels.supply.build import KIND, known
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.counting import CODE, CODE_COVERAGE
+from harness.kernels.supply.make import NotBuilt
+from harness.kernels.supply.provide import provide
+from harness.kernels.supply.sources import Sources
+from harness.kernels.supply.spec import COUNTS, KernelKind, KernelSpec, parse
+from harness.patch.building import builds
+from harness.patch.judging import spec_of
+from harness.patch.reading import Patch
+from harness.run.matrix import run_with
+from harness.run.workers import Workers
+from harness.trace.folder import make_folder
+from harness.trace.records import Result
+from harness.trace.runs import LoadedRun, load
+
+_CORE = ("tcp_input", "tcp_output", "tcp_timer", "tcp_minisocks", "tcp_recovery", "inet_timewait_sock")
+_FILES = tuple(f"net/ipv4/{name}.c" for name in _CORE)
+_STAGES = (50, 500)  # scenarios that are asked first, before more are
+_SAMPLE = 20
+
+
+class _Fate(StrEnum):
+    """What came of a change."""
+
+    NOTICED = "noticed"
+    UNNOTICED = "not noticed"
+    SAME = "the same kernel"
+    NOT_BUILT = "does not compile"
+
+
+def mutate_kernel(
+    options: argparse.Namespace, source: Callable[[], Source], folder: Path, checkout: Path, console: Console
+) -> int:
+    """Change a kernel in one line at a time, and name the changes that no scenario noticed.
+
+    Args:
+        options: as ``finwait mutate`` takes them.
+        source: where the kernel's source is fetched from.
+        folder: a new folder for the run folders.
+        checkout: the folder with pyproject.toml.
+        console: shows how it goes on, and what was found; also what was until Ctrl-C.
+
+    Returns:
+        0 where each was noticed, else 1.
+
+    Raises:
+        FinwaitError: the kernel is not built from a source, its build that counts is not here, or there is no index.
+    """
+    if options.rest:
+        raise FinwaitError(f"{options.rest[0]}: the scenarios are those that reach a line", hint="--file, --sample")
+    cache, spec = Cache.of_user(), parse(options.kernel_source)
+    if spec.kind is not KernelKind.UML_VIRTUAL or spec.path is not None:
+        raise FinwaitError(f"{spec.title} is not built from a source", hint="--kernel-source uml-virtual:7.2")
+    run = load(options.index or latest_index(options.run_dir or checkout / "reports" / "runs").parent)
+    index = load_index(run.path)
+    provide(spec, cache, source())
+    tarball = source_tarball(spec, cache)
+    counting = known(tarball, cache, CODE_COVERAGE)
+    if counting is None:
+        raise FinwaitError(f"{spec.name}{COUNTS} is not built yet", hint=f"finwait kernels build {spec.name}{COUNTS}")
+    texts = _texts(counting.folder / CODE, options.file or _FILES, index)
+    mutants = drawn(index, texts, options.sample or _SAMPLE, options.seed)
+    fates: list[_Fate] = []
+    output = make_folder(folder).absolute()
+    try:
+        with console.status("sources"):
+            sources = Sources.of_tarball(tarball, cache)
+        with Workers(output, checkout, cache, console) as workers:
+            trial = _Trial(workers, sources, cache, run, index)
+            for number, mutant in enumerate(mutants):
+                patch = Patch("mutant", mutant.patch(texts[mutant.file]), (mutant.file,))
+                fates.append(trial.fate(mutant, patch, output / f"{number:03}", console))
+                console.print(f"{fates[-1]}: {_shown(mutant)}", soft_wrap=True, markup=False, highlight=False)
+    finally:
+        noticed, unnoticed = fates.count(_Fate.NOTICED), fates.count(_Fate.UNNOTICED)
+        console.print(f"{noticed} of {noticed + unnoticed} changes of the kernel were noticed", soft_wrap=True)
+    return 1 if unnoticed else 0
+
+
+def _texts(code: Path, names: Iterable[str], index: CodeIndex) -> dict[str, str]:
+    for name in names:
+        if name not in index.files:
+            near = ", ".join(one for one in index.files if one.endswith(".c"))
+            raise FinwaitError(f"--file {name}: no code of it was counted", hint=near)
+    return {name: (code / name).read_text(encoding="utf-8") for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """Builds a changed kernel and asks it what reaches the change.
+
+    Args:
+        workers: who boot it.
+        sources: what it is built from.
+        cache: where it is kept.
+        run: what the scenarios found without the change.
+        index: who reaches what.
+    """
+
+    workers: Workers
+    sources: Sources
+    cache: Cache
+    run: LoadedRun
+    index: CodeIndex
+
+    def fate(self, mutant: KernelMutant, patch: Patch, folder: Path, console: Console) -> _Fate:
+        """Build, and run more and more of the scenarios that reach the line, until one notices."""
+        try:
+            with console.status("building"):
+                built = builds(self.sources, self.sources.base, patch, self.cache, lambda _: None)
+        except NotBuilt:
+            return _Fate.NOT_BUILT
+        if isinstance(built, str) or built.same:
+            return _Fate.SAME
+        near = self.index.affected([ChangedLines(mutant.file, mutant.line, mutant.line)]).scenarios
+        names = [one.scenario for one in near if one.changed]
+        bounds = [0, *(stage for stage in _STAGES if stage < len(names)), len(names)]
+        try:
+            kernel = spec_of("mutant", built.after)
+            parts = [names[low:high] for low, high in pairwise(bounds)]
+            noticed = any(self._noticed(kernel, part, folder / str(len(part))) for part in parts)
+        finally:
+            self.cache.remove(KIND, built.after.folder.parent.name)  # nobody asks for it again
+        return _Fate.NOTICED if noticed else _Fate.UNNOTICED
+
+    def _noticed(self, kernel: KernelSpec, names: Sequence[str], folder: Path) -> bool:
+        output = make_folder(folder)
+        asked = [str(self.workers.checkout / name) for name in names]
+        found = run_with(self.workers, [kernel], output, ["--captures=none", *asked], split=True, more=True)
+        after = {name: result for one in found.runs for name, result in one.results.items()}
+        # a kernel that dies, or loses a scenario, has been noticed as well
+        return any(_differs(self.run.results[name], after.get(name)) for name in names if name in self.run.results)
+
+
+def _differs(before: Result, after: Result | None) -> bool:
+    return after is None or _told(before) != _told(after)
+
+
+def _told(result: Result) -> tuple[str, str, tuple[str, ...]]:
+    return result.outcome, result.answer, result.choices
+
+
+def _shown(mutant: KernelMutant) -> str:
+    return f"{mutant.file}:{mutant.line} ({mutant.kind}) {mutant.before.strip()} -> {mutant.after.strip()}"
