@@ -73,7 +73,8 @@ def builds(sources: Sources, base: str, change: Patch | str, cache: Cache, tell:
         tell: called with what make prints.
 
     Raises:
-        FinwaitError: the patch does not apply, or one of them cannot be built.
+        FinwaitError: the patch does not apply, or the kernel before it cannot be built.
+        NotBuilt: the one with it cannot.
     """
     check_machine()
     compiled: list[str] = []
@@ -95,7 +96,7 @@ def builds(sources: Sources, base: str, change: Patch | str, cache: Cache, tell:
         try:
             after = build(sources.tree, cache, content=second, progress=note)
         except NotBuilt as error:
-            raise FinwaitError(f"with the patch no kernel can be built: {error.line}") from error
+            raise NotBuilt("with the patch no kernel can be built", error.line, why="") from error
     return Builds(before, after, tuple(names), tuple(compiled))
 
 

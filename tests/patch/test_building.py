@@ -12,6 +12,7 @@ import pytest
 from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.git import Clone
+from harness.kernels.supply.make import NotBuilt
 from harness.kernels.supply.sources import Sources, remove_sources
 from harness.patch.building import Builds, builds
 from harness.patch.reading import Patch, commit_range, read_patch
@@ -129,6 +130,7 @@ def test_patch_of_no_use_is_named_in_a_line(tarball: Path, cache: Cache, change:
     with pytest.raises(FinwaitError, match=said) as error:
         built(sources, change, cache)
     assert "\n" not in str(error.value)
+    assert isinstance(error.value, NotBuilt) == ("no kernel can be built" in said)
     assert isinstance(built(sources, CHANGE, cache)[0], Builds)  # and the next is not hindered
 
 
