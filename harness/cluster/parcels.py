@@ -11,6 +11,7 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
+from harness.errors import FinwaitError
 from harness.kernels.supply.cache import sha256_of
 
 _UNNEEDED = frozenset(("__pycache__", "build", "runs"))
@@ -79,9 +80,19 @@ def pack(base: Path, paths: Iterable[Path]) -> bytes:
 
 
 def unpack(content: bytes, folder: Path) -> None:
-    """Put what was packed below a folder; nothing of it can lie elsewhere."""
+    """Put what was packed below a folder.
+
+    Raises:
+        FinwaitError: something of it would lie elsewhere.
+    """
+    inside = folder.resolve()
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
-        archive.extractall(folder, filter="tar")
+        # Python before 3.11.4 has no filters, and 3.14 another one by itself
+        archive.extraction_filter = getattr(tarfile, "fully_trusted_filter", None)
+        for member in archive:
+            if not (inside / member.name).parent.resolve().is_relative_to(inside):
+                raise FinwaitError(f"{member.name} was packed to lie outside of {folder}")
+            archive.extract(member, inside)
 
 
 def _without_its_place(member: tarfile.TarInfo) -> tarfile.TarInfo:

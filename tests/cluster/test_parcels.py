@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
+import tarfile
 from pathlib import Path
 
+import pytest
+
 from harness.cluster.parcels import Parcel, checkout_files, unpack
+from harness.errors import FinwaitError
 
 
 def tree(folder: Path, *, text: str = "one", at: float = 1.0) -> Path:
@@ -44,3 +49,18 @@ def test_checkout_travels_without_what_is_made_in_it(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
     assert [str(path.relative_to(tmp_path)) for path in checkout_files(tmp_path)] == ["harness/a.py"]
+
+
+@pytest.mark.parametrize("names", [("../a",), ("/a",), ("deep/../../a",), ("link", "link/a")])
+def test_nothing_is_put_elsewhere(tmp_path: Path, names: tuple[str, ...]) -> None:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            if name == "link":
+                member.type, member.linkname = tarfile.SYMTYPE, str(tmp_path)
+            archive.addfile(member)
+    (tmp_path / "place").mkdir()
+    with pytest.raises(FinwaitError, match=r"a was packed to lie outside of .*place"):
+        unpack(made.getvalue(), tmp_path / "place")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["place"]
