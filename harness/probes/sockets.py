@@ -11,13 +11,16 @@ import errno
 import os
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Self
 
 import msgspec
 
+from harness.errors import FinwaitError
 from harness.probes import states, tcp_info
+from harness.tcp.timing import MARKER_LIMIT, SECOND
 from netns.enter import Namespace
 from netns.errors import Unsupported
 
@@ -96,11 +99,16 @@ class SocketState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Diag:
-    """A sock_diag socket of one namespace; a context manager. It keeps the namespace alive until it is closed."""
+    """A sock_diag socket of one namespace; a context manager. It keeps the namespace alive until it is closed.
+
+    Several threads may ask: ``lock`` keeps a question and its answer together.
+    """
 
     def __init__(self, namespace: Namespace) -> None:
         with namespace.entered():
             self.netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
+        self.netlink.settimeout(MARKER_LIMIT.ns / SECOND.ns)
+        self.lock = threading.Lock()
         self.sequence = 0
 
     def __enter__(self) -> Self:
@@ -155,8 +163,9 @@ def ask(diag: Diag, version: int, local: Address, remote: Address | None, extens
     Args:
         extensions: what is wanted beside it; without TCP_INFO the kernel need not gather that.
     """
-    _send(diag, _FAMILIES[version], _identity(version, local, remote), flags=0, extensions=extensions)
-    kind, body = next(_messages(diag))
+    with diag.lock:
+        _send(diag, _FAMILIES[version], _identity(version, local, remote), flags=0, extensions=extensions)
+        kind, body = next(_messages(diag))
     if kind == _NLMSG_ERROR:
         _check_refusal(body)
         return None
@@ -185,8 +194,10 @@ def listing(diag: Diag) -> list[SocketState]:
     """
     found = []
     for family in _FAMILIES.values():
-        _send(diag, family, bytes(_ID_SIZE), flags=_NLM_F_DUMP)
-        for kind, body in _messages(diag):
+        with diag.lock:
+            _send(diag, family, bytes(_ID_SIZE), flags=_NLM_F_DUMP)
+            answers = list(_messages(diag))
+        for kind, body in answers:
             if kind == _NLMSG_ERROR:
                 raise _unsupported(_error(body))
             found.append(parse(body))
@@ -205,7 +216,11 @@ def _send(
 def _messages(diag: Diag) -> Iterator[tuple[int, bytes]]:
     """The answers to the last request, up to the end of a dump; the caller stops after an answer that stands alone."""
     while True:
-        content = diag.netlink.recv(1 << 16)
+        try:
+            content = diag.netlink.recv(1 << 16)
+        except TimeoutError:
+            what = f"the kernel under test did not say what sockets it has within {MARKER_LIMIT.ns // SECOND.ns} s"
+            raise FinwaitError(what, why="it hangs, or the machine is too busy", hint="finwait doctor") from None
         offset = 0
         while offset < len(content):
             length, kind, _, sequence, _ = _HEADER.unpack_from(content, offset)
@@ -213,6 +228,8 @@ def _messages(diag: Diag) -> Iterator[tuple[int, bytes]]:
                 if kind == _NLMSG_DONE:
                     return
                 yield kind, content[offset + _HEADER.size : offset + length]
+                if kind == _NLMSG_ERROR:
+                    return
             offset += _aligned(length)
 
 

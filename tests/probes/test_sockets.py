@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 from harness.probes import sockets
 from netns.enter import Namespace
@@ -117,3 +118,18 @@ def test_a_listing_does_not_disturb_the_look_after_it(pair: Pair) -> None:
         assert len(sockets.listing(diag)) == 3
         assert sockets.look(diag, pair.version, pair.client_name, (pair.server_name[0], 9)) is None
         assert sockets.look(diag, pair.version, pair.client_name, pair.server_name) is not None
+
+
+def test_threads_that_ask_at_once_have_each_its_own_answer(pair: Pair) -> None:
+    pair.client.shutdown(socket.SHUT_WR)
+    assert pair.server.recv(1) == b""
+    pair.acknowledge()
+    ends = (pair.client_name, pair.server_name), (pair.server_name, pair.client_name)
+    with sockets.open_diag(pair.namespace) as diag:
+
+        def states(local: tuple[str, int], remote: tuple[str, int]) -> set[str]:
+            return {sockets.outline(sockets.ask(diag, pair.version, local, remote))[0] for _ in range(2000)}
+
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(states, *zip(*ends, strict=True)))
+    assert found == [{"FIN-WAIT-2"}, {"CLOSE-WAIT"}]
