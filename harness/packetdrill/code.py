@@ -78,8 +78,7 @@ def compared(text: str) -> list[tuple[str, int | str]] | None:
     None where it does anything else than to assert that fields equal numbers.
     """
     try:
-        statements = ast.parse(text.replace("\\\n", "\n")).body
-        return [_compared(one) for one in statements]
+        return [_compared(one) for one in ast.parse(text).body]
     except (SyntaxError, LookupError, ValueError, FinwaitError):
         return None
 

@@ -14,7 +14,7 @@ from harness.live import endpoint as endpoint_module
 from harness.live import recorded_socket
 from harness.live.endpoint import Endpoint
 from harness.live.session import Connection, Session
-from harness.tcp.segment import ACK, FIN, PSH, RST, SYN
+from harness.tcp.segment import ACK, FIN, RST, SYN
 from harness.tcp.verdict import Due, Mismatch
 from harness.trace.events import Called
 from tests.live.conftest import calls
@@ -134,31 +134,6 @@ def test_zero_linger_resets(conversation: Connection) -> None:
     peer.expect(RST, seq=1, ack=1)
 
 
-@pytest.mark.parametrize(
-    ("name", "level", "value"),
-    [
-        ("TCP_LINGER2", socket.IPPROTO_TCP, 90),
-        ("SO_KEEPALIVE", socket.SOL_SOCKET, 1),
-        ("IP_TTL", socket.IPPROTO_IP, 33),
-    ],
-)
-def test_socket_option_is_set_by_name(
-    conversation: Connection, opened: Session, name: str, level: int, value: int
-) -> None:
-    server = conversation.endpoint
-    server.set_option(name, value)
-    assert calls(opened)[-1] == (f"setsockopt({name}, {value})", 0)
-    assert server.socket.getsockopt(level, getattr(socket, name)) == value
-
-
-def test_option_that_python_has_no_name_for_is_set_by_the_kernels(opened: Session) -> None:
-    ip_recverr = 11  # include/uapi/linux/in.h
-    listener = opened.listen()
-    for wanted in (1, 0):
-        listener.set_option("IP_RECVERR", wanted)
-        assert listener.socket.getsockopt(socket.IPPROTO_IP, ip_recverr) == wanted
-
-
 def test_data_sent_while_opening_go_with_the_syn_once_there_is_a_cookie(opened: Session) -> None:
     for answer, taken in ((",nop,nop,opt 34 0102030405060708", 0), ("", 5)):
         client = opened.socket()
@@ -174,31 +149,6 @@ def test_data_sent_while_opening_go_with_the_syn_once_there_is_a_cookie(opened: 
         "EINPROGRESS",
     )
     assert done[1] == 5
-
-
-@pytest.mark.parametrize("name", ["TCP_LINGER3", "socket", "AF_INET", "", "TCP_nodelay"])
-def test_unknown_socket_option_is_told_and_nothing_is_called(
-    conversation: Connection, opened: Session, name: str
-) -> None:
-    before = calls(opened)
-    with pytest.raises(FinwaitError, match=f"there is no socket option named '{name}'; .*; try: TCP_") as caught:
-        conversation.endpoint.set_option(name, 1)
-    assert "(level, number)" in str(caught.value)
-    assert calls(opened) == before
-
-
-def test_option_of_any_name_kind_and_number_is_on_the_timeline(conversation: Connection, opened: Session) -> None:
-    server = conversation.endpoint
-    server.set_option("TCP_CONGESTION", "reno")
-    server.set_option("SO_RCVTIMEO", 1.5)
-    server.set_option((6, 18), 7000)  # TCP_USER_TIMEOUT
-    assert server.option_bytes("TCP_CONGESTION").startswith(b"reno\0")
-    assert server.option("TCP_USER_TIMEOUT") == 7000
-    assert [call[0] for call in calls(opened)][-5:-2] == [
-        "setsockopt(TCP_CONGESTION, reno)",
-        "setsockopt(SO_RCVTIMEO, 1.5)",
-        "setsockopt(TCP_USER_TIMEOUT, 7000)",
-    ]
 
 
 def test_port_in_use_is_told(opened: Session) -> None:
@@ -276,12 +226,6 @@ def test_calls_of_the_socket_itself_are_recorded_and_are_no_steps(conversation: 
     )
 
 
-def test_long_value_of_an_option_is_told_by_its_length(conversation: Connection, opened: Session) -> None:
-    with pytest.raises(OSError, match="No such file"):
-        conversation.endpoint.set_option("TCP_CONGESTION", b"ab" * 150)
-    assert calls(opened)[-1] == (f"setsockopt(TCP_CONGESTION, {'6162' * 8}... (300 bytes))", "ENOENT")
-
-
 @pytest.mark.parametrize("how", ["WR", 9])
 def test_way_to_shut_down_that_there_is_not_is_told(conversation: Connection, how: int) -> None:
     with pytest.raises(FinwaitError, match=r"is not a way to shut down; try: socket\.SHUT_WR"):
@@ -292,14 +236,3 @@ def test_way_to_shut_down_that_there_is_not_is_told(conversation: Connection, ho
 def test_seconds_to_linger_that_do_not_fit_are_told(conversation: Connection, seconds: int) -> None:
     with pytest.raises(FinwaitError, match=f"seconds={seconds!r} does not fit"):
         conversation.endpoint.linger(seconds)
-
-
-def test_what_the_kernel_tells_of_a_connection_can_be_asked_field_by_field(conversation: Connection) -> None:
-    server, peer = conversation
-    peer.send(PSH | ACK, seq=1, ack=1, data=b"abc")
-    peer.expect(ACK, ack=4)
-    assert (server.tcp_info("bytes_received"), server.tcp_info("tcpi_state")) == (3, "ESTABLISHED")
-    assert server.tcp_info("rto") == server.tcp_info("rto_us")
-    assert "timestamps" in str(server.tcp_info("options")).split(",")
-    with pytest.raises(FinwaitError, match=r"TCP_INFO has no 'snd_cwmd'; try: snd_cwnd"):
-        server.tcp_info("snd_cwmd")

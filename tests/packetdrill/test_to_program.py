@@ -55,7 +55,7 @@ SCRIPTS = {
 +0 > F. 1:1(0) ack 10
 """,
 }
-TOLD = "+0 %{ assert tcpi_unacked == 0, tcpi_unacked\nassert TCP_CA_Loss == tcpi_ca_state }%\n"
+TOLD = "+0 %{ assert tcpi_unacked == 0, tcpi_unacked; \\\n  assert TCP_CA_Loss == tcpi_ca_state }%\n"
 SCRIPTS["code"] = CALM + TIMER + TOLD
 ALTERED = {
     "told": CALM + TIMER + TOLD.replace("== 0", "== 3"),
