@@ -16,7 +16,7 @@ DOCUMENTED = dict(re.findall(r"^\| (\d+) \| ([^|]+?) \|", Path("docs/changes.md"
 @pytest.mark.parametrize("number", [one.number for one in changes()])
 def test_it_is_named_as_in_the_document(number: int) -> None:
     (change,) = (one for one in changes() if one.number == number)
-    assert DOCUMENTED[str(number)].startswith(change.what) or change.what in DOCUMENTED[str(number)]
+    assert change.what == DOCUMENTED[str(number)]
 
 
 @pytest.mark.parametrize(
