@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 
@@ -62,17 +64,25 @@ that are usual."""
 SYSCTLS = ("tcp_ecn_1", "tcp_ecn_3", "tcp_timestamps_0", "tcp_sack_0", "tcp_shrink_window_1")
 """Calls that set a sysctl to that value, until the program ends."""
 
+SOCKET_OPTIONS: Mapping[str, tuple[str, int]] = {
+    "linger2_120": ("TCP_LINGER2", 120),
+    "rcvbuf": ("SO_RCVBUF", 2304),
+    "nodelay": ("TCP_NODELAY", 1),
+    "cork": ("TCP_CORK", 1),
+    "keepalive": ("SO_KEEPALIVE", 1),
+    "user_timeout": ("TCP_USER_TIMEOUT", 1000),
+}
+"""Calls that set an option of the connection, as the kernel's headers name it, to that value."""
+
 CALLS = (
     *("listen", "accept", "connect", "close", "shutdown_rd", "shutdown_wr", "shutdown_rdwr"),
-    *("send", "recv", "linger_0", "linger2_120", "rcvbuf", "abort"),
-    *("nodelay", "cork", "keepalive", "user_timeout", "defer_accept"),
+    *("send", "recv", "linger_0", "abort", "defer_accept"),
+    *SOCKET_OPTIONS,
     *SYSCTLS,
 )
 
-USER_TIMEOUT_MS = 1000
-
-SMALL_BUFFER = 2304
-"""What ``rcvbuf`` asks for."""
+NOT_MADE = "-"
+"""Stands for the result of a call that is not made, since there is no socket for it."""
 
 
 class Attempt(msgspec.Struct, frozen=True, array_like=True):
@@ -98,7 +108,7 @@ class Noted(msgspec.Struct, frozen=True, array_like=True):
 
     Args:
         state: of the socket afterwards, as the kernel counts them; 0 where there is none.
-        result: of a call: a number, or an errno's name.
+        result: of a call: a number, an errno's name, or ``NOT_MADE``.
         back: what the kernel sent, in order.
         sent: of a segment that was put: seq and ack, and its timestamp and echo where it had one, relative.
     """
@@ -107,6 +117,11 @@ class Noted(msgspec.Struct, frozen=True, array_like=True):
     result: str = ""
     back: tuple[CameBack, ...] = ()
     sent: tuple[int, ...] = ()
+
+    @property
+    def error(self) -> str:
+        """The result of a call that is no number; else empty."""
+        return "" if self.result.isdecimal() else self.result
 
 
 class Order(msgspec.Struct, frozen=True, array_like=True):

@@ -69,9 +69,7 @@ def first_fork(attempt: Attempt, noted: Sequence[tuple[Noted, ...] | None]) -> F
     for at, step in enumerate(attempt.steps):
         seen = [one[at] for one in alive]
         if any(other.sent != seen[0].sent for other in seen[1:]):
-            return (
-                None  # placed by what is out of sight, such as a window's size: from here on they were asked two things
-            )
+            return None  # placed by what is out of sight, as a window's size: from here on they were asked two things
         if any(other != seen[0] for other in seen[1:]):
             before = state_of(alive[0][at - 1]) if at else "CLOSED"
             expected = acknowledged(alive[0][:at])

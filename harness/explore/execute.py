@@ -12,9 +12,9 @@ from typing import Self
 import msgspec
 
 from harness.explore.attempt import (
-    SMALL_BUFFER,
+    NOT_MADE,
+    SOCKET_OPTIONS,
     SYSCTLS,
-    USER_TIMEOUT_MS,
     Act,
     Attempt,
     AttemptStep,
@@ -28,7 +28,8 @@ from harness.explore.numbers import Numbering
 from harness.live.calibration import await_phase
 from harness.live.syscalls import connect_to_nobody, errno_name
 from harness.probes import sockets
-from harness.tcp.segment import Segment
+from harness.tcp.segment import PSH, Segment
+from harness.tcp.socket_options import number_of
 from harness.tcp.timing import MARKER_LIMIT, MS, SECOND
 from harness.wire.capture import ETH_P_ALL, packet_socket
 from harness.wire.decode import decode
@@ -46,12 +47,6 @@ _AT_ONCE = struct.pack("ii", 1, 0)  # struct linger: a reset
 _CLOSED, _LISTEN = 7, 10  # include/net/tcp_states.h; behind them may be a mini-socket, or a connection to accept
 _MOST = 65536
 _SYSCTLS = Path("/proc/sys/net/ipv4")
-_OPTIONS = {
-    "linger2_120": (socket.TCP_LINGER2, 120),
-    "nodelay": (socket.TCP_NODELAY, 1),
-    "cork": (socket.TCP_CORK, 1),
-    "user_timeout": (socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS),
-}
 
 
 class Executor:
@@ -140,7 +135,7 @@ class Executor:
         """What of a segment is in sight."""
         hidden: dict[str, object] = {}
         if "PSH" in self.ignored:
-            hidden["flags"] = segment.flags & ~0x08
+            hidden["flags"] = segment.flags & ~PSH
         if "window sizes" in self.ignored:
             hidden["window"] = min(segment.window, 1)
         if "time" in self.ignored:
@@ -218,7 +213,7 @@ class _Course:
         }
         if act.name in opening:
             return opening[act.name]()
-        return self._do_with(self._connection, act) if self._connection is not None else "-"
+        return self._do_with(self._connection, act) if self._connection is not None else NOT_MADE
 
     def _listen(self) -> int | str:
         self._listener = self._listener or self._socket(SERVICE_PORT)
@@ -227,13 +222,13 @@ class _Course:
 
     def _defer(self) -> int | str:
         if self._listener is None:
-            return "-"
+            return NOT_MADE
         self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
         return 0
 
     def _accept(self) -> int | str:
         if self._listener is None or self._connection is not None:
-            return "-"
+            return NOT_MADE
         self._connection, _ = self._listener.accept()
         self._made.append(self._connection)
         self._connection.setblocking(False)
@@ -241,7 +236,7 @@ class _Course:
 
     def _connect(self) -> int | str:
         if self._listener is not None:
-            return "-"
+            return NOT_MADE
         if self._connection is None:
             self._set_out(CLIENT_PORT)
             self._connection = self._socket(CLIENT_PORT)
@@ -261,14 +256,11 @@ class _Course:
                 return len(connection.recv(act.size))
             case "linger_0":
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-            case "rcvbuf":
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
             case "abort":
                 connect_to_nobody(connection)
-            case "keepalive":
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             case _:
-                connection.setsockopt(socket.IPPROTO_TCP, *_OPTIONS[act.name])
+                name, value = SOCKET_OPTIONS[act.name]
+                connection.setsockopt(*number_of(name), value)
         return 0
 
     def _set(self, name: str, value: str) -> int | str:

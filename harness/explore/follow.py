@@ -122,7 +122,7 @@ class Follower:
     def _act(self, act: Act, noted: Noted) -> tuple[list[Answer], list[Course]]:
         stay = list(self.courses)
         acks = sum(map(is_ack, noted.back))  # that the window is open again
-        succeeded = not noted.result.isalpha() and noted.result != "-"
+        succeeded = not noted.error
         match act.name:
             case "listen":
                 self._listens = self._listens or succeeded

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.errors import FinwaitError
-from harness.explore.attempt import SMALL_BUFFER, USER_TIMEOUT_MS, Act, Attempt, CameBack, Icmp, Noted, Pause, Put
+from harness.explore.attempt import NOT_MADE, SOCKET_OPTIONS, Act, Attempt, CameBack, Icmp, Noted, Pause, Put
 from harness.explore.differences import state_of
 from harness.explore.numbers import burst, put_segment
 from harness.program.steps import AnyStep, Call, Expect, Made, Octets, Open, Program, Ref, Send, Value
@@ -14,17 +14,12 @@ from harness.tcp.options import format_options
 from harness.tcp.segment import ACK, PSH
 
 _SOCKETS: Mapping[str, tuple[str, tuple[Value, ...]]] = {
-    "nodelay": ("set_option", ("TCP_NODELAY", 1)),
-    "cork": ("set_option", ("TCP_CORK", 1)),
-    "keepalive": ("set_option", ("SO_KEEPALIVE", 1)),
-    "user_timeout": ("set_option", ("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)),
+    **{name: ("set_option", option) for name, option in SOCKET_OPTIONS.items()},
     "close": ("close", ()),
     "shutdown_rd": ("shutdown", (0,)),
     "shutdown_wr": ("shutdown", (1,)),
     "shutdown_rdwr": ("shutdown", (2,)),
     "linger_0": ("linger", (0,)),
-    "linger2_120": ("set_option", ("TCP_LINGER2", 120)),
-    "rcvbuf": ("set_option", ("SO_RCVBUF", SMALL_BUFFER)),
     "abort": ("disconnect", ()),
 }
 _WAITS = {errno.errorcode[number] for number in (errno.EAGAIN, errno.EALREADY)}
@@ -68,9 +63,9 @@ def _open(on: str, name: str, gives: str, *args: Value) -> Open:
 
 
 def _called(act: Act, noted: Noted, endpoint: str) -> Call:
-    if noted.result in _WAITS or noted.result == "-" or act.name in ("listen", "connect", "accept"):
+    if noted.error in (*_WAITS, NOT_MADE) or act.name in ("listen", "connect", "accept"):
         raise FinwaitError(f"its {act.name} gives {noted.result}", why="it would wait in a scenario, or have no socket")
-    error = noted.result if noted.result.isalpha() else ""
+    error = noted.error
     if act.name == "send":
         result = None if error else int(noted.result)
         return Call(on=endpoint, name="send", args=(Octets(bytes(act.size)),), result=result, error=error)

@@ -4,18 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness.explore.attempt import (
-    SMALL_BUFFER,
-    SYSCTLS,
-    USER_TIMEOUT_MS,
-    Act,
-    Attempt,
-    CameBack,
-    Icmp,
-    Noted,
-    Pause,
-    Put,
-)
+from harness.explore.attempt import SOCKET_OPTIONS, SYSCTLS, Act, Attempt, CameBack, Icmp, Noted, Pause, Put
 from harness.explore.differences import state_of
 from harness.explore.numbers import put_segment
 from harness.tcp.options import parse_options
@@ -24,17 +13,11 @@ from harness.tcp.timing import MS
 from harness.trace.events import Called, Event, Probed, Received, Sent
 
 _CALLS: Mapping[str, tuple[str, tuple[int | str, ...]]] = {
-    "nodelay": ("setsockopt", ("TCP_NODELAY", 1)),
-    "cork": ("setsockopt", ("TCP_CORK", 1)),
-    "keepalive": ("setsockopt", ("SO_KEEPALIVE", 1)),
-    "user_timeout": ("setsockopt", ("TCP_USER_TIMEOUT", USER_TIMEOUT_MS)),
     "defer_accept": ("setsockopt", ("TCP_DEFER_ACCEPT", 1)),
     "shutdown_rd": ("shutdown", ("SHUT_RD",)),
     "shutdown_wr": ("shutdown", ("SHUT_WR",)),
     "shutdown_rdwr": ("shutdown", ("SHUT_RDWR",)),
     "linger_0": ("setsockopt", ("SO_LINGER", 0)),
-    "linger2_120": ("setsockopt", ("TCP_LINGER2", 120)),
-    "rcvbuf": ("setsockopt", ("SO_RCVBUF", SMALL_BUFFER)),
     "abort": ("connect", ("AF_UNSPEC",)),
 }
 
@@ -51,9 +34,7 @@ def events(attempt: Attempt, noted: Sequence[Noted]) -> Iterator[Event]:
                 yield Called(at, at, "ICMP", (step.name,), 0, "")
             case Act():
                 name, arguments = _call(step)
-                failed = one.result.isalpha()
-                result = 0 if failed or one.result == "-" else int(one.result)
-                yield Called(at, at, name, arguments, result, one.result if failed or one.result == "-" else "")
+                yield Called(at, at, name, arguments, 0 if one.error else int(one.result), one.error)
         yield from (Received(at + back.at_ms * MS + number, back_segment(back)) for number, back in enumerate(one.back))
         at += len(one.back) + 1 + (step.ms * MS if isinstance(step, Pause) else 0)
         now = state_of(one)
@@ -74,4 +55,6 @@ def _call(act: Act) -> tuple[str, tuple[int | str, ...]]:
     if act.name in SYSCTLS:
         name, _, value = act.name.rpartition("_")
         return "sysctl", (name, int(value))
+    if act.name in SOCKET_OPTIONS:
+        return "setsockopt", SOCKET_OPTIONS[act.name]
     return _CALLS.get(act.name, (act.name, ()))
