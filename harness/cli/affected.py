@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -28,12 +30,21 @@ def latest_index(runs: Path) -> Path:
     return max(found, key=lambda path: path.stat().st_mtime)
 
 
-def show_affected(patch: str, index: Path, console: Console, *, every: bool = False) -> int:
+def index_of(options: argparse.Namespace, checkout: Path) -> Path:
+    """The index that a user asks for, or the newest; a run folder or a file.
+
+    Raises:
+        FinwaitError: there is none.
+    """
+    return options.index or latest_index(options.run_dir or checkout / "reports" / "runs")
+
+
+def show_affected(patch: str, index: Callable[[], Path], console: Console, *, every: bool = False) -> int:
     """Print the scenarios that reach what a patch changes, the closest first, and the lines that none reaches.
 
     Args:
         patch: its text.
-        index: a run folder or a file.
+        index: finds a run folder or a file, where it is needed.
         console: takes it.
         every: whether all scenarios are listed.
 
@@ -44,7 +55,7 @@ def show_affected(patch: str, index: Path, console: Console, *, every: bool = Fa
     if not changed:
         console.print("the patch changes no code that was there: nothing is affected", soft_wrap=True)
         return 0
-    found = load_index(index).affected(changed)
+    found = load_index(index()).affected(changed)
     if found.lines:
         _print_scenarios(found, console, every=every)
     print_unreached(found, console)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.cli.affected import latest_index
+from harness.cli.affected import index_of
 from harness.code.index import ChangedLines, CodeIndex, load_index
 from harness.code.mutants import KernelMutant, drawn
 from harness.errors import FinwaitError
@@ -71,8 +71,8 @@ def mutate_kernel(
     cache, spec = Cache.of_user(), parse(options.kernel_source)
     if spec.kind is not KernelKind.UML_VIRTUAL or spec.path is not None:
         raise FinwaitError(f"{spec.title} is not built from a source", hint="--kernel-source uml-virtual:7.2")
-    run = load(options.index or latest_index(options.run_dir or checkout / "reports" / "runs").parent)
-    index = load_index(run.path)
+    path = index_of(options, checkout)
+    run, index = load(path if path.is_dir() else path.parent), load_index(path)
     provide(spec, cache, source())
     tarball = source_tarball(spec, cache)
     counting = known(tarball, cache, CODE_COVERAGE)

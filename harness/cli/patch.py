@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
 
 from harness.cli import report
-from harness.cli.affected import latest_index, print_unreached, show_affected
+from harness.cli.affected import index_of, print_unreached, show_affected
 from harness.cli.matrix import show_failures
 from harness.code.changes import changed_lines
 from harness.code.index import load_index
@@ -58,7 +59,8 @@ def patch(
     began, cache = time.monotonic(), Cache.of_user()
     change = _change(options)
     if options.affected:
-        return show_affected(_text(options, change), _index(options, checkout), console, every=options.all)
+        index = partial(index_of, options, checkout)
+        return show_affected(_text(options, change), index, console, every=options.all)
     report.prepare(options)
     rehearse(options.rest, checkout)
     with console.status("sources") as status:
@@ -130,16 +132,12 @@ def _tell_of_closest(found: Found, count: int, began: float, console: Console) -
 def _closest(options: argparse.Namespace, text: str, checkout: Path, console: Console) -> tuple[str, ...]:
     """The scenarios that reach most of what a patch changes, where there is an index."""
     try:
-        found = load_index(_index(options, checkout)).affected(changed_lines(text))
+        found = load_index(index_of(options, checkout)).affected(changed_lines(text))
     except FinwaitError as error:
         console.print(f"which scenarios reach it is not known: {error}", style="dim", soft_wrap=True)
         return ()
     print_unreached(found, console)
     return tuple(str(checkout / one.scenario) for one in found.scenarios[:_FIRST])
-
-
-def _index(options: argparse.Namespace, checkout: Path) -> Path:
-    return options.index or latest_index(options.run_dir or checkout / "reports" / "runs")
 
 
 def _text(options: argparse.Namespace, change: Patch | tuple[str, str]) -> str:

@@ -33,8 +33,11 @@ def changed_lines(patch: str) -> tuple[ChangedLines, ...]:
         ) from error
     if not files:
         raise FinwaitError("there is no patch in it", hint="git diff, or git format-patch")
-    numbers = {file.path: sorted({one for hunk in file for one in _lines_of(hunk)}) for file in files}
-    return tuple(ChangedLines(path, *one) for path, lines in numbers.items() for one in _ranges(lines))
+    numbers: dict[str, set[int]] = {}
+    for file in files:
+        before = re.sub("^[ab]/", "", file.source_file)
+        numbers.setdefault(before, set()).update(one for hunk in file for one in _lines_of(hunk))
+    return tuple(ChangedLines(path, *one) for path, lines in numbers.items() for one in _ranges(sorted(lines)))
 
 
 def _lines_of(hunk: Hunk) -> list[int]:

@@ -33,7 +33,7 @@ def index(tmp_path: Path) -> Path:
 
 def told(patch: str, index: Path, *, every: bool = True) -> str:
     out = io.StringIO()
-    assert show_affected(patch, index, Console(file=out, width=100), every=every) == 0
+    assert show_affected(patch, lambda: index, Console(file=out, width=100), every=every) == 0
     return out.getvalue()
 
 

@@ -42,9 +42,22 @@ def test_a_series_of_mails() -> None:
     assert changed_lines(one + two) == (ACK, ChangedLines("net/ipv4/udp.c", 3, 3))
 
 
-def test_a_file_that_is_new_or_moved_has_no_lines_of_before() -> None:
+def test_a_series_that_changes_one_file_twice() -> None:
+    first, second = HEAD + "@@ -10,4 +10,2 @@\n one\n-two\n-three\n four\n", HEAD + "@@ -3,2 +3,1 @@\n-a\n b\n"
+    assert changed_lines(first + second) == (ChangedLines("net/ipv4/tcp.c", 3, 3), ACK)
+
+
+def test_a_file_that_is_new_has_no_lines_of_before() -> None:
     new = "--- /dev/null\n+++ b/net/ipv4/new.c\n@@ -0,0 +1,2 @@\n+one\n+two\n"
     assert changed_lines(new) == ()
+
+
+def test_a_file_that_is_moved_has_its_lines_under_its_name_of_before() -> None:
+    head = (
+        "diff --git a/net/ipv4/tcp.c b/net/ipv4/tcp_new.c\nrename from net/ipv4/tcp.c\nrename to net/ipv4/tcp_new.c\n"
+    )
+    moved = head + HEAD.replace("+++ b/net/ipv4/tcp.c", "+++ b/net/ipv4/tcp_new.c")
+    assert changed_lines(moved + "@@ -10,4 +10,2 @@\n one\n-two\n-three\n four\n") == (ACK,)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,12 @@ def test_affected_scenarios_are_listed_without_a_build(tmp_path: Path, capsys: p
     assert "test_far" not in out
 
 
+def test_affected_by_comments_alone_needs_no_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "my.patch").write_text(patch_of(TCP, TCP.replace("Of TCP", "About TCP")).text)
+    assert main(["patch", str(tmp_path / "my.patch"), "--affected", "--run-dir", str(tmp_path / "runs")]) == 0
+    assert capsys.readouterr().out == "the patch changes no code that was there: nothing is affected\n"
+
+
 def test_what_a_kernel_did_before_is_asked_once(tmp_path: Path) -> None:
     spec = parse("uml-virtual:7.2")
     if missing := backend_of(spec, Cache.of_user()).available():
