@@ -51,7 +51,8 @@ ROOMS: Mapping[str, set[str]] = {
     "harness.explore": GROUND
     | {"harness.kernels", "harness.live.calibration", "harness.live.syscalls", "harness.probes", "harness.process"}
     | {"harness.run", "harness.wire", "netns"},
-    "harness.patch": GROUND | {"harness.kernels", "harness.process", "harness.run"},  # a change of a kernel's source
+    "harness.patch": GROUND  # a change of a kernel's source
+    | {"harness.code", "harness.kernels", "harness.process", "harness.run"},
     "reports": GROUND | {"harness.code"},
     "harness.doctor": {"harness.machine", "netns"},
     "harness.machine": {"harness.probes.tracefs", "netns"},

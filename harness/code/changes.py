@@ -10,8 +10,34 @@ from unidiff.patch import Hunk, PatchSet
 from harness.code.index import ChangedLines
 from harness.errors import FinwaitError
 
+_HINT = "git format-patch"
 # Blank, or nothing but a comment in the kernel's style: "*" with a space behind it is no pointer there.
 _SAYS_NOTHING = re.compile(r"\s*(/\*.*|\*(\s.*|/.*)?|//.*)?$")
+
+
+def files_of(patch: str, name: str = "the patch") -> PatchSet:
+    """The files that a patch changes.
+
+    Args:
+        patch: a unified diff, or several with text between them, as ``git format-patch`` and ``git diff`` write them.
+        name: what to call it.
+
+    Raises:
+        FinwaitError: it is none, or changes nothing.
+    """
+    try:
+        files = PatchSet(patch)
+    except UnidiffParseError as error:
+        said = f"{str(error)[0].lower()}{str(error)[1:]}"
+        raise FinwaitError(f"{name} is a damaged patch: {said}", hint=_HINT) from error
+    if not files:
+        raise FinwaitError(f"{name} holds no patch" if patch.strip() else f"{name} is empty", hint=_HINT)
+    return files
+
+
+def in_tree(file: str) -> str:
+    """A file as it is called in its tree, and not in a patch."""
+    return re.sub("^[ab]/", "", file)
 
 
 def changed_lines(patch: str) -> tuple[ChangedLines, ...]:
@@ -20,23 +46,15 @@ def changed_lines(patch: str) -> tuple[ChangedLines, ...]:
     Blank lines and comments count for nothing: a patch of these alone changes no line.
 
     Args:
-        patch: a unified diff, or several with text between them, as ``git format-patch`` and ``git diff`` write them.
+        patch: as ``files_of`` takes it.
 
     Raises:
-        FinwaitError: it is none.
+        FinwaitError: it is none, or changes nothing.
     """
-    try:
-        files = PatchSet(patch)
-    except UnidiffParseError as error:
-        raise FinwaitError(
-            "the patch cannot be read", why=str(error).strip(), hint="git diff, or git format-patch"
-        ) from error
-    if not files:
-        raise FinwaitError("there is no patch in it", hint="git diff, or git format-patch")
     numbers: dict[str, set[int]] = {}
-    for file in files:
-        before = re.sub("^[ab]/", "", file.source_file)
-        numbers.setdefault(before, set()).update(one for hunk in file for one in _lines_of(hunk))
+    for file in files_of(patch):
+        before = numbers.setdefault(in_tree(file.source_file), set())
+        before.update(one for hunk in file for one in _lines_of(hunk))
     return tuple(ChangedLines(path, *one) for path, lines in numbers.items() for one in _ranges(sorted(lines)))
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from unidiff.errors import UnidiffParseError
-from unidiff.patch import PatchSet
-
+from harness.code.changes import files_of, in_tree
 from harness.errors import FinwaitError
 
 
@@ -36,17 +33,9 @@ def read_patch(given: str) -> Patch:
     """
     name = "standard input" if given == "-" else Path(given).name
     text = _content(given)
-    try:
-        changed = PatchSet(text)
-    except UnidiffParseError as error:
-        raise FinwaitError(f"{name} is a damaged patch: {str(error)[0].lower()}{str(error)[1:]}") from error
-    if not changed:
-        raise FinwaitError(
-            f"{name} is empty" if not text.strip() else f"{name} holds no patch", hint="git format-patch"
-        )
-    files = dict.fromkeys(end for one in changed for end in (one.source_file, one.target_file) if end != "/dev/null")
-    plain = (re.sub("^[ab]/", "", file) for file in files)
-    return Patch(name, text, tuple(dict.fromkeys(file for file in plain if ".." not in PurePosixPath(file).parts)))
+    ends = (end for one in files_of(text, name) for end in (one.source_file, one.target_file) if end != "/dev/null")
+    plain = dict.fromkeys(map(in_tree, ends))
+    return Patch(name, text, tuple(file for file in plain if ".." not in PurePosixPath(file).parts))
 
 
 def commit_range(given: str) -> tuple[str, str] | None:
