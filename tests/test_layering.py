@@ -64,7 +64,7 @@ ROOMS: Mapping[str, set[str]] = {
     "scenarios": {"harness"},
     "conftest": {"harness.plugin"},
 }
-MAY_USE_SCAPY = {"harness.wire.frames", "harness.trace.pcapng", "harness.capture.reading"}
+MAY_USE_SCAPY = {"harness.wire.frames"}
 PURE_THIRD_PARTY = {"msgspec"}
 INSIDES = {
     *("lab", "dispatcher", "observer", "observers", "timeline", "wire", "flow", "kernel", "sysctls", "plan"),
@@ -284,7 +284,7 @@ def test_what_the_rules_allow_is_not_reported(tmp_path: Path) -> None:
         "harness/wire/frames.py": "import scapy.layers.l2\nfrom harness.tcp.segment import Segment\nimport netns.lab",
         "harness/cli/main.py": "import rich, harness.run.matrix, reports.x\nfrom harness.kernels.boot import uml",
         "harness/kernels/boot/uml.py": "import harness.errors\nfrom harness.kernels.boot import guest",
-        "harness/trace/pcapng.py": "import scapy.utils\nfrom harness.trace.events import Frame",
+        "harness/trace/pcapng.py": "import struct\nfrom harness.trace.events import Frame",
         "scenarios/closing/test_x.py": "from harness import ACK\nimport pytest, socket\nself._epoll.poll()",
         "conftest.py": 'pytest_plugins = ["harness.plugin.hooks"]',
     }
