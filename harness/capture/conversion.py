@@ -177,10 +177,6 @@ class _Writer:
 
     # -- what the kernel answers, and what is called for it
 
-    def _again(self, segment: Segment) -> bool:
-        sent = self.view.sent
-        return segment.next_seq != segment.seq and sent > 0 and distance(segment.next_seq, sent) >= 0
-
     def _fill(self, sighting: Sighting) -> None:
         """Send what the near side acknowledges, and no frame of the far side holds: the capture lost that."""
         segment = sighting.segment
@@ -198,7 +194,7 @@ class _Writer:
     def _answer(self, place: int, sighting: Sighting) -> None:
         segment = sighting.segment
         self._fill(sighting)
-        if self._again(segment):
+        if self.view.again(segment):
             self._expect(sighting, late=True)
         elif segment.flags & SYN:
             self._expect(sighting)

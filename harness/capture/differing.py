@@ -73,9 +73,8 @@ def _missing(one: Crossing, who: str, sender: str, other: str) -> Iterator[str]:
 
 def _altered(sent: Sighting, seen: Sighting) -> str:
     old, new = sent.segment, seen.segment
-    pairs = [("window", old.window, new.window)] if old.window != new.window else []
     names = dict.fromkeys(option.name for option in (*old.options, *new.options) if option.name != "nop")
-    text = [f"{name} {before} became {after}" for name, before, after in pairs]
+    text = [f"window {old.window} became {new.window}"] if old.window != new.window else []
     for name in names:
         before, after = old.option(name), new.option(name)
         if before != after:

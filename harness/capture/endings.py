@@ -10,9 +10,10 @@ from harness.capture.conversation import Sighting
 from harness.capture.timers import given_up, let_go
 from harness.program.steps import AnyStep, Call, Value
 from harness.tcp.segment import ACK, FIN, RST, SYN, Segment
+from harness.tcp.timing import SECOND, TIMEWAIT_LEN
 
-_ABOVE_TIME_WAIT = 120
-"""Seconds, more than TCP_TIMEWAIT_LEN (60 s, include/net/tcp.h): FIN-WAIT-2 then keeps its full socket."""
+_ABOVE_TIME_WAIT = 2 * TIMEWAIT_LEN.ns // SECOND.ns
+"""Seconds: FIN-WAIT-2 keeps its full socket where it lasts longer than TIME-WAIT."""
 
 
 CallGuess = tuple[str, tuple[Value, ...]]

@@ -85,16 +85,20 @@ class Facts:
         sums = [one.segment.checksum is not None for one in self.sightings if one.side != self.near and not one.cut]
         return sighting.segment.checksum is not None and not sighting.cut and 2 * sum(sums) <= len(sums)
 
+    @cached_property
+    def _behind_fins(self) -> set[int]:
+        """The numbers behind the far side's FINs."""
+        found = (one.segment for one in self.sightings if one.side != self.near)
+        return {one.next_seq for one in found if one.flags & FIN}
+
     def acknowledges_a_fin(self, segment: Segment) -> bool:
         """Whether a segment of the near side is the ACK of the far side's FIN."""
-        fins = [one.segment for one in self.sightings if one.side != self.near and one.segment.flags & FIN]
-        return any(one.next_seq == segment.ack for one in fins)
+        return segment.ack in self._behind_fins
 
     def ends_at(self, ack: int) -> bool:
         """Whether an acknowledgment takes the far side's FIN, or the last number of all, which can have been it."""
-        fins = [one.segment for one in self.sightings if one.side != self.near and one.segment.flags & FIN]
-        if fins:
-            return any(one.next_seq == ack for one in fins)
+        if self._behind_fins:
+            return ack in self._behind_fins
         acks = [one.segment.ack for one in self.sightings if one.side == self.near and one.segment.flags & ACK]
         return ack == self.far_end + 1 and ack == max(acks, key=lambda one: distance(ack, one))
 

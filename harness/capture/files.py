@@ -15,7 +15,9 @@ from typing import IO, NamedTuple
 
 import msgspec
 
-_NS = 1_000_000_000
+from harness.tcp.timing import SECOND
+
+_NS = SECOND.ns  # made once: it is asked of every frame
 _SECTION, _INTERFACE, _PACKET, _SIMPLE, _OLD = 0x0A0D0D0A, 1, 6, 3, 2
 _ORDERS = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 _TSRESOL, _TSOFFSET = 9, 14
@@ -56,7 +58,7 @@ class Reading(msgspec.Struct):
     cut: str = ""
 
 
-class Pcap(NamedTuple):
+class _Pcap(NamedTuple):
     """What a pcap file's magic number says: the byte order, ns in a unit of its stamps, octets of a record's header."""
 
     order: str
@@ -64,8 +66,8 @@ class Pcap(NamedTuple):
     head: int = 16
 
 
-MAGICS = {
-    struct.pack(order + "I", magic): Pcap(order, unit, head)
+_MAGICS = {
+    struct.pack(order + "I", magic): _Pcap(order, unit, head)
     for order in "<>"
     # microseconds, nanoseconds, and Kuznetzov's, whose records have 8 octets more
     for magic, unit, head in ((0xA1B2C3D4, 1000, 16), (0xA1B23C4D, 1, 16), (0xA1B2CD34, 1000, 24))
@@ -92,8 +94,8 @@ class Records:
         if not self._have(0, 4):
             return
         kind = self._buffer[:4]
-        if kind in MAGICS:
-            yield from self._of_pcap(MAGICS[kind])
+        if kind in _MAGICS:
+            yield from self._of_pcap(_MAGICS[kind])
         elif kind == _SECTION.to_bytes(4, "big"):
             yield from self._of_pcapng()
         else:
@@ -119,7 +121,7 @@ class Records:
     def _no_length(self) -> None:
         self._reading.cut = f"behind frame {self._reading.frames} stands a length that no frame has"
 
-    def _of_pcap(self, kind: Pcap) -> Iterator[CapturedFrame]:
+    def _of_pcap(self, kind: _Pcap) -> Iterator[CapturedFrame]:
         if not self._have(0, 24):
             return
         reading, unit, begin = self._reading, kind.unit, kind.head
@@ -145,7 +147,7 @@ class Records:
             yield CapturedFrame(reading.frames, second * _NS + rest * unit, link, buffer[start:at], length)
 
     def _of_pcapng(self) -> Iterator[CapturedFrame]:
-        section = _Section("<")
+        section = _Section("<", self._reading)
         buffer, at = self._buffer, 0
         while True:
             if len(buffer) - at < 12:
@@ -156,7 +158,7 @@ class Records:
                 if (order := _ORDERS.get(buffer[at + 8 : at + 12])) is None:
                     self._no_length()
                     return
-                section = _Section(order)
+                section = _Section(order, self._reading)
             kind, size = section.head(buffer, at)
             if not 12 <= size <= _MOST:
                 self._no_length()
@@ -165,10 +167,7 @@ class Records:
                 if not self._have(at, size):
                     return
                 buffer, at = self._buffer, 0
-            if kind == _PACKET:
-                frame = section.packet(buffer, at, size, self._reading)
-            else:
-                frame = section.other(kind, buffer, at, size, self._reading)
+            frame = section.frame(kind, buffer, at, size)
             at += size
             if frame is not None:
                 yield frame
@@ -177,9 +176,10 @@ class Records:
 class _Section:
     """A section of a pcapng file: its byte order, and the interfaces of its frames."""
 
-    def __init__(self, order: str) -> None:
+    def __init__(self, order: str, reading: Reading) -> None:
         self.head = struct.Struct(order + "II").unpack_from
         self._order = order
+        self._reading = reading
         self._words = struct.Struct(order + "IIIII").unpack_from
         self._options = struct.Struct(order + "HH").unpack_from
         self._interfaces: list[tuple[int, int, int, int]] = []
@@ -200,37 +200,28 @@ class _Section:
             place += 4 + length + -length % 4
         self._interfaces.append((link, snap, units, offset))
 
-    def packet(self, buffer: bytes, at: int, size: int, reading: Reading) -> CapturedFrame | None:
-        """The frame of an enhanced packet block; None where its interface is not there, or it is too short."""
-        if size < 32:
-            return None
-        number, high, low, captured, length = self._words(buffer, at + 8)
-        return self._frame(
-            number, high << 32 | low, buffer[at + 28 : min(at + 28 + captured, at + size - 4)], length, reading
-        )
-
-    def other(self, kind: int, buffer: bytes, at: int, size: int, reading: Reading) -> CapturedFrame | None:
-        """Take in any other block; its frame, if it is one without a stamp, or of the draft's first versions."""
-        if kind == _INTERFACE:
-            self._interface(buffer, at, size)
-        if kind == _SIMPLE and size >= 16 and self._interfaces:
+    def frame(self, kind: int, buffer: bytes, at: int, size: int) -> CapturedFrame | None:
+        """The frame of a block; None where it has none, is too short, or its interface is not there."""
+        if kind in (_PACKET, _OLD) and size >= 32:
+            if kind == _PACKET:
+                number, high, low, captured, length = self._words(buffer, at + 8)
+            else:  # of the draft's first versions
+                number, _, high, low, captured, length = struct.unpack_from(self._order + "HHIIII", buffer, at + 8)
+            data = buffer[at + 28 : min(at + 28 + captured, at + size - 4)]
+            return self._frame(number, high << 32 | low, data, length)
+        if kind == _SIMPLE and size >= 16 and self._interfaces:  # without a stamp
             length = struct.unpack_from(self._order + "I", buffer, at + 8)[0]
             snap = self._interfaces[0][1] or length
-            data = buffer[at + 12 : min(at + 12 + min(length, snap), at + size - 4)]
-            return self._frame(0, None, data, length, reading)
-        if kind == _OLD and size >= 32:
-            number, _, high, low, captured, length = struct.unpack_from(self._order + "HHIIII", buffer, at + 8)
-            data = buffer[at + 28 : min(at + 28 + captured, at + size - 4)]
-            return self._frame(number, high << 32 | low, data, length, reading)
+            return self._frame(0, None, buffer[at + 12 : min(at + 12 + min(length, snap), at + size - 4)], length)
+        if kind == _INTERFACE:
+            self._interface(buffer, at, size)
         return None
 
-    def _frame(
-        self, number: int, stamp: int | None, data: bytes, length: int, reading: Reading
-    ) -> CapturedFrame | None:
+    def _frame(self, number: int, stamp: int | None, data: bytes, length: int) -> CapturedFrame | None:
         if number >= len(self._interfaces):
             return None
         link, _, units, offset = self._interfaces[number]
         if stamp is not None:
             self._at = stamp * _NS // units + offset * _NS
-        reading.frames += 1
-        return CapturedFrame(reading.frames, self._at, link, data, length)
+        self._reading.frames += 1
+        return CapturedFrame(self._reading.frames, self._at, link, data, length)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from harness.capture.conversation import Sighting
-from harness.tcp.segment import ACK, FIN, PSH, RST, SPACE, SYN, Segment, distance
+from harness.tcp.segment import ACK, FIN, PSH, RST, SPACE, SYN, Segment, add, distance
 from harness.tcp.timing import MS, format_ms
 
 _LATE_NS = 3 * MS
@@ -179,7 +179,7 @@ class SideStory:
         segment = sighting.segment
         if segment.flags & _NUMBERED or len(segment.data) > 1 or self.next == 0:
             return False
-        return segment.seq == (self.next - 1) % 2**32 and other.acknowledged == self.next
+        return segment.seq == add(self.next, -1) and other.acknowledged == self.next
 
     def _fills(self, sighting: Sighting, since: int) -> Reason:
         late = sighting.at - since

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from harness.capture.conversation import Sighting
-from harness.tcp.segment import ACK, FIN, RST, SYN, distance
+from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, distance
 from harness.tcp.timing import MS, PROMPT, SECOND
 
 _NUMBERED = SYN | FIN | RST
@@ -31,7 +31,6 @@ class TimerView:
     Attributes:
         before: when the latest frame came, in ns.
         sent: the number behind what the near side has sent.
-        unheard: whether the far side has not acknowledged all of that.
         shut: whether the far side's window is closed.
         over: whether the near side has ended, or was reset.
     """
@@ -66,14 +65,13 @@ class TimerView:
         return pause if pause > PROMPT.ns else 0
 
     @property
-    def unheard(self) -> bool:
-        """See the class."""
-        return distance(self._acknowledged, self.sent) > 0
-
-    @property
     def idle(self) -> bool:
         """Whether no timer of an open connection can run."""
-        return not (self.unheard or self.shut or self.over)
+        return distance(self._acknowledged, self.sent) <= 0 and not (self.shut or self.over)
+
+    def again(self, segment: Segment) -> bool:
+        """Whether the near side has sent all of its numbers before; it takes some."""
+        return segment.next_seq != segment.seq and self.sent > 0 and distance(segment.next_seq, self.sent) >= 0
 
     def by_a_timer(self, sighting: Sighting) -> bool:
         """Whether no call and no segment but a timer makes the near side send this."""
@@ -82,8 +80,7 @@ class TimerView:
             return False
         if segment.flags & RST:
             return self._timed  # or a process may have called something
-        again = bool(sighting.length) and self.sent > 0 and distance(segment.next_seq, self.sent) >= 0
-        return again or not sighting.length
+        return self.again(segment) or not sighting.length
 
     def gives_up(self, sighting: Sighting) -> bool:
         """Whether it resets the connection after what a timer sent without an answer."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -53,11 +52,7 @@ def tell_against(story: Story, sightings: list[Sighting], path: Path, console: C
         console.print(f"no segment of the connection is in {path.name} too")
         return
     console.print(f"A is this file, B {path.name}, connection {other.number}")
-    _print(differences(found, story), console)
-
-
-def _print(lines: Iterable[str], console: Console) -> None:
-    for line in lines:
+    for line in differences(found, story):
         console.print(line)
 
 
