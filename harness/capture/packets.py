@@ -72,6 +72,11 @@ class Place(NamedTuple):
     begin: int
     end: int
 
+    def addresses(self, data: bytes | bytearray) -> bytes:
+        """Those of the frame, as its IP header has them."""
+        begin, end = (12, 20) if self.version == 4 else (8, 40)
+        return bytes(data[self.network + begin : self.network + end])
+
 
 def packet_of(frame: CapturedFrame) -> Packet | str:
     """The segment of a frame, or what it holds instead, in a word or two."""
@@ -81,7 +86,7 @@ def packet_of(frame: CapturedFrame) -> Packet | str:
     data, (start, version, begin, end) = frame.data, where
     raw = data[begin:end]
     cut = max(0, end - begin - len(raw))
-    addresses = data[start + 12 : start + 20] if version == 4 else data[start + 8 : start + 40]
+    addresses = where.addresses(data)
     label = int.from_bytes(data[start + 1 : start + 4], "big") & FLOW_LABEL if version == 6 else 0
     identification = _WORD.unpack_from(data, start + 4)[0] if version == 4 else 0
     found = taken_apart(raw + bytes(cut) if cut else raw, version, addresses, label)

@@ -1,8 +1,8 @@
 """A captured frame without what tells whose it was: addresses, ports and MACs are others, data are zeros. Pure.
 
-Lengths, numbers, flags, options and times stay, so that the story stays; a checksum is right where it was. The values
-of options that are secrets or prove that one is known (TCP Fast Open, MD5, TCP-AO) are zeros, and so is every frame
-without a segment.
+Lengths, numbers, flags, options and times stay, so that the story stays; a checksum is right where it was. Of options
+that ``harness.tcp.options`` does not know, and of what cannot be read, the values are zeros: some are secrets or prove
+that one is known (Fast Open, MD5, TCP-AO), some name addresses (MPTCP). So is every frame without a segment.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ import socket
 import struct
 from dataclasses import dataclass, field
 
+import msgspec
+
 from harness.capture.files import CapturedFrame
 from harness.capture.packets import Place, place_of
 from harness.tcp.ip import internet_checksum
+from harness.tcp.options import decode_options, encode_option
 from harness.wire.decode import PSEUDO, TCP_HEADER, taken_apart
 
 _HARDWARE = {1: ((0, 6), (6, 12)), 113: ((6, 14),), 276: ((12, 20),)}
@@ -21,10 +24,7 @@ _HARDWARE = {1: ((0, 6), (6, 12)), 113: ((6, 14),), 276: ((12, 20),)}
 
 _V4_NET, _V6_NET = b"\x0a", bytes.fromhex("20010db8") + bytes(8)  # RFC 1918 3 and RFC 3849
 _V4_HEADER, _V6_HEADER = 20, 40
-_NOP, _END_OF_OPTIONS = 1, 0
-_SECRETS = frozenset(
-    {19, 29, 34, 254}
-)  # MD5 (RFC 2385), TCP-AO (RFC 5925), Fast Open (RFC 7413), experiments (RFC 6994)
+_NOP = b"\1"  # of IPv4 (RFC 791 3.1)
 _WORD = struct.Struct("!H")
 _SUM_AT = 16
 
@@ -46,64 +46,58 @@ class Scrubber:
     def _segment(self, frame: CapturedFrame, where: Place) -> bytes:
         old, new = frame.data, bytearray(frame.data)
         for begin, end in _HARDWARE.get(frame.link, ()):
-            new[begin:end] = self._other(self._hardware, old[begin:end], b"\x02", end - begin)
-        addresses = self._network(new, where)
+            new[begin:end] = self._other(self._hardware, old[begin:end], b"\x02")
+        self._network(new, where)
         begin, header_end = where.begin, self._transport(new, where)
         new[header_end:] = bytes(len(new) - header_end)
         missing = bytes(max(0, where.end - len(new)))
-        version = where.version
-        was = _addresses(old, where)
-        right = taken_apart(old[begin : where.end] + missing, version, was).segment.checksum is None
+        was = taken_apart(old[begin : where.end] + missing, where.version, where.addresses(old))
+        right = was.segment.checksum is None
         new[begin + _SUM_AT : begin + _SUM_AT + 2] = bytes(2)
         raw = bytes(new[begin : where.end]) + missing
-        found = internet_checksum(addresses + PSEUDO.pack(socket.IPPROTO_TCP, len(raw)) + raw)
+        found = internet_checksum(where.addresses(new) + PSEUDO.pack(socket.IPPROTO_TCP, len(raw)) + raw)
         _WORD.pack_into(new, begin + _SUM_AT, found if right or missing else found ^ 1)
         return bytes(new)
 
-    def _network(self, new: bytearray, where: Place) -> bytes:
-        """Alter the IP header; its addresses."""
+    def _network(self, new: bytearray, where: Place) -> None:
+        """Alter the IP header."""
         start = where.network
         if where.version == 4:
             for at in (start + 12, start + 16):
-                new[at : at + 4] = self._other(self._addresses, bytes(new[at : at + 4]), _V4_NET, 4)
+                new[at : at + 4] = self._other(self._addresses, bytes(new[at : at + 4]), _V4_NET)
             options = start + _V4_HEADER
-            new[options : where.begin] = bytes([_NOP]) * (where.begin - options)
+            new[options : where.begin] = _NOP * (where.begin - options)
             new[start + 10 : start + 12] = bytes(2)
             _WORD.pack_into(new, start + 10, internet_checksum(bytes(new[start : where.begin])))
         else:
             new[start + 1 : start + 4] = bytes((new[start + 1] & 0xF0, 0, 0))  # the flow label is a host's choice
             for at in (start + 8, start + 24):
-                new[at : at + 16] = self._other(self._addresses, bytes(new[at : at + 16]), _V6_NET, 16)
+                new[at : at + 16] = self._other(self._addresses, bytes(new[at : at + 16]), _V6_NET)
             at = start + _V6_HEADER
             while at < where.begin:
                 size = 8 * (new[at + 1] + 1)
                 new[at + 2 : at + size] = bytes(size - 2)
                 at += size
-        return _addresses(new, where)
 
     def _transport(self, new: bytearray, where: Place) -> int:
         """Alter the TCP header; where it ends."""
         begin = where.begin
         for at in (begin, begin + 2):
-            new[at : at + 2] = self._other(self._ports, bytes(new[at : at + 2]), b"", 2)
+            new[at : at + 2] = self._other(self._ports, bytes(new[at : at + 2]), b"")
         end = min(begin + max(TCP_HEADER.size, 4 * (new[begin + 12] >> 4)), where.end, len(new))
-        at = begin + TCP_HEADER.size
-        while at < end and new[at] != _END_OF_OPTIONS:
-            size = 1 if new[at] == _NOP or at + 1 >= end else max(2, new[at + 1])
-            if new[at] in _SECRETS:
-                new[at + 2 : min(at + size, end)] = bytes(max(0, min(at + size, end) - at - 2))
-            at += size
+        options = begin + TCP_HEADER.size
+        blank = b"".join(
+            encode_option(msgspec.structs.replace(one, raw=bytes(len(one.raw))))
+            for one in decode_options(bytes(new[options:end]))
+        )
+        # what cannot be read was short of its length, and what is encoded is not
+        new[options:end] = blank[: end - options].ljust(end - options, b"\0")
         return end
 
     @staticmethod
-    def _other(known: dict[bytes, bytes], name: bytes, prefix: bytes, size: int) -> bytes:
-        """Another name of this size; those of one kind are numbered, from 1 on."""
+    def _other(known: dict[bytes, bytes], name: bytes, prefix: bytes) -> bytes:
+        """Another name, as long as this; those of one kind are numbered, from 1 on."""
         if name not in known:
-            number = (len(known) + 1) % 256 ** (size - len(prefix))
-            known[name] = prefix + number.to_bytes(size - len(prefix), "big")
-        return known[name][-size:].rjust(size, b"\0")
-
-
-def _addresses(data: bytes | bytearray, where: Place) -> bytes:
-    start = where.network
-    return bytes(data[start + 12 : start + 20] if where.version == 4 else data[start + 8 : start + 40])
+            size = len(name) - len(prefix)
+            known[name] = prefix + ((len(known) + 1) % 256**size).to_bytes(size, "big")
+        return known[name]
