@@ -53,6 +53,8 @@ def _tried(order: Path, into: Path) -> str:
         answer(order, into)
     except (FinwaitError, OSError) as error:
         return f"explore: {error}"
+    except Exception as error:  # whoever asks waits for a line: without one the kernel would be called lost
+        return f"explore: {error!r}"
     return ""
 
 

@@ -19,12 +19,13 @@ from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelKind, KernelSpec
 from harness.process import Stop
 from harness.run.jobs import backend_of
-from harness.tcp.timing import PHASE_NS
+from harness.tcp.timing import MS, PHASE_NS, SECOND
 
 _REAL_LIMIT = 120.0
 """Seconds for a batch, beside the time that its programs let pass."""
 
 _VIRTUAL_MARGIN = 60.0
+"""The same of the kernel's clock."""
 
 _ANSWER = ("-m", "harness.explore.answer")
 _PIPES = ("/tmp/explore-orders", "/tmp/explore-ends")  # noqa: S108  a guest's own
@@ -93,8 +94,8 @@ class AskedKernel:
     def _run(self, attempts: Sequence[Attempt], ignored: tuple[str, ...], answer: Path) -> str | None:
         """Why the kernel was lost; None where it answered."""
         pauses = [[step.ms for step in one.steps if isinstance(step, Pause)] for one in attempts]
-        paused = sum(map(sum, pauses)) / 1000
-        virtual = paused + PHASE_NS / 1e9 * sum(map(bool, pauses))
+        paused = sum(map(sum, pauses)) * MS / SECOND.ns
+        virtual = paused + PHASE_NS / SECOND.ns * sum(map(bool, pauses))
         order = self._folder / "order.json"
         job = Job(
             (sys.executable, *_ANSWER, "answer", str(order), str(answer)),
