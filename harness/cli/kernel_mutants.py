@@ -15,15 +15,14 @@ from harness.cli.affected import index_of
 from harness.code.index import ChangedLines, CodeIndex, load_index
 from harness.code.mutants import KernelMutant, drawn
 from harness.errors import FinwaitError
-from harness.kernels.boot.uml_virtual import source_tarball
+from harness.kernels.boot.uml_virtual import binary_of, fetch_source
 from harness.kernels.supply.apt import Source
-from harness.kernels.supply.build import KIND, known
+from harness.kernels.supply.build import KIND
 from harness.kernels.supply.cache import Cache
-from harness.kernels.supply.counting import CODE, CODE_COVERAGE
+from harness.kernels.supply.counting import CODE
 from harness.kernels.supply.make import NotBuilt
-from harness.kernels.supply.provide import provide
 from harness.kernels.supply.sources import Sources
-from harness.kernels.supply.spec import COUNTS, KernelKind, KernelSpec, parse
+from harness.kernels.supply.spec import COUNTS, KernelSpec, parse
 from harness.patch.building import builds
 from harness.patch.judging import spec_of
 from harness.patch.reading import Patch
@@ -69,16 +68,11 @@ def mutate_kernel(
     if options.rest:
         raise FinwaitError(f"{options.rest[0]}: the scenarios are those that reach a line", hint="--file, --sample")
     cache, spec = Cache.of_user(), parse(options.kernel_source)
-    if spec.kind is not KernelKind.UML_VIRTUAL or spec.path is not None:
-        raise FinwaitError(f"{spec.title} is not built from a source", hint="--kernel-source uml-virtual:7.2")
     path = index_of(options, checkout)
     run, index = load(path if path.is_dir() else path.parent), load_index(path)
-    provide(spec, cache, source())
-    tarball = source_tarball(spec, cache)
-    counting = known(tarball, cache, CODE_COVERAGE)
-    if counting is None:
-        raise FinwaitError(f"{spec.name}{COUNTS} is not built yet", hint=f"finwait kernels build {spec.name}{COUNTS}")
-    texts = _texts(counting.folder / CODE, options.file or _FILES, index)
+    tarball = fetch_source(spec, cache, source)
+    counting = binary_of(parse(spec.fetched_as + COUNTS), cache)
+    texts = _texts(counting.parent / CODE, options.file or _FILES, index)
     mutants = drawn(index, texts, options.sample or _SAMPLE, options.seed)
     fates: list[_Fate] = []
     output = make_folder(folder).absolute()

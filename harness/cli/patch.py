@@ -17,13 +17,12 @@ from harness.cli.matrix import show_failures
 from harness.code.changes import changed_lines
 from harness.code.index import load_index
 from harness.errors import FinwaitError
-from harness.kernels.boot.uml_virtual import source_tarball
+from harness.kernels.boot.uml_virtual import fetch_source
 from harness.kernels.supply.apt import Source
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.git import Clone
-from harness.kernels.supply.provide import provide
 from harness.kernels.supply.sources import Sources
-from harness.kernels.supply.spec import KernelKind, parse
+from harness.kernels.supply.spec import parse
 from harness.patch.building import builds
 from harness.patch.judging import KeptRun, judged
 from harness.patch.reading import Patch, commit_range, read_patch
@@ -168,11 +167,7 @@ def _sources(
         if isinstance(change, Patch):
             return Sources.of_clone(clone, cache), clone.commit("HEAD"), change
         return Sources.of_clone(clone, cache), clone.commit(change[0]), clone.commit(change[1])
-    spec = parse(options.kernel or _NEWEST)
-    if spec.kind is not KernelKind.UML_VIRTUAL or spec.path is not None:
-        raise FinwaitError(f"{spec.title} is not built from a source", hint=f"--kernel {_NEWEST}, or --tree DIR")
-    provide(spec, cache, source())
-    sources = Sources.of_tarball(source_tarball(spec, cache), cache)
+    sources = Sources.of_tarball(fetch_source(parse(options.kernel or _NEWEST), cache, source), cache)
     assert isinstance(change, Patch)  # noqa: S101  a range has a tree
     return sources, sources.base, change
 

@@ -66,6 +66,15 @@ def test_patch_that_does_not_compile_ends_with_the_compilers_line(patched: Patch
     assert not (tmp_path / "runs").exists()
 
 
+def test_kernel_without_a_source_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "my.patch").write_text(CHANGE.text)
+    runs = tmp_path / "runs"
+    assert main(["patch", str(tmp_path / "my.patch"), "--kernel", "uml:6.1", "--run-dir", str(runs), "-k", "fin"]) == 2
+    said = "finwait: uml:6.1 is not built from a source; try: another, such as uml-virtual:7.2\n"
+    assert capsys.readouterr() == ("", said)
+    assert not runs.exists()
+
+
 def test_affected_scenarios_are_listed_without_a_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = CodeFile((CodeFunction("tcp_rcv", 2, 7),), {4: 0, 5: 1, 6: 0})
     index = CodeIndex("uml-virtual:7.2", ("test_near", "test_far"), {FILE: code}, (packed(0b01), packed(0b00)))

@@ -7,16 +7,18 @@ no timer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import FinwaitError
 from harness.kernels.boot.uml import Uml, UmlFiles
 from harness.kernels.supply import build
+from harness.kernels.supply.apt import Source
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.counting import options_of
 from harness.kernels.supply.images import VIRTUAL_TIME, holds
-from harness.kernels.supply.provide import provided
-from harness.kernels.supply.spec import KernelSpec
+from harness.kernels.supply.provide import provide, provided
+from harness.kernels.supply.spec import KernelKind, KernelSpec
 
 # 2020-01-01 00:00:00 UTC. A fixed start and a fixed seed leave nothing to differ between two runs but what
 # the kernel takes from the host by itself (os_getrandom in arch/um, from 5.19 on: initial sequence numbers
@@ -70,6 +72,18 @@ def binary_of(spec: KernelSpec, cache: Cache) -> Path:
     if built is None:
         raise FinwaitError(f"{spec.name} is not built yet", hint=f"finwait kernels build {spec.name}")
     return built.binary
+
+
+def fetch_source(spec: KernelSpec, cache: Cache, source: Callable[[], Source]) -> Path:
+    """The tarball that a kernel is built from, fetched where it is not here.
+
+    Raises:
+        FinwaitError: it is not built from a source, or this cannot be fetched.
+    """
+    if spec.kind is not KernelKind.UML_VIRTUAL or spec.path is not None:
+        raise FinwaitError(f"{spec.title} is not built from a source", hint="another, such as uml-virtual:7.2")
+    provide(spec, cache, source())
+    return source_tarball(spec, cache)
 
 
 def source_tarball(spec: KernelSpec, cache: Cache) -> Path:
