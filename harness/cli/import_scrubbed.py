@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from rich.console import Console
@@ -19,7 +20,7 @@ def write_scrubbed(path: Path, to: Path, console: Console) -> None:
     Raises:
         FinwaitError: it cannot be read, or the other cannot be written.
     """
-    part = to.with_name(f"{to.name}.part")
+    part = to.parent / f".{to.name}.{os.getpid()}"
     try:
         frames = _write(path, part)
         part.replace(to)

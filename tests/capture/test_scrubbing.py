@@ -150,4 +150,19 @@ def test_the_command_writes_a_capture_that_it_can_read(tmp_path: Path) -> None:
     path, to = written(tmp_path / "x.pcap", [*INCIDENT, (300.0, 0, HANDSHAKE[0][2])]), tmp_path / "y.pcapng"
     assert main(["import", str(path), "--scrub", str(to)]) == 0
     assert main(["import", str(to)]) == 0
-    assert [one.name for one in tmp_path.iterdir() if one.suffix == ".part"] == []
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["x.pcap", "y.pcapng"]
+
+
+def test_a_folder_is_not_written_and_that_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["import", str(written(tmp_path / "x.pcap", INCIDENT)), "--scrub", "."]) == 2
+    assert "finwait: . cannot be written" in capsys.readouterr().err
+    assert [one.name for one in tmp_path.iterdir()] == ["x.pcap"]
+
+
+def test_a_file_with_a_like_name_stays(tmp_path: Path) -> None:
+    (tmp_path / "y.part").write_text("of somebody")
+    assert main(["import", str(written(tmp_path / "x.pcap", INCIDENT)), "--scrub", str(tmp_path / "y")]) == 0
+    assert (tmp_path / "y.part").read_text() == "of somebody"
