@@ -16,7 +16,7 @@ _LATE_NS = 3 * MS
 _REMEMBERED = 128
 """Segments of a side that are known by their frames; what is sent again after that many has lost its first frame."""
 
-_SMALLEST_MSS = 536
+_USUAL_MSS = 1460
 _HALF = SPACE // 2
 # made once: they are asked of every frame
 _NUMBERED, _PSH, _PSH_ACK = int(SYN | FIN), int(PSH), int(PSH | ACK)
@@ -73,6 +73,11 @@ class SideStory:
     _holes: dict[int, int] = field(default_factory=dict)
     _sent: deque[SentBefore] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
 
+    @property
+    def most(self) -> int:
+        """Octets of data that a segment to it may have."""
+        return self.mss or _USUAL_MSS
+
     def repeats(self, segment: Segment) -> bool:
         """Whether a segment without data says what the one before it said."""
         said = self.said.segment if self.said else None
@@ -92,7 +97,7 @@ class SideStory:
             or self.shut_at
             or self._holes
             or not segment.window
-            or length > (self.mss or _SMALLEST_MSS)
+            or length > other.most
             or not (length or segment.ack != acknowledged)
         ):
             return False

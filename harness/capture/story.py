@@ -19,8 +19,6 @@ GAP_NS = 50 * MS
 _MOST = 40
 """Remarks that are kept of a connection, from its beginning on; the others are counted."""
 
-_USUAL_MSS = 1460
-
 _NO_DATA = int(SYN | RST)  # made once: it is asked of every frame
 
 
@@ -137,14 +135,14 @@ class Story:
             self._remark("fin", sighting, f"{self.who(sighting.side)} numbers its FIN as its SYN: it ends in SYN-SENT")
 
     def _offload(self, sighting: Sighting, other: SideStory) -> None:
-        mss, length = other.mss or _USUAL_MSS, len(sighting.segment.data)
-        if length <= mss:
+        length = len(sighting.segment.data)
+        if length <= other.most:
             return
         self.host = sighting.side if self.host is None else self.host
         self.counted["offload"] += 1
         if self.counted["offload"] == 1:
             self.remarks.append(
-                Remark(sighting.frame, f"{length} octets in one frame, above the MSS of {mss}: offload")
+                Remark(sighting.frame, f"{length} octets in one frame, above the MSS of {other.most}: offload")
             )
 
     def _reset(self, sighting: Sighting, own: SideStory, other: SideStory) -> None:

@@ -9,6 +9,7 @@ from harness.capture.near import near_side
 from harness.capture.reading import read
 from harness.capture.story import Story
 from harness.capture.telling import lines
+from harness.tcp.options import parse_options
 from harness.tcp.segment import ACK, FIN, NONE, RST, SYN
 from tests.capture.captures import HANDSHAKE, INCIDENT, SERVER, Told, ethernet, packet, pcap, segment, written
 
@@ -155,3 +156,13 @@ def test_a_fin_that_acknowledges_what_was_not_sent_is_not_asked_to_be_taken(tmp_
     found = text(tmp_path, [*HANDSHAKE, *refused])
     assert "not the FIN of frame 4: a challenge ACK, or the FIN came later; RFC 9293 answers it by an ACK of 1" in found
     assert "RFC5961-5.2-3" in found
+
+
+def test_a_frame_above_the_mss_of_its_receiver_is_offload_in_its_turn_too(tmp_path: Path) -> None:
+    small: list[Told] = [
+        (0, 0, segment(SYN, options=parse_options("mss 1460"))),
+        (1, 1, segment(SYN, ack=1, options=parse_options("mss 536"))),
+        HANDSHAKE[2],
+        (3, 0, segment(ACK, 1, 1, bytes(600))),
+    ]
+    assert "frame 4: 600 octets in one frame, above the MSS of 536: offload" in text(tmp_path, small)
