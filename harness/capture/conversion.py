@@ -209,16 +209,16 @@ class _Writer:
             self._end("FIN")
             self._expect(sighting)
         elif not segment.data:
-            self._pure_ack(sighting)
+            self._pure_ack(place, sighting)
 
-    def _pure_ack(self, sighting: Sighting) -> None:
+    def _pure_ack(self, place: int, sighting: Sighting) -> None:
         segment, facts = sighting.segment, self.facts
         new = self._acked < 0 or distance(self._acked, segment.ack) > 0
         if facts.active and not self._opened:
             self._expect(sighting)
             self._accept()
         elif self.view.probes(sighting):
-            self._probe(sighting)
+            self._probe(place, sighting)
         elif not new and self._window not in (None, segment.window):
             self.draft.say("updates of the window are not judged")
         elif not new or facts.acknowledges_a_fin(segment):
@@ -226,11 +226,11 @@ class _Writer:
         self._acked = segment.ack if new else self._acked
         self._window = segment.window
 
-    def _probe(self, sighting: Sighting) -> None:
+    def _probe(self, place: int, sighting: Sighting) -> None:
         if self.view.shut and self._written <= self.view.sent:
-            later = self.facts.sightings[self.facts.sightings.index(sighting) :]
-            place = next((n for n, one in enumerate(later) if one.side == self.facts.near and one.segment.data), None)
-            size = 1 if place is None else self.facts.written(len(self.facts.sightings) - len(later) + place)[0]
+            later = enumerate(self.facts.sightings[place:], place)
+            data = next((at for at, one in later if one.side == self.facts.near and one.segment.data), None)
+            size = 1 if data is None else self.facts.written(data)[0]
             self.draft.add(Call(on=self._socket, name="send", args=(Octets(b"." * size),), result=size))
             self.draft.say("data wait for the window that is closed: it is probed")
             self._written = self.view.sent + size
@@ -282,8 +282,8 @@ class _Writer:
             return
         if self.ending.reads:
             self._read()
-        self.draft.comments[len(self.draft.steps)] = f"inferred, for the {flag}: {self.ending.words}"
-        self.draft.steps += self.ending.steps(self._socket)
+        calls = list(self.ending.steps(self._socket))
+        self.draft.put(len(self.draft.steps), calls, f"inferred, for the {flag}: {self.ending.words}")
         self._closed = self.ending.closes
 
     def _end_half_open(self, flag: str) -> None:

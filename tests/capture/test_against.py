@@ -133,4 +133,13 @@ def test_the_command_finds_the_connection_behind_other_addresses(
     assert main(["import", str(path), "--against", str(tmp_path / "b.pcap")]) == 0
     assert "of 5 segments of the client, all came in order and in time" in capsys.readouterr().out
     written(tmp_path / "c.pcap", [(0, 0, segment(SYN, 77))])
-    assert main(["import", str(path), "--against", str(tmp_path / "c.pcap")]) in (0, 2)
+    assert main(["import", str(path), "--against", str(tmp_path / "c.pcap")]) == 0
+    assert "no segment of the connection is in c.pcap too" in capsys.readouterr().out
+
+
+def test_a_file_without_the_connection_is_another_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path / "a.pcap", INCIDENT)
+    other = packet(0, segment(ACK, 5, 5)).replace(b"\xc0\0\2\1", b"\x0a\0\0\7")
+    (tmp_path / "b.pcap").write_bytes(pcap([(0, other)], link=101))
+    assert main(["import", str(path), "--against", str(tmp_path / "b.pcap")]) == 2
+    assert "b.pcap has 0 connections that can be 192.0.2.1:40000 192.0.2.2:80" in capsys.readouterr().err
