@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.errors import FinwaitError
-from harness.tcp.verdict import Outcome
+from harness.tcp.verdict import JUDGED, Outcome
 from harness.trace.events import Event, Received, Sent
 from harness.trace.names import in_any_run, in_words
 from harness.trace.records import Result
@@ -27,7 +27,6 @@ _GAP = "   "
 _SHOWN = 10  # scenarios that are named one by one when many cannot be compared for the same reason
 _DRAWN = 5  # changes of a kind that are drawn: the most common ones
 _IN_DOUBT = 2
-_JUDGED = (Outcome.CONFORMS, Outcome.DEVIATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +110,9 @@ def _hindrance(scenario: str, before: Result | None, after: Result | None) -> Un
     if before is None or after is None:
         return Uncompared(scenario, f"only in the {'second' if before is None else 'first'} run")
     for result, which in ((after, "second"), (before, "first")):
-        if result.outcome not in _JUDGED:
+        if result.outcome not in JUDGED:
             other = before if result is after else after
-            doubt = result is after and result.outcome == Outcome.LOST and other.outcome in _JUDGED
+            doubt = result is after and result.outcome == Outcome.LOST and other.outcome in JUDGED
             reason = f": {in_any_run(result.message.splitlines()[0])}" if result.message else ""
             return Uncompared(scenario, f"{result.outcome} in the {which} run{reason}", doubt)
     if before.digest and after.digest and before.digest != after.digest:

@@ -49,7 +49,7 @@ def bisect(options: argparse.Namespace, folder: Path, checkout: Path, console: C
         with Workers(make_folder(folder).absolute(), checkout, cache, console) as workers:
             search = _Search(clone, sources, cache, workers, folder.absolute(), console)
             search.arguments = [options.scenario, *options.rest]
-            bisector = Bisector(sources, search.ask, _alike, search.note, search.trying)
+            bisector = Bisector(sources, search.ask, _apart, search.note, search.trying)
             found, scenario = bisector.ends(good, bad)
             search.arguments = [scenario]
             bisector.narrow(found, scenario)
@@ -101,9 +101,9 @@ class _Search:
         return self._clone.ask("show", "-s", "--format=%h %s", f"--abbrev={_SHORT}", commit)
 
 
-def _alike(before: LoadedRun, after: LoadedRun, scenario: str) -> bool:
+def _apart(before: LoadedRun, after: LoadedRun) -> set[str]:
     found = compare(before, after)
-    return all(scenario != one.scenario for one in (*found.regressions, *found.fixes, *found.changed))
+    return {one.scenario for one in (*found.regressions, *found.fixes, *found.changed)}
 
 
 def _present(found: Bisection, clone: Clone, console: Console) -> int:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
 from harness.errors import FinwaitError
 from harness.kernels.supply.make import NotBuilt
 from harness.kernels.supply.sources import Sources
-from harness.tcp.verdict import Outcome
+from harness.tcp.verdict import JUDGED
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun
 
-JUDGED = (Outcome.CONFORMS, Outcome.DEVIATES)
-
 Ask = Callable[[str], LoadedRun]
 """Builds a commit and runs the scenario on it."""
-Alike = Callable[[LoadedRun, LoadedRun, str], bool]
-"""Whether a kernel did in two runs the same in a scenario."""
+Apart = Callable[[LoadedRun, LoadedRun], Container[str]]
+"""The scenarios in which the kernels of two runs did otherwise."""
 Note = Callable[[str, str], None]
 """Takes note of what became of a commit."""
 
@@ -57,15 +55,15 @@ class Bisector:
     Args:
         sources: a copy of the clone.
         ask: runs the scenario on the kernel of a commit.
-        alike: compares what a kernel did.
+        apart: compares what kernels did.
         note: called with each commit that was asked, and what came of it.
         trying: called before each is asked.
     """
 
     def __init__(
-        self, sources: Sources, ask: Ask, alike: Alike, note: Note, trying: Callable[[Bisection, str], None]
+        self, sources: Sources, ask: Ask, apart: Apart, note: Note, trying: Callable[[Bisection, str], None]
     ) -> None:
-        self._sources, self._ask, self._alike, self._note, self._trying = sources, ask, alike, note, trying
+        self._sources, self._ask, self._apart, self._note, self._trying = sources, ask, apart, note, trying
 
     def ends(self, good: str, bad: str) -> tuple[Bisection, str]:
         """Ask both ends; what was learnt, and the scenario that tells them apart.
@@ -84,13 +82,15 @@ class Bisector:
         if not both:
             why = next((f"{one.outcome}: {one.message}" for one in before.results.values() if not _judged(one)), "")
             raise FinwaitError("the scenario was not judged on both ends", why=why.partition("\n")[0])
-        apart = [name for name in both if not self._alike(before, after, name)]
+        differing = self._apart(before, after)
+        apart = [name for name in both if name in differing]
         if not apart:
             one = before.results[both[0]]
             raise FinwaitError(f"the scenario ends alike on both ends: it {one.outcome}", hint="other ends")
+        scenario = _plainest(apart, before, after)
         for end in (good, bad):
-            self._note(end, _told(found.runs[end].results[apart[0]]))
-        return found, _plainest(apart, before, after)
+            self._note(end, _told(found.runs[end].results[scenario]))
+        return found, scenario
 
     def narrow(self, found: Bisection, scenario: str) -> None:
         """Ask commits until one is left, or none that can be asked.
@@ -102,14 +102,9 @@ class Bisector:
             commit = untried[0]
             self._trying(found, commit)
             try:
-                run = self._ask(commit)
+                run = self._judging(commit, scenario)
             except (NotBuilt, NothingLearnt) as error:
                 found.skipped[commit] = error.line if isinstance(error, NotBuilt) else error.what
-                self._note(commit, f"skipped: {found.skipped[commit]}")
-                continue
-            result = run.results.get(scenario)
-            if result is None or not _judged(result):
-                found.skipped[commit] = result.outcome if result else "not there"
                 self._note(commit, f"skipped: {found.skipped[commit]}")
                 continue
             found.runs[commit] = run
@@ -118,16 +113,22 @@ class Bisector:
                 found.good.append(commit)
             else:
                 found.bad = commit
-            self._note(commit, f"{_told(result)}, as the {'good' if good else 'bad'} end")
+            self._note(commit, f"{_told(run.results[scenario])}, as the {'good' if good else 'bad'} end")
             found.left = self._sources.candidates(found.good, found.bad)
+
+    def _judging(self, commit: str, scenario: str) -> LoadedRun:
+        run = self._ask(commit)
+        result = run.results.get(scenario)
+        if not _judged(result):
+            raise NothingLearnt(result.outcome if result else "not there")
+        return run
 
     def _is_good(self, found: Bisection, run: LoadedRun, scenario: str) -> bool:
         """By the verdict where that differs between the ends, else by whether it did the same as the good end."""
-        good = found.runs[found.good[0]]
-        outcomes = {one.results[scenario].outcome for one in (good, found.runs[found.bad])}
-        if len(outcomes) == len(JUDGED):
+        good, bad = found.runs[found.good[0]], found.runs[found.bad]
+        if good.results[scenario].outcome != bad.results[scenario].outcome:
             return run.results[scenario].outcome == good.results[scenario].outcome
-        return self._alike(good, run, scenario)
+        return scenario not in self._apart(good, run)
 
 
 def _judged(result: Result | None) -> bool:

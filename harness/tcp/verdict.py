@@ -28,6 +28,10 @@ class Outcome(enum.StrEnum):
     LOST = "lost"
 
 
+JUDGED = (Outcome.CONFORMS, Outcome.DEVIATES)
+"""The ends of a scenario that say something of the kernel."""
+
+
 class Due(msgspec.Struct, frozen=True):
     """One thing that would have been right: ``> `` and a pattern, or a few words; and the alternative's name."""
 

@@ -18,7 +18,7 @@ from harness.trace.runs import LoadedRun
 from tests.conftest import run_record
 from tests.patch.conftest import TCP, commit, git
 
-SCENARIO = "scenarios/x.py::test_x"
+SCENARIO, OTHER = "scenarios/x.py::test_x", "scenarios/x.py::test_y"
 Outcomes = Callable[[int], str]
 
 
@@ -36,7 +36,7 @@ class Kernels:
         self.notes: list[str] = []
         self._history, self._outcome = history, outcome
         sources = Sources.of_clone(Clone(clone), cache)
-        self.bisector = Bisector(sources, self._ask, self._alike, self._note, self._trying)
+        self.bisector = Bisector(sources, self._ask, self._apart, self._note, self._trying)
 
     def search(self) -> Bisection:
         found, scenario = self.bisector.ends(self._history[0], self._history[-1])
@@ -51,12 +51,16 @@ class Kernels:
             raise NotBuilt("make linux failed", "tcp.c:1: error: no", why="status 2")
         if outcome == "panics":
             raise NothingLearnt("it panicked")
-        verdict, _, answer = outcome.partition(" ")
-        return LoadedRun(Path(), run_record(), {SCENARIO: Result(scenario=SCENARIO, outcome=verdict, answer=answer)})
+        ends = (one.partition(" ") for one in outcome.split("; "))
+        results = (
+            Result(scenario=name, outcome=end, answer=answer)
+            for name, (end, _, answer) in zip((SCENARIO, OTHER), ends, strict=False)
+        )
+        return LoadedRun(Path(), run_record(), {one.scenario: one for one in results})
 
-    def _alike(self, before: LoadedRun, after: LoadedRun, scenario: str) -> bool:
-        one, other = before.results[scenario], after.results[scenario]
-        return (one.outcome, one.answer) == (other.outcome, other.answer)
+    def _apart(self, before: LoadedRun, after: LoadedRun) -> set[str]:
+        pairs = [(before.results[name], after.results[name]) for name in before.results]
+        return {one.scenario for one, other in pairs if (one.outcome, one.answer) != (other.outcome, other.answer)}
 
     def _note(self, commit: str, became: str) -> None:
         self.notes.append(f"{self._history.index(commit)}: {became}")
@@ -94,6 +98,13 @@ def test_how_far_it_is_and_what_became_of_each(clone: Path, cache: Cache, histor
 def test_other_answer_with_the_same_verdict_is_a_change(clone: Path, cache: Cache, history: list[str]) -> None:
     kernels = Kernels(clone, cache, history, lambda number: f"conforms {'ab'[number >= 3]}")
     assert kernels.search().bad == history[3]
+
+
+def test_scenario_whose_verdict_changed_is_searched_and_told(clone: Path, cache: Cache, history: list[str]) -> None:
+    outcomes = ["conforms a; conforms c"] * 4 + ["conforms b; deviates d"] * 5
+    kernels = Kernels(clone, cache, history, outcomes.__getitem__)
+    assert kernels.bisector.ends(history[0], history[-1])[1] == OTHER
+    assert kernels.notes == ["0: conforms (c)", "8: deviates (d)"]
 
 
 def test_what_does_not_build_is_skipped(clone: Path, cache: Cache, history: list[str]) -> None:
