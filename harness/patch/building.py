@@ -91,7 +91,10 @@ def builds(sources: Sources, base: str, change: Patch | str, cache: Cache, tell:
         if why := _of_no_account(sources, first, second, names):
             return why
         sources.check_out(first)
-        before = build(sources.tree, cache, content=first, progress=tell)
+        try:
+            before = build(sources.tree, cache, content=first, progress=tell)
+        except NotBuilt as error:
+            raise FinwaitError(f"also without the patch no kernel can be built: {error.line}") from error
         _changed(sources, change)
         try:
             after = build(sources.tree, cache, content=second, progress=note)

@@ -134,6 +134,14 @@ def test_patch_of_no_use_is_named_in_a_line(tarball: Path, cache: Cache, change:
     assert isinstance(built(sources, CHANGE, cache)[0], Builds)  # and the next is not hindered
 
 
+def test_kernel_that_cannot_be_built_without_the_patch_is_not_the_patchs_fault(clone: Path, cache: Cache) -> None:
+    base = commit(clone, "Broken", tcp=TCP.replace("return 1;", "return one;"))
+    change = patch_of("int udp_rcv;\n", "int udp_sent;\n", "net/ipv4/udp.c")
+    with pytest.raises(FinwaitError, match=rf"without the patch no kernel can be built: {FILE}:6:") as error:
+        built(Sources.of_clone(Clone(clone), cache), change, cache, base=base)
+    assert not isinstance(error.value, NotBuilt)
+
+
 def test_users_clone_is_only_read(clone: Path, cache: Cache) -> None:
     (clone / "my.patch").write_text("untracked\n")
     before = {path: path.stat().st_mtime_ns for path in clone.rglob("*")}
