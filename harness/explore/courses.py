@@ -10,8 +10,10 @@ from harness.explore.attempt import CameBack
 from harness.model.connection import Answer, ControlBlock
 from harness.model.linux import (
     DROPPED_WITHOUT_MEMORY,
+    ECHO_NEVER_SENT,
     NEWS,
     NUMBERED_BY_THE_WINDOW,
+    OLD_ACK_WITH_AN_OLD_TIMESTAMP,
     RST_WITH_AN_OLD_TIMESTAMP,
     designed,
 )
@@ -22,10 +24,6 @@ from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, add, distance
 GONE = ("CLOSED", "LISTEN")
 CONTROL = SYN | FIN | RST | ACK
 _STALE = "RFC7323-5.3 R1"
-_OLD_ACK = "scenarios/options/test_timestamps.py::test_old_ack_with_a_stale_timestamp_is_answered[IPv4]"
-_NEVER_SENT = (
-    "scenarios/options/test_timestamps.py::test_ack_that_echoes_what_was_never_sent_opens_the_connection[IPv4]"
-)
 _OF_A_BASELINE = "scenarios/"
 _MOST_COURSES = 16
 
@@ -83,11 +81,11 @@ def with_designs(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[A
     if sight.options == "malformed":
         several.append(Answer("dropped", "RFC9293-MUST-7", at))
     if sight.options == "unsent" and sight.stamped and at.state == "SYN-RECEIVED" and not at.actively and flags & ACK:
-        several.append(Answer("acknowledged", _NEVER_SENT, at, ACK, at.snd_nxt, at.rcv_nxt))
+        several.append(Answer("acknowledged", ECHO_NEVER_SENT, at, ACK, at.snd_nxt, at.rcv_nxt))
     if not sight.stale or flags & RST or not flags & (SYN | ACK) or at.state in (*GONE, "SYN-SENT"):
         several += designed(at, segment)
     elif flags & ACK and distance(segment.seq, at.rcv_nxt) > 0:
-        several.append(Answer("ignored", _OLD_ACK, at))
+        several.append(Answer("ignored", OLD_ACK_WITH_AN_OLD_TIMESTAMP, at))
     if sight.stale and flags & RST and at.state in ("TIME-WAIT", "FIN-WAIT-2", "SYN-RECEIVED"):
         several.append(Answer("ignored", RST_WITH_AN_OLD_TIMESTAMP, at))
     if sight.little_room and segment.data:

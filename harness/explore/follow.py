@@ -28,7 +28,7 @@ from harness.explore.differences import state_of
 from harness.explore.numbers import burst, put_segment
 from harness.model.calls import aborted, closed
 from harness.model.connection import Answer, ControlBlock
-from harness.model.linux import NUMBERED_BY_THE_WINDOW
+from harness.model.linux import ABORT_IN_TIME_WAIT, NUMBERED_BY_THE_WINDOW
 from harness.tcp.options import parse_options
 from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, add, distance
 
@@ -41,9 +41,6 @@ _WHILE_THE_FIN_WAITS = {
 """Where a kernel says that a connection is whose FIN waits behind data; the RFC's state is the one without it."""
 _FULL_SCALE = 7
 """Of the peer's window, where its SYN had all options."""
-_ABORT_IN_TIME_WAIT = (
-    "scenarios/states/test_aborts_in_states.py::test_abort_in_time_wait_forgets_the_connection[TIME-WAIT-owned-close]"
-)
 
 
 @dataclass(slots=True)
@@ -178,7 +175,7 @@ class Follower:
                 elif any(matches(replace(one, seq=add(at.snd_una, size)), noted.back[-1:]) for size in self._windows):
                     courses.append(Course(one.after, 1, (*designs, NUMBERED_BY_THE_WINDOW)))
             if at.state == "TIME-WAIT":
-                courses.append(Course(at, 0, (*designs, _ABORT_IN_TIME_WAIT)))
+                courses.append(Course(at, 0, (*designs, ABORT_IN_TIME_WAIT)))
         self._ending = self._ending or any(one.flags is not None and one.flags & FIN for one in allowed)
         return allowed, courses
 

@@ -1,7 +1,8 @@
-"""What Linux answers by design where RFC 9293 asks for something else, as functions beside ``rfc9293``. Pure.
+"""What Linux answers where RFC 9293 asks for something else, as functions beside ``rfc9293``. Pure.
 
-An answer's clause is a scenario with the same deviation in scenarios/baselines/linux.toml, whose reason names the
-clause of the RFC and the kernel's function; or one of ``NEWS``, which no scenario has yet.
+By design, the answer's clause is a scenario with the same deviation in scenarios/baselines/linux.toml, whose reason
+names the clause of the RFC and the kernel's function. Else it is one of ``NEWS``: what 7.2 was seen to do, which no
+scenario has yet and nobody has judged.
 """
 
 from __future__ import annotations
@@ -22,7 +23,17 @@ _ORDERS = "scenarios/closing/test_permutations.py::test_last_segments_in_any_ord
 _OVERRUN = (
     "scenarios/windows/test_receiving.py::test_of_data_that_overrun_the_window_the_part_inside_is_taken[unread-IPv4]"
 )
+_TIMESTAMPS = "scenarios/options/test_timestamps.py::test_"
 _AFTER_THE_FIN = ("CLOSE-WAIT", "CLOSING", "LAST-ACK", "TIME-WAIT")
+
+OLD_ACK_WITH_AN_OLD_TIMESTAMP = f"{_TIMESTAMPS}old_ack_with_a_stale_timestamp_is_answered[IPv4]"
+ECHO_NEVER_SENT = f"{_TIMESTAMPS}ack_that_echoes_what_was_never_sent_opens_the_connection[IPv4]"
+ABORT_IN_TIME_WAIT = (
+    "scenarios/states/test_aborts_in_states.py::"
+    "test_abort_in_time_wait_forgets_the_connection[TIME-WAIT-owned-disconnect-IPv4]"
+)
+ELSEWHERE = (OLD_ACK_WITH_AN_OLD_TIMESTAMP, ECHO_NEVER_SENT, ABORT_IN_TIME_WAIT)
+"""Clauses of what ``designed`` does not have: a segment there has no options, and is no call."""
 
 OPENED_BY_AN_OLD_ACK = "an ACK of nothing opens what was opened by crossed SYNs"
 RESET_AROUND_THE_FIN = "what begins before the peer's FIN and goes on behind it resets the connection"
@@ -38,7 +49,7 @@ NEWS = {
     RST_WITH_AN_OLD_TIMESTAMP: "tcp_timewait_state_process and tcp_check_req; RFC 7323 5.2 exempts a RST (MUST NOT)",
     NUMBERED_BY_THE_WINDOW: "tcp_acceptable_seq; RFC 9293 3.10.7.4 first has <SEQ=SND.NXT>",
 }
-"""What no scenario has yet, with the kernel's function and the clause."""
+"""What 7.2 was seen to do and no scenario has yet, with the kernel's function and the clause that it deviates from."""
 
 Rule = Iterator[Answer]
 
@@ -99,7 +110,7 @@ def _in_window(at: ControlBlock, segment: Segment) -> Rule:
         if acceptable(wider, segment) or segment.next_seq == at.rcv_nxt:
             yield _ack(f"{_TABLE}[ESTABLISHED-all-flags-left-equal]", at)
         if any(segment.seq == kept.next_seq for kept in at.kept):
-            yield Answer("ended", f"{_ORDERS}[FIN-WAIT-2-owned-fin-rst-data]", _gone(at))
+            yield Answer("ended", f"{_ORDERS}[FIN-WAIT-2-owned-newack-fin-rst-data-ack-dup]", _gone(at))
         if overruns:
             yield Answer("refused", _OVERRUN, at)
     elif overruns:
@@ -126,7 +137,7 @@ def _closing(at: ControlBlock, segment: Segment) -> Rule:
             yield _ack(COUNTED_TWICE, replace(at, rcv_nxt=segment.next_seq))
     ahead = distance(at.rcv_nxt, add(segment.seq, len(segment.data))) > 0
     if not at.reads and flags & FIN and ahead and acceptable(replace(at, rcv_wnd=at.rcv_wnd + 1), segment):
-        yield _reset(f"{_ORDERS}[FIN-WAIT-1-orphaned-fin-data]", at, segment)
+        yield _reset(f"{_ORDERS}[FIN-WAIT-1-orphaned-newack-fin-data-ack-dup-rst]", at, segment)
 
 
 def _request(at: ControlBlock, segment: Segment) -> Rule:
@@ -162,7 +173,7 @@ def _mini_socket(at: ControlBlock, segment: Segment) -> Rule:
             yield Answer(
                 "ended", f"{_IN_STATES}rst_inside_the_window_is_challenged[FIN-WAIT-2-orphaned-IPv4]", _gone(at)
             )
-        yield _ack(f"{_IN_STATES}rst_outside_the_window_is_dropped[FIN-WAIT-2-orphaned-IPv4]", at)
+        yield _ack(f"{_IN_STATES}rst_outside_the_window_is_dropped[FIN-WAIT-2-orphaned-right_of_window]", at)
     elif not acceptable(replace(at, rcv_wnd=at.rcv_wnd + 1), segment):
         return
     elif flags & SYN and distance(at.rcv_nxt, segment.seq) >= 0:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.model.connection import ControlBlock
-from harness.model.linux import NEWS, designed
+from harness.model.linux import ELSEWHERE, NEWS, designed
 from harness.model.requirements import STATES
 from harness.model.rfc9293 import answers
 from harness.model.segment_table import WITH_A_WINDOW, WITH_A_ZERO_WINDOW, table_cells
@@ -21,7 +24,7 @@ ENTRIES = [one for one in load(Path("scenarios/baselines/linux.toml")).entries i
 
 
 def clauses() -> set[str]:
-    found = set()
+    found = set(ELSEWHERE)
     kept = (Segment(flags=ACK, seq=52, ack=7, data=b"xx"),)
     for window, places in ((10, WITH_A_WINDOW), (0, WITH_A_ZERO_WINDOW)):
         for cell in table_cells(STATES, places):
@@ -36,6 +39,13 @@ def clauses() -> set[str]:
 @pytest.mark.parametrize("clause", sorted(clauses()))
 def test_its_clause_is_an_entry_of_the_baseline_by_design(clause: str) -> None:
     assert any(one.names(clause) and one.on("7.2.0") for one in ENTRIES)
+
+
+def test_its_clause_is_a_scenario() -> None:
+    argv = (sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *clauses())
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    collected = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    assert set(collected.stdout.splitlines()) >= clauses(), collected.stderr
 
 
 @pytest.mark.parametrize(
