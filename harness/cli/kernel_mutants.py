@@ -24,12 +24,11 @@ from harness.kernels.supply.make import NotBuilt
 from harness.kernels.supply.sources import Sources
 from harness.kernels.supply.spec import COUNTS, KernelSpec, parse
 from harness.patch.building import builds
-from harness.patch.judging import spec_of
+from harness.patch.judging import noticed, spec_of
 from harness.patch.reading import Patch
 from harness.run.matrix import run_with
 from harness.run.workers import Workers
 from harness.trace.folder import make_folder
-from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, load
 
 _CORE = ("tcp_input", "tcp_output", "tcp_timer", "tcp_minisocks", "tcp_recovery", "inet_timewait_sock")
@@ -86,9 +85,9 @@ def mutate_kernel(
                 fates.append(trial.fate(mutant, patch, output / f"{number:03}", console))
                 console.print(f"{fates[-1]}: {_shown(mutant)}", soft_wrap=True, markup=False, highlight=False)
     finally:
-        noticed, unnoticed = fates.count(_Fate.NOTICED), fates.count(_Fate.UNNOTICED)
-        console.print(f"{noticed} of {noticed + unnoticed} changes of the kernel were noticed", soft_wrap=True)
-    return 1 if unnoticed else 0
+        seen, unseen = fates.count(_Fate.NOTICED), fates.count(_Fate.UNNOTICED)
+        console.print(f"{seen} of {seen + unseen} changes of the kernel were noticed", soft_wrap=True)
+    return 1 if unseen else 0
 
 
 def _texts(code: Path, names: Iterable[str], index: CodeIndex) -> dict[str, str]:
@@ -132,26 +131,16 @@ class _Trial:
         try:
             kernel = spec_of("mutant", built.after)
             parts = [names[low:high] for low, high in pairwise(bounds)]
-            noticed = any(self._noticed(kernel, part, folder / str(len(part))) for part in parts)
+            seen = any(self._noticed(kernel, part, folder / str(len(part))) for part in parts)
         finally:
             self.cache.remove(KIND, built.after.folder.parent.name)  # nobody asks for it again
-        return _Fate.NOTICED if noticed else _Fate.UNNOTICED
+        return _Fate.NOTICED if seen else _Fate.UNNOTICED
 
     def _noticed(self, kernel: KernelSpec, names: Sequence[str], folder: Path) -> bool:
         output = make_folder(folder)
         asked = [str(self.workers.checkout / name) for name in names]
         found = run_with(self.workers, [kernel], output, ["--captures=none", *asked], split=True, more=True)
-        after = {name: result for one in found.runs for name, result in one.results.items()}
-        # a kernel that dies, or loses a scenario, has been noticed as well
-        return any(_differs(self.run.results[name], after.get(name)) for name in names if name in self.run.results)
-
-
-def _differs(before: Result, after: Result | None) -> bool:
-    return after is None or _told(before) != _told(after)
-
-
-def _told(result: Result) -> tuple[str, str, tuple[str, ...]]:
-    return result.outcome, result.answer, result.choices
+        return noticed(self.run, found.runs, names)
 
 
 def _shown(mutant: KernelMutant) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +15,8 @@ from harness.patch.building import Builds
 from harness.run.matrix import Found, run_with
 from harness.run.request import ask
 from harness.run.workers import Workers
+from harness.tcp.verdict import JUDGED
+from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, load
 
 _KIND = "judged"
@@ -74,6 +76,23 @@ def judged(
     specs = [spec_of("before", builds.before), spec_of("after", builds.after)]
     found = run_with(workers, specs[1:] if known else specs, output, arguments, split=True, more=more)
     return replace(found, runs=(known, *found.runs)) if known else found
+
+
+def noticed(before: LoadedRun, after: Iterable[LoadedRun], names: Iterable[str]) -> bool:
+    """Whether a scenario that was judged ends otherwise; also where the kernel dies, or loses the scenario.
+
+    Args:
+        before: without the change.
+        after: with it, one run or more.
+        names: the scenarios that were asked.
+    """
+    ends = {name: _end(result) for one in after for name, result in one.results.items()}
+    known = (before.results[name] for name in names if name in before.results)
+    return any(_end(one) != ends.get(one.scenario) for one in known if one.outcome in JUDGED)
+
+
+def _end(result: Result) -> tuple[str, str, tuple[str, ...]]:
+    return result.outcome, result.answer, result.choices
 
 
 def _digest(checkout: Path, *asked: str) -> str:
