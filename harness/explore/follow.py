@@ -25,7 +25,7 @@ from harness.explore.courses import (
     through,
 )
 from harness.explore.differences import state_of
-from harness.explore.numbers import burst, put_segment
+from harness.explore.numbers import FULL_SCALE, burst, put_segment
 from harness.model.calls import aborted, closed
 from harness.model.connection import Answer, ControlBlock
 from harness.model.linux import ABORT_IN_TIME_WAIT, NUMBERED_BY_THE_WINDOW
@@ -39,8 +39,6 @@ _WHILE_THE_FIN_WAITS = {
     "CLOSE-WAIT": ("CLOSING", "LAST-ACK"),
 }
 """Where a kernel says that a connection is whose FIN waits behind data; the RFC's state is the one without it."""
-_FULL_SCALE = 7
-"""Of the peer's window, where its SYN had all options."""
 
 
 @dataclass(slots=True)
@@ -102,7 +100,7 @@ class Follower:
         whole = put_segment(put, noted.sent)
         if put.flags & SYN:
             self._full = put.options == "full"
-        scale = _FULL_SCALE if self._offered and self._scale and not put.flags & SYN else 0
+        scale = FULL_SCALE if self._offered and self._scale and not put.flags & SYN else 0
         self._windows |= {put.window << scale}
         sight = Sight(put.options, len(noted.sent) > 2, self._windows, self._little_room)
         courses = list(self.courses)

@@ -9,17 +9,19 @@ from harness.tcp.options import Option, encode_options, format_options, parse_op
 from harness.tcp.relative import FirstNumbers, to_relative, to_wire
 from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, add, distance
 
-PEERS_FIRST = 1_000_000
+_PEERS_FIRST = 1_000_000
 """The peer's initial sequence number."""
 _UNKNOWN_FIRST = 3_000_000_000
 """Stands for the kernel's as long as it has sent none."""
-FIRST_STAMP = 100_000
+_FIRST_STAMP = 100_000
 MSS = 1460
 """Octets of options and data that the MTU of a lab leaves to one segment. More are a burst of several."""
 _MOST_OPTIONS = 40
 _STALE_STAMP = 50_000
+FULL_SCALE = 7
+"""Of the peer's window, where its SYN had all options."""
 _MSS = f"mss {MSS}"
-_FULL = f"{_MSS},sackOK,TS val {FIRST_STAMP} ecr 0,nop,wscale 7"
+_FULL = f"{_MSS},sackOK,TS val {_FIRST_STAMP} ecr 0,nop,wscale {FULL_SCALE}"
 _OF_SYN = {"none": "", "full": _FULL}
 _NEVER_SENT = 123_456_789
 _RAW = {"malformed": b"\xfd\x00\x00\x00", "unknown": b"\xfd\x04\x00\x00"}
@@ -67,7 +69,7 @@ class Numbering:
     def __init__(self, *, shows_timestamps: bool) -> None:
         self._shows_timestamps = shows_timestamps
         self._kernel = FirstNumbers(isn=_UNKNOWN_FIRST)
-        self._peer = FirstNumbers(isn=PEERS_FIRST, crafted=True)
+        self._peer = FirstNumbers(isn=_PEERS_FIRST, crafted=True)
         self._last_stamp = 0  # of the kernel's, relative
         self._full = False  # all options, in the peer's last SYN
         self._offered = False  # and in the one that the kernel has acknowledged
@@ -103,7 +105,7 @@ class Numbering:
         if put.options in ("none", *_RAW) or not (self._offered and self._kernel_stamps):
             return ()
         echo = _NEVER_SENT if put.options == "unsent" else self._last_stamp
-        return _STALE_STAMP if put.options == "stale" else FIRST_STAMP + self._puts, echo
+        return _STALE_STAMP if put.options == "stale" else _FIRST_STAMP + self._puts, echo
 
     def relative(self, segment: Segment, at_ms: int) -> CameBack:
         """A segment of the kernel's, after which the connection stands elsewhere."""

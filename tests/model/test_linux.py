@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.model.connection import ControlBlock
-from harness.model.linux import ELSEWHERE, NEWS, designed
+from harness.model.linux import COUNTED_TWICE, ELSEWHERE, NEWS, OPENED_BY_AN_OLD_ACK, RESET_AROUND_THE_FIN, designed
 from harness.model.requirements import STATES
 from harness.model.rfc9293 import answers
 from harness.model.segment_table import WITH_A_WINDOW, WITH_A_ZERO_WINDOW, table_cells
@@ -66,6 +66,26 @@ def test_answer_that_no_rfc_has(state: str, segment: Segment, expected: tuple[st
     at = replace(AT, state=state)
     assert expected in [told(one) for one in designed(at, segment)]
     assert expected not in [told(one) for one in answers(at, segment)]
+
+
+@pytest.mark.parametrize(
+    ("clause", "at", "segment"),
+    [
+        (OPENED_BY_AN_OLD_ACK, replace(AT, state="SYN-RECEIVED", actively=True, snd_una=6, iss=6), seg(ACK, 50, ack=6)),
+        (RESET_AROUND_THE_FIN, replace(AT, state="CLOSE-WAIT"), seg(ACK, 49, ack=7, length=3)),
+        (COUNTED_TWICE, replace(AT, state="CLOSING", snd_una=6), seg(FIN | ACK, 49, ack=6, length=1)),
+    ],
+)
+def test_what_no_scenario_has_is_none_that_the_rfc_has(clause: str, at: ControlBlock, segment: Segment) -> None:
+    several = {told(one) for one in designed(at, segment) if one.clause == clause}
+    assert several
+    assert not several & {told(one) for one in answers(at, segment)}
+
+
+@pytest.mark.parametrize("clause", NEWS)
+def test_what_no_scenario_has_stands_in_the_document(clause: str) -> None:
+    text = " ".join(Path("docs/explore.md").read_text().split())
+    assert f"- {clause[0].upper()}{clause[1:]}" in text
 
 
 @pytest.mark.parametrize("flags", [ACK, FIN | ACK])
