@@ -12,7 +12,7 @@ from typing import NamedTuple
 from harness.capture.files import CapturedFrame
 from harness.tcp.ip import ETHERNET, FLOW_LABEL
 from harness.tcp.segment import Segment
-from harness.wire.decode import TCP_HEADER, taken_apart
+from harness.wire.decode import MORE_OR_OFFSET, TCP_HEADER, taken_apart
 
 _V4, _V6 = 0x0800, 0x86DD
 _TAGS = frozenset({0x8100, 0x88A8, 0x9100})  # IEEE 802.1Q, 802.1ad, and what came before it
@@ -24,7 +24,6 @@ _FAMILIES = {2: _V4, 10: _V6, 24: _V6, 28: _V6, 30: _V6}  # AF_INET6 of Linux an
 _EXTENSIONS = frozenset({0, 43, 60, 135})  # hop-by-hop, routing, destination options, mobility (RFC 8200 4.1)
 _FRAGMENT, _TCP = 44, socket.IPPROTO_TCP
 _WORD = struct.Struct("!H")
-_MORE_OR_OFFSET = 0x3FFF  # of a fragment (RFC 791 3.1)
 # what most frames begin with is found in a quarter of the time: IPv4 without options
 _USUAL, _USUAL_LEAST = b"\x08\x00\x45", ETHERNET + 40
 _V4_LENGTH = struct.Struct("!HHH").unpack_from
@@ -100,7 +99,7 @@ def place_of(frame: CapturedFrame) -> Place | str:
     data = frame.data
     if frame.link == _ETHERNET and len(data) >= _USUAL_LEAST and data[12:15] == _USUAL and data[23] == _TCP:
         length, _, fragment = _V4_LENGTH(data, 16)
-        if length >= _USUAL_LEAST - ETHERNET and not fragment & _MORE_OR_OFFSET:
+        if length >= _USUAL_LEAST - ETHERNET and not fragment & MORE_OR_OFFSET:
             return Place(ETHERNET, 4, ETHERNET + 20, ETHERNET + length)
     start = _network(frame.link, data)
     if isinstance(start, str):
@@ -153,9 +152,11 @@ def _v4(frame: CapturedFrame, start: int) -> Place | str:
         return "IP header cut off"
     if data[start + 9] != _TCP:
         return _protocol(data[start + 9])
-    if _WORD.unpack_from(data, start + 6)[0] & _MORE_OR_OFFSET:
+    if _WORD.unpack_from(data, start + 6)[0] & MORE_OR_OFFSET:
         return "fragment"
-    begin = start + 4 * (data[start] & 15)
+    if (words := data[start] & 15) < 5:
+        return "no IP"
+    begin = start + 4 * words
     # a frame that the network card was to cut has no length, or one that does not fit the field
     length = _WORD.unpack_from(data, start + 2)[0] or min(frame.length, _LONGEST) - start
     return Place(start, 4, begin, start + length)

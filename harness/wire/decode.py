@@ -14,7 +14,9 @@ from harness.tcp.options import decode_options
 from harness.tcp.segment import Segment
 
 _IPV4, _IPV6, _ARP = b"\x08\x00", b"\x86\xdd", b"\x08\x06"
-_MORE_OR_OFFSET = 0x3FFF  # a fragment has the MF bit or an offset (RFC 791 3.1)
+MORE_OR_OFFSET = 0x3FFF
+"""Of IPv4: a fragment has the MF bit or an offset (RFC 791 3.1)."""
+
 _LENGTH = struct.Struct("!H")
 PSEUDO = struct.Struct("!xxxBI")
 """What the pseudo-header has behind the addresses: protocol, length (RFC 8200 8.1; to the sum as RFC 9293 3.1)."""
@@ -57,7 +59,7 @@ def locate(data: bytes, protocol: int = socket.IPPROTO_TCP) -> Located | None:
         words = data[ETHERNET] & 15
         start, end = ETHERNET + 4 * words, ETHERNET + _LENGTH.unpack_from(data, 16)[0]
         found = data[23] == protocol and words >= 5
-        found = found and not _LENGTH.unpack_from(data, 20)[0] & _MORE_OR_OFFSET
+        found = found and not _LENGTH.unpack_from(data, 20)[0] & MORE_OR_OFFSET
         version, addresses, label = 4, data[26:34], 0
     elif kind == _IPV6 and len(data) >= ETHERNET + 40:
         start = ETHERNET + 40

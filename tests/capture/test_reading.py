@@ -72,6 +72,11 @@ def test_data_that_the_snap_length_cut_off_keep_their_length() -> None:
     assert packet_of(CapturedFrame(1, 0, 1, told[:40], len(told))) == "TCP header cut off"
 
 
+def test_an_ip_header_that_is_shorter_than_one_can_be_holds_no_segment() -> None:
+    short = b"\x44" + packet(0, segment(ACK, 1, 1, b"data"))[1:]
+    assert packet_of(CapturedFrame(1, 0, 101, short, len(short))) == "no IP"
+
+
 def test_a_frame_without_a_length_is_as_long_as_it_is_on_the_wire() -> None:
     whole = bytearray(ethernet(packet(1, segment(ACK, 1, 1, b"x" * 3000))))
     whole[16:18] = bytes(2)  # as a card leaves it that is to cut the frame
