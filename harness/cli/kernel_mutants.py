@@ -130,8 +130,8 @@ class _Trial:
         bounds = [0, *(stage for stage in _STAGES if stage < len(names)), len(names)]
         try:
             kernel = spec_of("mutant", built.after)
-            parts = [names[low:high] for low, high in pairwise(bounds)]
-            seen = any(self._noticed(kernel, part, folder / str(len(part))) for part in parts)
+            parts = ((names[low:high], folder / str(high)) for low, high in pairwise(bounds))
+            seen = any(self._noticed(kernel, part, place) for part, place in parts)
         finally:
             self.cache.remove(KIND, built.after.folder.parent.name)  # nobody asks for it again
         return _Fate.NOTICED if seen else _Fate.UNNOTICED
