@@ -19,7 +19,6 @@ _UNBUILT = re.compile(
 )
 """What is compiled into no kernel."""
 _C = (".c", ".h", ".S")
-_COMPILED = re.compile(r"\s+(?:CC|AS) +(\S+\.o)$")
 
 Tell = Callable[[str], None]
 
@@ -32,13 +31,11 @@ class Builds:
         before: as it was.
         after: with the change.
         names: the files that differ.
-        compiled: what make compiled for the second, in its order.
     """
 
     before: Built
     after: Built
     names: tuple[str, ...]
-    compiled: tuple[str, ...]
 
     @property
     def same(self) -> bool:
@@ -77,13 +74,6 @@ def builds(sources: Sources, base: str, change: Patch | str, cache: Cache, tell:
         NotBuilt: the one with it cannot.
     """
     check_machine()
-    compiled: list[str] = []
-
-    def note(line: str) -> None:
-        if found := _COMPILED.match(line):
-            compiled.append(found[1])
-        tell(line)
-
     with sources.held():
         first = sources.check_out(base)
         second = _changed(sources, change)
@@ -97,10 +87,10 @@ def builds(sources: Sources, base: str, change: Patch | str, cache: Cache, tell:
             raise FinwaitError(f"also without the patch no kernel can be built: {error.line}") from error
         _changed(sources, change)
         try:
-            after = build(sources.tree, cache, content=second, progress=note)
+            after = build(sources.tree, cache, content=second, progress=tell)
         except NotBuilt as error:
             raise NotBuilt("with the patch no kernel can be built", error.line, why="") from error
-    return Builds(before, after, tuple(names), tuple(compiled))
+    return Builds(before, after, tuple(names))
 
 
 def _changed(sources: Sources, change: Patch | str) -> str:

@@ -52,7 +52,7 @@ def mutate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mutate:
         "binary_of": lambda *_: before.binary,
         "Sources": SimpleNamespace(of_tarball=lambda *_: SimpleNamespace(base="")),
         "Workers": lambda *_: nullcontext(SimpleNamespace(checkout=tmp_path)),
-        "builds": lambda *_: Builds(before, after, (FILE,), ()),
+        "builds": lambda *_: Builds(before, after, (FILE,)),
         "spec_of": lambda *_: None,
     }.items():
         monkeypatch.setattr(kernel_mutants, name, stands_in)

@@ -99,7 +99,7 @@ def test_what_a_kernel_did_before_is_asked_once(tmp_path: Path) -> None:
         pytest.skip(missing)
     kernel = build.known(source_tarball(spec, Cache.of_user()), Cache.of_user())
     assert kernel is not None
-    builds, cache = Builds(kernel, replace(kernel), (), ()), Cache(tmp_path / "cache")
+    builds, cache = Builds(kernel, replace(kernel), ()), Cache(tmp_path / "cache")
     arguments = [str(CHECKOUT / "scenarios/closing/test_disorder.py"), "-k", "overtaken and close-IPv4-noTS"]
     before = KeptRun(cache, "before", kernel, arguments, CHECKOUT)
     assert before.known() is None
