@@ -120,17 +120,21 @@ def present(explorer: Explorer, names: Sequence[str], how: str, console: Console
     known = sum(bool(known_changes(one.signature)) for one in found)
     what = "differences" if len(names) > 1 else "deviations"
     console.print(
-        f"{how}: {len(found)} {what} in {explorer.programs} programs of seed {explorer.seed}, "
+        f"{how}: {len(found)} {what} in {_programs(explorer.programs)} of seed {explorer.seed}, "
         f"and {explorer.shortening} to shorten them, in {explorer.seconds:.0f} s"
         + (f"; {known} of them known" if known else "")
     )
     console.print(f"out of sight: {', '.join(explorer.ignored)}")
 
 
+def _programs(count: int) -> str:
+    return f"{count} program{'' if count == 1 else 's'}"
+
+
 def _lines(number: int, one: Divergence, names: Sequence[str], why_lost: Sequence[str]) -> Iterator[Line]:
-    count = f"{one.programs} program{'s' if one.programs > 1 else ''}"
     yield []
     yield [(f"{number}. {headline(one)}", "bold")]
+    count = _programs(one.programs)
     confirmed = "confirmed on fresh kernels" if one.confirmed else "not confirmed"
     yield [(f"   {count}, the first after {one.seconds:.1f} s; {len(one.attempt.steps)} steps; {confirmed}", "dim")]
     yield from (

@@ -7,7 +7,7 @@ from itertools import takewhile
 
 from harness.explore.attempt import Attempt, Noted
 from harness.explore.courses import GONE
-from harness.explore.differences import Fork, Signature, acknowledged, kind_of, panic, state_of, told
+from harness.explore.differences import ALLOWED, Fork, Signature, acknowledged, kind_of, panic, state_of, told
 from harness.explore.follow import Follower
 from harness.model.connection import Answer
 from harness.tcp.segment import ACK, format_flags
@@ -48,7 +48,7 @@ def _said(allowed: Sequence[Answer], expected: int) -> str:
     several = dict.fromkeys(
         f"{_sent(one, expected)}, {_GONE_IS.get(one.after.state, one.after.state)} ({_clause(one)})" for one in allowed
     )
-    return f"allowed: {' or '.join(several) or 'nothing'}"
+    return ALLOWED + (" or ".join(several) or "nothing")
 
 
 def _sent(answer: Answer, expected: int) -> str:

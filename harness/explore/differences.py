@@ -10,6 +10,8 @@ from harness.explore.attempt import Act, Attempt, AttemptStep, CameBack, Icmp, N
 from harness.probes.states import state_name
 from harness.tcp.segment import ACK, FIN, RST, SYN, format_flags
 
+ALLOWED = "allowed: "
+"""How the second answer begins where one kernel is held against RFC 9293."""
 _PANIC = "panic"
 _WHERE = {0: "", 1: "beyond {}", -1: "before {}"}
 _ODD = {

@@ -35,7 +35,7 @@ def test_a_fin_overtaken_by_its_ack_is_found_shortened_and_confirmed(
     finding = tmp_path / f"difference_{number}.json"
     assert main(["explore", "--replay", str(finding), "--kernel", NEW]) == 2
     assert f"{finding} differs no longer" in capsys.readouterr().err
-    assert "differences in 1 programs of seed 84" in text
+    assert "differences in 1 program of seed 84" in text
     assert "out of sight: window sizes, PSH, timestamp values, time" in text
 
 

@@ -50,6 +50,10 @@ def test_of_three_kernels_each_two_beside_each_other_may_show_one() -> None:
         Signature("ESTABLISHED", "F.", ("nothing, ESTABLISHED", ". acknowledging more, CLOSE-WAIT")),
         Signature("TIME-WAIT", "R", ("nothing, TIME-WAIT", "nothing, CLOSED")),
         Signature("", "", ("", "panic")),
+        # one kernel against RFC 9293
+        Signature(
+            "SYN-RECEIVED", "S. with data", ("., SYN-RECEIVED", "allowed: nothing, CLOSED (RFC9293-3.10.7.4 fourth)")
+        ),
     ],
 )
 def test_what_is_new_shows_none(signature: Signature) -> None:
