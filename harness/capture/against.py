@@ -15,8 +15,8 @@ import msgspec
 
 from harness.capture.conversation import Conversation, Sighting
 from harness.capture.facts import in_parts
-from harness.tcp.options import Option
-from harness.tcp.segment import ACK, PSH, Segment, add, distance
+from harness.tcp.relative import FirstNumbers, to_wire
+from harness.tcp.segment import PSH, distance
 from harness.tcp.timing import MS
 
 _NOT_YET_NS = 5 * MS
@@ -67,7 +67,10 @@ def compared(first: Sequence[Sighting], second: Sequence[Sighting], room: int) -
         second: of the other.
         room: octets of data that fill a segment: a frame with more stands for several.
     """
-    halves = [[part for one in half for part in _parts(one, room)] for half in (first, second)]
+    halves = [
+        [msgspec.structs.replace(one, segment=part) for one in half for part in in_parts(one.segment, room)]
+        for half in (first, second)
+    ]
     keyed = [_by_key(half) for half in halves]
     delays: tuple[list[int], list[int]] = ([], [])
     for key in keyed[0].keys() & keyed[1].keys():
@@ -97,12 +100,10 @@ def compared(first: Sequence[Sighting], second: Sequence[Sighting], room: int) -
 def rebased(sightings: Sequence[Sighting], of: Conversation, to: Conversation) -> list[Sighting]:
     """A connection's segments with the sides and the relative numbers that another capture gives it."""
     turned = of.ends[0] != to.ends[0] and of.ends[0] == to.ends[1]
-    shifts = [_shift(of.first[side].isn, to.first[side ^ turned].isn) for side in (0, 1)]
-    if not turned and not any(shifts):
-        return list(sightings)
+    shifts = [FirstNumbers(_shift(of.first[side].isn, to.first[side ^ turned].isn)) for side in (0, 1)]
     return [
         msgspec.structs.replace(
-            one, side=one.side ^ turned, segment=_shifted(one, shifts[one.side], shifts[1 - one.side])
+            one, side=one.side ^ turned, segment=to_wire(one.segment, shifts[one.side], shifts[1 - one.side])
         )
         for one in sightings
     ]
@@ -110,25 +111,6 @@ def rebased(sightings: Sequence[Sighting], of: Conversation, to: Conversation) -
 
 def _shift(of: int | None, to: int | None) -> int:
     return 0 if of is None or to is None else distance(to, of)
-
-
-def _shifted(one: Sighting, own: int, other: int) -> Segment:
-    segment = one.segment
-    return msgspec.structs.replace(
-        segment,
-        seq=add(segment.seq, own),
-        ack=add(segment.ack, other) if segment.flags & ACK else segment.ack,
-        options=tuple(
-            Option("sack", tuple(add(edge, other) for edge in each.values)) if each.name == "sack" else each
-            for each in segment.options
-        ),
-    )
-
-
-def _parts(sighting: Sighting, room: int) -> list[Sighting]:
-    if len(sighting.segment.data) <= room:
-        return [sighting]
-    return [msgspec.structs.replace(sighting, segment=one) for one in in_parts(sighting.segment, room)]
 
 
 def _key(one: Sighting) -> _Key:

@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.capture.against import compared, rebased
+from harness.capture.conversation import Conversation, Sighting
 from harness.capture.differing import differences
 from harness.capture.story import Story
 from harness.cli.main import main
 from harness.tcp.options import parse_options
-from harness.tcp.segment import ACK, FIN, SYN, Segment
+from harness.tcp.relative import FirstNumbers
+from harness.tcp.segment import ACK, FIN, RST, SYN, Segment
 from tests.capture.captures import INCIDENT, Told, packet, pcap, segment, written
 from tests.capture.test_conversion import taken
 
@@ -105,6 +107,14 @@ def test_a_capture_that_begins_later_misses_nothing(tmp_path: Path) -> None:
     found = text(tmp_path, here, there[4:])
     assert found[1] == "4 segments of A are from a time that B does not cover"
     assert "never came" not in "".join(found)
+
+
+def test_a_reset_of_no_connection_keeps_its_zero_where_numbers_count_from_elsewhere() -> None:
+    names = ((b"\xc0\0\2\1", 40000), (b"\xc0\0\2\2", 80))
+    later, whole = (Conversation(1, names, first=(FirstNumbers(7), FirstNumbers(isn))) for isn in (100, 90))
+    answers = [segment(RST, 0, 5), segment(ACK, 1, 5, options=parse_options("sack 6:7"))]
+    found = rebased([Sighting(n, n, 1, one) for n, one in enumerate(answers)], later, whole)
+    assert [(one.segment.seq, one.segment.ack) for one in found] == [(0, 5), (11, 5)]
 
 
 def test_captures_without_a_common_segment(tmp_path: Path) -> None:
