@@ -13,6 +13,7 @@ from harness.cli.shared_options import (
     PASSED_ON,
     Verbs,
     add_cluster,
+    add_index,
     add_kernel,
     add_report,
     add_run,
@@ -103,7 +104,7 @@ def _add_runners(verbs: Verbs[argparse.ArgumentParser]) -> None:
     mutate.add_argument("--sample", type=int, metavar="N", help="try N changes, chosen at random [all; 20 of a kernel]")
     mutate.add_argument("--kernel-source", metavar="NAME", help="instead, build the kernel with one line changed")
     mutate.add_argument("--file", action="append", metavar="FILE", help="of its source, such as net/ipv4/tcp.c [core]")
-    mutate.add_argument("--index", type=Path, metavar="RUN", help="which code scenarios reach [the newest run's]")
+    add_index(mutate)
     add_seed(mutate, "seed of the random choice")
     add_run_dir(mutate)
     add_cluster(mutate)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from harness.cli.shared_options import PASSED_ON, Verbs, add_report, add_run_dir, add_source, verb
+from harness.cli.shared_options import PASSED_ON, Verbs, add_index, add_report, add_run_dir, add_source, verb
 
 
 def add_patch(verbs: Verbs[argparse.ArgumentParser]) -> None:
@@ -29,7 +29,7 @@ def add_patch(verbs: Verbs[argparse.ArgumentParser]) -> None:
     where.add_argument("--tree", type=Path, metavar="DIR", help="a git clone of your own instead; it is not changed")
     patch.add_argument("--affected", action="store_true", help="only list the scenarios that reach what it changes")
     patch.add_argument("--all", action="store_true", help="list all of them")
-    patch.add_argument("--index", type=Path, metavar="RUN", help="which code scenarios reach [the newest run's]")
+    add_index(patch)
     add_run_dir(patch)
     add_report(patch)
     add_source(patch)

@@ -45,6 +45,11 @@ def add_seed(parser: argparse.ArgumentParser, does: str) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="S", help=f"{does} [0]")
 
 
+def add_index(parser: argparse.ArgumentParser) -> None:
+    """``--index``."""
+    parser.add_argument("--index", type=Path, metavar="RUN", help="which code scenarios reach [the newest run's]")
+
+
 def add_run_dir(parser: argparse.ArgumentParser) -> None:
     """Where run folders go."""
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="where to put the run folders [reports/runs]")
