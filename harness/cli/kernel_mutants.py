@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.cli.affected import index_of
+from harness.cli.workers import opener
 from harness.code.index import ChangedLines, CodeIndex, load_index
 from harness.code.mutants import KernelMutant, drawn
 from harness.errors import FinwaitError
@@ -27,7 +28,7 @@ from harness.patch.building import builds
 from harness.patch.judging import noticed, spec_of
 from harness.patch.reading import Patch
 from harness.run.matrix import run_with
-from harness.run.workers import Workers
+from harness.run.workers import TakesTasks
 from harness.trace.folder import make_folder
 from harness.trace.runs import LoadedRun, load
 
@@ -74,11 +75,12 @@ def mutate_kernel(
     texts = _texts(counting.parent / CODE, options.file or _FILES, index)
     mutants = drawn(index, texts, options.sample or _SAMPLE, options.seed)
     fates: list[_Fate] = []
+    open_workers = opener(options, checkout, console)
     output = make_folder(folder).absolute()
     try:
         with console.status("sources"):
             sources = Sources.of_tarball(tarball, cache)
-        with Workers(output, checkout, cache, console) as workers:
+        with open_workers(output) as workers:
             trial = _Trial(workers, sources, cache, run, index)
             for number, mutant in enumerate(mutants):
                 patch = Patch("mutant", mutant.patch(texts[mutant.file]), (mutant.file,))
@@ -110,7 +112,7 @@ class _Trial:
         index: who reaches what.
     """
 
-    workers: Workers
+    workers: TakesTasks
     sources: Sources
     cache: Cache
     run: LoadedRun

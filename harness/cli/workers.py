@@ -16,11 +16,15 @@ def opener(options: argparse.Namespace, checkout: Path, console: Console, *, at_
     """What brings those whom the options name.
 
     Raises:
-        FinwaitError: a cluster is asked for, and what it needs is not installed.
+        FinwaitError: a cluster is asked for, and what it needs is not installed, or machines of its own are limited.
     """
     cache = Cache.of_user()
     if not options.cluster:
         return lambda folder: Workers(folder, checkout, cache, console, at_once=at_once)
+    if at_once is not None:
+        raise FinwaitError(
+            "--at-once is for this machine alone", hint="dask worker ADDRESS --resources finwait-kernels=N, on each"
+        )
     try:
         from harness.cluster.cluster import Cluster  # noqa: PLC0415  nobody else waits for dask
     except ModuleNotFoundError as error:
