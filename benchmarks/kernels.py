@@ -15,6 +15,7 @@ from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelSpec, parse
 from harness.run.jobs import backend_of
 from harness.run.matrix import Found, run_on
+from harness.run.workers import on_this_machine
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 # three endings, two orders, IPv4: what the limits are about
@@ -34,7 +35,7 @@ def report() -> Iterator[str]:
         if missing := backend_of(spec, cache).available():
             yield f"{name}: {missing}"
             continue
-        seconds, found = timed([spec], SHORT, cache)
+        seconds, found = timed([spec], SHORT)
         told = f"boot to verdict of {len(SHORT)} scenarios on {name}: {seconds:.1f} s (at most {limit} s)"
         yield told + ("" if found.complete else f"; {found.failures}")
     five = [parse(name) for name in FIVE]
@@ -42,14 +43,14 @@ def report() -> Iterator[str]:
     if missing_names:
         yield f"five kernels at once: not here: {', '.join(missing_names)}"
         return
-    seconds, found = timed(five, ("scenarios/closing/test_disorder.py",), cache)
+    seconds, found = timed(five, ("scenarios/closing/test_disorder.py",))
     told = f"all disorder scenarios on {', '.join(FIVE)}: {seconds:.0f} s (at most {FIVE_LIMIT} s)"
     yield told + ("" if found.complete else f"; {found.failures}")
 
 
-def timed(specs: list[KernelSpec], arguments: tuple[str, ...], cache: Cache) -> tuple[float, Found]:
+def timed(specs: list[KernelSpec], arguments: tuple[str, ...]) -> tuple[float, Found]:
     """Real seconds of one matrix, and what came of it."""
     with tempfile.TemporaryDirectory() as scratch:
         begin = time.monotonic()
-        found = run_on(specs, CHECKOUT, Path(scratch) / "runs", arguments, cache, Console(file=io.StringIO()))
+        found = run_on(specs, Path(scratch) / "runs", arguments, on_this_machine(CHECKOUT, Console(file=io.StringIO())))
         return time.monotonic() - begin, found

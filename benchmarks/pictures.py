@@ -12,9 +12,9 @@ from rich.console import Console
 from benchmarks.screenshots import browser, photograph
 from harness.cli.report import write
 from harness.errors import FinwaitError
-from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import parse
 from harness.run.matrix import run_on
+from harness.run.workers import on_this_machine
 from harness.trace.folder import write_whole
 from reports.lectures import LECTURES, draw, page
 
@@ -37,7 +37,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory() as scratch:
             found = run_on(
-                [parse(options.kernel)], CHECKOUT, Path(scratch) / "run", scenarios, Cache.of_user(), Console()
+                [parse(options.kernel)], Path(scratch) / "run", scenarios, on_this_machine(CHECKOUT, Console())
             )
             if not found.runs:
                 raise FinwaitError(f"nothing ran on {options.kernel}", why="; ".join(found.failures))

@@ -110,7 +110,6 @@ def _folder(options: argparse.Namespace) -> Path:
 
 def _reproduce(options: argparse.Namespace, console: Console) -> int:
     from harness.cli import report, reproduce
-    from harness.kernels.supply.cache import Cache
     from harness.kernels.supply.spec import parse
 
     report.prepare(options)
@@ -122,7 +121,7 @@ def _reproduce(options: argparse.Namespace, console: Console) -> int:
             raise
         # the running kernel's half is worth showing without the other
         specs, hint = [parse("host")], f"{reproduce.AFFECTED} is not here: {error}"
-    found = reproduce.reproduce(specs, CHECKOUT, _folder(options), Cache.of_user(), console)
+    found = reproduce.reproduce(specs, CHECKOUT, _folder(options), console)
     status = reproduce.present(found, console)
     report.write_asked(options, found.runs, CHECKOUT, console)
     if hint:
@@ -148,7 +147,6 @@ def _matrix(options: argparse.Namespace, console: Console) -> int:
     from harness.cli import report
     from harness.cli.matrix import present
     from harness.cli.workers import opener
-    from harness.kernels.supply.cache import Cache
     from harness.run import matrix
     from harness.run.rehearsal import rehearse
 
@@ -156,10 +154,7 @@ def _matrix(options: argparse.Namespace, console: Console) -> int:
     rehearse(options.rest, CHECKOUT)
     specs = _had(options.kernel, options, console)
     asked = opener(options, CHECKOUT, console, at_once=options.at_once)
-    folder = _folder(options)
-    found = matrix.run_on(
-        specs, CHECKOUT, folder, options.rest, Cache.of_user(), console, open_workers=asked, split=True
-    )
+    found = matrix.run_on(specs, _folder(options), options.rest, asked, split=True)
     status = present(found, console, every=options.all)
     report.write_asked(options, found.runs, CHECKOUT, console)
     return status

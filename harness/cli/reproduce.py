@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.cli.matrix import show_failures
-from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelSpec
 from harness.run.matrix import Found, run_on
+from harness.run.workers import on_this_machine
 from harness.tcp.verdict import Outcome
 from harness.trace.events import Called, Event, Sent
 from harness.trace.runs import LoadedRun
@@ -49,13 +49,13 @@ next: judge this kernel      .venv/bin/python -m harness run -n auto
       the incident in full   docs/incident.md"""
 
 
-def reproduce(specs: Sequence[KernelSpec], checkout: Path, folder: Path, cache: Cache, console: Console) -> Found:
+def reproduce(specs: Sequence[KernelSpec], checkout: Path, folder: Path, console: Console) -> Found:
     """Run the selection on each kernel; a new folder is made of ``folder``, for the run folders.
 
     Raises:
         FinwaitError: the folder cannot be made.
     """
-    return run_on(specs, checkout, folder, SELECTION, cache, console)
+    return run_on(specs, folder, SELECTION, on_this_machine(checkout, console))
 
 
 def present(found: Found, console: Console) -> int:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
-from harness.run.workers import Opener, Workers
+from harness.run.workers import Opener, on_this_machine
 
 
 def opener(options: argparse.Namespace, checkout: Path, console: Console, *, at_once: int | None = None) -> Opener:
@@ -18,9 +18,8 @@ def opener(options: argparse.Namespace, checkout: Path, console: Console, *, at_
     Raises:
         FinwaitError: a cluster is asked for, and what it needs is not installed, or machines of its own are limited.
     """
-    cache = Cache.of_user()
     if not options.cluster:
-        return lambda folder: Workers(folder, checkout, cache, console, at_once=at_once)
+        return on_this_machine(checkout, console, at_once=at_once)
     if at_once is not None:
         raise FinwaitError(
             "--at-once is for this machine alone", hint="dask worker ADDRESS --resources finwait-kernels=N, on each"
@@ -30,4 +29,4 @@ def opener(options: argparse.Namespace, checkout: Path, console: Console, *, at_
     except ModuleNotFoundError as error:
         raise FinwaitError(f"--cluster needs {error.name}", hint="pip install -e '.[cluster]'") from error
     insecure: bool = options.insecure_cluster
-    return lambda folder: Cluster(options.cluster, folder, checkout, cache, console, insecure=insecure)
+    return lambda folder: Cluster(options.cluster, folder, checkout, Cache.of_user(), console, insecure=insecure)

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from rich.console import Console
 
 from harness.errors import FinwaitError
-from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelKind, KernelSpec
 from harness.run.jobs import Task, folder_name
 from harness.run.parts import join
 from harness.run.request import KernelReply, Request, ask
-from harness.run.workers import Opener, TakesTasks, Workers
+from harness.run.workers import Opener, TakesTasks
 from harness.tcp.verdict import Outcome
 from harness.trace.folder import make_folder
 from harness.trace.runs import LoadedRun, load
@@ -48,26 +46,15 @@ class Found:
 
 
 def run_on(
-    specs: Sequence[KernelSpec],
-    checkout: Path,
-    folder: Path,
-    arguments: Sequence[str],
-    cache: Cache,
-    console: Console,
-    *,
-    open_workers: Opener | None = None,
-    split: bool = False,
+    specs: Sequence[KernelSpec], folder: Path, arguments: Sequence[str], open_workers: Opener, *, split: bool = False
 ) -> Found:
     """Run the same pytest on each kernel; one that dies or cannot be booted does not stop the others.
 
     Args:
         specs: the kernels, in the order of the results; their files are in the cache.
-        checkout: the folder with pyproject.toml.
         folder: a new folder is made of it, for the run folders.
         arguments: for pytest; none for all scenarios.
-        cache: where fetched and built kernels are.
-        console: shows how it goes on.
-        open_workers: brings whoever is asked; by default as many kernels of this machine as it has room for.
+        open_workers: brings whoever is asked.
         split: whether a kernel, where there are fewer than may run at a time, is booted several times, for a part of
             the scenarios each.
 
@@ -79,8 +66,7 @@ def run_on(
     if twice := next((title for title in titles if titles.count(title) > 1), None):
         raise FinwaitError(f"the kernel {twice} is named twice", hint="name each once; NAME=PATH names a kernel's file")
     output = make_folder(folder).absolute()
-    opened = open_workers(output) if open_workers else Workers(output, checkout, cache, console)
-    with opened as workers:
+    with open_workers(output) as workers:
         return run_with(workers, specs, output, arguments, split=split)
 
 

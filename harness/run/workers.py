@@ -69,6 +69,11 @@ Opener = Callable[[Path], AbstractContextManager[TakesTasks]]
 """Brings them, for what is recorded below a folder."""
 
 
+def on_this_machine(checkout: Path, console: Console, *, at_once: int | None = None) -> Opener:
+    """Brings as many kernels as there is room for, of the user's cache; see ``Workers``."""
+    return lambda folder: Workers(folder, checkout, Cache.of_user(), console, at_once=at_once)
+
+
 class Workers:
     """Several kernels at a time; a context manager, after which none is up.
 

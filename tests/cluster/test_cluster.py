@@ -20,7 +20,7 @@ from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelKind, parse
 from harness.run.matrix import Found, run_on
 from harness.run.request import Request
-from harness.run.workers import Opener
+from harness.run.workers import Opener, on_this_machine
 from harness.tcp.verdict import Outcome
 from netns import privilege
 
@@ -69,9 +69,8 @@ def judged(folder: Path, where: str = "", *, deaths: int = 0) -> Found:
     scenarios.mkdir(exist_ok=True)
     (folder / "left").write_text(str(deaths))
     (scenarios / "test_judged.py").write_text(JUDGED.format(left=str(folder / "left")))
-    asked = opener(where) if where else None
-    output, quiet = folder / f"out-{bool(where)}", Console(file=io.StringIO())
-    return run_on([parse("host")], CHECKOUT, output, [str(scenarios)], Cache.of_user(), quiet, open_workers=asked)
+    asked = opener(where) if where else on_this_machine(CHECKOUT, Console(file=io.StringIO()))
+    return run_on([parse("host")], folder / f"out-{bool(where)}", [str(scenarios)], asked)
 
 
 def outcomes(found: Found) -> dict[str, str]:

@@ -20,6 +20,7 @@ from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelSpec, parse
 from harness.live.command import installed
 from harness.run import jobs, matrix, selection
+from harness.run.workers import on_this_machine
 from harness.tcp.verdict import Outcome
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, load
@@ -75,7 +76,7 @@ def by_ending(run: LoadedRun, test: str) -> dict[str, Result]:
 
 def test_reproduce_sets_the_dropped_fin_of_5_10_beside_the_running_kernel(tmp_path: Path) -> None:
     specs = [needed("host"), needed(AFFECTED)]
-    found = reproduce.reproduce(specs, CHECKOUT, tmp_path / "out", Cache.of_user(), console())
+    found = reproduce.reproduce(specs, CHECKOUT, tmp_path / "out", console())
     assert found.complete, found.failures
     affected = next(run for run in found.runs if run.name == AFFECTED)
     disorder = by_ending(affected, reproduce.DISORDER)
@@ -98,7 +99,7 @@ def test_every_kernel_at_hand_drops_the_fin_or_takes_it_as_it_is_known_to(tmp_pa
     if not specs:
         pytest.skip(f"none of {', '.join(EVERY_KERNEL)} is in the cache; finwait kernels fetch NAME")
     arguments = ["-k", "IPv4 and TS and not noTS", reproduce.DISORDER]
-    found = matrix.run_on(specs, CHECKOUT, tmp_path / "out", arguments, Cache.of_user(), console())
+    found = matrix.run_on(specs, tmp_path / "out", arguments, on_this_machine(CHECKOUT, console()))
     assert found.complete, found.failures
     dropped = {
         run.name: {end for end, one in by_ending(run, reproduce.DISORDER).items() if one.outcome == Outcome.DEVIATES}
@@ -111,7 +112,7 @@ def test_kernel_that_panics_loses_what_it_did_not_finish_and_the_matrix_goes_on(
     specs = [needed(AFFECTED), needed("host")]
     scenarios = tmp_path / "test_panic.py"
     scenarios.write_text(SCENARIOS)
-    found = matrix.run_on(specs, CHECKOUT, tmp_path / "out", [str(scenarios)], Cache.of_user(), console())
+    found = matrix.run_on(specs, tmp_path / "out", [str(scenarios)], on_this_machine(CHECKOUT, console()))
     dead, alive = found.runs
     outcomes = [result.outcome for result in dead.results.values()]
     assert outcomes == [Outcome.CONFORMS, Outcome.LOST, Outcome.LOST]
@@ -130,7 +131,7 @@ def test_file_that_pytest_writes_is_one_for_each_kernel(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     specs = [needed("host"), needed(VIRTUAL)]
     arguments = ["--junitxml", "told/junit.xml", "--log-file=log.txt", "--ktap=ktap.txt", "test_one.py"]
-    found = matrix.run_on(specs, CHECKOUT, tmp_path / "out", arguments, Cache.of_user(), console(), split=True)
+    found = matrix.run_on(specs, tmp_path / "out", arguments, on_this_machine(CHECKOUT, console()), split=True)
     assert found.failures == ()
     written = [path.relative_to(tmp_path) for path in (*tmp_path.glob("told/*"), *tmp_path.glob("*.txt"))]
     assert sorted(map(str, written)) == [

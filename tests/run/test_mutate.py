@@ -32,7 +32,7 @@ from harness.run.mutate import (
     present,
 )
 from harness.run.request import VIRTUAL_LIMIT
-from harness.run.workers import Workers
+from harness.run.workers import on_this_machine
 from harness.tcp.mutation import KINDS, Mutation
 from harness.tcp.segment import ACK, FIN, SYN, Flags, Segment
 from harness.trace.events import Event, Forwarded, Received, Sent
@@ -190,9 +190,8 @@ def test_each_answer_is_mutated_in_each_way_and_the_careless_scenario_is_told(tm
     folder.mkdir()
     (folder / "test_watchful.py").write_text(WATCHFUL)
     (folder / "test_careless.py").write_text(CARELESS)
-    cache, quiet = Cache.of_user(), Console(file=io.StringIO())
-    mutator = Mutator(parse(kernel), CHECKOUT, lambda folder: Workers(folder, CHECKOUT, cache, quiet))
-    missing = backend_of(mutator.spec, cache).available()
+    mutator = Mutator(parse(kernel), CHECKOUT, on_this_machine(CHECKOUT, Console(file=io.StringIO())))
+    missing = backend_of(mutator.spec, Cache.of_user()).available()
     if missing:
         pytest.skip(missing)
     found = mutator.mutate([str(folder)], tmp_path / "runs" / "mutate")

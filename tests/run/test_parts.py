@@ -19,7 +19,7 @@ from harness.run.matrix import run_on, run_with
 from harness.run.parts import join
 from harness.run.request import KernelReply
 from harness.run.selection import select
-from harness.run.workers import Workers
+from harness.run.workers import Workers, on_this_machine
 from harness.tcp.verdict import Outcome
 from harness.trace.folder import RESULTS, RunFolder, make_folder
 from harness.trace.records import Result, TimelineRecord
@@ -74,7 +74,7 @@ def test_part_that_the_user_asks_for_is_all_that_is_planned(tmp_path: Path) -> N
     scenarios.write_text(SCENARIOS.replace("/proc/sysrq-trigger", "/dev/null"))
     quiet = Console(file=io.StringIO())
     arguments = ["--part=2/2", str(scenarios)]
-    found = run_on([parse("host")], CHECKOUT, tmp_path / "out", arguments, Cache.of_user(), quiet, split=True)
+    found = run_on([parse("host")], tmp_path / "out", arguments, on_this_machine(CHECKOUT, quiet), split=True)
     (run,) = found.runs
     assert [name.partition("::")[2] for name in run.results] == [
         "test_one_that_is_judged",
@@ -160,9 +160,7 @@ def test_panic_loses_what_its_part_did_not_finish(tmp_path: Path) -> None:
     scenarios = tmp_path / "test_panic.py"
     scenarios.write_text(SCENARIOS)
     quiet = Console(file=io.StringIO())
-    cache, output = Cache.of_user(), make_folder(tmp_path / "out")
-    with Workers(output, CHECKOUT, cache, quiet, at_once=2) as workers:
-        found = run_with(workers, [spec], output, [str(scenarios)], split=True)
+    found = run_on([spec], tmp_path / "out", [str(scenarios)], on_this_machine(CHECKOUT, quiet, at_once=2), split=True)
     (run,) = found.runs
     assert [result.outcome for result in run.results.values()] == [Outcome.CONFORMS] * 17 + [Outcome.LOST] * 2
     (failure,) = found.failures
