@@ -39,11 +39,13 @@ class Inferred(NamedTuple):
         program: with its steps.
         comments: of steps, by their place: the frames that they stand for.
         said: what was inferred, a line each.
+        waited: ns that it waits in all, as the capture did.
     """
 
     program: Program
     comments: dict[int, str]
     said: tuple[str, ...]
+    waited: int = 0
 
 
 def converted(
@@ -66,7 +68,7 @@ def converted(
         settings["hold_timers"] = False
     waits = math.ceil(writer.waited / SECOND.ns) if writer.waited > REAL_WAIT.ns else 0
     program = Program(settings=settings, waits=waits, steps=tuple(writer.draft.steps))
-    return Inferred(program, writer.draft.comments, tuple(writer.draft.said))
+    return Inferred(program, writer.draft.comments, tuple(writer.draft.said), writer.waited)
 
 
 @dataclass

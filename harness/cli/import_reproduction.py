@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,9 @@ from reports.lines import Line, show
 
 USUAL_KERNELS = ("host", "uml:5.10")
 """The kernels that are asked where none is named."""
+
+QUESTION = 10 * SECOND
+"""What it takes to ask kernels that are up for one thing more: pytest is started anew."""
 
 KernelsByName = Callable[[Sequence[str]], list[KernelSpec]]
 """Gives kernels by their names, fetched where they are not here yet."""
@@ -82,8 +86,11 @@ def reproduce(
 
 def _patience(options: argparse.Namespace, specs: Sequence[KernelSpec]) -> Span:
     """How long a program may wait: where all kernels' time is virtual, it costs nothing."""
-    virtual = all(spec.kind is KernelKind.UML_VIRTUAL for spec in specs)
-    return DAY if virtual else options.real_wait
+    return DAY if _all_virtual(specs) else options.real_wait
+
+
+def _all_virtual(specs: Sequence[KernelSpec]) -> bool:
+    return all(spec.kind is KernelKind.UML_VIRTUAL for spec in specs)
 
 
 def _tried(
@@ -97,26 +104,38 @@ def _tried(
 ) -> list[Tried]:
     output = make_folder(folder).absolute()
     programs = make_folder(output / "programs")
-    for one in found:
-        write_whole(programs / f"{one.name}.py", one.text(title).encode())
     tried = [Tried(one, defaultdict(list)) for one in found]
     by_name = {one.hypothesis.name: one for one in tried}
     wait = f"--real-wait={math.ceil(options.real_wait.ns / SECOND.ns)}"
     with Workers(output, checkout, Cache.of_user(), console) as workers:
-        for number in range(options.runs):
-            # what no ending reproduces in the first run is not tried again
-            telling = _telling(tried) if number else {one.order for one in found}
-            files = [str(programs / f"{one.name}.py") for one in found if one.order in telling]
+        for numbers in filter(None, _questions(found, options.runs, specs)):
+            telling = _telling(tried) if numbers.start > 1 else {one.order for one in found}
+            files: list[str] = []
+            for number, one in itertools.product(numbers, found):
+                if one.order in telling:
+                    file = programs / f"{one.name}_run_{number}.py"
+                    write_whole(file, one.text(title).encode())
+                    files.append(str(file))
             if not files:
                 break
-            place, more = make_folder(output / f"run-{number + 1}"), number + 1 < options.runs
-            asked = run_with(workers, specs, place, [wait, *files], more=more)
+            more = numbers.stop <= options.runs
+            asked = run_with(workers, specs, make_folder(output / f"run-{numbers.start}"), [wait, *files], more=more)
             for failure in asked.failures:
                 console.print(f"lost: {failure}")
             for run in asked.runs:
                 for result in run.results.values():
-                    by_name[Path(result.scenario.partition("::")[0]).stem].results[run.name].append(result)
+                    by_name[result.scenario.rpartition("::")[2]].results[run.name].append(result)
     return tried
+
+
+def _questions(found: Sequence[Hypothesis], runs: int, specs: Sequence[KernelSpec]) -> tuple[range, ...]:
+    """The runs that kernels are asked for together.
+
+    A question takes seconds, so that there is one for all runs; where they wait longer than that, the first one tells
+    which of them are worth more.
+    """
+    again = 0 if _all_virtual(specs) else (runs - 1) * sum(one.made.waited for one in found)
+    return (range(1, 2), range(2, runs + 1)) if again > QUESTION.ns else (range(1, runs + 1),)
 
 
 def _telling(tried: Sequence[Tried]) -> set[str]:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import import_capture
+from harness.cli import import_capture, import_reproduction
 from harness.cli.main import main
 from harness.tcp.segment import ACK, PSH
+from harness.tcp.timing import Span
 from netns import privilege
 from tests.capture.captures import HANDSHAKE, Told, segment, written
 
@@ -59,14 +60,18 @@ def test_a_mistake_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert said(capsys, path, "--reproduce", "--endpoint", "192.0.2.9", "--kernel", "host")[0] == 2
 
 
+@pytest.mark.parametrize("question", [Span(-1, "none"), import_reproduction.QUESTION])
 def test_the_running_kernel_does_it_again_and_a_scenario_is_kept(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    question: Span, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     privilege.ensure()
+    monkeypatch.setattr(import_reproduction, "QUESTION", question)
     path, kept = written(tmp_path / "x.pcap", ASKED), tmp_path / "test_kept.py"
-    run = ("--kernel", "host", "--runs", "1", "--run-dir", tmp_path / "runs", "--save", kept)
+    run = ("--kernel", "host", "--runs", "2", "--run-dir", tmp_path / "runs", "--save", kept)
     status, text = said(capsys, path, "--reproduce", *run)
     assert "the kernel to ask is 192.0.2.2:80" in text
     assert status == 0, text
-    assert "reproduces it, 1 of 1" in text
+    assert "reproduces it, 2 of 2" in text
+    together = question.ns > 0  # runs that wait for less than a question takes are one
+    assert len(list((tmp_path / "runs").glob("*/run-*"))) == 2 - together
     assert "    # frame 6\n" in kept.read_text()
