@@ -47,6 +47,20 @@ def seconds_of(text: str) -> float:
     return float(found[1]) * _UNITS[found[2] or "s"]
 
 
+def ignored_of(seen: Sequence[str]) -> tuple[str, ...]:
+    """What a comparison leaves out of sight.
+
+    Args:
+        seen: what it does not, of ``IGNORED``; ``all`` for nothing.
+
+    Raises:
+        FinwaitError: there is none of that name.
+    """
+    if unknown := [name for name in seen if name not in (*IGNORED, "all")]:
+        raise FinwaitError(f"--see {unknown[0]}: nothing of that name is out of sight", hint=", ".join(IGNORED))
+    return () if "all" in seen else tuple(name for name in IGNORED if name not in seen)
+
+
 def kernels_of(options: argparse.Namespace) -> Sequence[str]:
     """The names of the kernels: those that are asked for, else those of the finding that is to be run again.
 
@@ -77,6 +91,9 @@ def explore(options: argparse.Namespace, specs: Sequence[KernelSpec], checkout: 
     """
     seconds = seconds_of(options.seconds) if options.seconds else None if options.programs else DEFAULT_SECONDS
     theme = theme_of(options.theme)
+    if options.see and len(specs) == 1:
+        raise FinwaitError("--see compares kernels", why="one is held against RFC 9293", hint="another --kernel")
+    ignored = ignored_of(options.see) if len(specs) > 1 else UNJUDGED
     again = read(options.replay) if options.replay else None
     with ExitStack() as held:
         folder = Path(held.enter_context(TemporaryDirectory(prefix="finwait-explore-")))
@@ -86,7 +103,6 @@ def explore(options: argparse.Namespace, specs: Sequence[KernelSpec], checkout: 
             held.enter_context(AskedKernel(spec, cache, checkout, folder / str(number), stop))
             for number, spec in enumerate(specs)
         ]
-        ignored = IGNORED if len(kernels) > 1 else UNJUDGED
         explorer = Explorer(kernels, theme, options.seed, ignored, tell=lambda text: console.print(text, style="dim"))
         how = "done"
         try:
@@ -124,7 +140,7 @@ def present(explorer: Explorer, names: Sequence[str], how: str, console: Console
         f"and {explorer.shortening} to shorten them, in {explorer.seconds:.0f} s"
         + (f"; {known} of them known" if known else "")
     )
-    console.print(f"out of sight: {', '.join(explorer.ignored)}")
+    console.print(f"out of sight: {', '.join(explorer.ignored) or 'nothing'}", soft_wrap=True)
 
 
 def _programs(count: int) -> str:
@@ -141,6 +157,7 @@ def _lines(number: int, one: Divergence, names: Sequence[str], why_lost: Sequenc
         [(f"   known: docs/changes.md, {change.number}, {change.what}", "dim")]
         for change in known_changes(one.signature)
     )
+    yield from ([(f"   {text}", "dim")] for text in _beside(one))
     brief = _is_brief(one)
     width = _LADDER if brief else WIDTH
     drawn = []
@@ -152,6 +169,21 @@ def _lines(number: int, one: Divergence, names: Sequence[str], why_lost: Sequenc
         return
     for left, right in zip(drawn[::2], [*drawn[1::2], []], strict=False):
         yield from side_by_side(left, right, _LADDER)
+
+
+def _beside(one: Divergence) -> Iterator[str]:
+    """What no ladder shows: IP headers, fields of TCP_INFO and counters, as far as the difference is one of these."""
+    _, _, other = one.signature.answers[0].partition(", other ")
+    seen = [noted[one.at] for noted in one.noted if noted]
+    for name in other.split(" and ") if other and len(seen) > 1 else ():
+        values = [str(each.info.get(name, each.grown.get(name, 0))) for each in seen]
+        if name == "ip":
+            headers = ([back.ip for back in each.back] for each in seen)
+            yield from (
+                f"ip: {' | '.join(several)}" for several in zip(*headers, strict=False) if len(set(several)) > 1
+            )
+        elif len(set(values)) > 1:
+            yield f"{name}: {' | '.join(values)}"
 
 
 def _is_brief(one: Divergence) -> bool:

@@ -133,6 +133,9 @@ def _add_explore(verbs: Verbs[argparse.ArgumentParser]) -> None:
         "--save", type=Path, metavar="DIR", help="write each: to replay, and as what the last kernel passes"
     )
     explored.add_argument("--replay", type=Path, metavar="FILE", help="run a finding again, and search no further")
+    explored.add_argument(
+        "--see", action="append", default=[], metavar="NAME", help="compare what is left out of sight too; all is all"
+    )
     explored.add_argument("--theme", default="any", metavar="NAME", help="what the programs are about [any]")
     add_source(explored)
 

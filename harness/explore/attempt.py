@@ -92,7 +92,7 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CameBack(msgspec.Struct, frozen=True, array_like=True):
-    """A segment of the kernel's, with numbers relative to each side's first."""
+    """A segment of the kernel's, with numbers relative to each side's first; ``ip`` tells of its IP header."""
 
     flags: int
     seq: int
@@ -101,6 +101,7 @@ class CameBack(msgspec.Struct, frozen=True, array_like=True):
     window: int
     options: str
     at_ms: int = 0
+    ip: str = ""
 
 
 class Noted(msgspec.Struct, frozen=True, array_like=True):
@@ -111,12 +112,16 @@ class Noted(msgspec.Struct, frozen=True, array_like=True):
         result: of a call: a number, an errno's name, or ``NOT_MADE``.
         back: what the kernel sent, in order.
         sent: of a segment that was put: seq and ack, and its timestamp and echo where it had one, relative.
+        info: fields of TCP_INFO, of a connection that a process holds.
+        grown: what counters grew by.
     """
 
     state: int
     result: str = ""
     back: tuple[CameBack, ...] = ()
     sent: tuple[int, ...] = ()
+    info: dict[str, int | str] = {}
+    grown: dict[str, int] = {}
 
     @property
     def error(self) -> str:
@@ -138,8 +143,10 @@ class Order(msgspec.Struct, frozen=True, array_like=True):
     virtual: bool = False
 
 
-IGNORED = ("window sizes", "PSH", "timestamp values", "time")
+INFO, INFO_TIMES, COUNTERS, IP_HEADER = "TCP_INFO", "times in TCP_INFO", "counters", "IP header"
+
+IGNORED = ("window sizes", "PSH", "timestamp values", "time", IP_HEADER, INFO, INFO_TIMES, COUNTERS)
 """What a comparison leaves out unless asked. A window still counts as open or closed, a timestamp's echo as it is."""
 
-UNJUDGED = ("PSH", "options", "timestamp values", "time")
+UNJUDGED = ("PSH", "options", "timestamp values", "time", IP_HEADER, INFO, INFO_TIMES, COUNTERS)
 """What is not held against the model of RFC 9293, which has the sizes of windows instead."""

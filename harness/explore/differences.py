@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import groupby
 from typing import NamedTuple
 
@@ -72,12 +72,12 @@ def first_fork(attempt: Attempt, noted: Sequence[tuple[Noted, ...] | None]) -> F
         seen = [one[at] for one in alive]
         if any(other.sent != seen[0].sent for other in seen[1:]):
             return None  # placed by what is out of sight, as a window's size: from here on they were asked two things
-        if any(other != seen[0] for other in seen[1:]):
+        if parted := differing(seen):
             before = state_of(alive[0][at - 1]) if at else "CLOSED"
             expected = acknowledged(alive[0][:at])
             answers = tuple(told(one, expected) for one in seen)
             if len(set(answers)) == 1:
-                answers = tuple(f"{one}, other {_other(seen)}" for one in answers)
+                answers = tuple(f"{one}, other {' and '.join(parted)}" for one in answers)
             return Fork(at, Signature(before, kind_of(step), answers), tuple(noted))
     return None
 
@@ -107,13 +107,34 @@ def kind_of(step: AttemptStep) -> str:
             return step.name
 
 
-def _other(seen: Sequence[Noted]) -> str:
-    """The fields that differ in segments that are alike otherwise."""
-    if len({len(one.back) for one in seen}) > 1:
-        return "number of segments"
-    pairs = [pair for other in seen[1:] for pair in zip(seen[0].back, other.back, strict=False)]
-    names = CameBack.__struct_fields__
-    return " and ".join(name for name in names if any(getattr(a, name) != getattr(b, name) for a, b in pairs))
+def differing(seen: Sequence[Noted]) -> tuple[str, ...]:
+    """What differs in kernels' answers to one step, by name; a field of TCP_INFO that one does not have does not."""
+    first, *others = seen
+    if all(other == first for other in others):
+        return ()
+    names = list(_fields_apart((first, other) for other in others))
+    if "back" in names:
+        several = len({len(one.back) for one in seen}) > 1
+        pairs = [pair for other in others for pair in zip(first.back, other.back, strict=False)]
+        names[names.index("back") :] = ["number of segments"] if several else _fields_apart(pairs)
+    info = set.intersection(*(set(one.info) for one in seen))
+    grown = set().union(*(one.grown for one in seen))
+    return (*names, *_unequal([one.info for one in seen], info), *_unequal([one.grown for one in seen], grown))
+
+
+def _fields_apart(pairs: Iterable[tuple[Noted, Noted] | tuple[CameBack, CameBack]]) -> list[str]:
+    """The fields in which some pair differs; those that are mappings are looked into elsewhere."""
+    apart = {
+        name: None
+        for one, other in pairs
+        for name in one.__struct_fields__
+        if name not in ("info", "grown") and getattr(one, name) != getattr(other, name)
+    }
+    return list(apart)
+
+
+def _unequal(several: Sequence[Mapping[str, int | str]], names: Set[str]) -> list[str]:
+    return sorted(name for name in names if len({one.get(name, 0) for one in several}) > 1)
 
 
 def _sign(number: int) -> int:

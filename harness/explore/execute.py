@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import socket
 import struct
-import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Self
 
-import msgspec
+from msgspec.structs import replace
 
 from harness.explore.attempt import (
+    IP_HEADER,
     NOT_MADE,
     SOCKET_OPTIONS,
     SYSCTLS,
@@ -24,62 +23,35 @@ from harness.explore.attempt import (
     Pause,
     Put,
 )
+from harness.explore.beside import Identifications
+from harness.explore.lab import ProgramLab, Sighted
 from harness.explore.numbers import Numbering
 from harness.live.calibration import await_phase
 from harness.live.syscalls import connect_to_nobody, errno_name
-from harness.probes import sockets
-from harness.tcp.segment import PSH, Segment
+from harness.tcp.ip import header_of
 from harness.tcp.socket_options import number_of
-from harness.tcp.timing import MARKER_LIMIT, MS, SECOND
-from harness.wire.capture import ETH_P_ALL, packet_socket
-from harness.wire.decode import decode
 from harness.wire.frames import Encoder, Flow
 from harness.wire.icmp import error
-from harness.wire.marker import Marker, unanswered
-from netns import processor
-from netns.conditions import Settings
-from netns.lab import Lab
-from netns.link import PEER_END
 
 SERVICE_PORT, CLIENT_PORT = 8080, 8081
 _FIRST_PORT = 1024
 _AT_ONCE = struct.pack("ii", 1, 0)  # struct linger: a reset
 _CLOSED, _LISTEN = 7, 10  # include/net/tcp_states.h; behind them may be a mini-socket, or a connection to accept
-_MOST = 65536
 _SYSCTLS = Path("/proc/sys/net/ipv4")
 
 
-class Executor:
-    """One lab, in which programs run one after the other; a context manager.
+class Executor(ProgramLab):
+    """Runs programs in a lab of its own, one after the other; a context manager.
 
     Args:
-        ignored: what is left out of each observation, see ``attempt.IGNORED``.
+        ignored: see ``ProgramLab``.
         virtual: whether the kernel's clock skips idle time: what waits then begins at one place of its timer wheel.
     """
 
     def __init__(self, ignored: tuple[str, ...] = (), *, virtual: bool = False) -> None:
+        super().__init__(ignored)
         self._virtual = virtual
-        self.ignored = frozenset(ignored)
-        self._lab = Lab(Settings.HELD, ipv6=False)
-        self._stack = ExitStack()
         self._port = _FIRST_PORT - 1
-
-    def __enter__(self) -> Self:
-        with ExitStack() as opening:
-            opening.enter_context(processor.kept())
-            opening.enter_context(self._lab)
-            self.plan = self._lab.plan
-            with self._lab.peer.entered():
-                # what one packet socket sends it does not see itself, so that only the kernel's frames are read
-                self._wire = opening.enter_context(packet_socket(PEER_END, ETH_P_ALL))
-            self._diag = opening.enter_context(sockets.open_diag(self._lab.kernel))
-            opening.enter_context(self._lab.kernel.entered())
-            self._marker = Marker.of(self.plan)
-            self._stack = opening.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
 
     def run(self, attempt: Attempt) -> tuple[Noted, ...]:
         """Run a program on a connection of its own, and note what each step brought about."""
@@ -91,64 +63,6 @@ class Executor:
             return tuple([course.take(step) for step in attempt.steps])
         finally:
             course.end()
-
-    # -- what a course needs of the lab
-
-    def put(self, frame: bytes) -> None:
-        """Send a frame."""
-        self._wire.send(frame)
-
-    def drain(self, flow: Flow) -> list[Segment]:
-        """What the kernel has sent of a connection so far: up to its answer to a request that it always answers.
-
-        Raises:
-            FinwaitError: it does not answer.
-        """
-        self._wire.send(self._marker.request)
-        self._wire.settimeout(MARKER_LIMIT.ns / SECOND.ns)
-        found: list[Segment] = []
-        try:
-            while not self._marker.is_answer(data := self._wire.recv(_MOST)):
-                found += _of(flow, data)
-        except TimeoutError:
-            raise unanswered() from None
-        return found
-
-    def wait(self, flow: Flow, ms: int) -> list[tuple[int, Segment]]:
-        """Let time pass: the segments that the kernel sends meanwhile, with the ms after which it did."""
-        start = time.monotonic_ns()
-        found = []
-        while (left := start + ms * MS - time.monotonic_ns()) > 0:
-            self._wire.settimeout(left / SECOND.ns)
-            with suppress(TimeoutError):
-                data = self._wire.recv(_MOST)
-                found += [((time.monotonic_ns() - start) // MS, segment) for segment in _of(flow, data)]
-        return found
-
-    def state(self, flow: Flow) -> int:
-        """The state of a connection that no process of ours holds, as the kernel counts them; 0 for none."""
-        kernel, peer = (self.plan.kernel.ipv4, flow.kernel_port), (self.plan.peer.ipv4, flow.peer_port)
-        body = sockets.ask(self._diag, flow.version, kernel, peer)
-        return body[1] if body else 0
-
-    def seen(self, segment: CameBack) -> CameBack:
-        """What of a segment is in sight."""
-        hidden: dict[str, object] = {}
-        if "PSH" in self.ignored:
-            hidden["flags"] = segment.flags & ~PSH
-        if "window sizes" in self.ignored:
-            hidden["window"] = min(segment.window, 1)
-        if "time" in self.ignored:
-            hidden["at_ms"] = 0
-        return msgspec.structs.replace(segment, **hidden) if hidden else segment
-
-
-def _of(flow: Flow, data: bytes) -> list[Segment]:
-    """The kernel's segment in a frame, where it is of this connection."""
-    decoded = decode(data)
-    if decoded and decoded[:3] == (flow.version, flow.kernel_port, flow.peer_port):
-        return [decoded.segment]
-    return []
 
 
 class _Course:
@@ -162,6 +76,7 @@ class _Course:
         self._made: list[socket.socket] = []
         self._before: dict[Path, str] = {}
         self._set_out(SERVICE_PORT)
+        self._identifications = Identifications()
         self._numbers = Numbering(shows_timestamps="timestamp values" not in lab.ignored)
 
     def _set_out(self, service: int) -> None:
@@ -171,9 +86,10 @@ class _Course:
 
     def take(self, step: AttemptStep) -> Noted:
         """Do a step."""
+        self._lab.begin_step()
         result = ""
         sent: tuple[int, ...] = ()
-        waited: list[tuple[int, Segment]] = []
+        waited: list[tuple[int, Sighted]] = []
         match step:
             case Put():
                 segments, sent = self._numbers.wire(step)
@@ -185,9 +101,15 @@ class _Course:
                 result = self._call(step)
             case Pause(ms):
                 waited = self._lab.wait(self._flow, ms)
-        back = [self._lab.seen(self._numbers.relative(one, at)) for at, one in waited]
-        back += [self._lab.seen(self._numbers.relative(one, 0)) for one in self._lab.drain(self._flow)]
-        return Noted(self._state(), result, tuple(back), sent)
+        back = [self._seen(one, at) for at, one in waited]
+        back += [self._seen(one, 0) for one in self._lab.drain(self._flow)]
+        return Noted(self._state(), result, tuple(back), sent, self._lab.info(self._connection), self._lab.grown())
+
+    def _seen(self, one: Sighted, at_ms: int) -> CameBack:
+        back = self._numbers.relative(one.segment, at_ms)
+        if IP_HEADER not in self._lab.ignored:
+            back = replace(back, ip=self._identifications.told(header_of(one.frame)))
+        return self._lab.seen(back)
 
     def _state(self) -> int:
         holder = self._connection or self._listener

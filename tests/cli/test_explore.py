@@ -36,7 +36,7 @@ def test_a_fin_overtaken_by_its_ack_is_found_shortened_and_confirmed(
     assert main(["explore", "--replay", str(finding), "--kernel", NEW]) == 2
     assert f"{finding} differs no longer" in capsys.readouterr().err
     assert "differences in 1 program of seed 84" in text
-    assert "out of sight: window sizes, PSH, timestamp values, time" in text
+    assert "out of sight: window sizes, PSH, timestamp values, time, IP header, TCP_INFO" in text
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,8 @@ def test_a_fin_overtaken_by_its_ack_is_found_shortened_and_confirmed(
         (["--kernel", "host", "--theme", "closed"], "there is no theme 'closed'"),
         (["--kernel", "host", "--for", "soon"], "--for soon: not a time"),
         (["--kernel", "nothing"], "nothing"),
+        (["--kernel", "host", "--kernel", "host", "--see", "colours"], "--see colours: nothing of that name"),
+        (["--kernel", "host", "--see", "all"], "--see compares kernels"),
         ([], "no kernel is named"),
         (["--replay", "/nowhere/at all"], "/nowhere/at all cannot be read (No such file or directory)"),
         (["--kernel", "host", "--replay", __file__], "test_explore.py is no finding"),

@@ -50,6 +50,19 @@ def test_what_is_alike_but_for_options_is_told_apart() -> None:
     assert fork.signature.answers == (". acknowledging more, ESTABLISHED, other options",) * 2
 
 
+def test_what_kernels_tell_of_themselves_differs_by_name() -> None:
+    program = Attempt((Put(ACK),))
+    told = [
+        (Noted(1, info={"snd_cwnd": 10, "lost": 0, "rehash": 0}, grown={"TcpExtTCPChallengeACK": 1}),),
+        (Noted(1, info={"snd_cwnd": 9, "lost": 0}),),
+    ]
+    fork = first_fork(program, told)
+    assert fork is not None
+    assert fork.signature.answers == ("nothing, ESTABLISHED, other snd_cwnd and TcpExtTCPChallengeACK",) * 2
+    older = [(Noted(1, info={"lost": 0, "rehash": 3}),), (Noted(1, info={"lost": 0}),)]
+    assert first_fork(program, older) is None  # an older kernel has fewer fields
+
+
 def test_a_program_that_killed_a_kernel_is_a_difference() -> None:
     fork = first_fork(Attempt((Act("close"),)), [(SILENT,), None])
     assert fork is not None

@@ -106,7 +106,8 @@ def test_odd_options_come_on_a_segment_that_is_whole(
 
 def test_time_passes_in_a_pause(lab: Executor) -> None:
     began = time.monotonic()
-    assert run(lab, *PASSIVE, Pause(50))[-1] == Noted(1)
+    waited = run(lab, *PASSIVE, Pause(50))[-1]
+    assert (waited.state, waited.back) == (1, ())
     assert time.monotonic() - began >= 0.05
 
 
@@ -124,3 +125,20 @@ def test_what_is_out_of_sight_is_not_noted() -> None:
         noted = executor.run(Attempt((*opened, Act("send", 9))))
     (sent,) = noted[-1].back
     assert (sent.flags, sent.window, sent.options.partition(" ecr ")[0]) == (ACK, 1, "nop,nop,TS val 0")
+
+
+def test_what_is_in_sight_is_told_of_the_socket_of_counters_and_of_ip_headers() -> None:
+    with Executor() as executor:
+        *_, accepted, challenged, sent = executor.run(Attempt((*PASSIVE, Put(SYN), Act("send", 9))))
+    assert (accepted.info["bytes_received"], sent.info["bytes_sent"]) == (0, 9)
+    assert challenged.grown["TcpExtTCPSYNChallenge"] == challenged.grown["TcpInSegs"] == 1
+    assert {name for name in sent.grown if name.startswith("Tcp")} == {"TcpOutSegs", "TcpExtTCPOrigDataSent"}
+    (segment,) = sent.back
+    assert segment.ip == "ttl 64, class 0, DF, id next"
+
+
+def test_times_in_tcp_info_are_out_of_sight_by_themselves() -> None:
+    with Executor(("times in TCP_INFO",)) as executor:
+        info = executor.run(Attempt(PASSIVE))[-1].info
+    assert "snd_cwnd" in info
+    assert not {name for name in info if name.endswith(("_us", "_ms", "_rate"))}

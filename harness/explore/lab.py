@@ -1,0 +1,139 @@
+"""The lab that programs run in, inside the kernel that is asked: frames in and out, and what of them is in sight."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import ExitStack, suppress
+from typing import NamedTuple, Self
+
+import msgspec
+
+from harness.explore.attempt import COUNTERS, INFO, INFO_TIMES, CameBack
+from harness.explore.beside import told_by
+from harness.probes import sockets, tcp_info
+from harness.probes.counters import Counters, Snapshot, growth
+from harness.tcp.segment import PSH, Segment
+from harness.tcp.timing import MARKER_LIMIT, MS, SECOND
+from harness.wire.capture import ETH_P_ALL, packet_socket
+from harness.wire.decode import decode
+from harness.wire.frames import Flow
+from harness.wire.marker import Marker, unanswered
+from netns import processor
+from netns.conditions import Settings
+from netns.lab import Lab
+from netns.link import PEER_END
+
+_MOST = 65536
+
+
+class Sighted(NamedTuple):
+    """A segment of the kernel's, and the frame that it came in."""
+
+    segment: Segment
+    frame: bytes
+
+
+class ProgramLab:
+    """A lab for programs, one after the other; a context manager.
+
+    Args:
+        ignored: what is left out of each observation, see ``attempt.IGNORED``.
+    """
+
+    def __init__(self, ignored: tuple[str, ...] = ()) -> None:
+        self.ignored = frozenset(ignored)
+        self._lab = Lab(Settings.HELD, ipv6=False)
+        self._stack = ExitStack()
+        self._counters: Counters | None = None
+        self._before: Snapshot = ()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opening:
+            opening.enter_context(processor.kept())
+            opening.enter_context(self._lab)
+            self.plan = self._lab.plan
+            with self._lab.peer.entered():
+                # what one packet socket sends it does not see itself, so that only the kernel's frames are read
+                self._wire = opening.enter_context(packet_socket(PEER_END, ETH_P_ALL))
+            self._diag = opening.enter_context(sockets.open_diag(self._lab.kernel))
+            if COUNTERS not in self.ignored:
+                self._counters = opening.enter_context(Counters(self._lab.kernel))
+            opening.enter_context(self._lab.kernel.entered())
+            self._marker = Marker.of(self.plan)
+            self._stack = opening.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def put(self, frame: bytes) -> None:
+        """Send a frame."""
+        self._wire.send(frame)
+
+    def drain(self, flow: Flow) -> list[Sighted]:
+        """What the kernel has sent of a connection so far: up to its answer to a request that it always answers.
+
+        Raises:
+            FinwaitError: it does not answer.
+        """
+        self._wire.send(self._marker.request)
+        self._wire.settimeout(MARKER_LIMIT.ns / SECOND.ns)
+        found: list[Sighted] = []
+        try:
+            while not self._marker.is_answer(data := self._wire.recv(_MOST)):
+                found += _of(flow, data)
+        except TimeoutError:
+            raise unanswered() from None
+        return found
+
+    def wait(self, flow: Flow, ms: int) -> list[tuple[int, Sighted]]:
+        """Let time pass: the segments that the kernel sends meanwhile, with the ms after which it did."""
+        start = time.monotonic_ns()
+        found = []
+        while (left := start + ms * MS - time.monotonic_ns()) > 0:
+            self._wire.settimeout(left / SECOND.ns)
+            with suppress(TimeoutError):
+                data = self._wire.recv(_MOST)
+                found += [((time.monotonic_ns() - start) // MS, one) for one in _of(flow, data)]
+        return found
+
+    def state(self, flow: Flow) -> int:
+        """The state of a connection that no process of ours holds, as the kernel counts them; 0 for none."""
+        kernel, peer = (self.plan.kernel.ipv4, flow.kernel_port), (self.plan.peer.ipv4, flow.peer_port)
+        body = sockets.ask(self._diag, flow.version, kernel, peer)
+        return body[1] if body else 0
+
+    def begin_step(self) -> None:
+        """What counters grow by counts from here."""
+        if self._counters is not None:
+            self._before = self._counters.read()
+
+    def grown(self) -> dict[str, int]:
+        """What counters have grown by in the step, where they are in sight."""
+        return growth(self._before, self._counters.read()) if self._counters is not None else {}
+
+    def info(self, held: socket.socket | None) -> dict[str, int | str]:
+        """TCP_INFO as far as it is in sight; nothing without a socket that a process holds."""
+        if held is None or self.ignored >= {INFO, INFO_TIMES}:
+            return {}
+        return told_by(tcp_info.read(held), self.ignored)
+
+    def seen(self, segment: CameBack) -> CameBack:
+        """What of a segment is in sight."""
+        hidden: dict[str, object] = {}
+        if "PSH" in self.ignored:
+            hidden["flags"] = segment.flags & ~PSH
+        if "window sizes" in self.ignored:
+            hidden["window"] = min(segment.window, 1)
+        if "time" in self.ignored:
+            hidden["at_ms"] = 0
+        return msgspec.structs.replace(segment, **hidden) if hidden else segment
+
+
+def _of(flow: Flow, data: bytes) -> list[Sighted]:
+    """The kernel's segment in a frame, where it is of this connection."""
+    decoded = decode(data)
+    if decoded and decoded[:3] == (flow.version, flow.kernel_port, flow.peer_port):
+        return [Sighted(decoded.segment, data)]
+    return []
