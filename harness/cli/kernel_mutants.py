@@ -67,6 +67,8 @@ def mutate_kernel(
     """
     if options.rest:
         raise FinwaitError(f"{options.rest[0]}: the scenarios are those that reach a line", hint="--file, --sample")
+    if options.resume:
+        raise FinwaitError("--resume goes on with changed answers", hint="a new run, for changed kernels")
     cache, spec = Cache.of_user(), parse(options.kernel_source)
     path = index_of(options, checkout)
     run, index = load(path if path.is_dir() else path.parent), load_index(path)

@@ -14,6 +14,7 @@ from rich.console import Console
 from harness.cli import run_help
 from harness.cli.output import Output, discard
 from harness.cli.parser import command_line
+from harness.cli.shared_options import resumed
 from harness.errors import FinwaitError
 from harness.trace.owner import hand_back_caches_at_the_end
 
@@ -105,7 +106,7 @@ def _folder(options: argparse.Namespace) -> Path:
     from harness.trace.folder import new_name
 
     parent: Path = options.run_dir or CHECKOUT / "reports" / "runs"
-    return parent / (options.run_name or new_name(options.verb))
+    return resumed(options) or parent / (options.run_name or new_name(options.verb))
 
 
 def _reproduce(options: argparse.Namespace, console: Console) -> int:
@@ -154,7 +155,7 @@ def _matrix(options: argparse.Namespace, console: Console) -> int:
     rehearse(options.rest, CHECKOUT)
     specs = _had(options.kernel, options, console)
     asked = opener(options, CHECKOUT, console, at_once=options.at_once)
-    found = matrix.run_on(specs, _folder(options), options.rest, asked, split=True)
+    found = matrix.run_on(specs, _folder(options), options.rest, asked, split=True, resume=bool(options.resume))
     status = present(found, console, every=options.all)
     report.write_asked(options, found.runs, CHECKOUT, console)
     return status
@@ -222,7 +223,9 @@ def _mutate(options: argparse.Namespace, console: Console) -> int:
 
     rehearse(options.rest, CHECKOUT)
     mutator = mutate.Mutator(_had([options.kernel], options, console)[0], CHECKOUT, opener(options, CHECKOUT, console))
-    found = mutator.mutate(options.rest, _folder(options), sample=options.sample, seed=options.seed)
+    found = mutator.mutate(
+        options.rest, _folder(options), sample=options.sample, seed=options.seed, resume=bool(options.resume)
+    )
     return mutate.present(found, console)
 
 

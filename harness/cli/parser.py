@@ -16,6 +16,7 @@ from harness.cli.shared_options import (
     add_index,
     add_kernel,
     add_report,
+    add_resume,
     add_run,
     add_run_dir,
     add_seed,
@@ -42,7 +43,7 @@ def command_line() -> argparse.ArgumentParser:
         formatter_class=LAYOUT,
     )
     parser.add_argument("--version", action="version", version=f"finwait {__version__}")
-    parser.set_defaults(passes_on=False)
+    parser.set_defaults(passes_on=False, resume=None)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB [OPTION ...]", title="verbs")
 
     # its own help is one screen, see run_help
@@ -72,6 +73,7 @@ def _add_runners(verbs: Verbs[argparse.ArgumentParser]) -> None:
     )
     add_kernel(matrix, "a kernel; may be repeated", required=True)
     add_run_dir(matrix)
+    add_resume(matrix)
     add_report(matrix)
     matrix.add_argument("--all", action="store_true", help="also show what comes out alike on all kernels")
     matrix.add_argument("--at-once", type=int, metavar="N", help="kernels to run at once [as many as fit]")
@@ -107,6 +109,7 @@ def _add_runners(verbs: Verbs[argparse.ArgumentParser]) -> None:
     add_index(mutate)
     add_seed(mutate, "seed of the random choice")
     add_run_dir(mutate)
+    add_resume(mutate)
     add_cluster(mutate)
     add_source(mutate)
     mutate.set_defaults(passes_on=True)

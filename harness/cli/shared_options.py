@@ -6,6 +6,8 @@ import argparse
 from functools import partial
 from pathlib import Path
 
+from harness.errors import FinwaitError
+
 PASSED_ON = "Further arguments are scenarios and options of pytest, as for finwait run."
 _MOST_RUNS = 100
 Verbs = argparse._SubParsersAction  # the class has no public name
@@ -54,6 +56,23 @@ def add_run_dir(parser: argparse.ArgumentParser) -> None:
     """Where run folders go."""
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="where to put the run folders [reports/runs]")
     parser.add_argument("--run-name", metavar="NAME", help="name of the folder that they are in [the time in UTC]")
+
+
+def add_resume(parser: argparse.ArgumentParser) -> None:
+    """``--resume``."""
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with a run of this command that ended early")
+
+
+def resumed(options: argparse.Namespace) -> Path | None:
+    """The folder of the run to go on with, if any.
+
+    Raises:
+        FinwaitError: another one is named as well.
+    """
+    run: Path | None = options.resume
+    if run and (options.run_dir or options.run_name):
+        raise FinwaitError("--resume RUN goes on in RUN", hint="without --run-dir and --run-name")
+    return run
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:

@@ -27,6 +27,7 @@ from harness.kernels.supply.cache import Cache
 from harness.run.jobs import Task, deliver
 from harness.run.progress import Display
 from harness.run.request import KernelReply
+from harness.run.resume import SCRATCH
 from harness.trace.folder import RESULTS, Unwritable, new_name, write_whole
 from harness.trace.owner import hand_back_tree
 from harness.trace.records import Result
@@ -71,7 +72,7 @@ class Cluster:
             logging.getLogger("distributed").setLevel(logging.CRITICAL)
             opening.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": _TRIES - 1}))
             try:
-                scratch = opening.enter_context(TemporaryDirectory(prefix=".cluster-", dir=self._folder))
+                scratch = opening.enter_context(TemporaryDirectory(prefix=SCRATCH, dir=self._folder))
                 made = connected(opening, self._where, Path(scratch), _SECONDS, insecure=self._insecure)
                 self._client = opening.enter_context(made)
                 self._client.wait_for_workers(1, timeout=_SECONDS)

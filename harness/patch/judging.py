@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 
 from harness.kernels.supply.build import Built
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelSpec, parse
 from harness.patch.building import Builds
+from harness.run import judges
 from harness.run.matrix import Found, run_with
 from harness.run.request import ask
 from harness.run.workers import Workers
@@ -20,7 +20,6 @@ from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, load
 
 _KIND = "judged"
-_JUDGES = ("harness", "netns", "scenarios", "conftest.py", "pyproject.toml")
 
 
 def spec_of(name: str, built: Built) -> KernelSpec:
@@ -43,7 +42,7 @@ class KeptRun:
         asked = ask(spec_of(name, kernel), arguments, checkout)
         self._cache = cache
         # of files elsewhere nobody knows whether they are the same next time
-        self._key = "" if asked.outside else _digest(checkout, name, kernel.folder.parent.name, *asked.arguments)
+        self._key = "" if asked.outside else judges.digest(checkout, name, kernel.folder.parent.name, *asked.arguments)
 
     def known(self) -> LoadedRun | None:
         """The run; None where there was none, or another version of finwait made it."""
@@ -93,14 +92,3 @@ def noticed(before: LoadedRun, after: Iterable[LoadedRun], names: Iterable[str])
 
 def _end(result: Result) -> tuple[str, str, tuple[str, ...]]:
     return result.outcome, result.answer, result.choices
-
-
-def _digest(checkout: Path, *asked: str) -> str:
-    """What the verdicts hang on: the kernel, what is asked of it, and all that judges."""
-    digest = sha256("\0".join(asked).encode())
-    for name in _JUDGES:
-        place = checkout / name
-        for file in [place] if place.is_file() else sorted(place.rglob("*.*")):
-            if file.suffix in {".py", ".toml", ".csv", ".pkt"}:
-                digest.update(f"\0{file.relative_to(checkout)}\0".encode() + file.read_bytes())
-    return digest.hexdigest()

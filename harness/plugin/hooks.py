@@ -192,7 +192,9 @@ class Runner:
         """Note which scenarios are to run, at whichever boot: one that never reports is lost."""
         items[:] = share_of(items, self.config.option.part)
         self._planned = tuple(self.begin(item).id for item in items if is_scenario(item))
-        items[:] = share_of(items, self.config.option.share)
+        done = self.config.option.done
+        rest = [item for item in items if not (is_scenario(item) and item.stash[SCENARIO].id in done)]
+        items[:] = share_of(rest, self.config.option.share)
         if self._planned and self.worker in ("", "gw0"):
             with recording(self.config):
                 self.folder.write_run(self._record(None))
@@ -284,7 +286,7 @@ class Runner:
         if self.end is None:
             return
         if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self._planned:
-            session.exitstatus = pytest.ExitCode.OK  # other shares have them all
+            session.exitstatus = pytest.ExitCode.OK  # other shares have them all, or have had them
         session.exitstatus = self.end.status(session)
         if not (self.folder.path / RUN).exists():
             shutil.rmtree(self.folder.path)

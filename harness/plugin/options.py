@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import pytest
 
 from harness.errors import FinwaitError
@@ -75,6 +76,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     # a kernel that is booted several times runs a share at each; --part is what the user asks for
     group.addoption("--share", type=_part, default=(1, 1), help=argparse.SUPPRESS)
+    # one that is gone on with leaves out what has a result
+    group.addoption("--done", type=_names, default=frozenset(), help=argparse.SUPPRESS)
     group.addoption(
         "--mutate-after", type=Path, metavar="RUN", help="the run folder that says which answer is the last"
     )
@@ -175,6 +178,10 @@ def _part(text: str) -> tuple[int, int]:
     if number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts):
         return int(number), int(parts)
     raise argparse.ArgumentTypeError(f"{text!r} is not a part, such as 1/2: the first of two")
+
+
+def _names(file: str) -> frozenset[str]:
+    return msgspec.json.decode(Path(file).read_bytes(), type=frozenset[str])
 
 
 def share_of(items: Sequence[T], part: tuple[int, int]) -> list[T]:

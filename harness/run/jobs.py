@@ -80,10 +80,11 @@ def pytest_job(task: Task, checkout: Path, stop: Stop) -> Job:
     more += [f"{option}={_writes(task, path)}" for option, path in request.written]
     reads = [(checkout / path).resolve() for path in request.outside]
     files = {}
-    if request.plan:
-        name = f"{task.folder.name}-plan.json"
-        files[name] = msgspec.json.encode(request.plan).decode()
-        more.append(f"--mutations={output / name}")
+    for option, content in (("mutations", request.plan), ("done", request.done)):
+        if content:
+            name = f"{task.folder.name}-{option}.json"
+            files[name] = msgspec.json.encode(content).decode()
+            more.append(f"--{option}={output / name}")
     argv = (
         sys.executable,
         *("-m", "pytest", *_WITHOUT, *_BRIEFLY, "--color=no"),

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from harness.errors import FinwaitError
-from harness.kernels.supply.spec import KernelKind, KernelSpec
+from harness.kernels.supply.spec import KernelSpec
 from harness.run.jobs import Task, folder_name
-from harness.run.parts import join
-from harness.run.request import KernelReply, Request, ask
+from harness.run.parts import ask_in_parts
+from harness.run.request import KernelReply, ask
+from harness.run.resume import RunAsked, run_folder
 from harness.run.workers import Opener, TakesTasks
 from harness.tcp.verdict import Outcome
-from harness.trace.folder import make_folder
 from harness.trace.runs import LoadedRun, load
 
 _JUDGING = ("--baseline", "--strict", "--rfc", "--fail-on")
@@ -46,7 +44,13 @@ class Found:
 
 
 def run_on(
-    specs: Sequence[KernelSpec], folder: Path, arguments: Sequence[str], open_workers: Opener, *, split: bool = False
+    specs: Sequence[KernelSpec],
+    folder: Path,
+    arguments: Sequence[str],
+    open_workers: Opener,
+    *,
+    split: bool = False,
+    resume: bool = False,
 ) -> Found:
     """Run the same pytest on each kernel; one that dies or cannot be booted does not stop the others.
 
@@ -57,16 +61,18 @@ def run_on(
         open_workers: brings whoever is asked.
         split: whether a kernel, where there are fewer than may run at a time, is booted several times, for a part of
             the scenarios each.
+        resume: whether the folder is that of a run that ended early, of which only the rest is asked.
 
     Raises:
-        FinwaitError: a kernel is named twice, the folder cannot be made, or pytest does not take the arguments.
+        FinwaitError: a kernel is named twice, the folder cannot be made or gone on with, or pytest does not take the
+            arguments.
         KeyboardInterrupt: see ``run_with``.
     """
     titles = [spec.title for spec in specs]
     if twice := next((title for title in titles if titles.count(title) > 1), None):
         raise FinwaitError(f"the kernel {twice} is named twice", hint="name each once; NAME=PATH names a kernel's file")
-    output = make_folder(folder).absolute()
-    with open_workers(output) as workers:
+    asked = RunAsked.of("matrix", specs, arguments)
+    with run_folder(folder, asked, again=resume) as output, open_workers(output) as workers:
         return run_with(workers, specs, output, arguments, split=split)
 
 
@@ -94,38 +100,16 @@ def run_with(
         KeyboardInterrupt: with where what was recorded until then can be read.
     """
     boots = max(1, workers.at_once // max(1, len(specs))) if split else 1
-    requests = [(spec, ask(spec, arguments, workers.checkout)) for spec in specs]
-    tasks = [task for spec, request in requests for task in _tasks(spec, output, request, boots)]
+    tasks = [Task(spec, output / folder_name(spec), ask(spec, arguments, workers.checkout)) for spec in specs]
     try:
-        replies = workers.ask(tasks, more=more)
+        replies = ask_in_parts(workers, tasks, boots, more=more)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"what was recorded is in {output}") from None
-    finally:
-        for folder in (output / folder_name(spec) for spec in specs):
-            if _place(folder).is_dir():
-                join(_place(folder), folder)
     judged = any(argument.partition("=")[0] in _JUDGING for argument in arguments)
     found = Found(output)
-    for spec in specs:
-        ended = [reply for task, reply in zip(tasks, replies, strict=True) if task.spec is spec]
-        folder = output / folder_name(spec)
-        found = _with_kernel(found, spec, folder, ended, judged=judged)
+    for task, ended in zip(tasks, replies, strict=True):
+        found = _with_kernel(found, task.spec, task.folder, ended, judged=judged)
     return found
-
-
-def _tasks(spec: KernelSpec, output: Path, request: Request, boots: int) -> list[Task]:
-    """What a kernel is to do, in as many parts as it is booted; the running one is not."""
-    folder = output / folder_name(spec)
-    # a file that pytest writes of a part cannot be joined
-    if boots == 1 or spec.kind is KernelKind.HOST or request.written:
-        return [Task(spec, folder, request)]
-    parts = [msgspec.structs.replace(request, part=(number, boots)) for number in range(1, boots + 1)]
-    return [Task(spec, make_folder(_place(folder) / str(one.part[0])) / folder.name, one) for one in parts]
-
-
-def _place(folder: Path) -> Path:
-    """Where the parts of a run lie until they are joined into its folder."""
-    return folder.with_name(f".{folder.name}")
 
 
 def _with_kernel(found: Found, spec: KernelSpec, folder: Path, ended: Sequence[KernelReply], *, judged: bool) -> Found:
@@ -134,7 +118,8 @@ def _with_kernel(found: Found, spec: KernelSpec, folder: Path, ended: Sequence[K
     try:
         runs.append(load(folder))
     except FinwaitError as error:
-        lost = lost or {f"{spec.title}: {ended[0].said or error}": None}
+        said = next((reply.said for reply in ended if reply.said), error)
+        lost = lost or {f"{spec.title}: {said}": None}
     # a deviation alone is a result and no failure; where the user says by what to judge, pytest's own status counts
     red = (spec.title,) if judged and any(reply.status not in (0, None) for reply in ended) else ()
     return Found(found.folder, tuple(runs), (*found.failures, *lost), (*found.red, *red))

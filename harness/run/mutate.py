@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,14 +16,16 @@ from harness.errors import FinwaitError
 from harness.kernels.supply.spec import KernelSpec
 from harness.mutation.runner import MUTATED, Plan
 from harness.run.jobs import Task
-from harness.run.request import REAL_LIMIT, VIRTUAL_LIMIT, Request, ask
-from harness.run.workers import Opener, TakesTasks
+from harness.run.parts import ask_in_parts
+from harness.run.request import REAL_LIMIT, VIRTUAL_LIMIT, KernelReply, Request, ask
+from harness.run.resume import RunAsked, run_folder
+from harness.run.workers import Opener
 from harness.tcp.mutation import KINDS, OF_NO_ACCOUNT
 from harness.tcp.segment import SYN
 from harness.tcp.timing import PHASE_NS
 from harness.tcp.verdict import Outcome
 from harness.trace.events import Event, Forwarded, Received
-from harness.trace.folder import make_folder
+from harness.trace.folder import RUN
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, load
 
@@ -30,6 +33,7 @@ JUDGES_NOTHING = "conforms, but judges no answer"
 ALLOWS_AN_EXCHANGE = "allows segments on a path whatever their numbers, and these are not mutated"
 """Why scenarios that conformed are left out, wholly or in part."""
 _SHOWN = 50
+_MUTATED_RUN = "mutated-"
 
 _MUTATIONS_EACH = 10_000  # pytest keeps a report of each until its end, and a guest has 256 MB
 _SECONDS_A_MUTATION = 0.5  # of real time, where all goes well a tenth of it
@@ -180,7 +184,9 @@ class Mutator:
     checkout: Path
     open_workers: Opener
 
-    def mutate(self, arguments: Sequence[str], folder: Path, *, sample: int | None = None, seed: int = 0) -> Mutations:
+    def mutate(
+        self, arguments: Sequence[str], folder: Path, *, sample: int | None = None, seed: int = 0, resume: bool = False
+    ) -> Mutations:
         """Run a selection once as it is and once with all mutations; a new folder is made of ``folder``.
 
         Args:
@@ -188,26 +194,30 @@ class Mutator:
             folder: for the run folders of both.
             sample: see ``plan_of``.
             seed: see ``plan_of``.
+            resume: whether the folder is that of a run that ended early, of which only the rest is asked.
 
         Raises:
-            FinwaitError: a run left nothing behind.
+            FinwaitError: a run left nothing behind, or the folder cannot be gone on with.
         """
-        folder = make_folder(folder).absolute()
-        with self.open_workers(folder) as workers:
-            asked = Task(self.spec, folder / "ordinary", ask(self.spec, arguments, self.checkout))
-            (ordinary,), lost = self._run(workers, [asked], more=True)
+        asked = RunAsked.of(f"mutate --sample={sample} --seed={seed}", [self.spec], arguments)
+        with run_folder(folder, asked, again=resume) as output, self.open_workers(output) as workers:
+            whole = Task(self.spec, output / "ordinary", ask(self.spec, arguments, self.checkout))
+            (replies,) = ask_in_parts(workers, [whole], workers.at_once, more=True)
+            ordinary, lost = _left(whole.folder, replies), _lost(whole.folder, replies)
             plan = plan_of(ordinary, sample=sample, seed=seed)
-            parts = parts_of(plan, ordinary.results, workers.at_once)
-            mutated, more_lost = self._run(
-                workers,
-                [
-                    Task(self.spec, folder / f"mutated-{number}", self._request(part, arguments))
-                    for number, part in enumerate(parts)
-                ],
-            )
-        results = {name: one for run in mutated for name, one in run.results.items()}
+            before = _earlier(output)
+            results = {name: one for path in before for name, one in load(path).results.items()}
+            parts = parts_of(_without(plan, results), ordinary.results, workers.at_once)
+            first = 1 + max((int(path.name.rpartition("-")[2]) for path in before), default=-1)
+            tasks = [
+                Task(self.spec, output / f"{_MUTATED_RUN}{number}", self._request(part, arguments))
+                for number, part in enumerate(parts, first)
+            ]
+            for task, reply in zip(tasks, workers.ask(tasks), strict=True):
+                results |= _left(task.folder, [reply]).results
+                lost += _lost(task.folder, [reply])
         found = judge(plan, ordinary.results, results)
-        return replace(found, left_out=left_out(ordinary), lost=(*lost, *more_lost))
+        return replace(found, left_out=left_out(ordinary), lost=tuple(lost))
 
     def _request(self, part: Plan, arguments: Sequence[str]) -> Request:
         return msgspec.structs.replace(
@@ -216,21 +226,38 @@ class Mutator:
             real_limit=REAL_LIMIT + _SECONDS_A_MUTATION * sum(map(len, part.values())),
         )
 
-    def _run(
-        self, workers: TakesTasks, tasks: Sequence[Task], *, more: bool = False
-    ) -> tuple[list[LoadedRun], list[str]]:
-        """The runs, and which of them did not come to their end, with the reason."""
-        runs, lost = [], []
-        for task, reply in zip(tasks, workers.ask(tasks, more=more), strict=True):
-            if reply.lost:
-                lost.append(f"{task.folder.name}: {reply.lost}")
-            try:
-                runs.append(load(task.folder))
-            except FinwaitError as error:
-                raise FinwaitError(
-                    f"the {task.folder.name} run left no results ({reply.lost or reply.said})", why=str(error)
-                ) from error
-        return runs, lost
+
+def _earlier(output: Path) -> list[Path]:
+    """The mutated runs that a try that ended early left; those that never began are removed."""
+    begun = []
+    for path in output.glob(f"{_MUTATED_RUN}*[0-9]"):
+        if (path / RUN).is_file():
+            begun.append(path)
+        else:
+            shutil.rmtree(path)
+    return begun
+
+
+def _without(plan: Plan, results: Mapping[str, Result]) -> Plan:
+    """What of a plan has no result yet."""
+    rest = {
+        scenario: tuple(text for text in several if f"{scenario}{MUTATED}{text}" not in results)
+        for scenario, several in plan.items()
+    }
+    return {scenario: several for scenario, several in rest.items() if several}
+
+
+def _left(folder: Path, replies: Sequence[KernelReply]) -> LoadedRun:
+    try:
+        return load(folder)
+    except FinwaitError as error:
+        why = "; ".join(dict.fromkeys(reply.lost or reply.said for reply in replies))
+        raise FinwaitError(f"the {folder.name} run left no results ({why})", why=str(error)) from error
+
+
+def _lost(folder: Path, replies: Sequence[KernelReply]) -> list[str]:
+    """Why it did not come to its end."""
+    return list(dict.fromkeys(f"{folder.name}: {reply.lost}" for reply in replies if reply.lost))
 
 
 def present(found: Mutations, console: Console) -> int:

@@ -35,6 +35,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         written: options of pytest that name a file to write, and the file that the user wants, likewise.
         part: which part of the selection, from 1 on, and of how many.
         plan: the mutations to make; empty for none.
+        done: scenarios of the selection that have a result already, and are not run.
         real_limit: seconds of real time after which the kernel is called hung.
         virtual_limit: seconds of its own clock with the same effect, where that clock runs apart.
     """
@@ -46,6 +47,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     written: tuple[tuple[str, str], ...] = ()
     part: tuple[int, int] = (1, 1)
     plan: Plan = {}
+    done: tuple[str, ...] = ()
     real_limit: float = REAL_LIMIT
     virtual_limit: float = VIRTUAL_LIMIT
 

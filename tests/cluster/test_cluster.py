@@ -20,6 +20,7 @@ from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelKind, parse
 from harness.run.matrix import Found, run_on
 from harness.run.request import Request
+from harness.run.resume import ASKED
 from harness.run.workers import Opener, on_this_machine
 from harness.tcp.verdict import Outcome
 from netns import privilege
@@ -89,7 +90,7 @@ def test_results_are_those_of_one_machine(tmp_path: Path) -> None:
     (deviates,) = (result for result in run.results.values() if result.outcome == Outcome.DEVIATES)
     assert run.timeline(deviates)
     assert {result.machine for result in run.results.values()} == {platform.node()}
-    assert sorted(path.name for path in found.folder.iterdir()) == ["host"]
+    assert sorted(path.name for path in found.folder.iterdir()) == [ASKED, "host"]
 
 
 @needs_labs

@@ -20,6 +20,7 @@ from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelSpec, parse
 from harness.live.command import installed
 from harness.run import jobs, matrix, selection
+from harness.run.resume import ASKED
 from harness.run.workers import on_this_machine
 from harness.tcp.verdict import Outcome
 from harness.trace.records import Result
@@ -139,7 +140,7 @@ def test_file_that_pytest_writes_is_one_for_each_kernel(tmp_path: Path, monkeypa
         *("told/junit-host.xml", "told/junit-uml-virtual-7.2.xml"),
     ]
     assert all('tests="1"' in path.read_text() for path in tmp_path.glob("told/*"))
-    assert sorted(path.name for path in found.folder.iterdir()) == ["host", "uml-virtual-7.2"]
+    assert sorted(path.name for path in found.folder.iterdir()) == [ASKED, "host", "uml-virtual-7.2"]
 
 
 def test_kernel_is_red_where_the_user_says_by_what_to_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,7 +36,7 @@ from harness.run.workers import on_this_machine
 from harness.tcp.mutation import KINDS, Mutation
 from harness.tcp.segment import ACK, FIN, SYN, Flags, Segment
 from harness.trace.events import Event, Forwarded, Received, Sent
-from harness.trace.folder import RunFolder
+from harness.trace.folder import RESULTS, RUN, RunFolder
 from harness.trace.records import Result, TimelineRecord
 from harness.trace.runs import LoadedRun
 from netns import privilege
@@ -200,6 +200,12 @@ def test_each_answer_is_mutated_in_each_way_and_the_careless_scenario_is_told(tm
     told = [mutated.rpartition("::")[2] for mutated in found.unnoticed]
     # it names no numbers
     assert sorted(told) == ["test_careless ~ack:2", "test_careless ~seq:2"]
+    half, *others = (tmp_path / "runs" / "mutate").glob("mutated-*[0-9]")
+    lines = (half / RESULTS).read_bytes().splitlines(keepends=True)
+    (half / RESULTS).write_bytes(b"".join(lines[:-3]) + lines[-3][:50])  # died in mid-write
+    for other in others:
+        (other / RUN).unlink()  # and these before anything was written
+    assert mutator.mutate([str(folder)], tmp_path / "runs" / "mutate", resume=True) == found
 
 
 def test_a_plan_leaves_out_what_it_does_not_name(tmp_path: Path) -> None:

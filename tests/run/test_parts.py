@@ -18,6 +18,7 @@ from harness.run.jobs import backend_of
 from harness.run.matrix import run_on, run_with
 from harness.run.parts import join
 from harness.run.request import KernelReply
+from harness.run.resume import ASKED
 from harness.run.selection import select
 from harness.run.workers import Workers, on_this_machine
 from harness.tcp.verdict import Outcome
@@ -101,7 +102,16 @@ def left_by_a_part(
             started=started,
             preconditions={"HZ": "250"} if lab else {},
             planned=PLANNED,
-            arguments=("-q", "--run-dir", own, "--run-name", name, f"--share={number}/2", "scenarios"),
+            arguments=(
+                "-q",
+                "--run-dir",
+                own,
+                "--run-name",
+                name,
+                f"--share={number}/2",
+                "--done=done.json",
+                "scenarios",
+            ),
         )
     )
     (folder.path / "console.txt").write_text(f"of {number}\n")
@@ -168,4 +178,4 @@ def test_panic_loses_what_its_part_did_not_finish(tmp_path: Path) -> None:
     console = (run.path / "console.txt").read_text()
     assert "16 passed" in console
     assert "sysrq" in console.lower()
-    assert [path.name for path in found.folder.iterdir()] == [run.path.name]
+    assert sorted(path.name for path in found.folder.iterdir()) == [ASKED, run.path.name]

@@ -16,6 +16,8 @@ from harness.kernels.boot.backend import Job, Run
 from harness.process import Ended
 
 PANIC = "Kernel panic - not syncing: "
+BOOTED = ".kernel-"
+"""How the names of folders begin that a kernel needs while it is up."""
 START = "start.py"
 _START = """\
 import sys
@@ -55,7 +57,7 @@ def environment(job: Job, home: str) -> dict[str, str]:
 @contextmanager
 def control_folder(job: Job) -> Iterator[Path]:
     """A private folder in the job's output, gone afterwards; only a killed run leaves it there."""
-    folder = Path(tempfile.mkdtemp(prefix=".kernel-", dir=job.output))
+    folder = Path(tempfile.mkdtemp(prefix=BOOTED, dir=job.output))
     try:
         yield folder
     finally:
