@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         with_and_without_timestamps,
     )
     from harness.probes.states import state_name
+    from harness.tcp.authentication import AoKey, Md5Key
     from harness.tcp.ip import BROADCAST_MAC, Envelope, IpHeader
     from harness.tcp.options import Option
     from harness.tcp.pattern import ANY, Between, Pattern
@@ -155,6 +156,7 @@ _HOMES = {
         "with_and_without_timestamps",
     ),
     "harness.probes.states": ("state_name",),
+    "harness.tcp.authentication": ("AoKey", "Md5Key"),
     "harness.tcp.ip": ("BROADCAST_MAC", "Envelope", "IpHeader"),
     "harness.tcp.options": ("Option",),
     "harness.tcp.pattern": ("ANY", "Between", "Pattern"),
@@ -180,15 +182,15 @@ __all__ = [
     "NUMBERS", "ORPHANED", "PROGRAM_LIMIT", "PROMPT", "PSH", "QUIET", "READS_NO_MORE", "REAL_WAIT", "RST",
     "RTO_FLOOR", "RTO_INIT", "RTO_MIN", "RTO_MOST", "SECOND", "SERVICE_PORT", "SPACE", "STATES", "SYN", "SYN_R2",
     "TICK", "TIMESTAMPS_LENGTH", "TIMEWAIT_LEN", "URG", "WAYS", "WITH_A_WINDOW", "WITH_A_ZERO_WINDOW", "WRONG_CHECKSUM",
-    "Answer", "BadRules", "Between", "BlockingCall", "Cell", "Closing", "Connection", "ControlBlock", "Curl",
-    "Ending", "Endpoint", "Envelope", "FinwaitError", "Flags", "Holding", "IpHeader", "KernelPair", "Mismatch",
-    "Nginx", "Numbers", "Option", "Path", "Pattern", "Peer", "Probed", "Received", "Reply", "Router", "Segment",
-    "Sent", "Session", "Span", "TableCell", "TrackedConnection", "TwoKernelSession", "Unsupported", "backoff",
-    "both_families", "both_sides", "close", "close_with_long_linger2", "distance", "errno_of",
-    "establish_from_afar", "expect_flight", "in_shared_lab", "in_states", "judge", "longest_timer",
+    "Answer", "AoKey", "BadRules", "Between", "BlockingCall", "Cell", "Closing", "Connection", "ControlBlock",
+    "Curl", "Ending", "Endpoint", "Envelope", "FinwaitError", "Flags", "Holding", "IpHeader", "KernelPair",
+    "Md5Key", "Mismatch", "Nginx", "Numbers", "Option", "Path", "Pattern", "Peer", "Probed", "Received", "Reply",
+    "Router", "Segment", "Sent", "Session", "Span", "TableCell", "TrackedConnection", "TwoKernelSession",
+    "Unsupported", "backoff", "both_families", "both_sides", "close", "close_with_long_linger2", "distance",
+    "errno_of", "establish_from_afar", "expect_flight", "in_shared_lab", "in_states", "judge", "longest_timer",
     "new_listener", "owned_and_orphaned", "reach", "report", "requirement", "shutdown_rdwr", "shutdown_wr",
-    "shutdown_wr_then_close", "state_name", "table_cells", "wait_from_afar", "waits",
-    "with_and_without_timestamps", "write_segments",
+    "shutdown_wr_then_close", "state_name", "table_cells", "wait_from_afar", "waits", "with_and_without_timestamps",
+    "write_segments",
 ]
 # fmt: on
 

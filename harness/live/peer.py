@@ -81,7 +81,8 @@ class Peer(Watcher):
             event = Received(seen_at, seen, "", self.connection)
             self._dispatcher.timeline.add(event)
             explain = partial(self._explain, event, frame)
-            self.inbox.add(Arrival(seen_at, seen, self._ports, self.connection, self._dispatcher.answers, explain))
+            numbered = self._ports, self.connection, self._dispatcher.answers
+            self.inbox.add(Arrival(seen_at, seen, *numbered, explain, self._flaws(segment)))
 
     def _explain(self, event: Received, frame: int, step: str, judged: str) -> None:
         self._judged_frame = frame
@@ -294,5 +295,5 @@ class Peer(Watcher):
     def abandon(self) -> None:
         """Make the kernel forget the connection, so that no orphan outlives the lab: a RST where it waits for one."""
         if self._last_ack is not None:
-            segment = Segment(flags=RST, seq=self._last_ack)
+            segment = self._signed(Segment(flags=RST, seq=self._last_ack))
             self._dispatcher.wire.send([self._encoder.encode(segment)])

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections import deque
 from typing import TypedDict, Unpack
+
+import msgspec
 
 from harness.live.closed_names import ClosedNames
 from harness.live.dispatcher import Dispatcher
 from harness.program.recording import step
 from harness.program.steps import Assign, Open, Send
-from harness.tcp import md5
+from harness.tcp.authentication import Direction, Key, flaws, signed
 from harness.tcp.ip import Envelope
 from harness.tcp.options import Option, parse_options
+from harness.tcp.pattern import Difference
 from harness.tcp.relative import FirstNumbers, to_relative, to_wire
 from harness.tcp.segment import ACK, SPACE, SYN, Flags, Segment, before, check_data, check_range
 from harness.tcp.timing import MS
@@ -59,6 +63,7 @@ class Sender(ClosedNames):
         self.own = FirstNumbers(check_range("isn", isn, 32), crafted=True)
         self.kernel = FirstNumbers()
         self._timestamps = False
+        self._keys: tuple[Key, ...] = ()
         self._window = 65535
         self.echo = 0
         self._dispatcher = dispatcher
@@ -142,13 +147,17 @@ class Sender(ClosedNames):
         options = given.pop("options", None)
         given.setdefault("window", self.window)
         check_data(given.get("data", b""))
-        return Segment(
+        made = Segment(
             flags=flags | ACK if ack is not None else flags,
             seq=check_range("seq", seq, 32),
             ack=check_range("ack", ack or 0, 32),
             options=self._usual_options() if options is None else parse_options(str(options)),
             **given,  # type: ignore[arg-type]  # the fields of HeaderFields, less the one that is text here
         )
+        if not self.keys or made.raw_options is not None:
+            return made
+        wire = self._signed(to_wire(made, self.own, self.kernel))
+        return msgspec.structs.replace(made, options=(*made.options, *wire.options[len(made.options) :]))
 
     def timestamp(self) -> int:
         """The peer's timestamp clock, in milliseconds from the value in its SYN (RFC 7323 5.4: 1 ms to 1 s a tick)."""
@@ -226,29 +235,45 @@ class Sender(ClosedNames):
 
     # -- segments that are signed
 
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The keys that the peer shares with the kernel; can be set.
+
+        The first signs each segment that the peer makes from then on, behind its other options; what the kernel sends
+        from then on has to be signed by one of them. With none, nothing is signed or looked at.
+        """
+        return self._keys
+
+    @keys.setter
+    @step(Assign)
+    def keys(self, value: tuple[Key, ...]) -> None:
+        self._keys = value
+
     @step(Open, "shared")
-    def key_option(self, key: bytes) -> bytes:
-        """The value of TCP_MD5SIG with which an endpoint signs what it sends to the peer, and drops what is unsigned.
+    def key_option(self, key: Key, prefix: int | None = None) -> bytes:
+        """The value with which an endpoint is told a key that it shares with the peer's address, or with a prefix.
 
-        The key has 80 octets at most (RFC 2385; ``struct tcp_md5sig`` of include/uapi/linux/tcp.h).
+        That of TCP_MD5SIG, with a prefix of TCP_MD5SIG_EXT, or of TCP_AO_ADD_KEY (include/uapi/linux/tcp.h).
         """
-        return md5.key_option(self.address[0], key)
+        address = self.address[0]
+        if prefix is not None:
+            address = str(ipaddress.ip_network(f"{address}/{prefix}", strict=False).network_address)
+        return key.socket_option(address, prefix)
 
-    @step(Open, "digest")
-    def digest(self, segment: Segment, key: bytes, *, of_kernel: bool = False) -> str:
-        """The digest of a segment of the peer's, or of the kernel's, in hexadecimal: that of the option of kind 19.
+    def _direction(self, *, of_kernel: bool) -> Direction:
+        plan, own, other = self._dispatcher.plan, self.own.isn or 0, self.kernel.isn or 0
+        addresses = plan.peer.address(self.flow.version), plan.kernel.address(self.flow.version)
+        if of_kernel:
+            return Direction(addresses[::-1], self._ports, (other, own))
+        return Direction(addresses, self._ports[::-1], (own, other))
 
-        Args:
-            segment: in relative numbers, without the option, which two NOPs bring to the end of a word.
-            key: the shared one.
-            of_kernel: whether the kernel sends it.
-        """
-        plan = self._dispatcher.plan
-        peer, kernel = ((plan.peer, self.own), (plan.kernel, self.kernel))
-        (source, own), (target, other) = (kernel, peer) if of_kernel else (peer, kernel)
-        addresses = source.address(self.flow.version), target.address(self.flow.version)
-        ports = self._ports if of_kernel else self._ports[::-1]
-        return md5.digest(addresses, ports, to_wire(segment, own, other), key)
+    def _signed(self, segment: Segment) -> Segment:
+        """A segment of the peer's with wire numbers, signed where there is a key."""
+        return signed(segment, self._direction(of_kernel=False), self.keys[0]) if self.keys else segment
+
+    def _flaws(self, segment: Segment) -> tuple[Difference, ...]:
+        """What is wrong about the signature of a segment of the kernel's with wire numbers."""
+        return flaws(segment, self._direction(of_kernel=True), self.keys) if self.keys else ()
 
     def note_sent(self, at: int, segment: Segment, frame: int) -> None:
         """An own segment passed the capture: now its time is known."""

@@ -33,7 +33,18 @@ WIDTH = 110
 FACE = frozenset(
     {
         *("ACK", "CWR", "ECE", "FIN", "NONE", "PSH", "RST", "SYN", "URG", "Flags", "Segment", "Pattern", "Between"),
-        *("Envelope", "IpHeader", "Session", "TwoKernelSession", "Path", "FinwaitError", "Mismatch", "Unsupported"),
+        *(
+            "AoKey",
+            "Md5Key",
+            "Envelope",
+            "IpHeader",
+            "Session",
+            "TwoKernelSession",
+            "Path",
+            "FinwaitError",
+            "Mismatch",
+            "Unsupported",
+        ),
         *("Span", "DELACK_MAX", "PROMPT", "QUIET", "RTO_INIT", "RTO_MIN"),
     }
 )

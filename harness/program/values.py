@@ -12,6 +12,7 @@ import msgspec
 
 from harness.errors import FinwaitError
 from harness.program.steps import Joined, Made, Octets, Ref, Several, Value
+from harness.tcp.authentication import AoKey, Md5Key
 from harness.tcp.ip import Envelope, IpHeader
 from harness.tcp.options import Option
 from harness.tcp.pattern import Between, Pattern
@@ -19,7 +20,8 @@ from harness.tcp.segment import Flags, Segment
 from harness.tcp.timing import Span
 
 KINDS: Mapping[str, Callable[..., Any]] = {
-    one.__name__: one for one in (Between, Envelope, Flags, IpHeader, socket.MsgFlag, Option, Pattern, Segment, Span)
+    one.__name__: one
+    for one in (AoKey, Between, Envelope, Flags, IpHeader, Md5Key, socket.MsgFlag, Option, Pattern, Segment, Span)
 }
 """What a ``Made`` can be, by name."""
 

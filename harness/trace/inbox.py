@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import NamedTuple
 
-from harness.tcp.pattern import Pattern
+from harness.tcp.pattern import Difference, Pattern
 from harness.tcp.segment import Segment
 from harness.tcp.timing import TimingProfile
 from harness.tcp.verdict import Expectation, Mismatch, Reply
@@ -25,7 +25,7 @@ class Arrival(NamedTuple):
     """A segment as it is judged: it may have been mutated. ``at`` is the kernel's stamp, ns since the epoch.
 
     ``number`` counts what came on all connections of the lab, from 1 in the order of the wire. ``explain`` puts the
-    step that took it beside what came, and how it was judged.
+    step that took it beside what came, and how it was judged; ``flaws`` is what is wrong whatever was expected.
     """
 
     at: int
@@ -34,6 +34,7 @@ class Arrival(NamedTuple):
     connection: int
     number: int
     explain: Callable[[str, str], None]
+    flaws: tuple[Difference, ...] = ()
 
 
 class Cause(NamedTuple):
@@ -126,6 +127,8 @@ class Inbox:
         since_end = arrival.at - cause.end
         try:
             name = expectation.judge(arrival.segment, arrival.at - cause.start, since_end, profile)
+            if arrival.flaws:
+                raise expectation.mismatch(f"> {arrival.segment}", differences=arrival.flaws)
         except Mismatch as mismatch:
             mismatch.add(step=step, cause_ns=cause.end, connection=arrival.connection)
             self.take(arrival, step, "not as expected")

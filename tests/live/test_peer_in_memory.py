@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import FinwaitError
+from harness.tcp.authentication import Md5Key
 from harness.tcp.mutation import Mutation
+from harness.tcp.options import Option
 from harness.tcp.pattern import ANY, Pattern
 from harness.tcp.segment import ACK, FIN, SYN
 from harness.tcp.timing import MS, RTO_MIN, Span
@@ -18,6 +20,26 @@ X = b"x"
 
 def differing(mismatch: Mismatch) -> list[str]:
     return [difference.field for difference in mismatch.evidence.differences]
+
+
+# -- what is signed
+
+
+def test_segment_that_no_key_of_the_peers_signed_is_not_what_was_expected(bench: Bench) -> None:
+    bench.peer.keys = (Md5Key(b"secret"),)
+    bench.say(ACK, data=X)
+    with pytest.raises(Mismatch) as raised:
+        bench.peer.expect(ACK, data=X)
+    assert [str(one) for one in raised.value.evidence.differences] == [
+        "options: <>, not a signature by a key that the peer has"
+    ]
+
+
+def test_peer_signs_what_it_makes_while_it_has_a_key(bench: Bench) -> None:
+    bench.peer.keys = (Md5Key(b"secret"),)
+    assert bench.peer.make(ACK, seq=1, options="nop").option("opt 19")
+    bench.peer.keys = ()
+    assert bench.peer.make(ACK, seq=1, options="nop").options == (Option("nop"),)
 
 
 # -- when
