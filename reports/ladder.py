@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from harness.tcp.kernel_view import HOLDERS
 from harness.tcp.segment import RST, Segment
 from harness.tcp.timing import MS, PROMPT, format_ms
-from harness.trace.events import Called, Event, Forwarded, Probed, Received, Sent, seen_text
+from harness.trace.events import Called, Event, Forwarded, OtherPacket, Probed, Received, Sent, seen_text
 from reports.columns import (
     NARROWEST,
     Arrow,
@@ -120,14 +120,8 @@ def _rows(
     label: Callable[[Segment], str],
 ) -> list[LadderRow]:
     match event:
-        case Sent():
-            style = "red" if event.segment.flags & RST else "cyan"
-            arrow = Arrow(PEER, KERNEL, label(event.segment), style=style, whole=str(event.segment))
-            return [LadderRow(event.at, event.connection, arrow)]
-        case Received():
-            style = "bold red" if event.segment.flags & RST else "bold green"
-            arrow = Arrow(KERNEL, PEER, label(event.segment), _judged(event), style, str(event.segment))
-            return [LadderRow(event.at, event.connection, arrow)]
+        case Sent() | Received() | OtherPacket():
+            return [LadderRow(event.at, event.connection, _arrow(event, label))]
         case Forwarded():
             return _passage(event, label(event.segment))
         case Called():
@@ -138,6 +132,19 @@ def _rows(
             note = _of(event.side) + (f"{event.source}: " if event.source else "") + seen_text(event)
             style = "red" if event.what == "dropped" else "dim"
             return [LadderRow(event.at, event.connection, side=note, side_style=style)]
+
+
+def _arrow(event: Sent | Received | OtherPacket, label: Callable[[Segment], str]) -> Arrow:
+    match event:
+        case OtherPacket():
+            ends = (KERNEL, PEER) if event.of_kernel else (PEER, KERNEL)
+            about = f" about {label(event.about)}" if event.about else ""
+            return Arrow(*ends, event.what + about, style="magenta", whole=event.text)
+        case Sent():
+            style = "red" if event.segment.flags & RST else "cyan"
+            return Arrow(PEER, KERNEL, label(event.segment), style=style, whole=str(event.segment))
+    style = "bold red" if event.segment.flags & RST else "bold green"
+    return Arrow(KERNEL, PEER, label(event.segment), _judged(event), style, str(event.segment))
 
 
 def _passage(event: Forwarded, label: str) -> list[LadderRow]:

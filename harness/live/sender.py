@@ -19,7 +19,7 @@ from harness.tcp.pattern import Difference
 from harness.tcp.relative import FirstNumbers, to_relative, to_wire
 from harness.tcp.segment import ACK, SPACE, SYN, Flags, Segment, before, check_data, check_range
 from harness.tcp.timing import MS
-from harness.trace.events import Probed, Sent
+from harness.trace.events import OtherPacket, Sent
 from harness.trace.inbox import Inbox
 from harness.wire import icmp
 from harness.wire.frames import Encoder, Flow
@@ -225,11 +225,11 @@ class Sender(ClosedNames):
         """
         about = to_wire(quoting, self.kernel, self.own)
         frame = icmp.error(self._dispatcher.plan, self.flow, kind, about, mtu=mtu, quoted=quoted)
-        details: dict[str, int | str] = {"kind": kind} | ({"mtu": mtu} if mtu else {}) | {"about": str(quoting)}
         at = self._dispatcher.clock.time_ns()
         self.inbox.reached(self._ports, at)
-        self._dispatcher.timeline.step(f"send ICMP {kind} about {quoting}")
-        self._dispatcher.timeline.add(Probed(at, "ICMP", "sent", details=details, connection=self.connection))
+        step = self._dispatcher.timeline.step(f"send ICMP {kind} about {quoting}")
+        what = f"ICMP {kind} mtu {mtu}" if mtu else f"ICMP {kind}"
+        self._dispatcher.timeline.add(OtherPacket(at, what, quoting, step=step, connection=self.connection))
         self._dispatcher.wire.send([frame])
         self._dispatcher.after_step()
 

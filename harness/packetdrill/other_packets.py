@@ -41,15 +41,22 @@ def take(
     data: bytes, at: int, packet: UdpPacket | IcmpPacket, tested: TestedSocket, options: RunOptions
 ) -> SeenPacket | None:
     """A frame of the kernel's as a packet of this kind that belongs to the socket under test; None where it is none."""
-    outer, inner = unwrapped(data)
-    datagram = isinstance(packet, UdpPacket)
-    where = locate(inner, socket.IPPROTO_UDP if datagram else icmp.PROTOCOLS[options.version])
-    if where is None or where.version != options.version:
+    seen = seen_in(data, at, packet, options.version)
+    if seen is None:
         return None
-    content = inner[where.start : where.end]
-    seen = SeenPacket(header=header_of(inner), flow_label=where.flow_label, outer=outer, at=at, content=content)
+    datagram = isinstance(packet, UdpPacket)
     own = datagrams.belongs(seen, tested) if datagram else echoes.belongs(seen, tested, options.remote[0])
     return seen if own else None
+
+
+def seen_in(data: bytes, at: int, packet: UdpPacket | IcmpPacket, version: int) -> SeenPacket | None:
+    """A frame as a packet of this kind, whose ever it is; None where it is none."""
+    outer, inner = unwrapped(data)
+    where = locate(inner, socket.IPPROTO_UDP if isinstance(packet, UdpPacket) else icmp.PROTOCOLS[version])
+    if where is None or where.version != version:
+        return None
+    content = inner[where.start : where.end]
+    return SeenPacket(header=header_of(inner), flow_label=where.flow_label, outer=outer, at=at, content=content)
 
 
 def complaint(packet: UdpPacket | IcmpPacket, seen: SeenPacket, tested: TestedSocket) -> str:

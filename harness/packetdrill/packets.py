@@ -23,7 +23,7 @@ from harness.tcp.ip import header_of
 from harness.tcp.options import decode_options
 from harness.tcp.segment import ACK, RST, SYN, Segment, add, distance
 from harness.tcp.timing import format_ms
-from harness.trace.events import Frame, Received, Sent, Timeline
+from harness.trace.events import Frame, OtherPacket, Received, Sent, Timeline
 from harness.wire.decode import decode
 from harness.wire.frames import Encoder, Flow
 
@@ -85,7 +85,7 @@ class PacketSide:
             Unsupported: something in it is not taken.
         """
         supported(packet)
-        tested, segment = self._taker(packet), None
+        tested, segment, version = self._taker(packet), None, self._options.version
         if isinstance(packet, TcpPacket):
             frame, segment = self._inbound_segment(packet, tested)
         else:
@@ -102,6 +102,8 @@ class PacketSide:
             tested.last_sent = segment
             told = msgspec.structs.replace(segment, options=shown, raw_options=None)
             self._timeline.add(Sent(at + self._clock.begun, tested.told(told, inbound=True), ""))
+        elif not isinstance(packet, TcpPacket) and (seen := other_packets.seen_in(frame, at, packet, version)):
+            self._told(packet, seen)
 
     def _taker(self, packet: Packet) -> TestedSocket:
         """The socket that a packet belongs to; a first one to a listener makes a new one."""
@@ -185,11 +187,16 @@ class PacketSide:
             return None if frame.outgoing else other_packets.take(frame.data, at, packet, tested, self._options)
 
         seen = self._next(taken, due)
+        self._told(packet, seen, of_kernel=True)
         self._clock.happened(seen.at)
         wrong = other_packets.complaint(packet, seen, tested)
         wrong = wrong or self._clock.off(due, seen.at)
         if wrong:
             raise Differs(f"> {other_packets.text(packet, seen)}   at {format_ms(seen.at)}   ({wrong})")
+
+    def _told(self, packet: UdpPacket | IcmpPacket, seen: SeenPacket, *, of_kernel: bool = False) -> None:
+        text, step = other_packets.text(packet, seen), f"line {packet.line}"
+        self._timeline.add(OtherPacket(seen.at + self._clock.begun, text, of_kernel=of_kernel, step=step))
 
     def _expect_segment(self, packet: TcpPacket, tested: TestedSocket, due: DueTime) -> None:
         flags = flags_of(packet)

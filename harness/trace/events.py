@@ -36,6 +36,31 @@ class Received(msgspec.Struct, frozen=True, tag="received"):
     judged: str = ""
 
 
+class OtherPacket(msgspec.Struct, frozen=True, tag="other packet"):
+    """A packet that is no segment passed the wire: a message of ICMP, or a datagram of UDP.
+
+    Args:
+        at: the kernel's stamp, or where there is none when it was sent; ns since the epoch.
+        what: it is: ``ICMP port unreachable``.
+        about: which segment an error of ICMP is, where that is told.
+        of_kernel: whether the kernel under test sent it, and not the peer.
+        step: the scenario's step that it is.
+        connection: that it is about.
+    """
+
+    at: int
+    what: str
+    about: Segment | None = None
+    of_kernel: bool = False
+    step: str = ""
+    connection: int = 1
+
+    @property
+    def text(self) -> str:
+        """What it is, and what it is about."""
+        return f"{self.what} about {self.about}" if self.about else self.what
+
+
 class Called(msgspec.Struct, frozen=True, tag="called"):
     """A system call of the endpoint, a sysctl that was set, or a program that was run.
 
@@ -126,7 +151,7 @@ class Forwarded(msgspec.Struct, frozen=True, tag="forwarded"):
     judged: str = ""
 
 
-Event = Sent | Received | Called | Probed | Forwarded
+Event = Sent | Received | OtherPacket | Called | Probed | Forwarded
 
 
 _AT = attrgetter("at")
@@ -181,6 +206,8 @@ def describe(event: Event) -> str:
             return f"< {event.segment}"
         case Received():
             return f"> {event.segment}"
+        case OtherPacket():
+            return f"{'>' if event.of_kernel else '<'} {event.text}"
         case Forwarded():
             fate = "" if event.fate == "forwarded" else f"   {event.fate}"
             return f"{'<' if event.side == 'client' else '>'} {event.segment}{fate}"

@@ -16,10 +16,12 @@ from harness.packetdrill.script import IcmpPacket
 from harness.packetdrill.tested import TestedSocket
 from harness.tcp.ip import header_of
 from harness.tcp.segment import ACK, Segment
+from harness.trace.events import so_far
 from harness.wire.decode import locate
 from harness.wire.frames import Flow
 from harness.wire.icmp import PROTOCOLS, error
 from netns.plan import plan
+from reports.ladder import ladder
 from tests.packetdrill.mounts import own_mounts
 from tests.packetdrill.scripts import CONNECTING, failure, run
 
@@ -57,6 +59,13 @@ PING = """\
 def test_datagrams_and_an_error_about_one_pass_in_both_directions(version: str, tmp_path: Path) -> None:
     run(REFUSED, tmp_path, ip_version=version)
     run(NOBODY, tmp_path, ip_version=version)
+
+
+def test_what_is_no_segment_is_told_of_beside_the_calls(tmp_path: Path) -> None:
+    timeline = run(REFUSED, tmp_path)
+    told = [line.split(maxsplit=2)[2].strip() for line in so_far(timeline) if "udp" in line or "icmp" in line]
+    assert told == ["> udp (100)", "< udp (50)", "< icmp unreachable port_unreachable (36)"]
+    assert "◀─── udp (100) ──" in str(ladder(timeline))
 
 
 @pytest.mark.parametrize(

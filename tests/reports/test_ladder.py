@@ -11,7 +11,7 @@ from rich.console import Console
 
 from harness.tcp.options import parse_options
 from harness.tcp.segment import ACK, RST, Segment
-from harness.trace.events import Called, Event, Forwarded, Probed, Received, Sent
+from harness.trace.events import Called, Event, Forwarded, OtherPacket, Probed, Received, Sent
 from reports.ladder import ladder, length
 from reports.lines import in_ascii, plain, wrap
 
@@ -60,6 +60,14 @@ def test_pause_says_how_long_it_is_however_narrow_its_column(late_ms: int) -> No
     pause = next(line for line in str(ladder((early, late), zero=ZERO, width=80)).splitlines() if "┊" in line)
     said = pause.split("┊")[1].strip()
     assert said.removesuffix(" pass") == length(late_ms * MS)
+
+
+def test_an_error_of_icmp_is_an_arrow_of_its_own() -> None:
+    segment = Segment(flags=ACK, seq=1, ack=1, window=9)
+    told = OtherPacket(ZERO, "ICMP packet too big mtu 1200", segment)
+    assert "──── ICMP packet too big mtu 1200 about . 1:1(0) ack 1 win 9 ──" in _lines(told)[0]
+    (brief,) = str(ladder([told], brief=True)).splitlines()[2:]
+    assert "mtu 1200 about . 1:1(0) ack 1 ──" in brief
 
 
 def test_what_a_probe_says_beyond_the_state_is_a_note() -> None:

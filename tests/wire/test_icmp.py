@@ -104,7 +104,7 @@ def test_error_stands_on_the_timeline(lab: Session) -> None:
     server.send(b"data")
     peer.send_icmp("host unreachable", quoting=peer.expect(ACK, data=b"data"))
     told = [describe(event).strip() for event in lab.timeline]
-    assert "ICMP: sent: host unreachable P. 1:5(4) ack 1" in [text.partition(" win")[0] for text in told]
+    assert "< ICMP host unreachable about P. 1:5(4) ack 1" in [text.partition(" win")[0] for text in told]
 
 
 def test_header_is_that_of_the_segment_judged_last(lab: Session) -> None:
