@@ -10,7 +10,7 @@ from harness.explore.numbers import put_segment
 from harness.tcp.options import parse_options
 from harness.tcp.segment import Segment
 from harness.tcp.timing import MS
-from harness.trace.events import Called, Event, Probed, Received, Sent
+from harness.trace.events import Called, Event, OtherPacket, Probed, Received, Sent
 
 _CALLS: Mapping[str, tuple[str, tuple[int | str, ...]]] = {
     "defer_accept": ("setsockopt", ("TCP_DEFER_ACCEPT", 1)),
@@ -31,7 +31,7 @@ def events(attempt: Attempt, noted: Sequence[Noted]) -> Iterator[Event]:
             case Put():
                 yield Sent(at, put_segment(step, one.sent), "")
             case Icmp():
-                yield Called(at, at, "ICMP", (step.name,), 0, "")
+                yield OtherPacket(at, f"ICMP {step.name}")
             case Act():
                 name, arguments = _call(step)
                 yield Called(at, at, name, arguments, 0 if one.error else int(one.result), one.error)
