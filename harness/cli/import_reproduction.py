@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from rich.console import Console
 
@@ -16,16 +14,15 @@ from harness.capture.conversation import Sighting
 from harness.capture.near import near_side
 from harness.capture.story import Story
 from harness.capture.trying import Hypothesis, hypotheses
+from harness.cli.import_minimized import save_minimized
+from harness.cli.import_programs import AskedForPrograms, Tried
 from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelKind, KernelSpec
-from harness.run.matrix import run_with
 from harness.run.workers import Workers
 from harness.tcp.timing import DAY, SECOND, Span
 from harness.tcp.verdict import Outcome
-from harness.trace.folder import make_folder, write_whole
-from harness.trace.owner import hand_back
-from harness.trace.records import Result
+from harness.trace.folder import make_folder
 from reports.grid import Cell, Grid, Section
 from reports.lines import Line, show
 
@@ -37,17 +34,6 @@ QUESTION = 10 * SECOND
 
 KernelsByName = Callable[[Sequence[str]], list[KernelSpec]]
 """Gives kernels by their names, fetched where they are not here yet."""
-
-
-class Tried(NamedTuple):
-    """A hypothesis with its results by kernel, one for each run."""
-
-    hypothesis: Hypothesis
-    results: dict[str, list[Result]]
-
-    def reproduced(self, kernel: str) -> int:
-        """In how many runs the kernel gave the answers of the capture."""
-        return sum(one.outcome == Outcome.CONFORMS for one in self.results.get(kernel, ()))
 
 
 def reproduce(
@@ -64,6 +50,8 @@ def reproduce(
     Returns:
         The exit status: 0 where one does on any kernel, else 1.
     """
+    if options.save and not options.save.parent.is_dir():
+        raise FinwaitError(f"{options.save} cannot be written: there is no folder {options.save.parent}")
     near, why = near_side(story, options.endpoint)
     found = hypotheses(story.conversation, sightings, near, _patience(options, specs))
     console.print()
@@ -71,16 +59,18 @@ def reproduce(
     for line in dict.fromkeys(line for one in found for line in one.made.said):
         console.print(f"inferred: {line}")
     title = f"{options.file.name}, connection {story.conversation.number}"
-    tried = _tried(found, title, options, specs, folder, checkout, console)
-    names = [spec.title for spec in specs]
-    console.print()
-    for part in _tables(tried, names):
-        show(console, part)
-    for name in names:
-        console.print(_conclusion(tried, name))
-    best = max(tried, key=lambda one: sum(map(one.reproduced, names)))
-    if options.save:
-        _save(best, title, options.save, console)
+    output, names = make_folder(folder).absolute(), [spec.title for spec in specs]
+    with Workers(output, checkout, Cache.of_user(), console) as workers:
+        kernels = AskedForPrograms(workers, specs, output, options.real_wait, console)
+        tried = _tried(found, title, options.runs, kernels, more=bool(options.save))
+        console.print()
+        for part in _tables(tried, names):
+            show(console, part)
+        for name in names:
+            console.print(_conclusion(tried, name))
+        best = max(tried, key=lambda one: sum(map(one.reproduced, names)))
+        if options.save:
+            save_minimized(best, tried, title, options.runs, kernels, options.save)
     return 0 if any(map(best.reproduced, names)) else 1
 
 
@@ -93,38 +83,21 @@ def _all_virtual(specs: Sequence[KernelSpec]) -> bool:
     return all(spec.kind is KernelKind.UML_VIRTUAL for spec in specs)
 
 
-def _tried(
-    found: Sequence[Hypothesis],
-    title: str,
-    options: argparse.Namespace,
-    specs: Sequence[KernelSpec],
-    folder: Path,
-    checkout: Path,
-    console: Console,
-) -> list[Tried]:
-    output = make_folder(folder).absolute()
-    programs = make_folder(output / "programs")
+def _tried(found: Sequence[Hypothesis], title: str, runs: int, kernels: AskedForPrograms, *, more: bool) -> list[Tried]:
     tried = [Tried(one, defaultdict(list)) for one in found]
-    by_name = {one.hypothesis.name: one for one in tried}
-    wait = f"--real-wait={math.ceil(options.real_wait.ns / SECOND.ns)}"
-    with Workers(output, checkout, Cache.of_user(), console) as workers:
-        for numbers in filter(None, _questions(found, options.runs, specs)):
-            telling = _telling(tried) if numbers.start > 1 else {one.order for one in found}
-            files: list[str] = []
-            for number, one in itertools.product(numbers, found):
-                if one.order in telling:
-                    file = programs / f"{one.name}_run_{number}.py"
-                    write_whole(file, one.text(title).encode())
-                    files.append(str(file))
-            if not files:
-                break
-            more = numbers.stop <= options.runs
-            asked = run_with(workers, specs, make_folder(output / f"run-{numbers.start}"), [wait, *files], more=more)
-            for failure in asked.failures:
-                console.print(f"lost: {failure}")
-            for run in asked.runs:
-                for result in run.results.values():
-                    by_name[result.scenario.rpartition("::")[2]].results[run.name].append(result)
+    for numbers in filter(None, _questions(found, runs, kernels.specs)):
+        telling = _telling(tried) if numbers.start > 1 else {one.order for one in found}
+        wanted = {
+            f"{one.hypothesis.name}_run_{number}": one
+            for number, one in itertools.product(numbers, tried)
+            if one.hypothesis.order in telling
+        }
+        if not wanted:
+            break
+        texts = {name: one.hypothesis.text(title) for name, one in wanted.items()}
+        for name, results in kernels.ask(texts, more=more or numbers.stop <= runs).items():
+            for kernel, result in results.items():
+                wanted[name].results[kernel].append(result)
     return tried
 
 
@@ -191,12 +164,3 @@ def _conclusion(tried: Sequence[Tried], name: str) -> str:
 
 def _joined(words: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
-
-
-def _save(best: Tried, title: str, file: Path, console: Console) -> None:
-    try:
-        file.write_text(best.hypothesis.text(title), encoding="utf-8")
-    except OSError as error:
-        raise FinwaitError(f"{file} cannot be written ({error.strerror})") from error
-    hand_back(file)
-    console.print(f"saved as {file}: {best.hypothesis.ending}, {best.hypothesis.order}")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from harness.explore.attempt import Attempt, Noted
+from harness.explore.attempt import Attempt, AttemptStep, Noted
 from harness.explore.differences import Fork, Signature
-from harness.explore.shrink import Edit, cost, edited, edits, together
+from harness.explore.shrink import cost, simpler
+from harness.program.shrinking import Edit, edited, edits, together
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Shorter:
     """A program to try in the place of another; ``edit`` is what makes it of that, where it is one change."""
 
     attempt: Attempt
-    edit: Edit | None = None
+    edit: Edit[AttemptStep] | None = None
 
 
 @dataclass(slots=True)
@@ -47,11 +48,14 @@ class Divergence:
     def shorter(self) -> list[Shorter]:
         """Plainer programs that were not tried yet; with none, this is the shortest."""
         wanted = {leap: Shorter(leap) for leap in self._leaps}
-        for edit in edits(self.attempt, self.at):
-            wanted.setdefault(other := edited(self.attempt, edit), Shorter(other, edit))
+        for edit in edits(self.attempt.steps, self.at, simpler):
+            wanted.setdefault(other := self._edited(edit), Shorter(other, edit))
         fit = [one for one in wanted.values() if one.attempt not in self._tried and self._is_plainer(one.attempt)]
         self.shortest = not fit
         return fit
+
+    def _edited(self, edit: Edit[AttemptStep]) -> Attempt:
+        return Attempt(edited(self.attempt.steps, edit))
 
     def _is_plainer(self, other: Attempt) -> bool:
         return bool(other.steps) and cost(other) < cost(self.attempt)
@@ -61,8 +65,8 @@ class Divergence:
         self._tried.update(one.attempt for one, _ in tried)
         good = [(one, found) for one, found in tried if found and self.signature.admits(found.signature)]
         if good:
-            together_made = together(self.attempt, [one.edit for one, _ in good if one.edit is not None])
-            self._leaps = tuple(edited(self.attempt, edit) for edit in together_made)
+            made = [one.edit for one, _ in good if one.edit is not None]
+            self._leaps = tuple(self._edited(edit) for edit in together(self.attempt.steps, made))
             best, found = min(good, key=lambda pair: cost(pair[0].attempt))
             self.attempt = best.attempt
             self.at, self.signature, self.noted = found.at, found.signature, found.noted

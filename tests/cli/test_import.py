@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
+from typing import cast
 
 import pytest
+from rich.console import Console
 
+from harness.capture.trying import hypotheses
 from harness.cli import import_capture, import_reproduction
+from harness.cli.import_minimized import save_minimized
+from harness.cli.import_programs import AskedForPrograms, Tried
 from harness.cli.main import main
+from harness.kernels.supply.spec import parse
+from harness.tcp.pattern import Difference
 from harness.tcp.segment import ACK, PSH
 from harness.tcp.timing import Span
+from harness.tcp.verdict import Evidence, Outcome
+from harness.trace.records import Result
 from netns import privilege
-from tests.capture.captures import HANDSHAKE, Told, segment, written
+from tests.capture.captures import HANDSHAKE, INCIDENT, Told, segment, written
+from tests.capture.test_conversion import taken
 
 ASKED: list[Told] = [
     *HANDSHAKE,
@@ -73,5 +85,55 @@ def test_the_running_kernel_does_it_again_and_a_scenario_is_kept(
     assert status == 0, text
     assert "reproduces it, 2 of 2" in text
     together = question.ns > 0  # runs that wait for less than a question takes are one
-    assert len(list((tmp_path / "runs").glob("*/run-*"))) == 2 - together
+    assert len(list((tmp_path / "runs").glob("*/question-*"))) == 2 - together
     assert "    # frame 6\n" in kept.read_text()
+    assert "it is whole, since no ending and no kernel differs" in text
+
+
+class FakeKernels:
+    """Two kernels, of which one challenges a FIN that its ACK overtook, but not after close()."""
+
+    def __init__(self) -> None:
+        self.specs = [parse("host"), parse("uml:5.10")]
+        self.console = Console(file=StringIO(), width=400)
+
+    def ask(self, programs: Mapping[str, str]) -> dict[str, dict[str, Result]]:
+        return {name: {"host": self.result(text, affected=False), "uml:5.10": self.result(text, affected=True)}
+                for name, text in programs.items()}  # fmt: skip
+
+    def result(self, text: str, *, affected: bool) -> Result:
+        lines = [line.strip() for line in text.splitlines()]
+        behind = text.partition("peer.expect(FIN, seq=1, ack=1)")[2]
+        if "peer.send(FIN" not in behind or "peer.expect(ACK, seq=2, ack=1)" not in behind:
+            return Result(scenario="x", outcome=Outcome.CONFORMS)
+        if affected and "server.close()" not in lines:
+            return Result(scenario="x", outcome=Outcome.CONFORMS)
+        evidence = Evidence(expected=(), observed="> . 2:2(0) ack 2", differences=(Difference("ack", "1", "2"),))
+        return Result(scenario="x", outcome=Outcome.DEVIATES, evidence=evidence)
+
+
+def test_what_is_saved_differs_between_endings_and_kernels_and_is_no_longer_than_that(tmp_path: Path) -> None:
+    kernels = FakeKernels()
+    tried = []
+    for one in hypotheses(*taken(tmp_path, INCIDENT), near=1):
+        if one.order == "frame 6 overtakes frame 4":
+            answers = kernels.ask({"x": one.text("x")})["x"]
+            tried.append(Tried(one, {name: [result] for name, result in answers.items()}))
+    best = next(one for one in tried if one.hypothesis.ending == "shutdown(SHUT_WR)")
+    save_minimized(best, tried, "x.pcap", 2, cast(AskedForPrograms, kernels), tmp_path / "test_it.py")
+    said = cast(StringIO, kernels.console.file).getvalue()
+    assert "it differs from close() and on host, for which 7 of 14 steps are needed" in said
+    lines = (tmp_path / "test_it.py").read_text().partition("def ")[2].splitlines()[1:]
+    assert [line.strip() for line in lines] == [
+        "listener = session.listen()",
+        "peer = session.new_peer()",
+        "server = listener.accept()",
+        "# inferred, for the FIN: shutdown(SHUT_WR)",
+        "server.shutdown(socket.SHUT_WR)",
+        "# frame 5",
+        "peer.expect(FIN, seq=1, ack=1)",
+        "# frame 4",
+        "peer.send(FIN, seq=1, ack=1)",
+        "# frame 7",
+        "peer.expect(ACK, seq=2, ack=1)",
+    ]
