@@ -192,9 +192,9 @@ class Runner:
         """Note which scenarios are to run, at whichever boot: one that never reports is lost."""
         items[:] = share_of(items, self.config.option.part)
         self._planned = tuple(self.begin(item).id for item in items if is_scenario(item))
-        done = self.config.option.done
-        rest = [item for item in items if not (is_scenario(item) and item.stash[SCENARIO].id in done)]
-        items[:] = share_of(rest, self.config.option.share)
+        option = self.config.option
+        rest = [item for item in items if not (is_scenario(item) and item.stash[SCENARIO].id in option.done)]
+        items[:] = share_of(rest, option.share, lambda item: option.costs.get(item.nodeid, 1.0))
         if self._planned and self.worker in ("", "gw0"):
             with recording(self.config):
                 self.folder.write_run(self._record(None))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -76,8 +77,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     # a kernel that is booted several times runs a share at each; --part is what the user asks for
     group.addoption("--share", type=_part, default=(1, 1), help=argparse.SUPPRESS)
+    group.addoption("--costs", type=partial(_read, dict[str, float]), default={}, help=argparse.SUPPRESS)
     # one that is gone on with leaves out what has a result
-    group.addoption("--done", type=_names, default=frozenset(), help=argparse.SUPPRESS)
+    group.addoption("--done", type=partial(_read, frozenset[str]), default=frozenset(), help=argparse.SUPPRESS)
     group.addoption(
         "--mutate-after", type=Path, metavar="RUN", help="the run folder that says which answer is the last"
     )
@@ -180,11 +182,17 @@ def _part(text: str) -> tuple[int, int]:
     raise argparse.ArgumentTypeError(f"{text!r} is not a part, such as 1/2: the first of two")
 
 
-def _names(file: str) -> frozenset[str]:
-    return msgspec.json.decode(Path(file).read_bytes(), type=frozenset[str])
+def _read(kind: type[T], file: str) -> T:
+    return msgspec.json.decode(Path(file).read_bytes(), type=kind)
 
 
-def share_of(items: Sequence[T], part: tuple[int, int]) -> list[T]:
-    """What a part runs of all: blocks of neighbours by turns, since the scenarios of one file are of unlike length."""
+def share_of(items: Sequence[T], part: tuple[int, int], cost: Callable[[T], float] = lambda _: 1.0) -> list[T]:
+    """What a part runs of all: blocks of neighbours, the dearest first to whichever part has least."""
     number, parts = part
-    return [item for place, item in enumerate(items) if place // _BLOCK % parts == number - 1]
+    blocks = [items[at : at + _BLOCK] for at in range(0, len(items), _BLOCK)]
+    costs = [sum(map(cost, block)) for block in blocks]
+    spent, taken = [0.0] * parts, [0] * len(blocks)
+    for block in sorted(range(len(blocks)), key=lambda block: -costs[block]):
+        taken[block] = min(range(parts), key=lambda one: (spent[one], one))
+        spent[taken[block]] += costs[block]
+    return [item for block, taker in zip(blocks, taken, strict=True) if taker == number - 1 for item in block]

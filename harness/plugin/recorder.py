@@ -193,6 +193,7 @@ class ScenarioRecorder:
             answer=replies[-1].name if replies else "",
             answer_ns=replies[-1].elapsed_ns if replies else -1,
             choices=tuple(account.choices),
+            host_seconds=self.folder.host_seconds if timeline else 0.0,
             costs=dict(session.stopwatch.spent),
             received=account.judged,
             mutated=account.mutated,

@@ -80,7 +80,7 @@ def pytest_job(task: Task, checkout: Path, stop: Stop) -> Job:
     more += [f"{option}={_writes(task, path)}" for option, path in request.written]
     reads = [(checkout / path).resolve() for path in request.outside]
     files = {}
-    for option, content in (("mutations", request.plan), ("done", request.done)):
+    for option, content in (("mutations", request.plan), ("done", request.done), ("costs", request.costs)):
         if content:
             name = f"{task.folder.name}-{option}.json"
             files[name] = msgspec.json.encode(content).decode()

@@ -22,7 +22,7 @@ from harness.run.resume import RunAsked, run_folder
 from harness.run.workers import Opener
 from harness.tcp.mutation import KINDS, OF_NO_ACCOUNT
 from harness.tcp.segment import SYN
-from harness.tcp.timing import PHASE_NS
+from harness.tcp.timing import PHASE_NS, SECOND
 from harness.tcp.verdict import Outcome
 from harness.trace.events import Event, Forwarded, Received
 from harness.trace.folder import RUN
@@ -36,6 +36,7 @@ _SHOWN = 50
 _MUTATED_RUN = "mutated-"
 
 _MUTATIONS_EACH = 10_000  # pytest keeps a report of each until its end, and a guest has 256 MB
+_USUAL_SECONDS = 0.02  # where nothing was measured
 _SECONDS_A_MUTATION = 0.5  # of real time, where all goes well a tenth of it
 _SECONDS_EACH = 0.8 * VIRTUAL_LIMIT
 _PHASE_SECONDS = PHASE_NS / 1e9  # what a scenario of a timer waits at most before it begins
@@ -149,25 +150,28 @@ def left_out(run: LoadedRun) -> dict[str, tuple[str, ...]]:
 
 
 def parts_of(plan: Plan, before: Mapping[str, Result], workers: int) -> list[Plan]:
-    """The plan in pieces that one kernel each can go through, of about equal size, in the order of the scenarios.
+    """The plan in pieces that one kernel each can go through, of about equal cost, in the order of the scenarios.
 
     Args:
         plan: all of it.
         before: how the scenarios went as they are: a mutated one takes as long.
         workers: how many kernels run at a time.
     """
-    most = min(_MUTATIONS_EACH, max(1, -(-sum(map(len, plan.values())) // workers)))
-    parts: list[dict[str, tuple[str, ...]]] = [{}]
-    count, seconds = 0, 0.0
+    costs = {scenario: round((before[scenario].host_seconds or _USUAL_SECONDS) * SECOND.ns) for scenario in plan}
+    total = sum(costs[scenario] * len(several) for scenario, several in plan.items())
+    parts: list[Plan] = []
+    part: dict[str, tuple[str, ...]] = {}
+    worker, count, seconds, spent = -1, 0, 0.0, 0
     for scenario, several in plan.items():
         for text in several:
             takes = before[scenario].seconds + _PHASE_SECONDS * (before[scenario].seconds >= 1)
-            if count == most or (count and seconds + takes > _SECONDS_EACH):
-                parts.append({})
-                count, seconds = 0, 0.0
-            parts[-1][scenario] = (*parts[-1].get(scenario, ()), text)
-            count, seconds = count + 1, seconds + takes
-    return list(filter(None, parts))
+            turn = spent * workers // total
+            if turn != worker or count == _MUTATIONS_EACH or seconds + takes > _SECONDS_EACH:
+                parts.append(part := {})
+                worker, count, seconds = turn, 0, 0.0
+            part[scenario] = (*part.get(scenario, ()), text)
+            count, seconds, spent = count + 1, seconds + takes, spent + costs[scenario]
+    return parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from harness.kernels.supply.spec import KernelKind
+from harness.run.costs import costs_of
 from harness.run.jobs import Task
 from harness.run.request import KernelReply
 from harness.run.workers import TakesTasks
@@ -56,6 +57,8 @@ def _parts(task: Task, boots: int) -> list[Task]:
         request = msgspec.structs.replace(request, done=done)
     elif boots == 1:
         return [task]
+    if boots > 1:
+        request = msgspec.structs.replace(request, costs=costs_of(task.spec))
     parts = [msgspec.structs.replace(request, part=(number, boots)) for number in range(1, boots + 1)]
     return [Task(task.spec, make_folder(place / str(one.part[0])) / task.folder.name, one) for one in parts]
 
@@ -121,6 +124,6 @@ def _record(parts: Sequence[Path], folder: Path) -> RunRecord:
         arguments=tuple(
             str(folder.parent) if one == own else one
             for one in records[described].arguments
-            if not one.startswith(("--share=", "--done="))
+            if not one.startswith(("--share=", "--done=", "--costs="))
         ),
     )

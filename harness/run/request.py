@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -34,6 +34,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         outside: files and folders of them that are not part of the checkout, likewise.
         written: options of pytest that name a file to write, and the file that the user wants, likewise.
         part: which part of the selection, from 1 on, and of how many.
+        costs: scenarios of it that cost more than others: how many usual ones each; the parts are of equal cost.
         plan: the mutations to make; empty for none.
         done: scenarios of the selection that have a result already, and are not run.
         real_limit: seconds of real time after which the kernel is called hung.
@@ -46,6 +47,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     outside: tuple[str, ...] = ()
     written: tuple[tuple[str, str], ...] = ()
     part: tuple[int, int] = (1, 1)
+    costs: Mapping[str, float] = {}
     plan: Plan = {}
     done: tuple[str, ...] = ()
     real_limit: float = REAL_LIMIT

@@ -103,11 +103,15 @@ class RunFolder:
 
     Args:
         path: an existing run folder, see ``create``.
+
+    Attributes:
+        host_seconds: between the last two timelines, see ``Result``.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._timelines = self._code = ""
+        self._written = self.host_seconds = 0.0
 
     @classmethod
     def create(cls, parent: Path, *, name: str | None = None) -> RunFolder:
@@ -178,8 +182,11 @@ class RunFolder:
             start = _write(path, os.O_APPEND, msgspec.json.encode(record) + b"\n")
             if not start:
                 hand_back(path)
+            written = path.stat().st_mtime  # a guest sees what the host stamped (hostfs)
         except OSError as error:
             raise Unwritable(path, error) from error
+        self.host_seconds = round(written - self._written, 4) if self._written else 0.0
+        self._written = written
         return f"{self._timelines}:{start}"
 
     def append_code(self, record: CodeRecord) -> None:

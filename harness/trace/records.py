@@ -74,8 +74,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         known: whether the deviation is known and lets the run pass.
         reason: why it is known, whether it passes or not; of what conforms, why that is wrong.
         digest: of the scenario's source, so that runs of different versions of it are never compared.
-        seconds: real time, with lab and drain.
-        costs: the same by part, in ns: lab, craft, kernel, match, write.
+        seconds: of the kernel's clock, with lab and drain.
+        host_seconds: from the timeline before it to its own, by the clock of the machine that keeps the folder: a
+            guest's own may run apart; 0 where there was none before.
+        costs: of ``seconds``, by part, in ns: lab, craft, kernel, match, write.
         received: the number of the last segment of the kernel's that the scenario judged, counted over all its
             connections from 1; what came after it and was allowed decides nothing.
         mutated: whether an answer was mutated before it was judged, so that this says nothing about the kernel.
@@ -100,6 +102,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     digest: str = ""
     seconds: float = 0.0
+    host_seconds: float = 0.0
     costs: dict[str, int] = {}
     received: int = 0
     mutated: bool = False

@@ -151,6 +151,12 @@ def test_the_parts_of_a_plan_are_all_of_it_and_none_too_long(
     assert max(lengths, default=0) <= -(-sum(lengths) // workers)
 
 
+def test_the_parts_of_a_plan_cost_alike() -> None:
+    before = {name: msgspec.structs.replace(result(), host_seconds=cost) for name, cost in (("dear", 9.0), ("a", 1.0))}
+    parts = parts_of({"dear": ("drop:1", "drop:2"), "a": tuple(f"drop:{at}" for at in range(18))}, before, 2)
+    assert [{name: len(part[name]) for name in part} for part in parts] == [{"dear": 2}, {"a": 18}]
+
+
 def test_the_altered_id_says_the_mutation() -> None:
     rounds = MutationRunner({"a": ("drop:2",)}, lambda item, _: item)
     assert rounds.of("a ~drop:2") == Mutation("drop", 2)

@@ -14,6 +14,7 @@ from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import parse
 from harness.plugin.options import share_of
+from harness.run import costs as run_costs
 from harness.run.jobs import backend_of
 from harness.run.matrix import run_on, run_with
 from harness.run.parts import join
@@ -179,3 +180,32 @@ def test_panic_loses_what_its_part_did_not_finish(tmp_path: Path) -> None:
     assert "16 passed" in console
     assert "sysrq" in console.lower()
     assert sorted(path.name for path in found.folder.iterdir()) == [ASKED, run.path.name]
+
+
+costs = st.lists(st.floats(0.001, 1000.0), max_size=500)
+
+
+@given(costs=costs, parts=st.integers(1, 9))
+def test_parts_cost_alike_but_for_one_block(costs: list[float], parts: int) -> None:
+    every = list(enumerate(costs))
+    shares = [share_of(every, (number, parts), lambda one: one[1]) for number in range(1, parts + 1)]
+    assert sorted(one for share in shares for one in share) == every
+    spent = [sum(cost for _, cost in share) for share in shares]
+    dearest = max((sum(costs[at : at + 16]) for at in range(0, len(costs), 16)), default=0.0)
+    assert max(spent) - min(spent) <= dearest * 1.001
+    assert dearest <= spent[0] * 1.001  # what takes longest is with the part that is begun first
+
+
+def test_what_scenarios_cost_is_told_by_the_newest_runs_of_kernels_of_a_kind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_costs, "default_parent", lambda: tmp_path)
+    names = [f"usual-{number}" for number in range(8)]
+    for kernel, dear in (("uml-virtual-6.1", 2.0), ("debian-6.1", 0.1)):
+        folder = RunFolder.create(tmp_path / "matrix-1", name=kernel)
+        for name, seconds in [*((name, 0.1) for name in names), ("dear", dear), ("unknown", 0.0)]:
+            folder.append_result(Result(scenario=name, outcome=Outcome.CONFORMS, host_seconds=seconds))
+        with (folder.path / RESULTS).open("a") as results:
+            results.write('{"scenario":"d","outc')
+    assert run_costs.costs_of(parse("uml-virtual:7.2")) == {"dear": pytest.approx(2.0 * 9 / 2.8)}
+    assert run_costs.costs_of(parse("debian:6.1")) == run_costs.costs_of(parse("uml:5.10")) == {}

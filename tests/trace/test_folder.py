@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from textwrap import dedent
 
@@ -30,6 +31,14 @@ def results(folder: RunFolder) -> list[Result]:
     return [
         msgspec.json.decode(line, type=Result) for line in (folder.path / "results.jsonl").read_bytes().splitlines()
     ]
+
+
+def test_time_between_timelines_is_told_by_the_clock_of_their_file(folder: RunFolder) -> None:
+    folder.write_timeline(TimelineRecord(scenario="a", events=()))
+    assert folder.host_seconds == 0.0
+    time.sleep(0.02)  # what is measured, to a tick of the kernel
+    folder.write_timeline(TimelineRecord(scenario="b", events=()))
+    assert folder.host_seconds >= 0.01
 
 
 def test_records_can_be_read_back(folder: RunFolder) -> None:
