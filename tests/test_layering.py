@@ -50,7 +50,7 @@ ROOMS: Mapping[str, set[str]] = {
     "harness.cluster": GROUND | {"harness", "harness.kernels", "harness.run"},
     "harness.explore": GROUND
     | {"harness.kernels", "harness.live.calibration", "harness.live.syscalls", "harness.probes", "harness.process"}
-    | {"harness.run", "harness.wire", "netns"},
+    | {"harness.code", "harness.run", "harness.wire", "netns"},  # steered by what of the code programs reach
     "harness.patch": GROUND  # a change of a kernel's source
     | {"harness.code", "harness.kernels", "harness.process", "harness.run"},
     "reports": GROUND | {"harness.code"},

@@ -15,9 +15,8 @@ from harness.code.collecting import CodeCollector, build_of, records
 from harness.code.index import FILE, CodeIndex, load_index
 from harness.code.tables import write_tables
 from harness.errors import FinwaitError
-from harness.kernels.supply.build import KIND
+from harness.kernels.supply.build import builds_that_count
 from harness.kernels.supply.cache import Cache
-from harness.kernels.supply.counting import CODE
 from harness.trace.folder import write_whole
 from harness.trace.owner import hand_back_tree
 from harness.trace.runs import load
@@ -59,7 +58,7 @@ def collect(run: Path, pages: Path | None = None) -> CodeIndex:
     name = load(run).name
     counted = records(run)
     first = next(counted)
-    build = build_of(first, _builds())
+    build = build_of(first, builds_that_count(Cache.of_user()))
     collector = CodeCollector(build, first)
     for record in (first, *counted):
         collector.take(record)
@@ -70,13 +69,6 @@ def collect(run: Path, pages: Path | None = None) -> CodeIndex:
         add_scenarios(pages, index)
         hand_back_tree(pages)
     return index
-
-
-def _builds() -> list[Path]:
-    """The kernels that count, in the user's cache: of each its notes and sources."""
-    cache = Cache.of_user()
-    contents = (cache.content(KIND, entry.key) for entry in cache.entries() if entry.kind == KIND)
-    return [content / CODE for content in contents if content and (content / CODE).is_dir()]
 
 
 def _show_line(index: CodeIndex, line: str, console: Console) -> None:

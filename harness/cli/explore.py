@@ -14,12 +14,14 @@ from rich.console import Console
 from harness.cli.findings import save
 from harness.errors import FinwaitError
 from harness.explore.attempt import IGNORED, UNJUDGED, Put
+from harness.explore.corpus import FILE, Corpus, read_corpus, write_corpus
 from harness.explore.divergence import Divergence
 from harness.explore.explorer import Explorer
 from harness.explore.finding import read
 from harness.explore.generate import theme_of
 from harness.explore.kernels import AskedKernel
 from harness.explore.known import known_changes
+from harness.explore.steering import Steering
 from harness.explore.timeline import events
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelSpec
@@ -95,6 +97,8 @@ def explore(options: argparse.Namespace, specs: Sequence[KernelSpec], checkout: 
         raise FinwaitError("--see compares kernels", why="one is held against RFC 9293", hint="another --kernel")
     ignored = ignored_of(options.see) if len(specs) > 1 else UNJUDGED
     again = read(options.replay) if options.replay else None
+    corpus = read_corpus(options.corpus) if options.corpus else None
+    names = tuple(spec.name for spec in specs)
     with ExitStack() as held:
         folder = Path(held.enter_context(TemporaryDirectory(prefix="finwait-explore-")))
         stop = held.enter_context(Stop())
@@ -104,6 +108,10 @@ def explore(options: argparse.Namespace, specs: Sequence[KernelSpec], checkout: 
             for number, spec in enumerate(specs)
         ]
         explorer = Explorer(kernels, theme, options.seed, ignored, tell=lambda text: console.print(text, style="dim"))
+        if corpus or any(kernel.code for kernel in kernels):
+            explorer.steering = Steering(corpus or Corpus())
+        if corpus:
+            explorer.number, explorer.seen = corpus.ran.get(_ran(options), 0), corpus.signatures(names)
         how = "done"
         try:
             if again is None:
@@ -114,13 +122,23 @@ def explore(options: argparse.Namespace, specs: Sequence[KernelSpec], checkout: 
         except KeyboardInterrupt:
             how = "interrupted"
     present(explorer, [spec.title for spec in specs], how, console)
+    if corpus and again is None:
+        corpus.ran[_ran(options)] = explorer.number
+        corpus.show(names, explorer.signatures)
+        write_corpus(options.corpus, corpus)
+        console.print(f"kept: {_programs(len(corpus.kept))} in {options.corpus / FILE}", soft_wrap=True)
     if options.save:
-        save(explorer.found, [spec.name for spec in specs], options.save, console)
+        save(explorer.found, names, options.save, console)
     if again and how == "done" and not explorer.found:
         raise FinwaitError(
             f"{options.replay} differs no longer", why="these kernels all do the same, or as RFC 9293 says"
         )
     return 1 if explorer.found else 0
+
+
+def _ran(options: argparse.Namespace) -> str:
+    """What a corpus calls the programs of a theme and seed."""
+    return f"{options.theme} {options.seed}"
 
 
 def present(explorer: Explorer, names: Sequence[str], how: str, console: Console) -> None:

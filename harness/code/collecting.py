@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.code.index import CodeFile, CodeIndex, packed
+from harness.code.index import ChangedLines, CodeFile, CodeIndex, packed
 from harness.code.notes import CountedFunction, counters, functions, stamp
 from harness.code.source import functions_of
 from harness.errors import FinwaitError
@@ -178,6 +178,63 @@ class CodeCollector:
         for name, size in self._objects:
             yield name, bytes(data[start : start + size])
             start += size
+
+
+class CodeTotals:
+    """The lines that several counts have reached together, of the objects' own sources; they take no more room later.
+
+    Args:
+        build: the folder of notes and sources.
+        first: of the counts, which tells the objects.
+    """
+
+    def __init__(self, build: Path, first: Reached) -> None:
+        self._functions: list[tuple[CountedFunction, int, int]] = []
+        self._places: list[tuple[int, int]] = []
+        self._own: set[str] = set()
+        start = counted = 0
+        for name, size in first.objects:
+            known = {one.ident: one for one in functions((build / f"{name}.gcno").read_bytes())}
+            prefix = next(filter(None, (_prefix(one, f"{name}.c") for one in known.values())), "")
+            self._own.add(f"{prefix}{name}.c")
+            found = counters(first.data[start : start + size])
+            for ident, (place, number) in sorted(found.items(), key=lambda item: item[1]):
+                if ident in known:
+                    self._functions.append((known[ident], counted, number))
+                self._places.append((start + place, number))
+                counted += number
+            start += size
+        self._total = [0] * counted
+        self.lines = len(self._within(line for one, *_ in self._functions for line in one.lines))
+        """How many have code."""
+
+    def add(self, data: bytes) -> None:
+        """Take counts in, in gcov's data files as the first were."""
+        numbers = (one for place, number in self._places for one in struct.unpack_from(f"={number}Q", data, place))
+        self._total = [one + more for one, more in zip(self._total, numbers, strict=True)]
+
+    def reached(self) -> int:
+        """How many lines were reached."""
+        counted = ((one, self._total[at : at + number]) for one, at, number in self._functions)
+        return len(self._within(line for one, counts in counted if any(counts) for line in one.reached(counts)))
+
+    def counters_of(self, changed: Iterable[ChangedLines]) -> frozenset[int]:
+        """The counters of the functions that have one of these lines, by their place among all."""
+        ends = {name: f"/{name}" for name in (one.file for one in changed)}
+        wanted = [(ends[one.file], one.first, one.last) for one in changed]
+        return frozenset(
+            counter
+            for function, at, number in self._functions
+            if any(
+                first <= line <= last and f"/{file}".endswith(end)
+                for file, line in function.lines
+                for end, first, last in wanted
+            )
+            for counter in range(at, at + number)
+        )
+
+    def _within(self, lines: Iterable[tuple[str, int]]) -> set[tuple[str, int]]:
+        return {line for line in lines if line[0] in self._own}
 
 
 def _prefix(function: CountedFunction, source: str) -> str:

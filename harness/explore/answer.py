@@ -1,4 +1,4 @@
-"""Answers orders of programs inside the kernel that is asked.
+"""OrderAnswer orders of programs inside the kernel that is asked.
 
 As a command: ``python -m harness.explore.answer answer ORDER ANSWER``, both files of JSON; or ``serve``, see there.
 """
@@ -12,7 +12,8 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import FinwaitError
-from harness.explore.attempt import Order
+from harness.explore.attempt import Order, OrderAnswer
+from harness.explore.counting import MovedCounters
 from harness.explore.execute import Executor
 from harness.live.calibration import virtual
 from netns import privilege
@@ -29,8 +30,14 @@ def answer(order: Path, into: Path) -> None:
     if asked.virtual:
         virtual()
     with Executor(asked.ignored, virtual=asked.virtual) as executor:
-        noted = [msgspec.Raw(msgspec.json.encode(executor.run(attempt))) for attempt in asked.attempts]
-    into.write_bytes(msgspec.json.encode(noted))
+        counters = MovedCounters() if asked.counts else None
+        noted = []
+        for attempt in asked.attempts:
+            noted.append(msgspec.Raw(msgspec.json.encode(executor.run(attempt))))
+            if counters is not None:
+                counters.take()
+        code = counters.close() if counters is not None else None
+    into.write_bytes(msgspec.json.encode(OrderAnswer(tuple(noted), code)))
 
 
 def serve(orders: Path, ends: Path) -> None:

@@ -136,11 +136,34 @@ class Order(msgspec.Struct, frozen=True, array_like=True):
         attempts: programs.
         ignored: what is left out of sight of each observation.
         virtual: whether its clock skips idle time.
+        counts: whether it is asked which of its code each program reaches.
     """
 
     attempts: tuple[Attempt, ...]
     ignored: tuple[str, ...] = ()
     virtual: bool = False
+    counts: bool = False
+
+
+class CodeReached(msgspec.Struct, frozen=True, array_like=True):
+    """What the programs of an order reached of the kernel's code.
+
+    Args:
+        objects: what is counted, with the bytes that each has of ``data``.
+        data: gcov's data files once all had run, one behind the other, compressed by zlib.
+        moved: for each program the counters that it moved, by their place among all.
+    """
+
+    objects: tuple[tuple[str, int], ...]
+    data: bytes
+    moved: tuple[tuple[int, ...], ...]
+
+
+class OrderAnswer(msgspec.Struct, frozen=True, array_like=True):
+    """What was noted of each program of an order, and what of the code they reached, where that was asked."""
+
+    noted: tuple[msgspec.Raw, ...]
+    code: CodeReached | None = None
 
 
 INFO, INFO_TIMES, COUNTERS, IP_HEADER = "TCP_INFO", "times in TCP_INFO", "counters", "IP header"

@@ -16,6 +16,8 @@ from harness.explore.deviations import deviations
 from harness.explore.differences import Fork, Signature, first_fork
 from harness.explore.divergence import Divergence, Shorter
 from harness.explore.generate import Theme, attempt
+from harness.explore.reached import ReachedCode
+from harness.explore.steering import Steering, observed
 
 _FIRST_BATCH = 300
 _BATCH_SECONDS = 8.0
@@ -29,10 +31,11 @@ Noticed = bytes | None
 class Asked(Protocol):
     """A kernel that runs programs, as ``harness.explore.kernels.AskedKernel`` does.
 
-    ``why_lost`` says of programs how the kernel died of them.
+    ``why_lost`` says of programs how the kernel died of them, ``code`` what a kernel that counts has reached.
     """
 
     why_lost: dict[Attempt, str]
+    code: ReachedCode | None
 
     def ask(self, attempts: Sequence[Attempt], ignored: tuple[str, ...] = ()) -> list[Noticed]:
         """Have each program run, and what was noted."""
@@ -59,6 +62,9 @@ class Explorer:
         tell: called with how it goes on.
         programs: how many were run so far.
         shortening: how many others, to find the shortest forms.
+        steering: keeps programs that reach something new, of which half of the others are made; None for none.
+        number: of the next program of the seed.
+        seen: kinds of differences that are known already, and are not found again.
         designs: how often one kernel deviated as Linux does by design, by the entry of the baseline that says so.
     """
 
@@ -69,6 +75,9 @@ class Explorer:
     tell: Callable[[str], None] = lambda _: None
     programs: int = 0
     shortening: int = 0
+    steering: Steering | None = None
+    number: int = 0
+    seen: set[Signature] = field(default_factory=set)
     designs: Counter[str] = field(default_factory=Counter)
     _known: dict[Signature, Divergence] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
@@ -78,6 +87,11 @@ class Explorer:
         """What was found so far, the most frequent first."""
         several = {id(one): one for one in self._known.values()}.values()
         return sorted(several, key=lambda one: (-one.programs, one.seconds))
+
+    @property
+    def signatures(self) -> set[Signature]:
+        """All kinds of differences that are known now."""
+        return self.seen | set(self._known)
 
     @property
     def seconds(self) -> float:
@@ -93,7 +107,7 @@ class Explorer:
         while (more := self._more(programs, seconds, batch)) or not all(one.shortest for one in self.found):
             started = time.monotonic()
             self._round(more)
-            if more:
+            if more and self.steering is None:  # which is the same each time, however fast the kernels are
                 batch = max(_FIRST_BATCH, int(batch * min(2.0, _BATCH_SECONDS / (time.monotonic() - started))))
             self.tell(self._progress())
 
@@ -127,25 +141,45 @@ class Explorer:
         return batch if programs is None else min(batch, programs - self.programs)
 
     def _round(self, more: int) -> None:
-        fresh = [attempt(self.seed, self.programs + number, self.theme) for number in range(more)]
+        again = list(self.steering.first()) if self.steering else []
+        fresh = [*again, *map(self._program, range(self.number, self.number + more))]
         shorter: list[tuple[Divergence, Shorter]] = []
         for one in self.found:
             if not one.shortest and len(shorter) < _MOST_SHORTER:
                 shorter += [(one, other) for other in one.shorter()]
         answers = self._ask([*fresh, *(other.attempt for _, other in shorter)], self.ignored)
         self.programs += more
+        self.number += more
         self.shortening += len(shorter)
+        self._learn(fresh, answers)
         for program, noticed in zip(fresh, answers, strict=False):
             for found in self._forks(program, noticed):
                 self._count(program, found)
         tried: dict[int, list[tuple[Shorter, Fork | None]]] = {}
-        for (one, other), noticed in zip(shorter, answers[more:], strict=True):
+        for (one, other), noticed in zip(shorter, answers[len(fresh) :], strict=True):
             news = next((fork for fork in self._forks(other.attempt, noticed) if not fork.design), None)
             tried.setdefault(id(one), []).append((other, news))
         for one in self.found:
             if id(one) in tried:
                 one.learn(tried[id(one)])
                 self._merge(one)
+
+    def _program(self, number: int) -> Attempt:
+        of_others = self.steering.varied(self.seed, number, self.theme) if self.steering else None
+        return of_others or attempt(self.seed, number, self.theme)
+
+    def _learn(self, programs: Sequence[Attempt], answers: Sequence[tuple[Noticed, ...]]) -> None:
+        """Keep what has reached something new, in any of the kernels that count or else by what one answered."""
+        codes = [kernel.code for kernel in self.kernels if kernel.code]
+        if self.steering is None:
+            return
+        for program, (first, *_) in zip(programs, answers, strict=False):
+            if codes:
+                self.steering.learn(program, ((one, at) for at, code in enumerate(codes) for one in code.of(program)))
+            elif first is not None:
+                self.steering.learn(program, observed(program, _decoder.decode(first)))
+        for code in codes:
+            code.moved.clear()
 
     def _forks(self, program: Attempt, noticed: tuple[Noticed, ...]) -> Iterable[Fork]:
         first, *others = noticed
@@ -160,6 +194,8 @@ class Explorer:
         if found.design:
             self.designs[found.design] += 1
             return
+        if found.signature in self.seen:
+            return
         known = self._known.get(found.signature)
         if known is None:
             self._known[found.signature] = Divergence(found.signature, program, found.at, found.noted, self.seconds)
@@ -167,7 +203,11 @@ class Explorer:
             known.programs += 1
 
     def _merge(self, one: Divergence) -> None:
-        """What has become the same as another difference is counted with it."""
+        """What has become the same as another difference is counted with it, and what was known is left out."""
+        if one.signature in self.seen:
+            self.seen |= {name for name, known in self._known.items() if known is one}
+            self._known = {name: known for name, known in self._known.items() if known is not one}
+            return
         other = self._known.setdefault(one.signature, one)
         if other is not one:
             other.programs += one.programs
@@ -190,7 +230,10 @@ class Explorer:
         found = self.found
         left = sum(not one.shortest for one in found)
         rate = self.programs / self.seconds
-        return f"{self.programs} programs, {rate:.0f} a second; {len(found)} differences, {left} to be shortened"
+        code = [f"{kernel.code}; " for kernel in self.kernels if kernel.code]
+        kept = f"{len(self.steering.corpus.kept)} kept; " if self.steering else ""
+        ran = f"{self.programs} programs, {rate:.0f} a second; "
+        return f"{ran}{''.join(code)}{kept}{len(found)} differences, {left} to be shortened"
 
 
 def _decoded(noticed: tuple[Noticed, ...]) -> list[tuple[Noted, ...] | None]:

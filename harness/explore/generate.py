@@ -155,7 +155,7 @@ def attempt(seed: int, number: int, theme: Theme) -> Attempt:
     if theme.settings and chance.random() < theme.settings:
         steps.insert(0, Act(chance.choice(SYSCTLS)))
     more = chance.randint(1, 6 if chance.random() < 0.8 else MOST_STEPS)
-    steps += [_step(chance, theme) for _ in range(more)]
+    steps += [one_step(chance, theme) for _ in range(more)]
     return Attempt(tuple(steps[:MOST_STEPS]))
 
 
@@ -163,7 +163,8 @@ def _is_syn(step: AttemptStep) -> bool:
     return isinstance(step, Put) and bool(step.flags & SYN)
 
 
-def _step(chance: Random, theme: Theme) -> AttemptStep:
+def one_step(chance: Random, theme: Theme) -> AttemptStep:
+    """A step as a theme makes it likely."""
     match _pick(chance, theme.kinds):
         case "act":
             name = _pick(chance, theme.calls)

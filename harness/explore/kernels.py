@@ -13,8 +13,10 @@ from typing import Self
 import msgspec
 
 from harness.errors import FinwaitError
-from harness.explore.attempt import Attempt, Order, Pause
+from harness.explore.attempt import Attempt, Order, OrderAnswer, Pause
+from harness.explore.reached import ReachedCode
 from harness.kernels.boot.backend import Job, Run, Worker
+from harness.kernels.supply.build import builds_that_count
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelKind, KernelSpec
 from harness.process import Stop
@@ -54,6 +56,9 @@ class AskedKernel:
         self._held = ExitStack()
         self._kernel: Worker | None = None
         self.why_lost: dict[Attempt, str] = {}
+        self.code: ReachedCode | None = None
+        if spec.counts:
+            self.code = ReachedCode(builds_that_count(cache))
 
     def __enter__(self) -> Self:
         self._folder.mkdir()
@@ -83,7 +88,10 @@ class AskedKernel:
         answer.unlink(missing_ok=True)
         lost = self._run(attempts, ignored, answer)
         if lost is None:
-            return [bytes(one) for one in msgspec.json.decode(answer.read_bytes(), type=list[msgspec.Raw])]
+            answers = msgspec.json.decode(answer.read_bytes(), type=OrderAnswer)
+            if self.code is not None and answers.code is not None:
+                self.code.take(attempts, answers.code)
+            return [bytes(one) for one in answers.noted]
         self.reboot()
         if len(attempts) == 1:
             self.why_lost[attempts[0]] = lost
@@ -102,7 +110,11 @@ class AskedKernel:
             self._checkout,
             self._folder,
             {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(self._checkout)},
-            {order.name: msgspec.json.encode(Order(tuple(attempts), ignored, self._is_virtual)).decode()},
+            {
+                order.name: msgspec.json.encode(
+                    Order(tuple(attempts), ignored, self._is_virtual, self.code is not None)
+                ).decode()
+            },
             real_limit=_REAL_LIMIT + (0 if self._is_virtual else paused),
             virtual_limit=_VIRTUAL_MARGIN + virtual,
             stop=self._stop,

@@ -14,11 +14,14 @@ class CodeCounts:
 
     They are the whole kernel's: whoever counts a scenario lets nothing else run beside it.
 
+    Args:
+        beginning: of the names of the objects to read.
+
     Raises:
         OSError: the kernel does not count, or this user may not look.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, beginning: str = "net/ipv") -> None:
         self._debugfs = detached(b"debugfs")
         try:
             self._reset = os.open("gcov/reset", os.O_WRONLY | os.O_CLOEXEC, dir_fd=self._debugfs)
@@ -29,7 +32,8 @@ class CodeCounts:
             f"{folder}/{name}"
             for folder, _, names, _ in os.fwalk("gcov", dir_fd=self._debugfs)
             for name in names
-            if name.endswith(".gcda") and "/net/ipv" in folder  # of MPTCP there is an object of the same name
+            # of MPTCP there is an object of the same name
+            if name.endswith(".gcda") and f"/{beginning}" in f"{folder}/{name}" and "/net/ipv" in folder
         )
 
     def close(self) -> None:

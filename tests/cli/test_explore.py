@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from harness.cli.main import main
+from harness.explore.corpus import read_corpus
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import parse
 from harness.run.jobs import backend_of
 
 OLD, NEW = "uml-virtual:5.10", "uml-virtual:7.2"
+COUNTING = "uml-virtual:7.2,code-coverage"
 
 
 def test_a_fin_overtaken_by_its_ack_is_found_shortened_and_confirmed(
@@ -39,6 +42,19 @@ def test_a_fin_overtaken_by_its_ack_is_found_shortened_and_confirmed(
     assert "out of sight: window sizes, PSH, timestamp values, time, IP header, TCP_INFO" in text
 
 
+def test_a_kernel_that_counts_tells_its_lines_and_what_reaches_them_is_kept(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    if missing := backend_of(parse(COUNTING), Cache.of_user()).available():
+        pytest.skip(missing)
+    arguments = ["explore", "--kernel", COUNTING, "--theme", "closing", "--corpus", str(tmp_path / "kept")]
+    main([*arguments, "--programs", "5"])
+    progress = capsys.readouterr().out.splitlines()[0]
+    assert (found := re.search(r"; (\d+) of (\d+) lines of net/ipv4/tcp\*\.c reached; (\d) kept;", progress))
+    assert 1000 < int(found[1]) < int(found[2])
+    assert len(read_corpus(tmp_path / "kept").kept) == int(found[3])
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -46,6 +62,7 @@ def test_a_fin_overtaken_by_its_ack_is_found_shortened_and_confirmed(
         (["--kernel", "host", "--for", "soon"], "--for soon: not a time"),
         (["--kernel", "nothing"], "nothing"),
         (["--kernel", "host", "--kernel", "host", "--see", "colours"], "--see colours: nothing of that name"),
+        (["--kernel", "host", "--corpus", "/dev/null"], "/dev/null/corpus.json cannot be read (Not a directory)"),
         (["--kernel", "host", "--see", "all"], "--see compares kernels"),
         ([], "no kernel is named"),
         (["--replay", "/nowhere/at all"], "/nowhere/at all cannot be read (No such file or directory)"),

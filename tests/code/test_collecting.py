@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.code.collecting import CodeCollector, build_of, records
+from harness.code.collecting import CodeCollector, CodeTotals, build_of, records
 from harness.code.index import ChangedLines, CodeFunction, CodeLine
 from harness.code.notes import counters
 from harness.code.tables import write_tables
@@ -71,6 +71,30 @@ def test_the_sum_is_what_the_program_adds_up_itself(collector: CodeCollector, co
     assert name == NAME
     assert counters(data) == places
     assert all(data[start : start + 8 * n] == together[start : start + 8 * n] for start, n in places.values())
+
+
+def test_totals_are_the_lines_that_all_reach_together(run: Path, build: Path, collector: CodeCollector) -> None:
+    counted = list(records(run))
+    totals = CodeTotals(build, counted[0])
+    seen = []
+    for record in counted:
+        totals.add(record.data)
+        seen.append(totals.reached())
+    lines = collector.index("toy 1.0").files[FILE].lines
+    index = collector.index("toy 1.0")
+    assert seen == sorted(seen)
+    assert seen[-1] == sum(bool(index.reaching(FILE, line)) for line in lines)
+    assert totals.lines == len(lines)
+
+
+def test_a_changed_line_has_the_counters_of_its_functions(run: Path, build: Path) -> None:
+    totals = CodeTotals(build, next(records(run)))
+    loop, main = (totals.counters_of([ChangedLines(FILE, line, line)]) for line in (26, 34))
+    assert loop
+    assert main
+    assert not loop & main
+    assert totals.counters_of([ChangedLines(FILE, 26, 34)]) == loop | main
+    assert not totals.counters_of([ChangedLines("other.c", 26, 34)])
 
 
 @pytest.mark.skipif(importlib.util.find_spec("gcovr") is None, reason="no gcovr; try: pip install gcovr")

@@ -14,6 +14,7 @@ from harness.explore.differences import Fork, first_fork
 from harness.explore.divergence import Divergence
 from harness.explore.explorer import Explorer
 from harness.explore.generate import THEMES, attempt
+from harness.explore.reached import ReachedCode
 from harness.tcp.segment import ACK, FIN, RST
 
 ANSWER = CameBack(ACK, 1, 2, 0, 1, "")
@@ -97,6 +98,7 @@ class FakeKernel:
         self._drops, self._left = drops, interrupted
         self.stopped = False
         self.why_lost: dict[Attempt, str] = {}
+        self.code: ReachedCode | None = None
         self.boots = 1
 
     def ask(self, attempts: Sequence[Attempt], ignored: tuple[str, ...] = ()) -> list[bytes | None]:  # noqa: ARG002

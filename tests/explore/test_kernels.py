@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import FinwaitError
 from harness.explore import kernels
-from harness.explore.attempt import Act, Attempt, Noted, Order
+from harness.explore.attempt import Act, Attempt, Noted, Order, OrderAnswer
 from harness.explore.kernels import AskedKernel
 from harness.kernels.boot.backend import Backend, Job, Run, Worker
 from harness.kernels.supply.cache import Cache
@@ -43,7 +43,8 @@ class Mortal(Backend, Worker):
         asked = msgspec.json.decode(order, type=Order)
         if DEADLY in asked.attempts:
             return Run(None, "kernel panic: of fright", (), 0.1)
-        Path(job.argv[-1]).write_bytes(msgspec.json.encode([[Noted(10)] * len(one.steps) for one in asked.attempts]))
+        noted = [msgspec.Raw(msgspec.json.encode([Noted(10)] * len(one.steps))) for one in asked.attempts]
+        Path(job.argv[-1]).write_bytes(msgspec.json.encode(OrderAnswer(tuple(noted))))
         return Run(self.status, None, ("it said why",), 0.1)
 
 

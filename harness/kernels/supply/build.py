@@ -58,6 +58,12 @@ class Built:
         return self.folder / CONFIG
 
 
+def builds_that_count(cache: Cache) -> list[Path]:
+    """The kernels in the cache that count which of their code is reached: of each the folder of notes and sources."""
+    contents = (cache.content(KIND, entry.key) for entry in cache.entries() if entry.kind == KIND)
+    return [content / CODE for content in contents if content and (content / CODE).is_dir()]
+
+
 def build(
     tree: Path,
     cache: Cache,

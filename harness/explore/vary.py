@@ -1,0 +1,66 @@
+"""Makes programs of programs that are there: the same chance, the same programs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+from msgspec.structs import asdict, replace
+
+from harness.explore.attempt import Attempt, AttemptStep
+from harness.explore.generate import MOST_STEPS, Theme, one_step
+
+_MOST_CHANGES = 3
+_Steps = list[AttemptStep]
+
+
+def varied(chance: Random, kept: Sequence[Attempt], theme: Theme) -> Attempt:
+    """A program out of one of those, with one to three changes; the latest are taken most often."""
+    steps = list(_one_of(chance, kept).steps)
+    for _ in range(chance.randint(1, _MOST_CHANGES)):
+        steps = chance.choice(_CHANGES)(chance, steps, kept, theme)
+    return Attempt(tuple(steps[:MOST_STEPS]))
+
+
+def _one_of(chance: Random, kept: Sequence[Attempt]) -> Attempt:
+    return kept[max(chance.randrange(len(kept)), chance.randrange(len(kept)))]
+
+
+def _put_in(chance: Random, steps: _Steps, kept: Sequence[Attempt], theme: Theme) -> _Steps:  # noqa: ARG001
+    at = chance.randint(0, len(steps))
+    return [*steps[:at], one_step(chance, theme), *steps[at:]]
+
+
+def _left_out(chance: Random, steps: _Steps, kept: Sequence[Attempt], theme: Theme) -> _Steps:  # noqa: ARG001
+    at = chance.randrange(len(steps) + 1)
+    return [*steps[:at], *steps[at + 1 :]]
+
+
+def _done_again(chance: Random, steps: _Steps, kept: Sequence[Attempt], theme: Theme) -> _Steps:  # noqa: ARG001
+    at = chance.randrange(len(steps) + 1)
+    return [*steps[: at + 1], *steps[at:]]
+
+
+def _gone_on_otherwise(chance: Random, steps: _Steps, kept: Sequence[Attempt], theme: Theme) -> _Steps:  # noqa: ARG001
+    other = _one_of(chance, kept).steps
+    return [*steps[: chance.randint(0, len(steps))], *other[chance.randint(0, len(other)) :]]
+
+
+def _with_another_value(chance: Random, steps: _Steps, kept: Sequence[Attempt], theme: Theme) -> _Steps:  # noqa: ARG001
+    """One field of a step as another step of the same kind has it."""
+    if not steps:
+        return steps
+    at = chance.randrange(len(steps))
+    step, other = steps[at], one_step(chance, theme)
+    if type(step) is not type(other) or len(asdict(step)) == 1:
+        return [*steps[:at], other, *steps[at + 1 :]]
+    name = chance.choice(sorted(asdict(step)))
+    if name == "name":
+        return [*steps[:at], other, *steps[at + 1 :]]
+    return [*steps[:at], replace(step, **{name: asdict(other)[name]}), *steps[at + 1 :]]
+
+
+_CHANGES: Sequence[Callable[[Random, _Steps, Sequence[Attempt], Theme], _Steps]] = (
+    *(_put_in, _with_another_value, _with_another_value, _left_out),
+    *(_done_again, _gone_on_otherwise),
+)

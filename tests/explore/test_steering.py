@@ -1,0 +1,136 @@
+"""Steering: what reaches something new is kept, varied, and gone on from by the next search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+import msgspec
+import pytest
+
+from harness.errors import FinwaitError
+from harness.explore.attempt import Act, Attempt, Noted, Put
+from harness.explore.corpus import FILE, VERSION, Corpus, read_corpus, write_corpus
+from harness.explore.explorer import Explorer
+from harness.explore.generate import MOST_STEPS, THEMES, attempt
+from harness.explore.reached import ReachedCode
+from harness.explore.steering import Steering, observed
+from harness.explore.vary import varied
+from harness.tcp.segment import ACK, FIN
+
+CLOSING = THEMES["closing"]
+DEEP = tuple(Act(name) for name in ("send", "recv", "shutdown_rd", "shutdown_wr"))
+"""Calls in an order that no program of 1,500 has by chance."""
+
+
+class CountedKernel:
+    """Runs programs in memory; each further call of ``DEEP``, in its order, moves a counter more. The last is a bug."""
+
+    def __init__(self, *, buggy: bool = False, counts: bool = True) -> None:
+        self._buggy = buggy
+        self.why_lost: dict[Attempt, str] = {}
+        self.code: ReachedCode | None = ReachedCode(()) if counts else None
+        self.asked: list[Attempt] = []
+
+    def ask(self, attempts: Sequence[Attempt], ignored: tuple[str, ...] = ()) -> list[bytes | None]:  # noqa: ARG002
+        self.asked += attempts
+        return [self._answer(one) for one in attempts]
+
+    def _answer(self, program: Attempt) -> bytes:
+        deep, noted = 0, []
+        for step in program.steps:
+            deep += deep < len(DEEP) and isinstance(step, Act) and step.name == DEEP[deep].name
+            noted.append(Noted(7 if self._buggy and deep == len(DEEP) else 1, result=f"{deep}"))
+        if self.code:
+            self.code.moved[program] = tuple(range(deep))
+        return msgspec.json.encode(noted)
+
+    def reboot(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+
+def search(corpus: Corpus, *kernels: CountedKernel, seen: bool = False) -> Explorer:
+    made = Explorer(kernels, CLOSING, 1, steering=Steering(corpus), number=corpus.ran.get("closing 1", 0))
+    if seen:
+        made.seen = corpus.signatures(("a", "b"))
+    return made
+
+
+def test_what_reaches_more_is_varied_until_it_has_reached_all() -> None:
+    corpus = Corpus()
+    search(corpus, CountedKernel(), CountedKernel(counts=False)).explore(1500, None)
+    assert [_deep(one) for one in corpus.kept] == sorted({_deep(one) for one in corpus.kept})
+    assert _deep(corpus.kept[-1]) == len(DEEP)
+    assert max(_deep(attempt(1, number, CLOSING)) for number in range(1500)) < len(DEEP)
+
+
+def test_without_counts_a_new_answer_is_what_is_new() -> None:
+    corpus = Corpus()
+    steering = Steering(corpus)
+    programs = [Attempt((Act("send", size), Put(ACK))) for size in (1, 2, 3)]
+    for program, result in zip(programs, ("1", "1", "EPIPE"), strict=True):
+        steering.learn(program, observed(program, (Noted(1, result), Noted(1))))
+    assert corpus.kept == [programs[0], programs[2]]
+
+
+def _deep(program: Attempt) -> int:
+    deep = 0
+    for step in program.steps:
+        deep += deep < len(DEEP) and isinstance(step, Act) and step.name == DEEP[deep].name
+    return deep
+
+
+def test_same_seed_and_same_kernel_are_the_same_programs() -> None:
+    first, again = CountedKernel(), CountedKernel()
+    for kernel in (first, again):
+        search(Corpus(), kernel, CountedKernel(counts=False)).explore(900, None)
+    assert first.asked == again.asked
+
+
+def test_a_second_search_goes_on_and_does_not_find_again_what_is_known(tmp_path: Path) -> None:
+    corpus = Corpus()
+    first = search(corpus, CountedKernel(), CountedKernel(buggy=True, counts=False))
+    first.explore(1500, None)
+    assert first.found
+    corpus.show(("a", "b"), first.signatures)
+    corpus.ran["closing 1"] = first.number
+    write_corpus(tmp_path / "kept", corpus)
+    later = read_corpus(tmp_path / "kept")
+    assert later == corpus
+    kernel = CountedKernel()
+    second = search(later, kernel, CountedKernel(buggy=True, counts=False), seen=True)
+    second.explore(300, None)
+    assert kernel.asked[: len(corpus.kept)] == corpus.kept
+    assert not second.found
+    assert (second.programs, second.number) == (300, 1800)
+    assert later.kept == corpus.kept  # nothing was new in it
+
+
+def test_a_new_folder_is_an_empty_corpus(tmp_path: Path) -> None:
+    assert read_corpus(tmp_path) == read_corpus(tmp_path / "new") == Corpus()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[]", "is no corpus"),
+        ('{"version": 1, "kept": 3}', "is no corpus"),
+        (f'{{"version": {VERSION + 1}, "kept": 3}}', f"is of version {VERSION + 1}; this finwait reads {VERSION}"),
+        (None, "cannot be read"),
+    ],
+)
+def test_what_is_no_corpus_says_so(text: str | None, told: str, tmp_path: Path) -> None:
+    (tmp_path / (FILE if text else "other")).write_text(text or "")
+    with pytest.raises(FinwaitError, match=told):
+        read_corpus(tmp_path)
+
+
+def test_varied_programs_are_new_and_no_longer_than_others() -> None:
+    kept = [attempt(1, number, CLOSING) for number in range(5)] + [Attempt((Put(FIN | ACK),))]
+    made = [varied(Random(number), kept, CLOSING) for number in range(300)]
+    assert len(set(made) - set(kept)) > 200
+    assert max(len(one.steps) for one in made) <= MOST_STEPS
