@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from harness.capture.files import CapturedFrame
-from harness.capture.packets import Packet, SocketName, packet_of
+from harness.capture.fragments import Fragments
+from harness.capture.packets import FRAGMENT, Packet, SocketName, packet_of
 from harness.tcp.relative import FirstNumbers, to_relative
 from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, add, distance
 from harness.tcp.timing import MS
@@ -123,16 +124,24 @@ def named(end: SocketName) -> str:
 
 @dataclass(slots=True)
 class Conversations:
-    """Sorts the frames of a file: ``numbered`` has the connections, ``others`` counts what no TCP segment is in."""
+    """Sorts the frames of a file: ``numbered`` has the connections, ``others`` counts what no TCP segment is in.
+
+    A segment that came in fragments is that of the frame with which it was whole.
+    """
 
     numbered: list[Conversation] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
+    fragments: Fragments = field(default_factory=Fragments)
     _current: dict[frozenset[SocketName], Conversation] = field(default_factory=dict)
 
     def sort(self, frames: Iterable[CapturedFrame]) -> Iterator[tuple[Conversation, Sighting]]:
         """Each segment with its connection, in the order of the file."""
         for frame in frames:
             packet = packet_of(frame)
+            if packet == FRAGMENT and (whole := self.fragments.whole(frame)):
+                # its other fragments were counted as they came
+                self.others[FRAGMENT] -= whole[1] - 1
+                packet = packet_of(whole[0])
             if isinstance(packet, str):
                 self.others[packet] += 1
                 continue

@@ -18,11 +18,15 @@ _V4, _V6 = 0x0800, 0x86DD
 _TAGS = frozenset({0x8100, 0x88A8, 0x9100})  # IEEE 802.1Q, 802.1ad, and what came before it
 _PPPOE, _PPP = 0x8864, {0x0021: _V4, 0x0057: _V6}
 _ETHERNET, _COOKED, _COOKED2 = 1, 113, 276
-_RAW = frozenset({12, 14, 101, 228, 229})
+RAW_IP = 101
+_RAW = frozenset({12, 14, RAW_IP, 228, 229})
 _LOOPBACK = frozenset({0, 108})
 _FAMILIES = {2: _V4, 10: _V6, 24: _V6, 28: _V6, 30: _V6}  # AF_INET6 of Linux and the BSDs
 _EXTENSIONS = frozenset({0, 43, 60, 135})  # hop-by-hop, routing, destination options, mobility (RFC 8200 4.1)
 _FRAGMENT, _TCP = 44, socket.IPPROTO_TCP
+FRAGMENT = "fragment"
+"""What is said of a frame that holds a part of a segment alone."""
+_V6_MORE_OR_OFFSET = 0xFFF9
 _WORD = struct.Struct("!H")
 # what most frames begin with is found in a quarter of the time: IPv4 without options
 _USUAL, _USUAL_LEAST = b"\x08\x00\x45", ETHERNET + 40
@@ -101,7 +105,7 @@ def place_of(frame: CapturedFrame) -> Place | str:
         length, _, fragment = _V4_LENGTH(data, 16)
         if length >= _USUAL_LEAST - ETHERNET and not fragment & MORE_OR_OFFSET:
             return Place(ETHERNET, 4, ETHERNET + 20, ETHERNET + length)
-    start = _network(frame.link, data)
+    start = network_of(frame.link, data)
     if isinstance(start, str):
         return start
     if len(data) <= start:
@@ -114,7 +118,7 @@ def place_of(frame: CapturedFrame) -> Place | str:
     return where if whole else "TCP header cut off"
 
 
-def _network(link: int, data: bytes) -> int | str:
+def network_of(link: int, data: bytes) -> int | str:
     """Where the IP header begins."""
     if link in _RAW:
         return 0
@@ -153,7 +157,7 @@ def _v4(frame: CapturedFrame, start: int) -> Place | str:
     if data[start + 9] != _TCP:
         return _protocol(data[start + 9])
     if _WORD.unpack_from(data, start + 6)[0] & MORE_OR_OFFSET:
-        return "fragment"
+        return FRAGMENT
     if (words := data[start] & 15) < 5:
         return "no IP"
     begin = start + 4 * words
@@ -166,13 +170,26 @@ def _v6(frame: CapturedFrame, start: int) -> Place | str:
     data = frame.data
     if len(data) < start + 40:
         return "IP header cut off"
+    kind, begin = _extended(data, start)
+    end = start + 40 + (_WORD.unpack_from(data, start + 4)[0] or min(frame.length, _LONGEST) - start - 40)
+    if kind == _FRAGMENT and len(data) >= begin + 8:
+        kind = data[begin]
+        if kind == _TCP and _WORD.unpack_from(data, begin + 2)[0] & _V6_MORE_OR_OFFSET:
+            return FRAGMENT
+        begin += 8  # all of it in one fragment (RFC 6946)
+    return Place(start, 6, begin, end) if kind == _TCP else _protocol(kind)
+
+
+def extension_end(data: bytes, start: int) -> int:
+    """Where the extension headers end that an IPv6 header may have before a fragment's, as far as they are there."""
+    return _extended(data, start)[1]
+
+
+def _extended(data: bytes, start: int) -> tuple[int, int]:
     kind, begin = data[start + 6], start + 40
-    end = begin + (_WORD.unpack_from(data, start + 4)[0] or min(frame.length, _LONGEST) - begin)
     while kind in _EXTENSIONS and begin + 2 <= len(data):
         kind, begin = data[begin], begin + 8 * (data[begin + 1] + 1)
-    if kind != _TCP:
-        return "fragment" if kind == _FRAGMENT else _protocol(kind)
-    return Place(start, 6, begin, end)
+    return kind, begin
 
 
 def _protocol(number: int) -> str:

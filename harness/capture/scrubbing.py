@@ -75,7 +75,7 @@ class Scrubber:
                 new[at : at + 16] = self._other(self._addresses, bytes(new[at : at + 16]), _V6_NET)
             at = start + _V6_HEADER
             while at < where.begin:
-                size = 8 * (new[at + 1] + 1)
+                size = min(8 * (new[at + 1] + 1), where.begin - at)
                 new[at + 2 : at + size] = bytes(size - 2)
                 at += size
 

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from harness.capture.conversation import Conversation, Conversations, Sighting
 from harness.capture.files import Reading
+from harness.capture.packets import FRAGMENT
 from harness.capture.reading import read
 from harness.capture.story import Story
 from harness.capture.telling import lines
@@ -122,12 +123,21 @@ def progress(path: Path, reading: Reading, console: Console) -> Iterator[Callabl
 def summary(path: Path, reading: Reading, sorting: Conversations) -> Iterator[str]:
     """What is in a file beside its connections."""
     count = len(sorting.numbered)
-    others = ", ".join(f"{number} {what}" for what, number in sorting.others.most_common())
-    yield f"{path.name}: {reading.frames} frames, {count} TCP connection{'s' * (count != 1)}" + (
-        f"; not TCP: {others}" if others else ""
+    others = ", ".join(f"{number} {_named(what, number)}" for what, number in sorting.others.most_common() if number)
+    joined = sorting.fragments.joined
+    yield (
+        f"{path.name}: {reading.frames} frames, {count} TCP connection{'s' * (count != 1)}"
+        + (f"; {joined} segment{'s' * (joined > 1)} put together from fragments" if joined else "")
+        + (f"; not TCP: {others}" if others else "")
     )
     if reading.cut:
         yield f"  the file is not whole: {reading.cut}"
+
+
+def _named(what: str, count: int) -> str:
+    if what != FRAGMENT:
+        return what
+    return f"fragment{'s' * (count > 1)} of segments of which others are missing, so that their numbers are not known"
 
 
 def _is(conversation: Conversation, wanted: str) -> bool:
