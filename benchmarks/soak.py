@@ -21,11 +21,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from harness.cli.shared_options import add_cluster
+from harness.cli.workers import opener
 from harness.errors import FinwaitError
-from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelSpec, parse
 from harness.run.matrix import run_with
-from harness.run.workers import Workers
+from harness.run.workers import TakesTasks
 from harness.trace.runs import LoadedRun, load
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -41,13 +42,16 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=8, help="on the running kernel [8]")
     parser.add_argument("--kernel", action="append", metavar="NAME", help="may be repeated [the running one]")
     parser.add_argument("scenarios", nargs="*", default=["scenarios"])
+    add_cluster(parser)
     options = parser.parse_args()
+    if options.cluster and not options.kernel:
+        parser.error("--cluster is for other kernels than the running one: --kernel NAME")
     endings: Endings = defaultdict(lambda: defaultdict(int))
     try:
         specs = [parse(name) for name in options.kernel or ()]
         with (
             tempfile.TemporaryDirectory() as scratch,
-            Workers(Path(scratch), CHECKOUT, Cache.of_user(), Console(file=io.StringIO())) as workers,
+            opener(options, CHECKOUT, Console(file=io.StringIO()))(Path(scratch)) as workers,
             contextlib.nullcontext() if specs else busy(),
         ):
             for number in range(options.rounds):
@@ -82,7 +86,7 @@ def note(run: LoadedRun, endings: Endings) -> None:
 
 
 def guests(
-    workers: Workers, folder: Path, specs: Sequence[KernelSpec], options: argparse.Namespace, *, more: bool
+    workers: TakesTasks, folder: Path, specs: Sequence[KernelSpec], options: argparse.Namespace, *, more: bool
 ) -> tuple[LoadedRun, ...]:
     """One round on other kernels, which stay up where there will be more.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from harness.cli.workers import opener
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.git import Clone
 from harness.kernels.supply.sources import Sources
@@ -16,7 +17,7 @@ from harness.patch.building import built_at
 from harness.patch.judging import KeptRun, spec_of
 from harness.run.matrix import run_with
 from harness.run.rehearsal import rehearse
-from harness.run.workers import Workers
+from harness.run.workers import TakesTasks
 from harness.trace.folder import make_folder
 from harness.trace.runs import LoadedRun
 from reports.compare import compare, render
@@ -42,11 +43,12 @@ def bisect(options: argparse.Namespace, folder: Path, checkout: Path, console: C
         KeyboardInterrupt: with what to do then.
     """
     clone, cache = Clone(options.tree), Cache.of_user()
+    open_workers = opener(options, checkout, console)
     good, bad = (clone.commit(end) for end in (options.good, options.bad))
     rehearse([options.scenario, *options.rest], checkout)
     sources = Sources.of_clone(clone, cache)
     try:
-        with Workers(make_folder(folder).absolute(), checkout, cache, console) as workers:
+        with open_workers(make_folder(folder).absolute()) as workers:
             search = _Search(clone, sources, cache, workers, folder.absolute(), console)
             search.arguments = [options.scenario, *options.rest]
             bisector = Bisector(sources, search.ask, _apart, search.note, search.trying)
@@ -62,7 +64,7 @@ class _Search:
     """Builds commits, runs scenarios on them, and says how far it is."""
 
     def __init__(
-        self, clone: Clone, sources: Sources, cache: Cache, workers: Workers, folder: Path, console: Console
+        self, clone: Clone, sources: Sources, cache: Cache, workers: TakesTasks, folder: Path, console: Console
     ) -> None:
         self._clone, self._sources, self._cache = clone, sources, cache
         self._workers, self._folder, self._console = workers, folder, console

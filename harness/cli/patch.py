@@ -14,6 +14,7 @@ from rich.console import Console
 from harness.cli import report
 from harness.cli.affected import index_of, print_unreached, show_affected
 from harness.cli.matrix import show_failures
+from harness.cli.workers import opener
 from harness.code.changes import changed_lines
 from harness.code.index import load_index
 from harness.errors import FinwaitError
@@ -28,7 +29,6 @@ from harness.patch.judging import KeptRun, judged
 from harness.patch.reading import Patch, commit_range, read_patch
 from harness.run.matrix import Found
 from harness.run.rehearsal import rehearse
-from harness.run.workers import Workers
 from harness.trace.folder import make_folder
 from reports.compare import Comparison, compare, render
 
@@ -61,6 +61,7 @@ def patch(
         index = partial(index_of, options, checkout)
         return show_affected(_text(options, change), index, console, every=options.all)
     report.prepare(options)
+    open_workers = opener(options, checkout, console)
     rehearse(options.rest, checkout)
     with console.status("sources") as status:
         sources, base, after = _sources(options, change, source, cache)
@@ -76,7 +77,7 @@ def patch(
     output = make_folder(folder).absolute()
     before = KeptRun(cache, "before", built.before, options.rest, checkout)
     known = before.known()
-    with Workers(output, checkout, cache, console) as workers:
+    with open_workers(output) as workers:
         if closest:
             first = judged(workers, built, closest, make_folder(output / "closest"), known, more=True)
             _tell_of_closest(first, len(closest), began, console)

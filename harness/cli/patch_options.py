@@ -5,7 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from harness.cli.shared_options import PASSED_ON, Verbs, add_index, add_report, add_run_dir, add_source, verb
+from harness.cli.shared_options import (
+    PASSED_ON,
+    Verbs,
+    add_cluster,
+    add_index,
+    add_report,
+    add_run_dir,
+    add_source,
+    verb,
+)
 
 
 def add_patch(verbs: Verbs[argparse.ArgumentParser]) -> None:
@@ -32,6 +41,7 @@ def add_patch(verbs: Verbs[argparse.ArgumentParser]) -> None:
     add_index(patch)
     add_run_dir(patch)
     add_report(patch)
+    add_cluster(patch)
     add_source(patch)
     patch.set_defaults(passes_on=True)
 
@@ -53,4 +63,5 @@ def add_bisect(verbs: Verbs[argparse.ArgumentParser]) -> None:
     bisect.add_argument("scenario", metavar="SCENARIO", help="a scenario's id, or a file; options of pytest may follow")
     bisect.add_argument("--tree", type=Path, required=True, metavar="DIR", help="a git clone; it is not changed")
     add_run_dir(bisect)
+    add_cluster(bisect)
     bisect.set_defaults(passes_on=True)

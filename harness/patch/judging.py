@@ -14,7 +14,7 @@ from harness.patch.building import Builds
 from harness.run import judges
 from harness.run.matrix import Found, run_with
 from harness.run.request import ask
-from harness.run.workers import Workers
+from harness.run.workers import TakesTasks
 from harness.tcp.verdict import JUDGED
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun, load
@@ -60,7 +60,7 @@ class KeptRun:
 
 
 def judged(
-    workers: Workers, builds: Builds, arguments: Sequence[str], output: Path, known: LoadedRun | None, *, more: bool
+    workers: TakesTasks, builds: Builds, arguments: Sequence[str], output: Path, known: LoadedRun | None, *, more: bool
 ) -> Found:
     """The runs of both kernels, named before and after.
 

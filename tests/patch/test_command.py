@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -25,7 +26,7 @@ from reports.compare import compare
 from tests.patch.conftest import TCP
 from tests.patch.test_building import CHANGE, FILE, patch_of
 
-Patched = Callable[[str], tuple[int, str, str]]
+Patched = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -35,10 +36,10 @@ def patched(
     """Judge a patch of the small kernel: the exit status, and what was printed and said of a mistake."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
-    def run(text: str) -> tuple[int, str, str]:
+    def run(text: str, *more: str) -> tuple[int, str, str]:
         file = tmp_path / "my.patch"
         file.write_text(text)
-        status = main(["patch", str(file), "--tree", str(clone), "--run-dir", str(tmp_path / "runs")])
+        status = main(["patch", str(file), "--tree", str(clone), "--run-dir", str(tmp_path / "runs"), *more])
         file.unlink()
         return (status, *capsys.readouterr())
 
@@ -64,6 +65,14 @@ def test_patch_that_does_not_compile_ends_with_the_compilers_line(patched: Patch
     assert f"{FILE}:6:16: error: " in error
     assert error.count("\n") == 1
     assert not (tmp_path / "runs").exists()
+
+
+def test_kernels_are_built_here_and_asked_of_the_cluster(patched: Patched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.cli.patch.KeptRun", lambda *_: SimpleNamespace(known=lambda: None))
+    status, out, error = patched(CHANGE.text, "--cluster=tcp://192.0.2.1:8786")
+    assert (status, out.partition(";")[0]) == (2, f"my.patch changes {FILE}")
+    assert "tcp://192.0.2.1:8786 has no TLS" in error
+    assert error.count("\n") == 1
 
 
 def test_kernel_without_a_source_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
