@@ -14,7 +14,7 @@ from harness.errors import FinwaitError, Unsupported
 from harness.live.blocking_call import BlockingCall
 from harness.live.recorded_socket import DEADLINE_SECONDS, RecordedSocket
 from harness.live.sender import Sender
-from harness.live.syscalls import connect_to_nobody, ports_of, receive_urgent
+from harness.live.syscalls import connect_to_nobody, option_given, ports_of, receive_urgent
 from harness.probes import tcp_info
 from harness.program.recording import step
 from harness.program.steps import Call, Enter, Look, Open
@@ -177,15 +177,23 @@ class Endpoint(RecordedSocket):
         return self._call("getsockopt", called, lambda: self.socket.getsockopt(level, number), int)
 
     @step(Look, "content")
-    def option_bytes(self, name: socket_options.Name, size: int = 256) -> bytes:
-        """getsockopt(2) of any option: at most ``size`` bytes, such as a struct or a text with its NUL."""
+    def option_bytes(self, name: socket_options.Name, size: int = 256, *, given: bytes = b"") -> bytes:
+        """getsockopt(2) of any option: at most ``size`` bytes, such as a struct or a text with its NUL.
+
+        Some options, such as TCP_AO_GET_KEYS, are asked for by a struct, ``given``, whose length the kernel is told
+        then, and answered in ``size`` bytes, filled up with zeros.
+        """
         level, number = socket_options.number_of(name)
-        if not isinstance(size, int) or not 0 < size <= _MOST_BYTES:
+        if not isinstance(size, int) or not len(given) <= size <= _MOST_BYTES or not size:
             raise FinwaitError(f"size={size!r} does not fit", hint=f"a whole number from 1 to {_MOST_BYTES}")
         called = (socket_options.name_of(name), size)
-        return self._call(
-            "getsockopt", called, lambda: self.socket.getsockopt(level, number, size), socket_options.shown
-        )
+
+        def ask() -> bytes:
+            if given:
+                return option_given(self.socket, level, number, given, size)
+            return self.socket.getsockopt(level, number, size)
+
+        return self._call("getsockopt", called, ask, socket_options.shown)
 
     @step(Call)
     def tcp_info(self, field: str) -> int | str:

@@ -125,6 +125,20 @@ def connect_to_nobody(sock: socket.socket) -> None:
         raise OSError(number, os.strerror(number))
 
 
+def option_given(sock: socket.socket, level: int, number: int, given: bytes, size: int) -> bytes:
+    """getsockopt(2) of an option for which the kernel reads ``given`` first, and is told its length: ``size`` bytes.
+
+    Raises:
+        OSError: as the kernel gives it.
+    """
+    # Python's getsockopt() hands nothing in
+    buffer, length = ctypes.create_string_buffer(given, size), ctypes.c_uint32(len(given))
+    if _libc.getsockopt(sock.fileno(), level, number, buffer, ctypes.byref(length)) != 0:
+        failed = ctypes.get_errno()
+        raise OSError(failed, os.strerror(failed))
+    return buffer.raw
+
+
 def receive_urgent(sock: socket.socket) -> bytes:
     """recv(2) with MSG_OOB of one byte, within the socket's timeout.
 

@@ -116,12 +116,13 @@ class AoKey(msgspec.Struct, frozen=True, omit_defaults=True):
         options = encode_options(blank if one == seen else one for one in segment.options)
         covered = options if self.covers_options else bytes((29, 2 + len(blank.raw))) + blank.raw
         source, target = direction.isns
-        # the extension of the number counts how often it went round (RFC 5925 6.2); no scenario sends that much
-        signed = struct.pack("!I", segment.seq < source and not segment.flags & SYN)
+        if segment.flags & SYN:
+            source, target = segment.seq, target if segment.flags & ACK else 0
+        # how often the number went round (RFC 5925 6.2): no scenario sends enough for twice
+        signed = struct.pack("!I", segment.seq < source)
         signed += direction.pseudo_header(20 + len(options) + len(segment.data))
         signed += direction.header(segment, options) + covered + segment.data
-        opens = segment.flags & (SYN | ACK) == SYN
-        context = direction.ends() + struct.pack("!HHII", *direction.ports, source, 0 if opens else target)
+        context = direction.ends() + struct.pack("!HHII", *direction.ports, source, target)
         code = _code(self.algorithm, _traffic_key(self.algorithm, self.key, context), signed)
         return Option(seen.name, raw=seen.raw[:2] + code[: self.mac_length])
 

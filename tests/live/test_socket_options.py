@@ -48,6 +48,11 @@ def test_unknown_socket_option_is_told_and_nothing_is_called(
     assert calls(opened) == before
 
 
+def test_option_is_answered_in_more_bytes_than_the_kernel_was_told_of(conversation: Connection) -> None:
+    conversation.endpoint.set_option("TCP_CONGESTION", "reno")
+    assert conversation.endpoint.option_bytes("TCP_CONGESTION", 16, given=bytes(3)) == b"ren" + bytes(13)
+
+
 def test_option_of_any_name_kind_and_number_is_on_the_timeline(conversation: Connection, opened: Session) -> None:
     server = conversation.endpoint
     server.set_option("TCP_CONGESTION", "reno")
