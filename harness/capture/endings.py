@@ -61,6 +61,7 @@ def _lingering(seconds: int) -> EndingGuess:
 
 WITH_A_FIN = (
     EndingGuess("close()", (_CLOSE,), closes=True),
+    EndingGuess("close() last by a child process", (("close_by_child", ()),), closes=True),
     EndingGuess("shutdown(SHUT_WR)", (_shutdown(SHUT_WR),)),
     EndingGuess("shutdown(SHUT_RDWR)", (_shutdown(SHUT_RDWR),)),
     EndingGuess("shutdown(SHUT_RD), then close()", (_shutdown(SHUT_RD), _CLOSE), closes=True),

@@ -14,7 +14,7 @@ from harness.errors import FinwaitError, Unsupported
 from harness.live.blocking_call import BlockingCall
 from harness.live.recorded_socket import DEADLINE_SECONDS, RecordedSocket
 from harness.live.sender import Sender
-from harness.live.syscalls import connect_to_nobody, option_given, ports_of, receive_urgent
+from harness.live.syscalls import close_by_child, connect_to_nobody, option_given, ports_of, receive_urgent
 from harness.probes import tcp_info
 from harness.program.recording import step
 from harness.program.steps import Call, Enter, Look, Open
@@ -136,6 +136,11 @@ class Endpoint(RecordedSocket):
         """close(2): no process owns the socket any more; the kernel goes on with it as an orphan."""
         # the file descriptor is closed by hand: Python's own close() hides the kernel's errno
         self._call("close", (), lambda: socket.close(self.socket.detach()))
+
+    @step(Call)
+    def close_by_child(self) -> None:
+        """close(2) while a child process has the socket too, whose exit then closes it at last."""
+        self._call("close", ("and by a child",), lambda: close_by_child(self.socket))
 
     @step(Call)
     def disconnect(self) -> None:

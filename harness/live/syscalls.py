@@ -9,6 +9,7 @@ import os
 import select
 import socket
 import struct
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -137,6 +138,17 @@ def option_given(sock: socket.socket, level: int, number: int, given: bytes, siz
         failed = ctypes.get_errno()
         raise OSError(failed, os.strerror(failed))
     return buffer.raw
+
+
+def close_by_child(sock: socket.socket) -> None:
+    """close(2) of a socket that a child process has inherited, and then the child's exit, which closes it at last.
+
+    Raises:
+        OSError: as the kernel gives it.
+    """
+    # cat ends with its standard input, and a process has closed its files before anybody can wait for it (do_exit)
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=[sock.fileno()]):
+        socket.close(sock.detach())
 
 
 def receive_urgent(sock: socket.socket) -> bytes:

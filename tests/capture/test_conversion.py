@@ -47,9 +47,10 @@ def test_the_order_seen_at_the_near_side_is_the_order(tmp_path: Path) -> None:
 
 def test_every_ending_is_tried_in_every_order(tmp_path: Path) -> None:
     found = hypotheses(*taken(tmp_path, INCIDENT), near=1)
-    assert len({one.name for one in found}) == len(found) == 3 * 7
+    assert len({one.name for one in found}) == len(found) == 3 * 8
     calls = {one.ending: [line for line in statements(one) if "server." in line] for one in found}
     assert calls["close()"] == ["server.close()"]
+    assert calls["close() last by a child process"] == ["server.close_by_child()"]
     assert calls["shutdown(SHUT_WR), then close()"] == ["server.shutdown(socket.SHUT_WR)", "server.close()"]
 
 

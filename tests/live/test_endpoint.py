@@ -226,6 +226,21 @@ def test_calls_of_the_socket_itself_are_recorded_and_are_no_steps(conversation: 
     )
 
 
+def test_a_child_that_has_the_socket_too_ends_the_connection(opened: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    server, peer = opened.establish(opened.listen())
+    close, between = socket.close, []
+
+    def closing(descriptor: int) -> None:
+        close(descriptor)
+        between.append(opened.state_of(peer))
+
+    monkeypatch.setattr(socket, "close", closing)
+    server.close_by_child()
+    peer.expect(FIN, seq=1, ack=1)
+    assert between == ["ESTABLISHED"]
+    assert calls(opened)[-1] == ("close(and by a child)", 0)
+
+
 @pytest.mark.parametrize("how", ["WR", 9])
 def test_way_to_shut_down_that_there_is_not_is_told(conversation: Connection, how: int) -> None:
     with pytest.raises(FinwaitError, match=r"is not a way to shut down; try: socket\.SHUT_WR"):
