@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import msgspec
+
 from harness.explore.attempt import CameBack
 from harness.model.connection import Answer, ControlBlock
 from harness.model.linux import (
@@ -16,6 +18,7 @@ from harness.model.linux import (
     OLD_ACK_WITH_AN_OLD_TIMESTAMP,
     RST_WITH_AN_OLD_TIMESTAMP,
     designed,
+    in_a_larger_window,
 )
 from harness.model.numbers import acknowledges_what_was_not_sent
 from harness.model.rfc9293 import answers
@@ -24,6 +27,7 @@ from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, add, distance
 GONE = ("CLOSED", "LISTEN")
 CONTROL = SYN | FIN | RST | ACK
 _STALE = "RFC7323-5.3 R1"
+_STRICTER = "RFC7323-5.2"  # of a RST, the echo MAY be looked at
 _OF_A_BASELINE = "scenarios/"
 _MOST_COURSES = 16
 
@@ -51,12 +55,14 @@ class Sight:
         stamped: whether it has a timestamp.
         windows: that the peer has offered so far.
         little_room: whether the process has asked for a small buffer.
+        field_full: whether the kernel has offered as large a window as the field holds.
     """
 
     options: str
     stamped: bool
     windows: frozenset[int]
     little_room: bool
+    field_full: bool = False
 
     @property
     def stale(self) -> bool:
@@ -88,7 +94,12 @@ def with_designs(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[A
         several.append(Answer("ignored", OLD_ACK_WITH_AN_OLD_TIMESTAMP, at))
     if sight.stale and flags & RST and at.state in ("TIME-WAIT", "FIN-WAIT-2", "SYN-RECEIVED"):
         several.append(Answer("ignored", RST_WITH_AN_OLD_TIMESTAMP, at))
+    if sight.options == "unsent" and sight.stamped and flags & RST and at.state == "SYN-RECEIVED":
+        several.append(Answer("ignored", _STRICTER, at))
+    if sight.field_full and not sight.stale and at.state not in (*GONE, "SYN-SENT"):
+        several += in_a_larger_window(at, segment)
     if sight.little_room and segment.data:
+        several += _without_data(at, segment, sight)
         ahead = distance(at.rcv_nxt, segment.seq) > 0
         refused = Answer("dropped", DROPPED_WITHOUT_MEMORY, at, ACK, at.snd_nxt, at.rcv_nxt)
         several.append(Answer("dropped", DROPPED_WITHOUT_MEMORY, at) if ahead else refused)
@@ -98,6 +109,14 @@ def with_designs(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[A
             end = add(one.after.snd_una, window)
             if (one.flags, one.seq) == (ACK, at.snd_nxt) and distance(end, at.snd_nxt) > 0:
                 yield replace(one, seq=end, clause=NUMBERED_BY_THE_WINDOW)
+
+
+def _without_data(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[Answer]:
+    """What is dropped for want of memory has been looked at up to its data: its acknowledgment counts."""
+    bare = msgspec.structs.replace(segment, data=b"", flags=segment.flags & ~FIN)
+    for one in answered(at, bare, sight):
+        if one.flags is None and one.after != at and one.after.state not in GONE:
+            yield Answer("dropped", DROPPED_WITHOUT_MEMORY, one.after, ACK, one.after.snd_nxt, one.after.rcv_nxt)
 
 
 def through(courses: Iterable[Course], segment: Segment, back: Sequence[CameBack], sight: Sight) -> Iterator[Course]:

@@ -32,6 +32,7 @@ from harness.model.linux import ABORT_IN_TIME_WAIT, NUMBERED_BY_THE_WINDOW
 from harness.tcp.options import parse_options
 from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, add, distance
 
+_FIELD = 0xFFFF
 _BEFORE_THE_OWN_FIN = ("ESTABLISHED", "CLOSE-WAIT", "SYN-RECEIVED")
 _WHILE_THE_FIN_WAITS = {
     "SYN-RECEIVED": ("FIN-WAIT-1", "SYN-RECEIVED"),
@@ -68,6 +69,7 @@ class Follower:
     _right: int = 0
     _windows: frozenset[int] = frozenset((65535,))  # of the peer's
     _little_room: bool = False
+    _field_full: bool = False
 
     def take(self, step: AttemptStep, noted: Noted) -> list[Answer]:
         """Go on by a step: all that was allowed, after which ``courses`` are what the kernel has chosen of it."""
@@ -102,7 +104,7 @@ class Follower:
             self._full = put.options == "full"
         scale = FULL_SCALE if self._offered and self._scale and not put.flags & SYN else 0
         self._windows |= {put.window << scale}
-        sight = Sight(put.options, len(noted.sent) > 2, self._windows, self._little_room)
+        sight = Sight(put.options, len(noted.sent) > 2, self._windows, self._little_room, self._field_full)
         courses = list(self.courses)
         allowed: list[Answer] = []
         # within a burst the window moves with what is acknowledged
@@ -226,7 +228,7 @@ class Follower:
         """A new incarnation."""
         self._incarnations += 1
         self._held = self._active = self._ending = self._lingers = self._offered = False
-        self._opening, self._little_room = True, False
+        self._opening, self._little_room, self._field_full = True, False, False
         self._written, self._read, self._right, self._scale, self._windows = 1, 0, 0, 0, frozenset()
 
     def _is_seen(self, at: ControlBlock, noted: Noted) -> bool:
@@ -248,6 +250,7 @@ class Follower:
                 if self._opening:
                     self._opening, self._offered = False, self._full or self._crosses(step)
                 self._right = self._right_after(self._right, back)
+                self._field_full = self._field_full or back.window == _FIELD
 
     def _right_after(self, right: int, back: CameBack) -> int:
         """The right edge of the window, once the kernel has sent that: no segment takes back what another offered."""

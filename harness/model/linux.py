@@ -38,6 +38,8 @@ ELSEWHERE = (OLD_ACK_WITH_AN_OLD_TIMESTAMP, ECHO_NEVER_SENT, ABORT_IN_TIME_WAIT)
 OPENED_BY_AN_OLD_ACK = "an ACK of nothing opens what was opened by crossed SYNs"
 RESET_AROUND_THE_FIN = "what begins before the peer's FIN and goes on behind it resets the connection"
 RST_WITH_AN_OLD_TIMESTAMP = "a RST with an old timestamp is ignored by mini-sockets"
+LARGER_THAN_THE_FIELD = "a window that the field cannot hold is offered as 65,535 and counts as it is"
+SYN_ACK_TAKEN_FOR_AN_ACK = "a SYN,ACK at the number of the peer's SYN is taken for an ACK, and then challenged"
 NUMBERED_BY_THE_WINDOW = "to a peer that has shrunk its window an ACK is numbered by the window's end"
 DROPPED_WITHOUT_MEMORY = "what has no room in a buffer that was made smaller is dropped, though it was offered"
 COUNTED_TWICE = "a second FIN behind the first counts in CLOSING, whatever it acknowledges"
@@ -47,11 +49,14 @@ NEWS = {
     OPENED_BY_AN_OLD_ACK: "tcp_ack takes SEG.ACK = SND.UNA; RFC 9293 3.10.7.4 fifth asks for SND.UNA < SEG.ACK",
     RESET_AROUND_THE_FIN: "tcp_rcv_state_process, CLOSE-WAIT and on; RFC 9293 3.10.7.4 seventh ignores it",
     RST_WITH_AN_OLD_TIMESTAMP: "tcp_timewait_state_process and tcp_check_req; RFC 7323 5.2 exempts a RST (MUST NOT)",
+    LARGER_THAN_THE_FIELD: "tcp_select_window limits what it tells, not rcv_wnd; RFC 9293 3.10.7.4 first has RCV.WND",
+    SYN_ACK_TAKEN_FOR_AN_ACK: "tcp_check_req; RFC 9293 3.10.7.4 fourth returns to LISTEN",
     NUMBERED_BY_THE_WINDOW: "tcp_acceptable_seq; RFC 9293 3.10.7.4 first has <SEQ=SND.NXT>",
 }
 """What 7.2 was seen to do and no scenario has yet, with the kernel's function and the clause that it deviates from."""
 
 Rule = Iterator[Answer]
+_LARGER = 1 << 16
 
 
 def designed(at: ControlBlock, segment: Segment) -> Rule:
@@ -121,6 +126,13 @@ def _in_window(at: ControlBlock, segment: Segment) -> Rule:
         yield _ack(f"{_TABLE}[ESTABLISHED-ACK-at-left-edge-older]", at)
 
 
+def in_a_larger_window(at: ControlBlock, segment: Segment) -> Rule:
+    """What Linux answers to what lies beyond a window of 65,535 that it offered, for want of room in the field."""
+    beyond = distance(add(at.rcv_nxt, at.rcv_wnd), segment.next_seq)
+    if 0 <= beyond <= _LARGER:
+        yield from _as(LARGER_THAN_THE_FIELD, replace(at, rcv_wnd=at.rcv_wnd + beyond + 1), segment)
+
+
 def _closing(at: ControlBlock, segment: Segment) -> Rule:
     flags = segment.flags
     if at.state in _AFTER_THE_FIN:
@@ -147,6 +159,8 @@ def _request(at: ControlBlock, segment: Segment) -> Rule:
         return
     if add(segment.seq, 1) == at.rcv_nxt and not flags & ACK:
         yield Answer("again", f"{_TABLE}[SYN-RECEIVED-SYN-left]", at, SYN | ACK, at.iss, at.rcv_nxt)
+    if add(segment.seq, 1) == at.rcv_nxt and flags & ACK and segment.ack == at.snd_nxt and acceptable(at, segment):
+        yield _ack(SYN_ACK_TAKEN_FOR_AN_ACK, at)
     if acceptable(replace(at, rcv_wnd=at.rcv_wnd + 1), segment):
         yield replace(_reset(f"{_TABLE}[SYN-RECEIVED-SYN-inside]", at, segment), after=_gone(at))
 

@@ -12,6 +12,7 @@ from harness.explore.deviations import deviations
 from harness.explore.differences import Fork
 from harness.explore.execute import Executor
 from harness.explore.generate import STARTS
+from harness.model.linux import NEWS
 from harness.tcp.segment import ACK, FIN, NONE, RST, SYN
 from netns import privilege
 
@@ -57,6 +58,25 @@ def test_what_linux_means_to_do_is_named_and_followed_further(lab: Executor) -> 
         (4, "test_answer[ESTABLISHED-no-flags-left]"),
         (6, "test_answer[CLOSE-WAIT-RST-left]"),
     ]
+
+
+OFFERED_ALL = (*STARTS["ESTABLISHED actively"], Put(ACK, length=1448))
+"""Without a scale the kernel then offers 65,535 octets, and has room for more (tcp_select_window)."""
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (*OFFERED_ALL, Put(ACK, seq=1, from_right=True)),
+        (*OFFERED_ALL, Put(RST, seq=1, from_right=True)),
+        (*OFFERED_ALL, Put(FIN | ACK), Put(RST, seq=1, from_right=True)),
+        (Act("listen"), Put(SYN), Put(SYN | ACK, seq=-1, length=1), Put(ACK)),
+        (Act("listen"), Put(SYN, options="full"), Put(RST, options="unsent")),
+        (*PASSIVE, Put(ACK, length=5000), Act("shutdown_wr"), Act("rcvbuf"), Put(ACK, length=1), Put(ACK)),
+    ],
+)
+def test_what_7_2_was_seen_to_do_is_explained(lab: Executor, steps: tuple[AttemptStep, ...]) -> None:
+    assert all(one.design in NEWS or "test_" in one.design for one in judged(lab, *steps))
 
 
 def test_what_nothing_allows_is_told_with_what_is(lab: Executor) -> None:

@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 
 from harness.model.connection import ControlBlock
-from harness.model.linux import COUNTED_TWICE, ELSEWHERE, NEWS, OPENED_BY_AN_OLD_ACK, RESET_AROUND_THE_FIN, designed
+from harness.model.linux import (
+    COUNTED_TWICE,
+    ELSEWHERE,
+    LARGER_THAN_THE_FIELD,
+    NEWS,
+    OPENED_BY_AN_OLD_ACK,
+    RESET_AROUND_THE_FIN,
+    SYN_ACK_TAKEN_FOR_AN_ACK,
+    designed,
+    in_a_larger_window,
+)
 from harness.model.requirements import STATES
 from harness.model.rfc9293 import answers
 from harness.model.segment_table import WITH_A_WINDOW, WITH_A_ZERO_WINDOW, table_cells
@@ -73,6 +83,7 @@ def test_answer_that_no_rfc_has(state: str, segment: Segment, expected: tuple[st
     [
         (OPENED_BY_AN_OLD_ACK, replace(AT, state="SYN-RECEIVED", actively=True, snd_una=6, iss=6), seg(ACK, 50, ack=6)),
         (RESET_AROUND_THE_FIN, replace(AT, state="CLOSE-WAIT"), seg(ACK, 49, ack=7, length=3)),
+        (SYN_ACK_TAKEN_FOR_AN_ACK, replace(AT, state="SYN-RECEIVED"), seg(SYN | ACK, 49, ack=7, length=1)),
         (COUNTED_TWICE, replace(AT, state="CLOSING", snd_una=6), seg(FIN | ACK, 49, ack=6, length=1)),
     ],
 )
@@ -80,6 +91,16 @@ def test_what_no_scenario_has_is_none_that_the_rfc_has(clause: str, at: ControlB
     several = {told(one) for one in designed(at, segment) if one.clause == clause}
     assert several
     assert not several & {told(one) for one in answers(at, segment)}
+
+
+@pytest.mark.parametrize("flags", [ACK, RST])
+def test_what_lies_beyond_what_the_field_holds_is_answered_as_in_the_window(flags: Flags) -> None:
+    at = replace(AT, rcv_wnd=65_535)
+    beyond, far = (seg(flags, at.rcv_nxt + 65_535 + more, ack=7) for more in (1, 1 << 20))
+    several = list(in_a_larger_window(at, beyond))
+    assert {one.clause for one in several} == {LARGER_THAN_THE_FIELD}
+    assert {told(one) for one in several} - {told(one) for one in answers(at, beyond)}
+    assert not list(in_a_larger_window(at, far))
 
 
 @pytest.mark.parametrize("clause", NEWS)
