@@ -15,7 +15,7 @@ from harness.probes import sockets, tcp_info
 from harness.probes.counters import Counters, Snapshot, growth
 from harness.tcp.segment import PSH, Segment
 from harness.tcp.timing import MARKER_LIMIT, MS, SECOND
-from harness.wire.capture import ETH_P_ALL, packet_socket
+from harness.wire.capture import ETH_P_ALL, limit_waits, packet_socket
 from harness.wire.decode import decode
 from harness.wire.frames import Flow
 from harness.wire.marker import Marker, unanswered
@@ -56,6 +56,7 @@ class ProgramLab:
             with self._lab.peer.entered():
                 # what one packet socket sends it does not see itself, so that only the kernel's frames are read
                 self._wire = opening.enter_context(packet_socket(PEER_END, ETH_P_ALL))
+                limit_waits(self._wire, MARKER_LIMIT.ns)
             self._diag = opening.enter_context(sockets.open_diag(self._lab.kernel))
             if COUNTERS not in self.ignored:
                 self._counters = opening.enter_context(Counters(self._lab.kernel))
@@ -78,12 +79,11 @@ class ProgramLab:
             FinwaitError: it does not answer.
         """
         self._wire.send(self._marker.request)
-        self._wire.settimeout(MARKER_LIMIT.ns / SECOND.ns)
         found: list[Sighted] = []
         try:
             while not self._marker.is_answer(data := self._wire.recv(_MOST)):
                 found += _of(flow, data)
-        except TimeoutError:
+        except BlockingIOError:
             raise unanswered() from None
         return found
 
@@ -96,6 +96,7 @@ class ProgramLab:
             with suppress(TimeoutError):
                 data = self._wire.recv(_MOST)
                 found += [((time.monotonic_ns() - start) // MS, one) for one in _of(flow, data)]
+        self._wire.settimeout(None)
         return found
 
     def state(self, flow: Flow) -> int:

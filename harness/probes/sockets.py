@@ -21,6 +21,7 @@ import msgspec
 from harness.errors import FinwaitError
 from harness.probes import states, tcp_info
 from harness.tcp.timing import MARKER_LIMIT, SECOND
+from harness.wire.capture import limit_waits
 from netns.enter import Namespace
 from netns.errors import Unsupported
 
@@ -107,7 +108,7 @@ class Diag:
     def __init__(self, namespace: Namespace) -> None:
         with namespace.entered():
             self.netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG)
-        self.netlink.settimeout(MARKER_LIMIT.ns / SECOND.ns)
+        limit_waits(self.netlink, MARKER_LIMIT.ns)
         self.lock = threading.Lock()
         self.sequence = 0
 
@@ -218,7 +219,7 @@ def _messages(diag: Diag) -> Iterator[tuple[int, bytes]]:
     while True:
         try:
             content = diag.netlink.recv(1 << 16)
-        except TimeoutError:
+        except BlockingIOError:
             what = f"the kernel under test did not say what sockets it has within {MARKER_LIMIT.ns // SECOND.ns} s"
             raise FinwaitError(what, why="it hangs, or the machine is too busy", hint="finwait doctor") from None
         offset = 0

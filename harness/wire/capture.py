@@ -23,11 +23,19 @@ from netns.lab import closer
 from netns.link import PEER_END, End
 
 _TIMESPEC = struct.Struct("ll")
+_TIMEVAL = struct.Struct("ll")
 _ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
 ETH_P_ALL = 3
 _SO_RCVBUFFORCE = 33
 _SO_TIMESTAMPNS = 35  # asm-generic/socket.h: the variant with the libc's own struct timespec
 _BUFFER = 4 << 20
+
+
+def limit_waits(waiting: socket.socket, limit_ns: int) -> None:
+    """Have the kernel end a wait for a message after that long, with EAGAIN; Python's own timeout polls before each."""
+    waiting.settimeout(None)
+    limit = _TIMEVAL.pack(*divmod(limit_ns // 1000, 1_000_000))
+    waiting.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
 
 
 def packet_socket(device: str, protocol: int, buffer: int = _BUFFER) -> socket.socket:
