@@ -1,0 +1,246 @@
+"""A cluster whose machines have addresses of their own: each is a process in namespaces, and any of them may fail.
+
+It takes minutes, and waits for what takes time by itself: ``make nightly``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from harness.errors import Unsupported
+from harness.kernels.supply.cache import Cache
+from harness.kernels.supply.spec import parse
+from harness.run.jobs import backend_of
+from harness.tcp.timing import MS
+from harness.trace.folder import RESULTS
+from harness.trace.records import Result
+from harness.trace.runs import load
+from netns.enter import Namespace, in_user_namespace
+from netns.link import netlink, raise_loopback
+from netns.netem import impair
+
+CHECKOUT = Path(__file__).parents[2]
+ADDRESS = "tcp://192.0.2.1:8786"
+CLIENT, SCHEDULER = 100, 1
+KERNELS = ("uml-virtual:7.2", "uml-virtual:6.1")
+LECTURES = str(CHECKOUT / "scenarios" / "lectures")
+TTL = "5s"
+"""How long a scheduler hears nothing of a machine until it calls it gone."""
+
+# a machine's name is its own, and where it has little room that is all of its disk
+MACHINE = """
+import os, socket, subprocess, sys
+name, size, version, *arguments = sys.argv[1:]
+socket.sethostname(name)
+if size:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", os.environ["XDG_CACHE_HOME"]], check=True)
+if version:
+    import harness
+    harness.__version__ = version
+from distributed.cli.dask_worker import main
+main(arguments)
+"""
+PRESENT = "import sys; from distributed import Client; Client(sys.argv[1]).wait_for_workers(int(sys.argv[2]))"
+STOPS_ITS_MACHINE = """
+import os
+import signal
+from pathlib import Path
+
+LEFT = Path({left!r})
+
+def its_machine():
+    at = os.getpid()
+    while b"dask_worker" not in Path("/proc", str(at), "cmdline").read_bytes():
+        at = int(Path("/proc", str(at), "stat").read_text().rpartition(")")[2].split()[1])
+    return at
+
+def test_before(established):
+    assert established
+
+def test_that_stops_the_machine(established):
+    if LEFT.exists():
+        LEFT.unlink()
+        os.kill(its_machine(), signal.SIGSTOP)
+    assert established
+"""
+
+pytestmark = [
+    pytest.mark.skipif("FINWAIT_NIGHTLY" not in os.environ, reason="it takes minutes: make nightly"),
+    pytest.mark.skipif(os.geteuid() != 0 or in_user_namespace(), reason="mounts and host names need root"),
+]
+
+
+class Net:
+    """Processes with an address each, in namespaces of their own, behind one bridge.
+
+    Args:
+        held: ends them.
+        folder: for what they keep and say.
+    """
+
+    def __init__(self, held: ExitStack, folder: Path) -> None:
+        self._held, self._folder = held, folder
+        self._bridge = self._namespace()
+        self._places: dict[int, Namespace] = {}
+        with netlink(self._bridge) as route:
+            route.link("add", ifname="bridge", kind="bridge", state="up")
+            (self._index,) = route.link_lookup(ifname="bridge")
+
+    def _namespace(self) -> Namespace:
+        made = Namespace.create()
+        self._held.callback(made.close)
+        with made.entered():
+            raise_loopback()
+        return made
+
+    def place(self, number: int) -> Namespace:
+        """The namespace with the address of that number."""
+        if number not in self._places:
+            self._places[number] = made = self._namespace()
+            with netlink(self._bridge) as route:
+                name = f"to-{number}"
+                peer = {"ifname": "own", "net_ns_fd": made.descriptor}
+                route.link("add", ifname=name, kind="veth", peer=peer)
+                (index,) = route.link_lookup(ifname=name)
+                route.link("set", index=index, master=self._index, state="up")
+            with netlink(made) as route:
+                (index,) = route.link_lookup(ifname="own")
+                route.addr("add", index=index, address=f"192.0.2.{number}", prefixlen=24)
+                route.link("set", index=index, state="up")
+        return self._places[number]
+
+    def start(self, number: int, argv: Sequence[str], **env: str) -> subprocess.Popen[bytes]:
+        """A process at an address, until the end."""
+        said = self._held.enter_context((self._folder / f"said-{number}.txt").open("wb"))
+        with self.place(number).entered():
+            one = subprocess.Popen(
+                argv, cwd=CHECKOUT, env=os.environ | env, stdout=said, stderr=said, start_new_session=True
+            )
+        self._held.callback(one.wait)
+        self._held.callback(os.killpg, one.pid, signal.SIGKILL)
+        return one
+
+    def machine(self, number: int, *, size: str = "", version: str = "") -> None:
+        """A machine of the cluster, with a cache of its own."""
+        own = self._folder / f"machine-{number}"
+        own.mkdir()
+        options = ("--nthreads=1", "--no-nanny", "--no-dashboard", f"--host=192.0.2.{number}", ADDRESS)
+        command = (sys.executable, "-c", MACHINE, f"machine-{number}", size, version, f"--local-directory={own}")
+        self.start(number, ("unshare", "--uts", "--mount", *command, *options), XDG_CACHE_HOME=str(own))
+
+    def finwait(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The command, run by somebody at an address of his own."""
+        return self._run("-m", "harness", *arguments)
+
+    def wait_for(self, machines: int) -> None:
+        """Until so many machines are there."""
+        assert self._run("-c", PRESENT, ADDRESS, str(machines)).returncode == 0
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        with self.place(CLIENT).entered():
+            return subprocess.run(
+                (sys.executable, *arguments), cwd=CHECKOUT, capture_output=True, text=True, check=False
+            )
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Iterator[Net]:
+    """A scheduler, and no machine yet."""
+    with ExitStack() as held:
+        made = Net(held, tmp_path)
+        command = ("-m", "distributed.cli.dask_scheduler", "--host=192.0.2.1", "--port=8786", "--no-dashboard")
+        failures = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
+        made.start(SCHEDULER, (sys.executable, *command), DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL=TTL, **failures)
+        yield made
+
+
+def matrix(net: Net, folder: Path, name: str, *scenarios: str, kernels: Sequence[str], cluster: bool = True) -> Path:
+    """Where the run folders of a matrix are that came to its end."""
+    for kernel in kernels:
+        if missing := backend_of(parse(kernel), Cache.of_user()).available():
+            pytest.skip(missing)
+    where = ("--cluster", ADDRESS, "--insecure-cluster") if cluster else ()
+    asked = (one for kernel in kernels for one in ("--kernel", kernel))
+    ended = net.finwait("matrix", *where, *asked, "--run-dir", str(folder), "--run-name", name, *scenarios)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return folder / name
+
+
+def results(folder: Path) -> dict[tuple[str, str], Result]:
+    """By kernel and scenario; each was told once."""
+    found: dict[tuple[str, str], Result] = {}
+    for run in sorted(path for path in folder.iterdir() if path.is_dir()):
+        loaded = load(run)
+        assert len((run / RESULTS).read_bytes().splitlines()) == len(loaded.record.planned)
+        found |= {(run.name, name): result for name, result in loaded.results.items()}
+    return found
+
+
+def rows(folder: Path) -> dict[tuple[str, str], tuple[str, str, tuple[str, ...]]]:
+    return {name: (one.outcome, one.answer, one.choices) for name, one in results(folder).items()}
+
+
+def machines_of(folder: Path) -> set[str]:
+    return {one.machine for one in results(folder).values()}
+
+
+def test_two_machines_with_empty_caches_find_what_one_does(net: Net, tmp_path: Path) -> None:
+    net.machine(11)
+    net.machine(12)
+    net.wait_for(2)
+    found = matrix(net, tmp_path, "cluster", LECTURES, kernels=KERNELS)
+    assert rows(found) == rows(matrix(net, tmp_path, "alone", LECTURES, kernels=KERNELS, cluster=False))
+    assert machines_of(found) == {"machine-11", "machine-12"}
+
+
+def test_machine_that_is_stopped_for_longer_than_it_may_be_silent_loses_nothing(net: Net, tmp_path: Path) -> None:
+    (tmp_path / "left.txt").touch()
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "test_stops.py").write_text(STOPS_ITS_MACHINE.format(left=str(tmp_path / "left.txt")))
+    net.machine(11)
+    net.machine(12)
+    net.wait_for(2)
+    found = matrix(net, tmp_path, "stopped", str(tmp_path / "own"), kernels=["host"])
+    assert [one.outcome for one in results(found).values()] == ["conforms"] * 2
+    assert not (tmp_path / "left.txt").exists()
+
+
+def test_machine_without_room_for_a_kernel_leaves_it_to_another(net: Net, tmp_path: Path) -> None:
+    net.machine(11, size="4m")
+    net.wait_for(1)
+    net.machine(12)
+    net.wait_for(2)
+    found = matrix(net, tmp_path, "full", LECTURES, kernels=KERNELS[:1])
+    assert {one.outcome for one in results(found).values()} == {"conforms"}
+    assert machines_of(found) == {"machine-12"}
+
+
+def test_slow_link_changes_no_row(net: Net, tmp_path: Path) -> None:
+    net.machine(11)
+    net.machine(12)
+    try:
+        impair(net.place(11), "own", delay_ns=100 * MS)
+    except Unsupported as error:
+        pytest.skip(str(error))
+    net.wait_for(2)
+    found = matrix(net, tmp_path, "slow", LECTURES, kernels=KERNELS[:1])
+    assert rows(found) == rows(matrix(net, tmp_path, "alone", LECTURES, kernels=KERNELS[:1], cluster=False))
+
+
+def test_machine_of_another_version_is_refused_in_a_line(net: Net, tmp_path: Path) -> None:
+    net.machine(11, version="0.0.7")
+    net.wait_for(1)
+    arguments = ("--cluster", ADDRESS, "--insecure-cluster", "--kernel=host", f"--run-dir={tmp_path}", LECTURES)
+    ended = net.finwait("matrix", *arguments)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("finwait: machine-11 at tcp://192.0.2.11:")
+    assert "has finwait 0.0.7, and this is " in ended.stderr
+    assert ended.stderr.count("\n") == 1
