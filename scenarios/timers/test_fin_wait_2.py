@@ -27,6 +27,9 @@ SHORT = Span(2 * SECOND.ns, "SHORT", "TCP_LINGER2, the wheel's rounding and a sl
 NEARLY = Span(59 * SECOND.ns, "NEARLY", "a second less than tcp_fin_timeout")
 LONG = Span(FIN_TIMEOUT.ns + FIN_TIMEOUT.ns // 8, "LONG", "tcp_fin_timeout and the wheel's rounding")
 WATCHED_SECONDS = 70
+LONGER_SECONDS = 100  # of TCP_LINGER2: more than TIME-WAIT lasts
+NEARLY_LONGER = Span(99 * SECOND.ns, "NEARLY_LONGER", "a second less than that")
+LONGER = Span(114 * SECOND.ns, "LONGER", "TCP_LINGER2, and the wheel's rounding")
 
 
 def reach_fin_wait_2(connection: Connection) -> None:
@@ -78,6 +81,30 @@ def test_orphan_is_let_go_after_a_minute(established: Connection) -> None:
     reach_fin_wait_2(established)
     for _ in range(WATCHED_SECONDS):  # the state is looked at each second
         peer.expect_silence(SECOND)
+    peer.send(FIN, seq=1, ack=2)
+    peer.expect(RST, seq=2)
+
+
+@requirement("RFC9293-3.6", "RFC9293-E-17")
+@waits(NEARLY_LONGER)
+def test_orphan_takes_the_fin_within_a_longer_timeout_of_its_own(established: Connection) -> None:
+    server, peer = established
+    server.set_option("TCP_LINGER2", LONGER_SECONDS)
+    close(server)
+    reach_fin_wait_2(established)
+    peer.expect_silence(NEARLY_LONGER)
+    peer.send(FIN, seq=1, ack=2)
+    peer.expect(ACK, seq=2, ack=2)
+
+
+@requirement("RFC9293-3.6", "RFC9293-E-2")
+@waits(LONGER)
+def test_orphan_is_let_go_after_a_longer_timeout_of_its_own(established: Connection) -> None:
+    server, peer = established
+    server.set_option("TCP_LINGER2", LONGER_SECONDS)
+    close(server)
+    reach_fin_wait_2(established)
+    peer.expect_silence(LONGER)
     peer.send(FIN, seq=1, ack=2)
     peer.expect(RST, seq=2)
 
