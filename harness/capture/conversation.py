@@ -19,7 +19,9 @@ from harness.tcp.timing import MS
 _TWICE_NS = 2 * MS
 """How far apart the two copies of a frame may be that was captured on two interfaces."""
 
-_SYN_ACK = int(SYN | ACK)  # made once: it is asked of every frame
+# plain numbers: they are asked of every frame, and an enumeration takes six times as long
+_SYN, _ACK, _RST, _FIN = int(SYN), int(ACK), int(RST), int(FIN)
+_SYN_ACK = _SYN | _ACK
 
 
 class Sighting(msgspec.Struct, frozen=True):
@@ -68,31 +70,29 @@ class Conversation:
 
     def take(self, packet: Packet) -> Sighting | None:
         """A segment in relative numbers; None where the frame is another's copy."""
-        if self._copied(packet):
+        if self._doubled is not False and self._copied(packet):
             self.twice += 1
             return None
         side = int(packet.source != self.ends[0])
         own, other = self.first[side], self.first[1 - side]
         segment = packet.segment
-        if segment.flags & SYN:
+        if segment.flags & _SYN:
             own.isn = segment.seq
             self.opened = True
         elif own.isn is None:
             # of a connection that was open before the capture began: the first octet that is seen has the number 1
             own.isn = add(segment.seq, -1)
-        if other.isn is None and segment.flags & ACK:
+        if other.isn is None and segment.flags & _ACK:
             other.isn = add(segment.ack, -1)
         self.frames += 1
-        if segment.flags & RST:
+        if segment.flags & _RST:
             self.over = {0, 1}
-        elif segment.flags & FIN:
+        elif segment.flags & _FIN:
             self.over.add(side)
         return Sighting(packet.number, packet.at, side, to_relative(segment, own, other), packet.cut)
 
     def _copied(self, packet: Packet) -> bool:
-        """Whether this is the frame of a moment ago again; asked of all frames only where the first came twice."""
-        if self._doubled is False:
-            return False
+        """Whether this is the frame of a moment ago again; not asked any more where the first did not come twice."""
         self._latest = [one for one in self._latest if packet.at - one.at < _TWICE_NS]
         copies = [one for one in self._latest if one[2:] == packet[2:]]
         if self._doubled is None and self.frames == 1:
@@ -105,7 +105,7 @@ class Conversation:
 
     def begins_anew(self, packet: Packet) -> bool:
         """Whether a SYN opens another connection between the same two sockets."""
-        if packet.segment.flags & _SYN_ACK != SYN:
+        if packet.segment.flags & _SYN_ACK != _SYN:
             return False
         known = self.first[int(packet.source != self.ends[0])].isn
         return self.frames > 0 and known != packet.segment.seq and (bool(self.over) or not self.opened)
@@ -132,7 +132,7 @@ class Conversations:
     numbered: list[Conversation] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
     fragments: Fragments = field(default_factory=Fragments)
-    _current: dict[frozenset[SocketName], Conversation] = field(default_factory=dict)
+    _current: dict[tuple[SocketName, SocketName], Conversation] = field(default_factory=dict)
 
     def sort(self, frames: Iterable[CapturedFrame]) -> Iterator[tuple[Conversation, Sighting]]:
         """Each segment with its connection, in the order of the file."""
@@ -151,12 +151,11 @@ class Conversations:
                 yield conversation, sighting
 
     def _of(self, packet: Packet) -> Conversation:
-        key = frozenset((packet.source, packet.target))
-        known = self._current.get(key)
-        if known is None or known.begins_anew(packet):
+        known = self._current.get((packet.source, packet.target))
+        if known is None or (packet.segment.flags & _SYN and known.begins_anew(packet)):
             answers = packet.segment.flags & _SYN_ACK == _SYN_ACK
             ends = (packet.target, packet.source) if answers else (packet.source, packet.target)
             known = Conversation(len(self.numbered) + 1, ends)
             self.numbered.append(known)
-            self._current[key] = known
+            self._current[ends] = self._current[ends[::-1]] = known
         return known

@@ -88,14 +88,16 @@ def packet_of(frame: CapturedFrame) -> Packet | str:
         return where
     data, (start, version, begin, end) = frame.data, where
     raw = data[begin:end]
-    cut = max(0, end - begin - len(raw))
-    addresses = where.addresses(data)
-    label = int.from_bytes(data[start + 1 : start + 4], "big") & FLOW_LABEL if version == 6 else 0
-    identification = _WORD.unpack_from(data, start + 4)[0] if version == 4 else 0
-    found = taken_apart(raw + bytes(cut) if cut else raw, version, addresses, label)
-    half = len(addresses) // 2
+    cut = end - begin - len(raw)
+    if version == 4:
+        half, addresses, label = 4, data[start + 12 : start + 20], 0
+        identification = _WORD.unpack_from(data, start + 4)[0]
+    else:
+        half, addresses, identification = 16, data[start + 8 : start + 40], 0
+        label = int.from_bytes(data[start + 1 : start + 4], "big") & FLOW_LABEL
+    found = taken_apart(raw + bytes(cut) if cut > 0 else raw, version, addresses, label)
     source, target = (addresses[:half], found.source), (addresses[half:], found.target)
-    return Packet(frame.number, frame.at, source, target, found.segment, cut, identification)
+    return Packet(frame.number, frame.at, source, target, found.segment, max(0, cut), identification)
 
 
 def place_of(frame: CapturedFrame) -> Place | str:

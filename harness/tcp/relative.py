@@ -19,6 +19,11 @@ from harness.tcp.segment import ACK, RST, SPACE, Segment
 _NUMBERED = frozenset(("TS", "sack"))
 """The options that hold numbers of one side or the other."""
 
+_ACK, _RST_ACK = int(ACK), int(RST | ACK)  # plain numbers, which are faster: they are asked of every segment
+
+_STAMPED = 3
+"""Options of a segment that has a timestamp alone, with its padding."""
+
 
 @dataclass(slots=True)
 class FirstNumbers:
@@ -46,11 +51,11 @@ def to_relative(segment: Segment, own: FirstNumbers, other: FirstNumbers) -> Seg
 
 
 def _shift(segment: Segment, sign: int, own: FirstNumbers, other: FirstNumbers) -> Segment:
-    acknowledges = segment.flags & ACK
+    acknowledges = segment.flags & _ACK
     by_own, by_other = sign * (own.isn or 0), sign * (other.isn or 0)
-    of_none = not own.crafted and segment.seq == 0 and segment.flags & (RST | ACK) == RST | ACK
+    of_none = not own.crafted and segment.seq == 0 and segment.flags & _RST_ACK == _RST_ACK
     options = segment.options
-    if options:
+    if options and (own.timestamp or other.timestamp or not _stamps_alone(options)):
         by_stamp, by_echo = sign * (own.timestamp or 0), sign * (other.timestamp or 0) if acknowledges else 0
         options = tuple([_moved(one, by_other, by_stamp, by_echo) if one.name in _NUMBERED else one for one in options])
     return msgspec.structs.replace(
@@ -59,6 +64,11 @@ def _shift(segment: Segment, sign: int, own: FirstNumbers, other: FirstNumbers) 
         ack=(segment.ack + by_other) % SPACE if acknowledges else segment.ack,
         options=options,
     )
+
+
+def _stamps_alone(options: tuple[Option, ...]) -> bool:
+    """Whether they are those of most segments (RFC 7323 appendix A)."""
+    return len(options) == _STAMPED and options[0].name == options[1].name == "nop" and options[2].name == "TS"
 
 
 def _moved(one: Option, by_edge: int, by_stamp: int, by_echo: int) -> Option:
