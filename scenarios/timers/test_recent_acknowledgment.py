@@ -15,6 +15,7 @@ from harness import (
     Connection,
     Endpoint,
     Peer,
+    Received,
     Session,
     Span,
     establish_from_afar,
@@ -69,9 +70,19 @@ def reorder(connection: Connection) -> None:
 
 
 def expect_after(session: Session, peer: Peer, span: Span, *, seq: int) -> None:
-    """A segment is sent again when a time has passed, and not earlier."""
+    """A segment is sent again when a time has passed since it was due with the last of its flight, and not earlier."""
     latest = longest_timer(session, span + TICKS)
-    peer.expect(ACK, seq=seq, ack=1, length=IPV4_MSS, at_least=span, within=latest)
+    earliest = span if session.profile.virtual else span.minus(length_of_flight(session, seq))
+    peer.expect(ACK, seq=seq, ack=1, length=IPV4_MSS, at_least=earliest, within=latest)
+
+
+def length_of_flight(session: Session, seq: int) -> Span:
+    """How long before the last segment that was sent the one of this number was, in real time some milliseconds.
+
+    By RFC 8985 6.2 the one is lost once the window has passed since the other's round trip after it was sent itself.
+    """
+    sent = [one.at for one in session.timeline if isinstance(one, Received) and one.segment.seq >= seq]
+    return Span(sent[-1] - sent[0], "FLIGHT", "from the first of its segments to the last")
 
 
 # -- the reordering window

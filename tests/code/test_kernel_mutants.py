@@ -51,7 +51,7 @@ def mutate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mutate:
         "fetch_source": lambda *_: tmp_path / "linux.tar.xz",
         "binary_of": lambda *_: before.binary,
         "Sources": SimpleNamespace(of_tarball=lambda *_: SimpleNamespace(base="")),
-        "Workers": lambda *_: nullcontext(SimpleNamespace(checkout=tmp_path)),
+        "opener": lambda *_: lambda _: nullcontext(SimpleNamespace(checkout=tmp_path)),
         "builds": lambda *_: Builds(before, after, (FILE,)),
         "spec_of": lambda *_: None,
     }.items():
@@ -65,7 +65,14 @@ def mutate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mutate:
 
         monkeypatch.setattr(kernel_mutants, "run_with", run_with)
         options = Namespace(
-            rest=[], kernel_source="uml-virtual:7.2", index=tmp_path, file=[FILE], sample=1, seed=1, run_dir=None
+            rest=[],
+            kernel_source="uml-virtual:7.2",
+            index=tmp_path,
+            file=[FILE],
+            sample=1,
+            seed=1,
+            run_dir=None,
+            resume=None,
         )
         out = Console(file=io.StringIO(), width=200)
         status = kernel_mutants.mutate_kernel(options, lambda: pytest.fail("fetched"), tmp_path / "run", tmp_path, out)
