@@ -37,7 +37,7 @@ _LADDER = 68
 """Columns of a kernel's ladder, two of which stand side by side."""
 
 
-def seconds_of(text: str) -> float:
+def seconds_of(text: str, option: str = "--for") -> float:
     """How long a search is to last: a number with its unit, such as 90s or 5m.
 
     Raises:
@@ -45,7 +45,7 @@ def seconds_of(text: str) -> float:
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
     if not found:
-        raise FinwaitError(f"--for {text}: not a time", hint="90s, 5m or 1h")
+        raise FinwaitError(f"{option} {text}: not a time", hint="90s, 5m or 1h")
     return float(found[1]) * _UNITS[found[2] or "s"]
 
 
@@ -100,13 +100,7 @@ def explore(options: argparse.Namespace, specs: Sequence[KernelSpec], checkout: 
     corpus = read_corpus(options.corpus) if options.corpus else None
     names = tuple(spec.name for spec in specs)
     with ExitStack() as held:
-        folder = Path(held.enter_context(TemporaryDirectory(prefix="finwait-explore-")))
-        stop = held.enter_context(Stop())
-        cache = Cache.of_user()
-        kernels = [
-            held.enter_context(AskedKernel(spec, cache, checkout, folder / str(number), stop))
-            for number, spec in enumerate(specs)
-        ]
+        kernels = opened(held, specs, checkout)
         explorer = Explorer(kernels, theme, options.seed, ignored, tell=lambda text: console.print(text, style="dim"))
         if corpus or any(kernel.code for kernel in kernels):
             explorer.steering = Steering(corpus or Corpus())
@@ -134,6 +128,16 @@ def explore(options: argparse.Namespace, specs: Sequence[KernelSpec], checkout: 
             f"{options.replay} differs no longer", why="these kernels all do the same, or as RFC 9293 says"
         )
     return 1 if explorer.found else 0
+
+
+def opened(held: ExitStack, specs: Sequence[KernelSpec], checkout: Path) -> list[AskedKernel]:
+    """The kernels, to be asked until the stack is left, or one of them is stopped."""
+    folder = Path(held.enter_context(TemporaryDirectory(prefix="finwait-explore-")))
+    stop, cache = held.enter_context(Stop()), Cache.of_user()
+    return [
+        held.enter_context(AskedKernel(spec, cache, checkout, folder / str(number), stop))
+        for number, spec in enumerate(specs)
+    ]
 
 
 def _ran(options: argparse.Namespace) -> str:

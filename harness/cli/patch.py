@@ -13,6 +13,8 @@ from rich.console import Console
 
 from harness.cli import report
 from harness.cli.affected import index_of, print_unreached, show_affected
+from harness.cli.explore import seconds_of
+from harness.cli.explore_patch import explore_patch
 from harness.cli.matrix import show_failures
 from harness.cli.workers import opener
 from harness.code.changes import changed_lines
@@ -24,8 +26,8 @@ from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.git import Clone
 from harness.kernels.supply.sources import Sources
 from harness.kernels.supply.spec import parse
-from harness.patch.building import builds
-from harness.patch.judging import KeptRun, judged
+from harness.patch.building import Builds, builds
+from harness.patch.judging import KeptRun, judged, spec_of
 from harness.patch.reading import Patch, commit_range, read_patch
 from harness.run.matrix import Found
 from harness.run.rehearsal import rehearse
@@ -60,6 +62,7 @@ def patch(
     if options.affected:
         index = partial(index_of, options, checkout)
         return show_affected(_text(options, change), index, console, every=options.all)
+    seconds = seconds_of(options.explore, "--explore") if options.explore else 0.0
     report.prepare(options)
     open_workers = opener(options, checkout, console)
     rehearse(options.rest, checkout)
@@ -84,11 +87,29 @@ def patch(
         found = judged(workers, built, options.rest, output, known, more=False)
     if found.complete and not known:
         before.keep(found.runs[0])
-    return _present(name, found, options, checkout, began, console)
+    search = partial(_searched, options, _text(options, change), built, seconds, checkout, console)
+    return _present(name, found, options, checkout, search, began, console)
+
+
+def _searched(
+    options: argparse.Namespace, text: str, built: Builds, seconds: float, checkout: Path, console: Console
+) -> int:
+    """How many differences programs find that nobody wrote, where that is asked for."""
+    if not seconds:
+        return 0
+    specs = [spec_of("before", built.before), spec_of("after", built.after)]
+    base = "" if options.tree else options.kernel or _NEWEST
+    return explore_patch(specs, base, changed_lines(text), seconds, checkout, console)
 
 
 def _present(
-    name: str, found: Found, options: argparse.Namespace, checkout: Path, began: float, console: Console
+    name: str,
+    found: Found,
+    options: argparse.Namespace,
+    checkout: Path,
+    search: Callable[[], int],
+    began: float,
+    console: Console,
 ) -> int:
     show_failures(found, console)
     if len(found.runs) < 2:
@@ -100,11 +121,21 @@ def _present(
     counts = _Counts.of(comparison)
     if not any((counts.worse, counts.better, counts.other, comparison.same)):
         raise FinwaitError(f"{name}: no scenario was judged on both kernels", hint="other scenarios")
-    verdict = "worse" if counts.worse else "other" if counts.other else "better" if counts.better else "nothing changes"
+    more = search()
+    verdict = (
+        "worse"
+        if counts.worse
+        else "other"
+        if counts.other or more
+        else "better"
+        if counts.better
+        else "nothing changes"
+    )
     style = {"worse": "bold red", "other": "bold yellow", "better": "bold green"}.get(verdict, "")
-    text = f"{name}: {verdict}: {counts}, {comparison.same} the same, in {_since(began)}"
+    by_search = f", {more} found by search" if options.explore else ""
+    text = f"{name}: {verdict}: {counts}, {comparison.same} the same{by_search}, in {_since(began)}"
     console.print(text, style=style, soft_wrap=True)
-    return 1 if counts.worse or counts.other else 0
+    return 1 if counts.worse or counts.other or more else 0
 
 
 class _Counts(NamedTuple):

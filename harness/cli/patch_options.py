@@ -25,19 +25,17 @@ def add_patch(verbs: Verbs[argparse.ArgumentParser]) -> None:
         "show what a patch of the kernel changes in its behaviour",
         "The kernel is built before and after it, and all scenarios run on both.\n"
         f"{PASSED_ON}\n"
-        "The exit status is 0 when nothing got worse, 1 when something did or behaves\n"
-        "otherwise, 2 when the patch does not apply or does not compile.",
-        "finwait patch tcp.patch",
+        "The exit status is 1 when something got worse or behaves otherwise.",
         "git format-patch --stdout -3 | finwait patch - --tree ~/linux",
-        "finwait patch tcp.patch --affected",
         "finwait patch HEAD~3..HEAD --tree ~/linux scenarios/closing",
     )
-    patch.add_argument("patch", metavar="PATCH", help="a file, a folder of them, - for standard input, or commits A..B")
+    patch.add_argument("patch", metavar="PATCH", help="a file, a folder of them, - for stdin, or A..B")
     where = patch.add_mutually_exclusive_group()
     where.add_argument("--kernel", default="", metavar="NAME", help="whose source it is for [uml-virtual:7.2]")
     where.add_argument("--tree", type=Path, metavar="DIR", help="a git clone of your own instead; it is not changed")
     patch.add_argument("--affected", action="store_true", help="only list the scenarios that reach what it changes")
     patch.add_argument("--all", action="store_true", help="list all of them")
+    patch.add_argument("--explore", metavar="TIME", help="then search with what reaches the change, such as 2m")
     add_index(patch)
     add_run_dir(patch)
     add_report(patch)

@@ -92,5 +92,5 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 def add_cluster(parser: argparse.ArgumentParser) -> None:
     """Which machines share the work."""
     group = parser.add_argument_group("many machines (docs/cluster.md)")
-    group.add_argument("--cluster", metavar="WHERE", help="local, a scheduler's address, or a file that describes one")
+    group.add_argument("--cluster", metavar="WHERE", help="local, an address, or a file that describes one")
     group.add_argument("--insecure-cluster", action="store_true", help="over a network also without TLS")

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from harness.code.index import ChangedLines
 from harness.explore.attempt import IGNORED, Attempt, Noted
 from harness.explore.deviations import deviations
 from harness.explore.differences import Fork, Signature, first_fork
@@ -63,7 +64,10 @@ class Explorer:
         programs: how many were run so far.
         shortening: how many others, to find the shortest forms.
         steering: keeps programs that reach something new, of which half of the others are made; None for none.
+        guide: a kernel that counts its code, and is asked first: the others run what reaches a function of ``changed``.
+        changed: lines of its sources.
         number: of the next program of the seed.
+        aimed: how many programs have reached what was changed.
         seen: kinds of differences that are known already, and are not found again.
         designs: how often one kernel deviated as Linux does by design, by the entry of the baseline that says so.
     """
@@ -76,7 +80,10 @@ class Explorer:
     programs: int = 0
     shortening: int = 0
     steering: Steering | None = None
+    guide: Asked | None = None
+    changed: tuple[ChangedLines, ...] = ()
     number: int = 0
+    aimed: int = 0
     seen: set[Signature] = field(default_factory=set)
     designs: Counter[str] = field(default_factory=Counter)
     _known: dict[Signature, Divergence] = field(default_factory=dict)
@@ -147,6 +154,8 @@ class Explorer:
         for one in self.found:
             if not one.shortest and len(shorter) < _MOST_SHORTER:
                 shorter += [(one, other) for other in one.shorter()]
+        if self.guide and self.steering:
+            fresh = self._reaching(fresh)
         answers = self._ask([*fresh, *(other.attempt for _, other in shorter)], self.ignored)
         self.programs += more
         self.number += more
@@ -168,10 +177,28 @@ class Explorer:
         of_others = self.steering.varied(self.seed, number, self.theme) if self.steering else None
         return of_others or attempt(self.seed, number, self.theme)
 
+    def _reaching(self, programs: Sequence[Attempt]) -> list[Attempt]:
+        """Those that reach a function that was changed; all where nobody counts that."""
+        assert self.guide and self.steering  # noqa: S101, PT018
+        self._ask(programs, self.ignored, (self.guide,))
+        code = self.guide.code
+        aim = code.aim(self.changed) if code else frozenset()
+        if not code or not aim:
+            return list(programs)
+        reached = {program: aim.intersection(code.of(program)) for program in programs}
+        for program, counters in reached.items():
+            if counters:
+                self.steering.learn(program, [counters])
+            elif not self.aimed:  # what goes far may be made into what gets there
+                self.steering.learn(program, code.of(program))
+        code.moved.clear()
+        self.aimed += sum(map(bool, reached.values()))
+        return [program for program in programs if reached[program]]
+
     def _learn(self, programs: Sequence[Attempt], answers: Sequence[tuple[Noticed, ...]]) -> None:
         """Keep what has reached something new, in any of the kernels that count or else by what one answered."""
         codes = [kernel.code for kernel in self.kernels if kernel.code]
-        if self.steering is None:
+        if self.steering is None or self.guide:
             return
         for program, (first, *_) in zip(programs, answers, strict=False):
             if codes:
@@ -214,15 +241,19 @@ class Explorer:
             other.seconds = min(other.seconds, one.seconds)
             self._known = {name: other if known is one else known for name, known in self._known.items()}
 
-    def _ask(self, attempts: Sequence[Attempt], ignored: tuple[str, ...]) -> list[tuple[Noticed, ...]]:
+    def _ask(
+        self, attempts: Sequence[Attempt], ignored: tuple[str, ...], kernels: Sequence[Asked] = ()
+    ) -> list[tuple[Noticed, ...]]:
+        """What these kernels noted of each program, or else all that are compared."""
         if not attempts:
             return []
-        with ThreadPoolExecutor(len(self.kernels)) as pool:
-            running = [pool.submit(kernel.ask, attempts, ignored) for kernel in self.kernels]
+        asked = kernels or self.kernels
+        with ThreadPoolExecutor(len(asked)) as pool:
+            running = [pool.submit(kernel.ask, attempts, ignored) for kernel in asked]
             try:
                 return list(zip(*[one.result() for one in running], strict=True))
             except BaseException:  # Ctrl-C above all: nobody waits for what was asked
-                for kernel in self.kernels:
+                for kernel in asked:
                     kernel.stop()
                 raise
 
@@ -231,6 +262,8 @@ class Explorer:
         left = sum(not one.shortest for one in found)
         rate = self.programs / self.seconds
         code = [f"{kernel.code}; " for kernel in self.kernels if kernel.code]
+        if self.guide:
+            code = [f"{self.aimed} of them reach what was changed; "]
         kept = f"{len(self.steering.corpus.kept)} kept; " if self.steering else ""
         ran = f"{self.programs} programs, {rate:.0f} a second; "
         return f"{ran}{''.join(code)}{kept}{len(found)} differences, {left} to be shortened"

@@ -9,6 +9,7 @@ from random import Random
 import msgspec
 import pytest
 
+from harness.code.index import ChangedLines
 from harness.errors import FinwaitError
 from harness.explore.attempt import Act, Attempt, Noted, Put
 from harness.explore.corpus import FILE, VERSION, Corpus, read_corpus, write_corpus
@@ -89,6 +90,36 @@ def test_same_seed_and_same_kernel_are_the_same_programs() -> None:
     for kernel in (first, again):
         search(Corpus(), kernel, CountedKernel(counts=False)).explore(900, None)
     assert first.asked == again.asked
+
+
+class AimedCode(ReachedCode):
+    """Of which a change is about the last two counters."""
+
+    def aim(self, changed: Sequence[ChangedLines]) -> frozenset[int]:
+        return frozenset((2, 3)) if changed else frozenset()
+
+
+def aimed(*changed: ChangedLines) -> tuple[Explorer, CountedKernel]:
+    guide, compared = CountedKernel(), CountedKernel(counts=False)
+    guide.code = AimedCode(())
+    made = search(Corpus(), compared, CountedKernel(buggy=True, counts=False))
+    made.guide, made.changed = guide, changed
+    return made, compared
+
+
+def test_what_a_guide_says_to_reach_the_change_is_run_alone_and_varied() -> None:
+    made, compared = aimed(ChangedLines("net/ipv4/tcp.c", 7, 7))
+    made.explore(3000, None)
+    fresh = [one for one in compared.asked if one in made.steering.corpus.kept] if made.steering else []
+    assert 0 < made.aimed < 3000
+    assert {_deep(one) for one in fresh} <= {3, 4}
+    assert made.found  # the last counter, where the kernels differ
+
+
+def test_where_nobody_knows_what_reaches_the_change_all_is_run() -> None:
+    made, compared = aimed()
+    made.explore(300, None)
+    assert len(compared.asked) >= made.programs == 300
 
 
 def test_a_second_search_goes_on_and_does_not_find_again_what_is_known(tmp_path: Path) -> None:

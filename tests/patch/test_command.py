@@ -52,6 +52,13 @@ def test_patch_of_comments_ends_well_and_leaves_nothing(patched: Patched, tmp_pa
     assert not (tmp_path / "runs").exists()
 
 
+def test_time_to_explore_that_is_none_is_said_before_anything_is_built(patched: Patched, tmp_path: Path) -> None:
+    hint = "--explore soon: not a time"
+    status, out, error = patched(CHANGE.text, "--explore", "soon")
+    assert (status, out, hint in error, error.count("\n")) == (2, "", True, 1)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_patch_that_makes_the_same_kernel_is_not_run(patched: Patched, tmp_path: Path) -> None:
     text = "--- /dev/null\n+++ b/net/ipv4/new.c\n@@ -0,0 +1 @@\n+int n;\n"
     why = "with it the kernel is the same to the octet (net/ipv4/new.c)"
