@@ -30,6 +30,10 @@ _MOST_BYTES = 1024
 SHUT_NAMES = {socket.SHUT_RD: "SHUT_RD", socket.SHUT_WR: "SHUT_WR", socket.SHUT_RDWR: "SHUT_RDWR"}
 
 
+def _named(flags: int) -> tuple[str, ...]:
+    return (str(socket.MsgFlag(flags).name),) if flags else ()
+
+
 class Endpoint(RecordedSocket):
     """A TCP socket of the kernel under test, server or client.
 
@@ -84,8 +88,7 @@ class Endpoint(RecordedSocket):
     @step(Call)
     def send(self, data: bytes, flags: int = 0) -> int:
         """send(2), with flags such as ``socket.MSG_OOB``: how many bytes the kernel took."""
-        named = (str(socket.MsgFlag(flags).name),) if flags else ()
-        return self._call("send", (len(data), *named), lambda: self.socket.send(data, flags), int)
+        return self._call("send", (len(data), *_named(flags)), lambda: self.socket.send(data, flags), int)
 
     @step(Call)
     def send_opening(self, data: bytes, to: Sender | tuple[str, int]) -> int:
@@ -98,9 +101,9 @@ class Endpoint(RecordedSocket):
             return 0
 
     @step(Call)
-    def receive(self, size: int = 65536) -> bytes:
-        """recv(2): at most ``size`` bytes; empty at the end of the stream."""
-        return self._call("recv", (size,), lambda: self.socket.recv(size), len)
+    def receive(self, size: int = 65536, flags: int = 0) -> bytes:
+        """recv(2) of at most ``size`` bytes, with flags such as ``socket.MSG_PEEK``; empty at the end of the stream."""
+        return self._call("recv", (size, *_named(flags)), lambda: self.socket.recv(size, flags), len)
 
     def _begin(self, name: str, size: int, call: Callable[[], D]) -> BlockingCall[D]:
         return BlockingCall(self.socket, name, (size,), call, self._timeline, self.connection, self.side)

@@ -72,12 +72,22 @@ def _length(step: AnyStep) -> int:
     return len(data.data) if isinstance(data, Octets) else 0
 
 
-def _send(step: AnyStep) -> tuple[str, int] | None:
+def _flags(step: AnyStep) -> Value:
     flags = step.args[1] if len(step.args) > 1 else step.named.get("flags", 0)
-    flags = flags.fields.get("value") if isinstance(flags, Made) else flags
-    if not flags:
+    return flags.fields.get("value") if isinstance(flags, Made) else flags
+
+
+def _send(step: AnyStep) -> tuple[str, int] | None:
+    if not (flags := _flags(step)):
         return f"write(..., {_length(step)})", _result(step)
     return f"send(..., {_length(step)}, {flags})", _result(step)
+
+
+def _receive(step: AnyStep) -> tuple[str, int]:
+    size = _first(step, 65536)
+    if not (flags := _flags(step)):
+        return f"read(..., {size})", _result(step)
+    return f"recv(..., {size}, {flags})", _result(step)
 
 
 def _opening(step: AnyStep) -> tuple[str, int | str]:
@@ -140,7 +150,7 @@ _ERRORS = ("error", "raise_error", "wait_connected")
 _WRITERS: Mapping[str, Callable[[AnyStep], tuple[str, int | str] | None]] = {
     "send": _send,
     "send_opening": _opening,
-    "receive": lambda step: (f"read(..., {_first(step, 65536)})", _result(step)),
+    "receive": _receive,
     "receive_urgent": lambda step: ("recv(..., 1, MSG_OOB)", _result(step)),
     "begin_send": lambda step: (f"write(..., {_length(step)})", _result(step)),
     "begin_receive": lambda step: (f"read(..., {_first(step, 65536)})", _result(step)),

@@ -193,6 +193,21 @@ def test_segment_of_no_connection_draws_no_reset(session: Session, listener: End
     peer.expect_at_once(silence="dropped")
 
 
+@requirement("RFC5925-6.2")
+@both_families
+def test_initial_numbers_can_be_told_and_set_while_a_connection_is_repaired(established: Connection) -> None:
+    server, peer = established
+    assert errno_of(lambda: server.option_bytes("TCP_AO_REPAIR", 16, given=bytes(16))) == "EPERM"
+    server.set_option("TCP_REPAIR", 1)
+    told = server.option_bytes("TCP_AO_REPAIR", 16, given=bytes(16))
+    assert struct.unpack("!II", told[:8]) == (peer.kernel_isn, peer.isn)
+    server.set_option("TCP_AO_REPAIR", bytes(16))
+    server.set_option("TCP_AO_REPAIR", told)
+    server.set_option("TCP_REPAIR", -1)  # without a probe
+    peer.send(ACK, seq=1, ack=1, data=b"request")
+    peer.expect(ACK, seq=1, ack=8)
+
+
 # -- ICMP
 
 

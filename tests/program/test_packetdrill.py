@@ -56,6 +56,18 @@ def test_what_only_an_earlier_step_tells_is_left_out_of_an_expectation_and_said(
     ]
 
 
+def test_flags_of_a_call_that_reads_are_said() -> None:
+    steps = (
+        Open(on="session", name="listen", gives=("listener",)),
+        Call(on="listener", name="receive", args=(9, encoded(socket.MSG_PEEK)), result=Octets(b"ab")),
+        Call(on="listener", name="receive", args=(9,), result=Octets(b"ab")),
+    )
+    assert packetdrill(Program(steps=steps), ID).splitlines()[-2:] == [
+        "+0 recv(3, ..., 9, 2) = 2",
+        "+0 read(3, ..., 9) = 2",
+    ]
+
+
 def test_packets_of_no_socket_that_opens_are_not_said() -> None:
     flags = encoded(SYN)
     steps = (
