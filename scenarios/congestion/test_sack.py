@@ -84,3 +84,14 @@ def test_first_flight_is_one_segment_after_the_syn_and_ack_was_lost(session: Ses
     server.send(bytes(SEGMENTS * IPV4_MSS))
     peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS)
     peer.expect_silence()
+
+
+@requirement("RFC6298-5-4", "RFC5681-3.2-4")
+@waits(RTO_MIN)
+def test_retransmission_that_is_lost_is_sent_again_by_the_timer(session: Session, established: Connection) -> None:
+    _, peer = established
+    for edge in (THIRD, FOURTH, BEHIND):
+        peer.send(ACK, seq=1, ack=1, options=f"nop,nop,sack {SECOND}:{edge}")
+    peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS)
+    peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, within=session.profile.first_rto())
+    peer.send(ACK, seq=1, ack=BEHIND)

@@ -174,9 +174,8 @@ def test_probe_that_is_lost_with_all_behind_it_is_sent_again_in_small_segments(
 # -- a black hole: the router that drops what is too long says nothing
 
 
-@requirement("RFC4821-7.7", "RFC2923-2.1")
-@waits(7 * RTO_MIN)
-def test_data_that_never_arrive_are_sent_in_segments_of_the_base_size(session: Session, listener: Endpoint) -> None:
+@pytest.fixture
+def black_hole(session: Session, listener: Endpoint) -> Connection:
     """``tcp_mtu_probing`` is 1: "enabled when an ICMP black hole detected", after tcp_retries1 timeouts (ip-sysctl)."""
     session.sysctl("net/ipv4/tcp_mtu_probing", 1)
     session.sysctl("net/ipv4/tcp_base_mss", BASE)
@@ -187,5 +186,21 @@ def test_data_that_never_arrive_are_sent_in_segments_of_the_base_size(session: S
     rto = session.profile.first_rto()
     peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, within=rto)
     peer.expect(ACK, seq=1, ack=1, length=Between(BASE, IPV4_MSS), within=2 * rto)
+    return Connection(server, peer)
+
+
+@requirement("RFC4821-7.7", "RFC2923-2.1")
+@waits(7 * RTO_MIN)
+def test_data_that_never_arrive_are_sent_in_segments_of_the_base_size(session: Session, black_hole: Connection) -> None:
+    peer = black_hole.peer
+    peer.expect(ACK, seq=1, ack=1, length=Between(1, BASE), within=4 * session.profile.first_rto())
+    peer.send(ACK, seq=1, ack=1 + IPV4_MSS)
+
+
+@requirement("RFC4821-7.7", "RFC2923-2.1")
+@waits(16 * RTO_MIN)
+def test_size_is_halved_where_the_base_size_does_not_arrive_either(session: Session, black_hole: Connection) -> None:
+    peer, rto = black_hole.peer, session.profile.first_rto()
     peer.expect(ACK, seq=1, ack=1, length=Between(1, BASE), within=4 * rto)
+    peer.expect(ACK, seq=1, ack=1, length=Between(1, BASE // 2), within=8 * rto)
     peer.send(ACK, seq=1, ack=1 + IPV4_MSS)

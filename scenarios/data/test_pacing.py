@@ -12,10 +12,12 @@ from harness import (
     FLIGHT,
     IPV4_MSS,
     MS,
+    PROMPT,
     RTO_MIN,
     Between,
     Connection,
     Endpoint,
+    Pattern,
     Peer,
     Session,
     Span,
@@ -36,6 +38,7 @@ MOST = Span(300 * MS, "MOST", "many times what a segment takes at that rate")
 SLOW_RATE = 4_000
 MOST_NUMBER = 1 + 2 * FLIGHT * IPV4_MSS
 SLOW = Span(600 * MS, "SLOW", "more than what a segment takes at that rate")
+LINK_FOUND = Span(900 * MS, "LINK_FOUND", "more than the first two timers together, and less than ARP tries for")
 PACED = 6
 
 
@@ -103,6 +106,27 @@ def test_segment_that_still_waits_in_the_device_is_not_sent_again(session: Sessi
         established.peer.expect(ACK, seq=seq, ack=1, length=IPV4_MSS, at_least=RTO_MIN, within=SLOW)
         established.peer.send(ACK, seq=1, ack=seq + IPV4_MSS)
     established.peer.allow(ACK, seq=Between(behind + 3 * IPV4_MSS, MOST_NUMBER), ack=1, length=IPV4_MSS)
+
+
+@requirement("RFC6298-5-4", "RFC1122-2.3.2.2")
+@waits(LINK_FOUND)
+@pytest.mark.parametrize("probes", [0, 3], ids=["timer", "tail-loss-probe"])
+def test_segment_that_waits_for_a_link_address_is_not_sent_again(
+    session: Session, listener: Endpoint, probes: int
+) -> None:
+    """Nobody says where the peer is until the timer has run out twice: the segment has not left this machine (ARP).
+
+    When it does, it may be sent once more, and not as often as the timer ran out.
+    """
+    session.sysctl("net/ipv4/tcp_early_retrans", probes)
+    server, peer = session.establish(listener, options="mss 1460,nop,nop,sackOK")
+    address, _, device, _, link, _ = session.run(["ip", "neigh", "show", session.peer_address]).stdout.split()
+    session.run(["ip", "neigh", "delete", address, "dev", device])
+    server.send(b"waits")
+    peer.expect_silence(LINK_FOUND)
+    session.run(["ip", "neigh", "replace", address, "lladdr", link, "dev", device, "nud", "permanent"])
+    peer.expect_count(Pattern(ACK, seq=1, ack=1, data=b"waits"), at_least=1, at_most=2, within=PROMPT)
+    peer.send(ACK, seq=1, ack=6)
 
 
 @requirement("RFC9293-3.9.1")

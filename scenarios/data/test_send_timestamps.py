@@ -75,14 +75,17 @@ def test_write_of_several_segments_is_told_of_by_its_last_byte(session: Session,
 def test_write_that_the_window_splits_is_told_of_by_its_last_byte(session: Session, stamped: Connection) -> None:
     """The first part goes out when the window is that of one segment, the second when it has opened."""
     server, peer = stamped
-    peer.send(ACK, seq=1, ack=1, window=IPV4_MSS)
+    peer.send(ACK, seq=1, ack=1, data=b"x")
+    peer.expect(ACK, seq=1, ack=2)
+    peer.send(ACK, seq=2, ack=1, window=IPV4_MSS)
     session.settle()
     server.send(bytes(2 * IPV4_MSS))
-    behind = expect_flight(peer, 1, seq=1)
-    peer.send(ACK, seq=1, ack=behind)
-    behind = expect_flight(peer, 1, seq=behind)
+    behind = expect_flight(peer, 1, seq=1, ack=2)
+    session.finish()
+    peer.send(ACK, seq=2, ack=behind)
+    behind = expect_flight(peer, 1, seq=behind, ack=2)
     assert in_order(told_of(server), "acknowledged") == []
-    peer.send(ACK, seq=1, ack=behind)
+    peer.send(ACK, seq=2, ack=behind)
     session.settle()
     assert in_order(told_of(server), "acknowledged") == [2 * IPV4_MSS - 1]
 

@@ -120,3 +120,13 @@ def test_nothing_is_probed_while_data_are_outstanding(established: Connection) -
     peer.expect_silence(2 * SECOND)
     peer.send(ACK, seq=1, ack=5)
     peer.expect_silence(QUIET)
+
+
+@requirement("RFC9293-MUST-24")
+@waits(3 * SECOND)
+def test_probes_end_where_the_application_switches_them_off(established: Connection) -> None:
+    server, peer = keep_alive(established)
+    peer.expect(ACK, seq=0, ack=1, after=SECOND)
+    peer.send(ACK, seq=1, ack=1)
+    server.set_option("SO_KEEPALIVE", 0)
+    peer.expect_silence(2 * SECOND)

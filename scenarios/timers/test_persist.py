@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from harness import (
@@ -9,6 +11,8 @@ from harness import (
     HOUR,
     RTO_MIN,
     RTO_MOST,
+    URG,
+    Between,
     Connection,
     Pattern,
     Peer,
@@ -22,6 +26,7 @@ from harness import (
 
 pytestmark = pytest.mark.usefixtures("no_tail_loss_probe")
 
+NARROW = 128  # bytes: the least window but zero, as the peer scales it
 MORE_THAN_R2 = 20  # more than tcp_retries2, after which a segment that nobody answers is given up
 
 
@@ -140,3 +145,36 @@ def test_connection_outlives_a_window_that_shrank_over_data_on_their_way(establi
     server.send(b"waiting")
     peer.expect(ACK, seq=12, ack=1, data=b"waiting")
     peer.send(ACK, seq=1, ack=19)
+
+
+# -- a window that is open, but not wide enough
+
+
+@requirement("RFC9293-SHLD-7", "RFC9293-3.8.6.2.1")
+@waits(2 * RTO_MIN)
+def test_window_that_takes_but_a_part_is_filled_when_the_timer_runs_out(
+    established: Connection, first_rto: Span
+) -> None:
+    """It is less than a full segment and than half of the largest window: the sender waits, and then overrides."""
+    server, peer = established
+    server.send(b"taken")
+    peer.expect(ACK, seq=1, ack=1, data=b"taken")
+    peer.send(ACK, seq=1, ack=6, window=1)
+    peer.expect_silence()
+    server.send(bytes(10 * NARROW))
+    peer.expect(ACK, seq=6, ack=1, length=NARROW, within=first_rto)
+    peer.send(ACK, seq=1, ack=6 + NARROW)
+    peer.expect_pieces(ACK, seq=6 + NARROW, length=9 * NARROW, ack=1)
+
+
+@requirement("RFC9293-3.8.5", "RFC9293-MUST-36")
+@waits(RTO_MIN)
+def test_probe_of_a_closed_window_tells_of_urgent_data(established: Connection, first_rto: Span) -> None:
+    server, peer = established
+    server.send(b"taken")
+    peer.expect(ACK, seq=1, ack=1, data=b"taken")
+    peer.send(ACK, seq=1, ack=6, window=0)
+    peer.expect_silence()
+    server.send(b"urgent", socket.MSG_OOB)
+    peer.allow(ACK | URG, ack=1)  # and the probe itself, where it comes behind that
+    peer.expect(ACK | URG, seq=Between(5, 6), ack=1, length=Between(0, 1), within=first_rto)

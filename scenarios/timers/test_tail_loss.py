@@ -134,6 +134,17 @@ def test_probe_without_an_answer_is_followed_by_the_timer(session: Session, esta
     peer.expect(ACK, seq=1, ack=1, length=IPV4_MSS, at_least=RTO.minus(PTO), within=longest_timer(session, RTO))
 
 
+@requirement("RFC8985-7.3-1")
+@waits(ROUND_TRIP, PTO)
+def test_probe_is_no_more_than_the_last_segment_of_one_write(session: Session, established: Connection) -> None:
+    server, peer = established
+    server.send(bytes(2 * IPV4_MSS + 1))
+    behind = expect_flight(peer, 2, seq=1)
+    peer.expect(ACK, seq=behind, ack=1, length=1)
+    peer.expect(ACK, seq=behind, ack=1, length=1, at_least=PTO, within=longest_timer(session, PTO))
+    peer.send(ACK, seq=1, ack=behind + 1)
+
+
 # -- what comes of it
 
 
