@@ -49,6 +49,23 @@ from distributed.cli.dask_worker import main
 main(arguments)
 """
 PRESENT = "import sys; from distributed import Client; Client(sys.argv[1]).wait_for_workers(int(sys.argv[2]))"
+ENDS_THE_SCHEDULER = """
+import os
+import signal
+from pathlib import Path
+
+PID = Path({pid!r})
+
+def test_before(established):
+    assert established
+
+def test_that_ends_the_scheduler(established):
+    if PID.exists():
+        pid = int(PID.read_text())
+        PID.unlink()
+        os.kill(pid, signal.SIGKILL)
+    assert established
+"""
 STOPS_ITS_MACHINE = """
 import os
 import signal
@@ -158,7 +175,10 @@ def net(tmp_path: Path) -> Iterator[Net]:
         made = Net(held, tmp_path)
         command = ("-m", "distributed.cli.dask_scheduler", "--host=192.0.2.1", "--port=8786", "--no-dashboard")
         failures = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
-        made.start(SCHEDULER, (sys.executable, *command), DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL=TTL, **failures)
+        begun = made.start(
+            SCHEDULER, (sys.executable, *command), DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL=TTL, **failures
+        )
+        (tmp_path / "scheduler.txt").write_text(str(begun.pid))
         yield made
 
 
@@ -221,6 +241,21 @@ def test_machine_without_room_for_a_kernel_leaves_it_to_another(net: Net, tmp_pa
     found = matrix(net, tmp_path, "full", LECTURES, kernels=KERNELS[:1])
     assert {one.outcome for one in results(found).values()} == {"conforms"}
     assert machines_of(found) == {"machine-12"}
+
+
+def test_run_whose_scheduler_went_away_is_gone_on_with(net: Net, tmp_path: Path) -> None:
+    scenarios = tmp_path / "own" / "test_ends.py"
+    scenarios.parent.mkdir()
+    scenarios.write_text(ENDS_THE_SCHEDULER.format(pid=str(tmp_path / "scheduler.txt")))
+    net.machine(11)
+    net.wait_for(1)
+    asked = ("matrix", "--kernel=host", str(scenarios))
+    where = ("--cluster", ADDRESS, "--insecure-cluster", f"--run-dir={tmp_path}", "--run-name=ended")
+    ended = net.finwait(*asked, *where)
+    assert (ended.returncode, "the scheduler went away" in ended.stdout) == (1, True), ended.stdout + ended.stderr
+    again = net.finwait(*asked, f"--resume={tmp_path / 'ended'}")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert [one.outcome for one in results(tmp_path / "ended").values()] == ["conforms"] * 2
 
 
 def test_slow_link_changes_no_row(net: Net, tmp_path: Path) -> None:
