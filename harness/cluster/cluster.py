@@ -35,6 +35,15 @@ from harness.trace.records import Result
 _TRIES = 2
 """How many machines a task may take with it, or fail on, until it is lost."""
 
+# What dask watches as it goes on (where a worker is in its code, every 10 ms, and how much memory it has) takes a sixth
+# of a processor for two workers that wait; a worker waits for a kernel, which is none of its memory.
+_QUIET = {
+    "distributed.scheduler.allowed-failures": _TRIES - 1,
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+} | {f"distributed.worker.memory.{limit}": False for limit in ("target", "spill", "pause", "terminate")}
+
 _SECONDS = 20.0
 """For a scheduler to answer, and for machines to come."""
 
@@ -70,7 +79,7 @@ class Cluster:
         with ExitStack() as opening:
             # what goes wrong is said in a line of ours
             logging.getLogger("distributed").setLevel(logging.CRITICAL)
-            opening.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": _TRIES - 1}))
+            opening.enter_context(dask.config.set(_QUIET))
             try:
                 scratch = opening.enter_context(TemporaryDirectory(prefix=SCRATCH, dir=self._folder))
                 made = connected(opening, self._where, Path(scratch), _SECONDS, insecure=self._insecure)
