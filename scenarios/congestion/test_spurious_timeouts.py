@@ -77,13 +77,15 @@ def test_second_ack_of_what_was_sent_once_says_that_nothing_was_lost(session: Se
 @requirement("RFC5682-2.1", "RFC5682-3.1")
 @waits(RTO_MIN)
 @with_and_without_sack
-def test_duplicate_of_the_first_ack_says_that_the_loss_was_real(timed_out: Connection, sack: str) -> None:
+def test_duplicate_of_the_first_ack_says_that_the_loss_was_real(
+    session: Session, timed_out: Connection, sack: str
+) -> None:
     """Step 3a: the rest is sent again."""
     acknowledge_first(timed_out)
     block = f"nop,nop,sack {number(FLIGHT)}:{number(FLIGHT + 1)}" if sack == "SACK" else ""
     timed_out.peer.send(ACK, seq=1, ack=number(1), options=block)
     expect_flight(timed_out.peer, 1, seq=number(1))
-    timed_out.peer.expect_silence()
+    session.finish()  # a longer look may reach into the next timeout where the processors are busy
 
 
 @requirement("RFC5682-2.1", "RFC5682-3.1")
