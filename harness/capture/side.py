@@ -164,7 +164,7 @@ class SideStory:
         if segment.flags & RST or self.last is None:
             return None
         if self._probes(sighting, other):
-            return Reason("probe", "a keepalive probe")
+            return Reason("probe", "as a probe of the closed window" if other.shut_at else "as a keepalive probe")
         return self._why_counted(sighting, other) if sighting.length else None
 
     def _why_counted(self, sighting: Sighting, other: SideStory) -> Reason | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from harness.capture.asking import asked
+from harness.capture.asking import asked, deviation
 from harness.capture.conversation import Conversation, Sighting
 from harness.capture.side import Reason, SideStory
 from harness.tcp.segment import ACK, FIN, RST, SYN, Flags, Segment, distance, format_flags
@@ -151,6 +151,14 @@ class Story:
             self.endings.append(f"{who} resets it in frame {sighting.frame}" + " after its FIN" * (own.fin is not None))
         else:
             self._remark("reset", sighting, f"{who} resets it once more")
+        heard = own.heard
+        if (
+            heard
+            and heard.segment.flags & SYN
+            and (otherwise := deviation(own, other, heard.segment, sighting.segment))
+        ):
+            text = f"{who} resets the open connection for the SYN of frame {heard.frame}{otherwise}"
+            self._remark("reset", sighting, text)
         expected = other.acknowledged
         if other.said and seq != expected and not (sighting.segment.flags & ACK and seq == 0):
             what = (
@@ -172,12 +180,14 @@ class Story:
             self._remark("challenge", sighting, text)
         elif heard.segment.flags & _NO_DATA:
             text = f"{who} challenges {format_flags(heard.segment.flags)} of frame {heard.frame} (RFC 5961 3.2, 4.2)"
+            text += deviation(own, other, heard.segment, segment)
             self._remark("challenge", sighting, text)
         elif behind > 0 and heard.length:
             has = ", and has some of what follows (SACK)" if segment.option("sack") else ""
-            self._remark(
-                "duplicate", sighting, f"{who} acknowledges {segment.ack} again: it misses what begins there{has}"
-            )
+            text = f"{who} acknowledges {segment.ack} again: it misses what begins there{has}"
+            if heard.segment.next_seq == other.next:  # else it may answer something else that was on its way
+                text += deviation(own, other, heard.segment, segment)
+            self._remark("duplicate", sighting, text)
         elif heard.length and (blocks := segment.option("sack")) and blocks.values:
             self._remark(
                 "dsack", sighting, f"{who} tells that it got {blocks.values[0]}:{blocks.values[1]} twice (D-SACK)"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from harness.capture.conversation import Conversations, Sighting
 from harness.capture.near import near_side
 from harness.capture.reading import read
 from harness.capture.story import Story
 from harness.capture.telling import lines
 from harness.tcp.options import parse_options
-from harness.tcp.segment import ACK, FIN, NONE, RST, SYN
+from harness.tcp.segment import ACK, FIN, NONE, PSH, RST, SYN, Segment
 from tests.capture.captures import HANDSHAKE, INCIDENT, SERVER, Told, ethernet, packet, pcap, segment, written
 
 ROUND = [(3.0, 0, segment(ACK, 1, 1, b"x" * 100)), (4.0, 1, segment(ACK, 1, 101, b"y" * 50))]
@@ -68,12 +70,12 @@ def test_a_hole_that_is_filled_later_was_a_loss(tmp_path: Path) -> None:
     assert "frame 5: the client sends 1:101 200 ms after what follows it: its first copy is not in the capture" in found
 
 
-def test_a_keepalive_probe_and_a_closed_window_are_told(tmp_path: Path) -> None:
+def test_a_closed_window_and_its_probe_are_told(tmp_path: Path) -> None:
     shut = (5.0, 1, segment(ACK, 51, 101, window=0))
     probe = (400.0, 0, segment(ACK, 100, 51))
     found = text(tmp_path, [*HANDSHAKE, *ROUND, (4.5, 0, segment(ACK, 101, 51)), shut, probe])
     assert "frame 7: the server closes its window" in found
-    assert "frame 8: the client sends an ACK a keepalive probe" in found
+    assert "frame 8: the client sends an ACK as a probe of the closed window" in found
 
 
 def test_a_reset_with_another_number_is_told(tmp_path: Path) -> None:
@@ -166,3 +168,46 @@ def test_a_frame_above_the_mss_of_its_receiver_is_offload_in_its_turn_too(tmp_pa
         (3, 0, segment(ACK, 1, 1, bytes(600))),
     ]
     assert "frame 4: 600 octets in one frame, above the MSS of 536: offload" in text(tmp_path, small)
+
+
+def test_a_probe_of_an_open_window_keeps_alive(tmp_path: Path) -> None:
+    probe = (400.0, 0, segment(ACK, 100, 51))
+    found = text(tmp_path, [*HANDSHAKE, *ROUND, (4.5, 0, segment(ACK, 101, 51)), probe])
+    assert "frame 7: the client sends an ACK as a keepalive probe" in found
+
+
+GOT: list[Told] = [*HANDSHAKE, (3, 0, segment(PSH | ACK, 1, 1, b"GET")), (4, 1, segment(ACK, 1, 4))]
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer", "words"),
+    [
+        (
+            segment(ACK, 4, 1, b"more"),
+            segment(ACK, 1, 4),
+            "acknowledges 4 again: it misses what begins there{}an ACK of 8",
+        ),
+        (segment(RST, 4), segment(ACK, 1, 4), "challenges R of frame 6 (RFC 5961 3.2, 4.2){}nothing (RFC9293-3.10.7.4"),
+        (
+            segment(SYN, 9),
+            segment(RST, 0),
+            "resets the open connection for the SYN of frame 6{}an ACK of 4 (RFC9293-3.10",
+        ),
+    ],
+)
+def test_what_the_model_answers_otherwise_is_told_with_its_clause(
+    tmp_path: Path, sent: Segment, answer: Segment, words: str
+) -> None:
+    found = text(tmp_path, [*GOT, (5, 0, sent), (6, 1, answer)])
+    assert f"frame 7: the server {words.format('; RFC 9293 answers it by ')}" in found
+
+
+def test_what_the_model_answers_in_the_same_way_is_no_deviation(tmp_path: Path) -> None:
+    ahead = text(tmp_path, [*GOT, (5, 0, segment(ACK, 9, 1, b"more")), (6, 1, segment(ACK, 1, 4))])
+    challenged = text(tmp_path, [*GOT, (5, 0, segment(RST, 9)), (6, 1, segment(ACK, 1, 4))])
+    assert "acknowledges 4 again" in ahead
+    assert "challenges R of frame 6" in challenged
+    again: list[Told] = [(5, 0, segment(ACK, 4, 1, b"lost")), (6, 0, segment(ACK, 8, 1, b"more"))]
+    late = text(tmp_path, [*GOT, *again, (7, 0, again[0][2]), (8, 1, segment(ACK, 1, 4))])
+    assert "acknowledges 4 again" in late  # which answers frame 7, and frame 8 was on its way
+    assert "RFC 9293 answers" not in ahead + challenged + late
