@@ -54,7 +54,16 @@ class Icmp(msgspec.Struct, frozen=True, tag="icmp", array_like=True):
     seq: int = 0
 
 
-AttemptStep = Put | Act | Pause | Icmp
+class About(msgspec.Struct, frozen=True, tag="about", array_like=True):
+    """The steps from here on are about this connection, 1 to 3; before the first of these about 1.
+
+    All connections have the program's one listener, and the peer's ports are others.
+    """
+
+    connection: int
+
+
+AttemptStep = Put | Act | Pause | Icmp | About
 
 OPTIONS = ("", "none", "stale", "full", "unsent", "malformed", "unknown", "sack")
 """Of a segment: as negotiated, none at all, an old timestamp; the echo of one that was never sent, an option of no
@@ -86,7 +95,7 @@ NOT_MADE = "-"
 
 
 class Attempt(msgspec.Struct, frozen=True, array_like=True):
-    """A program: steps over one connection, of which none needs another to have any meaning."""
+    """A program: steps over one to three connections, of which none needs another to have any meaning."""
 
     steps: tuple[AttemptStep, ...]
 
@@ -102,6 +111,7 @@ class CameBack(msgspec.Struct, frozen=True, array_like=True):
     options: str
     at_ms: int = 0
     ip: str = ""
+    connection: int = 1
 
 
 class Noted(msgspec.Struct, frozen=True, array_like=True):

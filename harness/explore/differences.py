@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import groupby
 from typing import NamedTuple
 
-from harness.explore.attempt import Act, Attempt, AttemptStep, CameBack, Icmp, Noted, Pause, Put
+from harness.explore.attempt import About, Act, Attempt, AttemptStep, CameBack, Icmp, Noted, Pause, Put
 from harness.probes.states import state_name
 from harness.tcp.segment import ACK, FIN, RST, SYN, format_flags
 
@@ -105,6 +105,8 @@ def kind_of(step: AttemptStep) -> str:
             return "pause"
         case Icmp():
             return step.name
+        case About():
+            return f"connection {step.connection}"
 
 
 def differing(seen: Sequence[Noted]) -> tuple[str, ...]:
@@ -155,7 +157,8 @@ def told(noted: Noted, before: int, state: str = "") -> str:
         state: what is said of the state, where that is not the kernel's word for it.
     """
     each = [
-        format_flags(back.flags)
+        (f"#{back.connection} " if back.connection > 1 else "")
+        + format_flags(back.flags)
         + (" with data" if back.length else "")
         + (" acknowledging more" if back.flags & ACK and back.ack != before else "")
         for back in noted.back

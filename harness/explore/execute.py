@@ -1,4 +1,4 @@
-"""Runs programs in one lab, inside the kernel that is asked: one connection each, and all that came back."""
+"""Runs programs in one lab, inside the kernel that is asked: each over connections of its own, with all that came."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from harness.explore.attempt import (
     NOT_MADE,
     SOCKET_OPTIONS,
     SYSCTLS,
+    About,
     Act,
     Attempt,
     AttemptStep,
@@ -35,6 +36,8 @@ from harness.wire.icmp import error
 
 SERVICE_PORT, CLIENT_PORT = 8080, 8081
 _FIRST_PORT = 1024
+CONNECTIONS = 3
+"""Of a program, at most."""
 _AT_ONCE = struct.pack("ii", 1, 0)  # struct linger: a reset
 _CLOSED, _LISTEN = 7, 10  # include/net/tcp_states.h; behind them may be a mini-socket, or a connection to accept
 _SYSCTLS = Path("/proc/sys/net/ipv4")
@@ -51,11 +54,11 @@ class Executor(ProgramLab):
     def __init__(self, ignored: tuple[str, ...] = (), *, virtual: bool = False) -> None:
         super().__init__(ignored)
         self._virtual = virtual
-        self._port = _FIRST_PORT - 1
+        self._port = _FIRST_PORT - CONNECTIONS
 
     def run(self, attempt: Attempt) -> tuple[Noted, ...]:
-        """Run a program on a connection of its own, and note what each step brought about."""
-        self._port += 1
+        """Run a program on connections of its own, and note what each step brought about."""
+        self._port += CONNECTIONS
         if self._virtual and any(isinstance(step, Pause) for step in attempt.steps):
             await_phase()
         course = _Course(self, self._port)
@@ -65,6 +68,36 @@ class Executor(ProgramLab):
             course.end()
 
 
+class _Line:
+    """One connection of a program, as its peer has it, and the socket of the process that holds it.
+
+    Args:
+        number: 1 to 3.
+        flow: its ports.
+        lab: where it is.
+    """
+
+    def __init__(self, number: int, flow: Flow, lab: Executor) -> None:
+        self.number = number
+        self.connection: socket.socket | None = None
+        self.numbers = Numbering(shows_timestamps="timestamp values" not in lab.ignored)
+        self._identifications = Identifications()
+        self._lab = lab
+        self.set_out(flow)
+
+    def set_out(self, flow: Flow) -> None:
+        """Have these ports."""
+        self.flow = flow
+        self.encoder = Encoder(self._lab.plan, flow)
+
+    def seen(self, one: Sighted, at_ms: int) -> CameBack:
+        """What is noted of a segment of the kernel's."""
+        back = self.numbers.relative(one.segment, at_ms)
+        if IP_HEADER not in self._lab.ignored:
+            back = replace(back, ip=self._identifications.told(header_of(one.frame)))
+        return self._lab.seen(replace(back, connection=self.number) if self.number > 1 else back)
+
+
 class _Course:
     """One run of a program."""
 
@@ -72,17 +105,18 @@ class _Course:
         self._lab = lab
         self._port = port
         self._listener: socket.socket | None = None
-        self._connection: socket.socket | None = None
         self._made: list[socket.socket] = []
         self._before: dict[Path, str] = {}
-        self._set_out(SERVICE_PORT)
-        self._identifications = Identifications()
-        self._numbers = Numbering(shows_timestamps="timestamp values" not in lab.ignored)
+        self._lines: dict[int, _Line] = {}
+        self._among: dict[tuple[int, int, int], int] = {}
+        self._line = self._about(1)
 
-    def _set_out(self, service: int) -> None:
-        """Be about the connection with this port of the kernel's."""
-        self._flow = Flow(4, self._port, service)
-        self._encoder = Encoder(self._lab.plan, self._flow)
+    def _about(self, number: int) -> _Line:
+        if number not in self._lines:
+            port = self._port + number - 1
+            self._lines[number] = _Line(number, Flow(4, port, SERVICE_PORT), self._lab)
+            self._among |= {(4, SERVICE_PORT, port): number, (4, CLIENT_PORT, port): number}
+        return self._lines[number]
 
     def take(self, step: AttemptStep) -> Noted:
         """Do a step."""
@@ -92,31 +126,28 @@ class _Course:
         waited: list[tuple[int, Sighted]] = []
         match step:
             case Put():
-                segments, sent = self._numbers.wire(step)
+                segments, sent = self._line.numbers.wire(step)
                 for segment in segments:
-                    self._lab.put(self._encoder.encode(segment))
+                    self._lab.put(self._line.encoder.encode(segment))
             case Icmp(name, seq):
-                self._lab.put(error(self._lab.plan, self._flow, name, self._numbers.kernels(seq)))
+                self._lab.put(error(self._lab.plan, self._line.flow, name, self._line.numbers.kernels(seq)))
+            case About(number):
+                self._line = self._about(number)
             case Act():
                 result = self._call(step)
             case Pause(ms):
-                waited = self._lab.wait(self._flow, ms)
-        back = [self._seen(one, at) for at, one in waited]
-        back += [self._seen(one, 0) for one in self._lab.drain(self._flow)]
-        return Noted(self._state(), result, tuple(back), sent, self._lab.info(self._connection), self._lab.grown())
-
-    def _seen(self, one: Sighted, at_ms: int) -> CameBack:
-        back = self._numbers.relative(one.segment, at_ms)
-        if IP_HEADER not in self._lab.ignored:
-            back = replace(back, ip=self._identifications.told(header_of(one.frame)))
-        return self._lab.seen(back)
+                waited = self._lab.wait(self._among, ms)
+        back = [self._lines[one.connection].seen(one, at) for at, one in waited]
+        back += [self._lines[one.connection].seen(one, 0) for one in self._lab.drain(self._among)]
+        held = self._line.connection
+        return Noted(self._state(), result, tuple(back), sent, self._lab.info(held), self._lab.grown())
 
     def _state(self) -> int:
-        holder = self._connection or self._listener
+        holder = self._line.connection or self._listener
         held = holder.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] if holder is not None else 0
         if held not in (0, _CLOSED, _LISTEN):
             return held
-        return self._lab.state(self._flow) or held
+        return self._lab.state(self._line.flow) or held
 
     def _call(self, act: Act) -> str:
         try:
@@ -135,7 +166,7 @@ class _Course:
         }
         if act.name in opening:
             return opening[act.name]()
-        return self._do_with(self._connection, act) if self._connection is not None else NOT_MADE
+        return self._do_with(self._line.connection, act) if self._line.connection is not None else NOT_MADE
 
     def _listen(self) -> int | str:
         self._listener = self._listener or self._socket(SERVICE_PORT)
@@ -149,26 +180,28 @@ class _Course:
         return 0
 
     def _accept(self) -> int | str:
-        if self._listener is None or self._connection is not None:
+        if self._listener is None or self._line.connection is not None:
             return NOT_MADE
-        self._connection, _ = self._listener.accept()
-        self._made.append(self._connection)
-        self._connection.setblocking(False)
+        accepted, (_, port) = self._listener.accept()
+        self._made.append(accepted)
+        accepted.setblocking(False)
+        self._about(port - self._port + 1).connection = accepted  # the first in the queue may be another's
         return 0
 
     def _connect(self) -> int | str:
         if self._listener is not None:
             return NOT_MADE
-        if self._connection is None:
-            self._set_out(CLIENT_PORT)
-            self._connection = self._socket(CLIENT_PORT)
-        self._connection.connect((self._lab.plan.peer.ipv4, self._port))
+        line, port = self._line, self._port + self._line.number - 1
+        if line.connection is None:
+            line.set_out(Flow(4, port, CLIENT_PORT))
+            line.connection = self._socket(CLIENT_PORT)
+        line.connection.connect((self._lab.plan.peer.ipv4, port))
         return 0
 
     def _do_with(self, connection: socket.socket, act: Act) -> int | str:
         match act.name:
             case "close":
-                self._connection = None
+                self._line.connection = None
                 connection.close()
             case "shutdown_rd" | "shutdown_wr" | "shutdown_rdwr":
                 connection.shutdown(("shutdown_rd", "shutdown_wr", "shutdown_rdwr").index(act.name))
@@ -207,7 +240,8 @@ class _Course:
             with suppress(OSError):  # closed by the program
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             one.close()
-        if self._connection is None:  # what the kernel goes on with by itself
-            self._lab.put(self._encoder.encode(self._numbers.reset()))
+        for line in self._lines.values():
+            if line.connection is None:  # what the kernel goes on with by itself
+                self._lab.put(line.encoder.encode(line.numbers.reset()))
         for file, value in self._before.items():
             file.write_text(value)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from harness.explore.attempt import Act, AttemptStep, CameBack, Icmp, Noted, Pause, Put
+from harness.explore.attempt import About, Act, AttemptStep, CameBack, Icmp, Noted, Pause, Put
 from harness.explore.courses import (
     CONTROL,
     GONE,
@@ -76,6 +76,9 @@ class Follower:
         if any(back.flags & CONTROL == SYN | ACK for back in noted.back) and self._may_begin():
             self._begin()
         match step:
+            case About():
+                self.lost = self.lost or step.connection > 1
+                return []
             case Put():
                 allowed, courses = self._put(step, noted)
             case Act():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import TypeVar
@@ -10,7 +10,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from harness.errors import FinwaitError
-from harness.explore.attempt import SYSCTLS, Act, Attempt, AttemptStep, Icmp, Pause, Put
+from harness.explore.attempt import SYSCTLS, About, Act, Attempt, AttemptStep, Icmp, Pause, Put
 from harness.explore.numbers import MSS
 from harness.tcp.segment import ACK, CWR, ECE, FIN, NONE, PSH, RST, SYN, URG
 from harness.wire.icmp import KINDS
@@ -61,9 +61,10 @@ class Theme:
         starts: names of ``STARTS``.
         flags: of segments.
         calls: names of ``CALLS``.
-        kinds: ``put``, ``act``, ``pause`` and ``icmp``.
+        kinds: ``put``, ``act``, ``pause``, ``icmp`` and ``about``.
         sizes: octets of data, of segments and calls.
         settings: how many programs begin with a sysctl, of all.
+        connections: at most, each of which begins as ``starts`` say; ``about`` is a kind then.
     """
 
     starts: Mapping[str, int]
@@ -72,6 +73,7 @@ class Theme:
     kinds: Mapping[str, int]
     sizes: Mapping[int, int]
     settings: float = 0.0
+    connections: int = 1
 
 
 _FLAGS = {
@@ -115,6 +117,14 @@ THEMES: Mapping[str, Theme] = {
         {"put": 5, "act": 2, "pause": 3},
         _SIZES,
     ),
+    "several": Theme(
+        {name: 1 for name in STARTS if STARTS[name][:1] == (Act("listen"),)} | {"ESTABLISHED": 4, "LISTEN": 3},
+        {**_FLAGS, int(SYN): 6},
+        {**_CLOSING_CALLS, "accept": 4, "abort": 1, "linger_0": 1, "defer_accept": 1},
+        {"put": 6, "act": 3, "about": 3},
+        _SIZES,
+        connections=3,
+    ),
     "any": Theme(
         _ANY_STATE,
         _FLAGS,
@@ -149,7 +159,7 @@ def theme_of(name: str) -> Theme:
 def attempt(seed: int, number: int, theme: Theme) -> Attempt:
     """The program of a number, from 0 on."""
     chance = Random(f"{seed} {number}")
-    steps = list(STARTS[_pick(chance, theme.starts)])
+    steps = list(_start(chance, theme))
     if chance.random() < 0.4:
         steps = [replace(step, options="full") if _is_syn(step) else step for step in steps]
     if theme.settings and chance.random() < theme.settings:
@@ -157,6 +167,13 @@ def attempt(seed: int, number: int, theme: Theme) -> Attempt:
     more = chance.randint(1, 6 if chance.random() < 0.8 else MOST_STEPS)
     steps += [one_step(chance, theme) for _ in range(more)]
     return Attempt(tuple(steps[:MOST_STEPS]))
+
+
+def _start(chance: Random, theme: Theme) -> Iterator[AttemptStep]:
+    for connection in range(1, chance.randint(2, theme.connections) + 1 if theme.connections > 1 else 2):
+        if connection > 1:
+            yield About(connection)
+        yield from STARTS[_pick(chance, theme.starts)]
 
 
 def _is_syn(step: AttemptStep) -> bool:
@@ -171,6 +188,8 @@ def one_step(chance: Random, theme: Theme) -> AttemptStep:
             return Act(name, max(1, _pick(chance, theme.sizes)) if name in ("send", "recv") else 0)
         case "icmp":
             return Icmp(chance.choice(_ERRORS), chance.choice((0, -1)))
+        case "about":
+            return About(chance.randint(1, theme.connections))
         case "pause":
             return Pause(_pick(chance, _PAUSES))
     from_right = chance.random() < 0.15

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from typing import NamedTuple, Self
 
@@ -28,10 +29,15 @@ _MOST = 65536
 
 
 class Sighted(NamedTuple):
-    """A segment of the kernel's, and the frame that it came in."""
+    """A segment of the kernel's, the frame that it came in, and the connection that it is of."""
 
     segment: Segment
     frame: bytes
+    connection: int
+
+
+Among = Mapping[tuple[int, int, int], int]
+"""Connections by IP version, the kernel's port and the peer's."""
 
 
 class ProgramLab:
@@ -72,8 +78,8 @@ class ProgramLab:
         """Send a frame."""
         self._wire.send(frame)
 
-    def drain(self, flow: Flow) -> list[Sighted]:
-        """What the kernel has sent of a connection so far: up to its answer to a request that it always answers.
+    def drain(self, among: Among) -> list[Sighted]:
+        """What the kernel has sent of these connections so far: up to its answer to a request that it always answers.
 
         Raises:
             FinwaitError: it does not answer.
@@ -82,12 +88,12 @@ class ProgramLab:
         found: list[Sighted] = []
         try:
             while not self._marker.is_answer(data := self._wire.recv(_MOST)):
-                found += _of(flow, data)
+                found += _of(among, data)
         except BlockingIOError:
             raise unanswered() from None
         return found
 
-    def wait(self, flow: Flow, ms: int) -> list[tuple[int, Sighted]]:
+    def wait(self, among: Among, ms: int) -> list[tuple[int, Sighted]]:
         """Let time pass: the segments that the kernel sends meanwhile, with the ms after which it did."""
         start = time.monotonic_ns()
         found = []
@@ -95,7 +101,7 @@ class ProgramLab:
             self._wire.settimeout(left / SECOND.ns)
             with suppress(TimeoutError):
                 data = self._wire.recv(_MOST)
-                found += [((time.monotonic_ns() - start) // MS, one) for one in _of(flow, data)]
+                found += [((time.monotonic_ns() - start) // MS, one) for one in _of(among, data)]
         self._wire.settimeout(None)
         return found
 
@@ -132,9 +138,8 @@ class ProgramLab:
         return msgspec.structs.replace(segment, **hidden) if hidden else segment
 
 
-def _of(flow: Flow, data: bytes) -> list[Sighted]:
-    """The kernel's segment in a frame, where it is of this connection."""
+def _of(among: Among, data: bytes) -> list[Sighted]:
+    """The kernel's segment in a frame, where it is of one of these connections."""
     decoded = decode(data)
-    if decoded and decoded[:3] == (flow.version, flow.kernel_port, flow.peer_port):
-        return [Sighted(decoded.segment, data)]
-    return []
+    connection = among.get(decoded[:3]) if decoded else None
+    return [Sighted(decoded.segment, data, connection)] if decoded and connection else []

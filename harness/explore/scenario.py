@@ -6,7 +6,7 @@ import errno
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.errors import FinwaitError
-from harness.explore.attempt import NOT_MADE, SOCKET_OPTIONS, Act, Attempt, CameBack, Icmp, Noted, Pause, Put
+from harness.explore.attempt import NOT_MADE, SOCKET_OPTIONS, About, Act, Attempt, CameBack, Icmp, Noted, Pause, Put
 from harness.explore.differences import state_of
 from harness.explore.numbers import burst, put_segment
 from harness.program.steps import AnyStep, Call, Expect, Made, Octets, Open, Program, Ref, Send, Value
@@ -40,6 +40,8 @@ def scenario(attempt: Attempt, noted: Sequence[Noted]) -> Program:
         match step:
             case Pause():
                 raise FinwaitError("time passes in it", hint="finwait explore with the same seed")
+            case About():
+                raise FinwaitError("it has several connections", hint="finwait explore with the same seed")
             case Icmp():
                 raise FinwaitError("an ICMP error comes in it", hint="finwait explore with the same seed")
             case Put():

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from harness.explore.attempt import Act, Attempt, AttemptStep, Icmp, Pause, Put
+from harness.explore.attempt import About, Act, Attempt, AttemptStep, Icmp, Pause, Put
 
 _PLAIN = Put(0)
 
@@ -28,6 +28,8 @@ def _cost(step: AttemptStep) -> int:
             return step.ms.bit_length()
         case Icmp():
             return abs(step.seq)
+        case About():
+            return step.connection
 
 
 def simpler(step: AttemptStep) -> Iterator[AttemptStep]:
@@ -44,6 +46,8 @@ def simpler(step: AttemptStep) -> Iterator[AttemptStep]:
             yield from (Pause(ms) for ms in _nearer(step.ms) if ms)
         case Icmp():
             yield from (replace(step, seq=seq) for seq in _nearer(step.seq))
+        case About():
+            yield from (About(number) for number in range(1, step.connection))
 
 
 def _nearer(number: int) -> Iterator[int]:

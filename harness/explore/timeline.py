@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness.explore.attempt import SOCKET_OPTIONS, SYSCTLS, Act, Attempt, CameBack, Icmp, Noted, Pause, Put
+from harness.explore.attempt import SOCKET_OPTIONS, SYSCTLS, About, Act, Attempt, CameBack, Icmp, Noted, Pause, Put
 from harness.explore.differences import state_of
 from harness.explore.numbers import put_segment
 from harness.tcp.options import parse_options
@@ -25,21 +25,27 @@ _CALLS: Mapping[str, tuple[str, tuple[int | str, ...]]] = {
 def events(attempt: Attempt, noted: Sequence[Noted]) -> Iterator[Event]:
     """The events, in order; time passes in pauses alone."""
     at = 0
-    state = "CLOSED"
+    state, connection = "CLOSED", 1
     for step, one in zip(attempt.steps, noted, strict=False):
         match step:
             case Put():
-                yield Sent(at, put_segment(step, one.sent), "")
+                yield Sent(at, put_segment(step, one.sent), "", connection)
+            case About():
+                connection = step.connection
             case Icmp():
                 yield OtherPacket(at, f"ICMP {step.name}")
             case Act():
                 name, arguments = _call(step)
-                yield Called(at, at, name, arguments, 0 if one.error else int(one.result), one.error)
-        yield from (Received(at + back.at_ms * MS + number, back_segment(back)) for number, back in enumerate(one.back))
+                result = 0 if one.error else int(one.result)
+                yield Called(at, at, name, arguments, result, one.error, connection=connection)
+        yield from (
+            Received(at + back.at_ms * MS + number, back_segment(back), "", back.connection)
+            for number, back in enumerate(one.back)
+        )
         at += len(one.back) + 1 + (step.ms * MS if isinstance(step, Pause) else 0)
         now = state_of(one)
         if now != state:
-            yield Probed(at, "", state=now)
+            yield Probed(at, "", state=now, connection=connection)
             at, state = at + 1, now
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from harness.explore.attempt import UNJUDGED, Act, Attempt, AttemptStep, Noted, Pause, Put
+from harness.explore.attempt import UNJUDGED, About, Act, Attempt, AttemptStep, Noted, Pause, Put
 from harness.explore.deviations import deviations
 from harness.explore.differences import Fork
 from harness.explore.execute import Executor
@@ -91,6 +91,10 @@ def test_what_nothing_allows_is_told_with_what_is(lab: Executor) -> None:
         "F., ack before SND.NXT",
         (CHALLENGED, "allowed: . acknowledging more, TIME-WAIT (RFC9293-3.10.7.4 eighth)"),
     )
+
+
+def test_one_connection_is_followed_until_another_comes(lab: Executor) -> None:
+    assert judged(lab, *PASSIVE, Put(NONE, seq=-1), About(2), Put(NONE, seq=-1), About(1), Put(NONE, seq=-1))[1:] == []
 
 
 def test_a_program_that_kills_the_kernel_is_one() -> None:

@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.explore.attempt import Act, Attempt, CameBack, Noted, Put
+from harness.explore.attempt import About, Act, Attempt, CameBack, Noted, Put
 from harness.explore.differences import Fork, first_fork
 from harness.explore.divergence import Divergence
 from harness.explore.explorer import Explorer
 from harness.explore.generate import THEMES, attempt
 from harness.explore.reached import ReachedCode
+from harness.explore.timeline import events
 from harness.tcp.segment import ACK, FIN, RST
+from harness.trace.events import Received, Sent
 
 ANSWER = CameBack(ACK, 1, 2, 0, 1, "")
 SILENT, ANSWERED = Noted(1), Noted(1, back=(ANSWER,))
@@ -49,6 +51,18 @@ def test_what_is_alike_but_for_options_is_told_apart() -> None:
     fork = first_fork(program, echoes)
     assert fork is not None
     assert fork.signature.answers == (". acknowledging more, ESTABLISHED, other options",) * 2
+
+
+def test_segment_of_another_connection_is_told_with_it() -> None:
+    program = Attempt((About(2), Put(ACK), About(1)))
+    late = Noted(1, back=(msgspec.structs.replace(ANSWER, connection=2),))
+    other = msgspec.structs.replace(late, sent=(1, 1))
+    fork = first_fork(program, [(SILENT, other, SILENT), (SILENT, other, late)])
+    assert fork is not None
+    step, answers = "connection 1", ("nothing, ESTABLISHED", "#2 ., ESTABLISHED")
+    assert fork.signature == ("ESTABLISHED", step, answers)
+    sent, received = [one for one in events(program, (SILENT, other, SILENT)) if isinstance(one, Sent | Received)]
+    assert (sent.connection, received.connection) == (2, 2)
 
 
 def test_what_kernels_tell_of_themselves_differs_by_name() -> None:

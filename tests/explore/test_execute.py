@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.explore.attempt import IGNORED, SYSCTLS, Act, Attempt, AttemptStep, Icmp, Noted, Pause, Put
+from harness.explore.attempt import IGNORED, SYSCTLS, About, Act, Attempt, AttemptStep, Icmp, Noted, Pause, Put
 from harness.explore.execute import Executor
 from harness.explore.generate import STARTS, THEMES, attempt
 from harness.probes.states import state_name
@@ -125,6 +125,19 @@ def test_what_is_out_of_sight_is_not_noted() -> None:
         noted = executor.run(Attempt((*opened, Act("send", 9))))
     (sent,) = noted[-1].back
     assert (sent.flags, sent.window, sent.options.partition(" ecr ")[0]) == (ACK, 1, "nop,nop,TS val 0")
+
+
+TWO = (Act("listen"), Put(SYN), About(2), Put(SYN), Put(ACK), About(1), Put(ACK))
+"""Two connections of one listener, of which the second is established first."""
+
+
+def test_connections_have_their_own_numbers_and_the_first_that_is_established_is_accepted(lab: Executor) -> None:
+    noted = run(lab, *TWO, Act("accept"), Put(ACK, length=5), About(2), Act("send", 3), About(1), Act("recv", 9))
+    *_, data, about, sent, _, nobody = noted[len(TWO) :]
+    assert [(back.connection, back.ack) for back in data.back] == [(1, 6)]
+    assert [(back.connection, back.seq, back.length) for back in sent.back] == [(2, 1, 3)]
+    assert state_name(about.state) == "ESTABLISHED"
+    assert nobody.result == "-"  # the second's socket was accepted, not the first's
 
 
 def test_what_is_in_sight_is_told_of_the_socket_of_counters_and_of_ip_headers() -> None:
