@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import captures, explore, kernels, lab, path, phases, scenario, scripts
+from benchmarks import captures, cluster, explore, kernels, lab, path, phases, scenario, scripts
 from harness.errors import FinwaitError
 from netns import privilege
 
@@ -13,7 +13,7 @@ def main() -> int:
     """Measure and print; status 2 where the machine lacks what it takes."""
     try:
         print(f"rights: {privilege.ensure()}")
-        for part in (scenario, scripts, lab, phases, path, kernels, explore, captures):
+        for part in (scenario, scripts, lab, phases, path, kernels, cluster, explore, captures):
             for line in part.report():
                 print(line)
     except FinwaitError as error:
