@@ -34,7 +34,8 @@ def told_of(server: Endpoint) -> list[tuple[str, int]]:
     told = []
     with server.without_waiting(), suppress(BlockingIOError):
         while True:
-            for level, kind, data in server.socket.recvmsg(0, 512, socket.MSG_ERRQUEUE)[1]:
+            # a look at what the kernel knows, and no call of the application: the base class's, which tells nobody
+            for level, kind, data in socket.socket.recvmsg(server.socket, 0, 512, socket.MSG_ERRQUEUE)[1]:
                 if (level, kind) == (socket.SOL_IP, IP_RECVERR):
                     number, origin, info, key = struct.unpack_from("=IB3xII", data)  # struct sock_extended_err
                     assert (number, origin) == (errno.ENOMSG, FROM_STAMPS)
