@@ -60,7 +60,7 @@ def _check_safe(address: str) -> None:
         raise FinwaitError(
             f"{address} has no TLS, and is no address of this machine alone",
             why="whoever reaches a scheduler can run anything on its machines",
-            hint="tls://, set up in dask's distributed.comm.tls; or --insecure, in a network that is yours",
+            hint="tls://, set up in dask's distributed.comm.tls; or --insecure-cluster, in a network that is yours",
         )
 
 
