@@ -126,12 +126,14 @@ def _by_key(half: Sequence[Sighting]) -> dict[_Key, list[Sighting]]:
 
 
 def _paired(sent: list[Sighting], seen: list[Sighting], way: int) -> list[Crossing]:
-    """Of segments that are alike, each that was seen is the last one that had been sent by then."""
+    """Of segments that are alike, each that was seen is the last one that had been sent by then with its timestamp."""
     waiting = _by_key(sent)
     source: dict[int, Sighting] = {}
     for place in reversed(range(len(seen))):
         ones = waiting.get(_key(seen[place]), [])
-        at = next((n for n in reversed(range(len(ones))) if ones[n].at + way <= seen[place].at + _NOT_YET_NS), None)
+        by_then = [n for n in reversed(range(len(ones))) if ones[n].at + way <= seen[place].at + _NOT_YET_NS]
+        stamp = seen[place].segment.option("TS")  # tells one from its second try, unless a box on the way alters it
+        at = next((n for n in by_then if ones[n].segment.option("TS") == stamp), by_then[0] if by_then else None)
         if at is not None:
             source[place] = ones.pop(at)
     places = {id(one): place for place, one in source.items()}

@@ -153,3 +153,17 @@ def test_a_file_without_the_connection_is_another_file(tmp_path: Path, capsys: p
     (tmp_path / "b.pcap").write_bytes(pcap([(0, other)], link=101))
     assert main(["import", str(path), "--against", str(tmp_path / "b.pcap")]) == 2
     assert "b.pcap has 0 connections that can be 192.0.2.1:40000 192.0.2.2:80" in capsys.readouterr().err
+
+
+def test_a_second_try_that_was_lost_is_told_from_the_first_by_its_timestamp(tmp_path: Path) -> None:
+    def stamped(value: int) -> Segment:
+        return segment(ACK, 1, 1, b"a" * 100, options=parse_options(f"nop,nop,TS val {value} ecr 1"))
+
+    here, there = ends()
+    here = [one for one in here if one[2].seq != 1 or not one[2].data]
+    there = [one for one in there if one[2].seq != 1 or not one[2].data]
+    first, second = (21.0, 0, stamped(7)), (22.0, 0, stamped(8))
+    found = text(tmp_path, sorted([*here, first, second], key=lambda one: one[0]), [*there, (90.0, 0, stamped(7))])
+    assert [line.strip() for line in found if "never came: B" in line] == [
+        "frame 5 of A: 1:101 of the client never came: B has it not"
+    ]
