@@ -7,6 +7,7 @@ import pytest
 from harness import (
     ACK,
     RST,
+    RTO_INIT,
     SECOND,
     SERVICE_PORT,
     SYN,
@@ -111,6 +112,21 @@ def test_connection_moves_to_the_listener_that_stays(session: Session, got_to: s
         session.settle()
     new = listen_beside(session)
     old.close()
+    peer.send(ACK, seq=1, ack=1, data=b"GET /")
+    peer.expect(ACK, seq=1, ack=6)
+    assert new.accept().receive() == b"GET /"
+
+
+@report("https://mail.spinics.net/lists/bpf/msg30220.html")
+@requirement("RFC6298-5-5")
+@waits(2 * RTO_INIT)
+def test_listener_that_stays_sends_the_syn_and_ack_again(session: Session) -> None:
+    session.sysctl("net/ipv4/tcp_migrate_req", 1)
+    old = listen_beside(session)
+    peer = begin(session, old)
+    new = listen_beside(session)
+    old.close()
+    peer.expect(SYN, seq=0, ack=1, within=2 * RTO_INIT)
     peer.send(ACK, seq=1, ack=1, data=b"GET /")
     peer.expect(ACK, seq=1, ack=6)
     assert new.accept().receive() == b"GET /"
