@@ -100,13 +100,6 @@ def test_as_many_are_sent_of_those_that_arrive_as_the_module_leaves(full: Connec
     full.peer.expect_count(NEW, at_least=share, at_most=share, within=PROMPT)
 
 
-@requirement("RFC6937-3", "RFC5681-3.2-5", "RFC9438-4.6", "RFC8257-3.5")
-@by_module
-def test_window_after_recovery_is_what_the_module_leaves(full: Connection, module: str) -> None:
-    full.peer.send(ACK, seq=1, ack=lose_first(full))
-    full.peer.expect_count(NEW, at_least=LEFT[module], at_most=LEFT[module] + 2, within=PROMPT)
-
-
 @requirement("RFC5681-3.1-6", "RFC9438-4.6", "RFC8257-3.5")
 @waits(SECOND, 3 * FAR)
 @by_module

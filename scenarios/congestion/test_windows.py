@@ -8,10 +8,8 @@ from harness import (
     ACK,
     FLIGHT,
     IPV4_MSS,
-    PROMPT,
     RTO_INIT,
     RTO_MIN,
-    Between,
     Connection,
     Endpoint,
     Session,
@@ -88,26 +86,6 @@ def test_ack_of_a_part_of_a_segment_adds_less_than_a_segment(session: Session, e
     peer.send(ACK, seq=1, ack=number(1))
     expect_flight(peer, 2, seq=behind)
     session.finish()
-
-
-@requirement("RFC5681-3.1-5", "RFC9293-SHLD-28")
-def test_data_written_at_once_are_sent_in_full_segments_as_acks_come(session: Session, established: Connection) -> None:
-    """The kernel may hold a few back to send more at once, but not when all that was sent is acknowledged."""
-    server, peer = established
-    server.set_option("SO_SNDBUF", 16 * FLIGHT * IPV4_MSS)
-    server.send(bytes(3 * FLIGHT * IPV4_MSS))
-    behind = expect_flight(peer, FLIGHT, seq=1)
-    peer.allow(ACK, seq=Between(behind, number(3 * FLIGHT)), ack=1, length=IPV4_MSS)
-    for segments in range(1, FLIGHT):
-        peer.send(ACK, seq=1, ack=number(segments))
-        session.settle()
-    peer.send(ACK, seq=1, ack=behind)
-    session.settle()
-    while behind < number(3 * FLIGHT):
-        seen = peer.collect(PROMPT)
-        assert seen
-        behind = seen[-1].end
-        peer.send(ACK, seq=1, ack=behind)
 
 
 # -- fast retransmit and recovery
