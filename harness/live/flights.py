@@ -8,7 +8,10 @@ from contextlib import suppress
 from harness.errors import Unsupported
 from harness.live.endpoint import Endpoint
 from harness.live.peer import Peer
+from harness.live.session import Session
 from harness.tcp.segment import ACK
+from harness.tcp.timing import Span
+from harness.trace.events import Received
 
 FLIGHT = 10
 """Segments of Linux's first flight (TCP_INIT_CWND, include/net/tcp.h; RFC 6928 2)."""
@@ -43,6 +46,16 @@ def expect_flight(peer: Peer, count: int, *, seq: int, size: int = IPV4_MSS, ack
     for number in range(seq, seq + count * size, size):
         peer.expect(ACK, seq=number, ack=ack, length=size)
     return seq + count * size
+
+
+def length_of_flight(session: Session, seq: int) -> Span:
+    """How long after the segment of this number the kernel sent its last one, by its stamps.
+
+    In real time these are milliseconds where the processors are busy; in virtual time it is nothing.
+    """
+    sent = [one.at for one in session.timeline if isinstance(one, Received) and one.segment.seq >= seq]
+    apart = 0 if session.profile.virtual else sent[-1] - sent[0]
+    return Span(apart, "FLIGHT", "from the first of its segments to the last")
 
 
 def write_segments(server: Endpoint, count: int, *, size: int = IPV4_MSS) -> None:

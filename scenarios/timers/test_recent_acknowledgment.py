@@ -15,11 +15,11 @@ from harness import (
     Connection,
     Endpoint,
     Peer,
-    Received,
     Session,
     Span,
     establish_from_afar,
     expect_flight,
+    length_of_flight,
     longest_timer,
     requirement,
     wait_from_afar,
@@ -70,19 +70,12 @@ def reorder(connection: Connection) -> None:
 
 
 def expect_after(session: Session, peer: Peer, span: Span, *, seq: int) -> None:
-    """A segment is sent again when a time has passed since it was due with the last of its flight, and not earlier."""
-    latest = longest_timer(session, span + TICKS)
-    earliest = span if session.profile.virtual else span.minus(length_of_flight(session, seq))
-    peer.expect(ACK, seq=seq, ack=1, length=IPV4_MSS, at_least=earliest, within=latest)
+    """A segment is sent again when a time has passed, and not earlier.
 
-
-def length_of_flight(session: Session, seq: int) -> Span:
-    """How long before the last segment that was sent the one of this number was, in real time some milliseconds.
-
-    By RFC 8985 6.2 the one is lost once the window has passed since the other's round trip after it was sent itself.
+    By RFC 8985 6.2 that counts from a round trip, the last segment's of the flight, after it was sent itself.
     """
-    sent = [one.at for one in session.timeline if isinstance(one, Received) and one.segment.seq >= seq]
-    return Span(sent[-1] - sent[0], "FLIGHT", "from the first of its segments to the last")
+    latest, earliest = longest_timer(session, span + TICKS), span.minus(length_of_flight(session, seq))
+    peer.expect(ACK, seq=seq, ack=1, length=IPV4_MSS, at_least=earliest, within=latest)
 
 
 # -- the reordering window
