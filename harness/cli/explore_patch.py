@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -45,8 +46,8 @@ def explore_patch(
         *kernels, last = opened(held, [*specs, *guides], checkout)
         guide = last if guides else None
         compared = kernels if guides else [*kernels, last]
-        tell = lambda text: console.print(text, style="dim")  # noqa: E731
-        explorer = Explorer(compared, THEMES["any"], 0, tell=tell, steering=Steering(Corpus()))
+        explorer = Explorer(compared, THEMES["any"], 0, tell=partial(console.print, style="dim"))
+        explorer.steering = Steering(Corpus())
         explorer.guide, explorer.changed = guide, tuple(changed)
         how = "done"
         try:

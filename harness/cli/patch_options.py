@@ -25,7 +25,7 @@ def add_patch(verbs: Verbs[argparse.ArgumentParser]) -> None:
         "show what a patch of the kernel changes in its behaviour",
         "The kernel is built before and after it, and all scenarios run on both.\n"
         f"{PASSED_ON}\n"
-        "The exit status is 1 when something got worse or behaves otherwise.",
+        "Exit status: 1 when anything is worse or other, 2 when it does not build.",
         "git format-patch --stdout -3 | finwait patch - --tree ~/linux",
         "finwait patch HEAD~3..HEAD --tree ~/linux scenarios/closing",
     )
