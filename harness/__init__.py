@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         IPV4_MSS,
         TIMESTAMPS_LENGTH,
         expect_flight,
+        expect_window,
         length_of_flight,
         write_segments,
     )
@@ -137,7 +138,7 @@ _HOMES = {
     "harness.live.endpoint": ("Endpoint",),
     "harness.live.flights": (
         *("FLIGHT", "IPV4_MSS", "TIMESTAMPS_LENGTH"),
-        *("expect_flight", "length_of_flight", "write_segments"),
+        *("expect_flight", "expect_window", "length_of_flight", "write_segments"),
     ),
     "harness.live.kernel_pair": ("KernelPair",),
     "harness.live.nginx": ("Curl", "Nginx"),
@@ -197,10 +198,10 @@ __all__ = [
     "Md5Key", "Mismatch", "Nginx", "Numbers", "Option", "Path", "Pattern", "Peer", "Probed", "Received", "Reply",
     "Router", "Segment", "Sent", "Session", "Span", "TableCell", "TrackedConnection", "TwoKernelSession",
     "Unsupported", "backoff", "both_families", "both_sides", "close", "close_with_long_linger2", "distance",
-    "errno_of", "establish_from_afar", "expect_flight", "in_shared_lab", "in_states", "judge", "length_of_flight",
-    "longest_timer", "new_listener", "owned_and_orphaned", "reach", "report", "requirement", "shutdown_rdwr",
-    "shutdown_wr", "shutdown_wr_then_close", "state_name", "table_cells", "wait_from_afar", "waits",
-    "with_and_without_timestamps", "write_segments",
+    "errno_of", "establish_from_afar", "expect_flight", "expect_window", "in_shared_lab", "in_states", "judge",
+    "length_of_flight", "longest_timer", "new_listener", "owned_and_orphaned", "reach", "report", "requirement",
+    "shutdown_rdwr", "shutdown_wr", "shutdown_wr_then_close", "state_name", "table_cells", "wait_from_afar",
+    "waits", "with_and_without_timestamps", "write_segments",
 ]
 # fmt: on
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from harness.errors import Unsupported
 from harness.live.endpoint import Endpoint
 from harness.live.peer import Peer
-from harness.live.session import Session
+from harness.live.session import Connection, Session
 from harness.tcp.segment import ACK
 from harness.tcp.timing import Span
 from harness.trace.events import Received
@@ -46,6 +46,34 @@ def expect_flight(peer: Peer, count: int, *, seq: int, size: int = IPV4_MSS, ack
     for number in range(seq, seq + count * size, size):
         peer.expect(ACK, seq=number, ack=ack, length=size)
     return seq + count * size
+
+
+def expect_window(
+    session: Session, connection: Connection, *, seq: int, at_least: int, at_most: int, size: int = IPV4_MSS
+) -> int:
+    """Expect all that the congestion window lets out where nothing else is on its way.
+
+    How many segments these are the kernel says itself (tcpi_unacked): one that is lost, doubled or late is noticed,
+    though any number between the two bounds may come.
+
+    Args:
+        session: the lab.
+        connection: the socket that sends, and who gets them.
+        seq: relative number of the first byte.
+        at_least: how many segments must come.
+        at_most: how many may.
+        size: bytes of each.
+
+    Returns:
+        The sequence number after the last byte.
+
+    Raises:
+        Mismatch: too few come, or not what the kernel says that it has sent.
+    """
+    server, peer = connection
+    session.settle()
+    sent = int(server.tcp_info("unacked"))
+    return expect_flight(peer, min(max(sent, at_least), at_most), seq=seq, size=size)
 
 
 def length_of_flight(session: Session, seq: int) -> Span:

@@ -9,13 +9,12 @@ from harness import (
     FLIGHT,
     IPV4_MSS,
     MS,
-    PROMPT,
-    Between,
+    Connection,
     Endpoint,
-    Pattern,
     Session,
     Span,
     expect_flight,
+    expect_window,
     requirement,
     waits,
     write_segments,
@@ -48,10 +47,6 @@ def test_window_shrinks_while_the_application_sends_little(
             server.send(bytes(IPV4_MSS))
             behind = expect_flight(peer, 1, seq=behind)
         peer.send(ACK, seq=1, ack=behind)
-    peer.allow(ACK, seq=Between(behind, behind + 6 * FLIGHT * IPV4_MSS), ack=1, length=IPV4_MSS)
     write_segments(server, 6 * FLIGHT)
-    new = Pattern(ACK, seq=Between(behind, behind + 6 * FLIGHT * IPV4_MSS), ack=1, length=IPV4_MSS)
-    if validated:
-        peer.expect_count(new, at_least=FLIGHT, at_most=2 * FLIGHT - 1, within=PROMPT)
-    else:
-        peer.expect_count(new, at_least=4 * FLIGHT, within=PROMPT)
+    bounds = (FLIGHT, 2 * FLIGHT - 1) if validated else (4 * FLIGHT, 6 * FLIGHT)
+    expect_window(session, Connection(server, peer), seq=behind, at_least=bounds[0], at_most=bounds[1])

@@ -155,7 +155,7 @@ def test_run_name_is_that_of_the_folder_with_a_run_of_each_kernel(tmp_path: Path
     (tmp_path / "test_one.py").write_text("def test_that_is_judged(established):\n    pass\n")
     arguments = ["--kernel=host", f"--run-dir={tmp_path}", "--run-name=mine", str(tmp_path / "test_one.py")]
     assert cli.main(["matrix", *arguments]) in (0, 1)
-    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["host", "matrix.json"]
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [ASKED, "host", "matrix.json"]
 
 
 def test_full_disk_is_one_line_and_status_2(tmp_path: Path) -> None:
