@@ -78,13 +78,14 @@ def sack(connection: Connection, first: int, last: int) -> None:
 
 def lose_first(connection: Connection) -> int:
     """Four arrive behind it, and it is sent again: the number behind all that the four have let out."""
-    peer = connection.peer
+    server, peer = connection
     for arrived in range(1, 1 + LIMITED):
         sack(connection, arrived, arrived)
         expect_flight(peer, 1, seq=at(FLIGHT + WINDOW + arrived - 1))
     sack(connection, 3, 4)
     peer.expect(ACK, seq=at(FLIGHT), ack=1, length=IPV4_MSS)
     more = peer.expect_count(NEW, at_most=2, within=PROMPT)
+    assert len(more) == int(server.tcp_info("unacked")) - WINDOW - LIMITED  # as many as the kernel has sent
     return at(FLIGHT + WINDOW + LIMITED + len(more))
 
 

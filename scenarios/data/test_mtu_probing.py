@@ -101,17 +101,15 @@ def test_first_segments_are_of_the_base_size(session: Session, listener: Endpoin
 def test_probe_that_arrives_raises_the_size_of_all_that_follow(probing: Connection) -> None:
     size = probe_at(probing, FIRST_PROBE)
     behind = expect_flight(probing.peer, PROBED, seq=FIRST_PROBE + size, size=BASE)
-    allow_data_from(probing, behind)
     larger = probe_at(probing, behind, size)
-    expect_flight(probing.peer, 2, seq=behind + larger, size=size)
+    allow_data_from(probing, expect_flight(probing.peer, 2, seq=behind + larger, size=size))
 
 
 @requirement("RFC4821-7.4", "RFC4821-7.6.2")
 def test_loss_of_a_probe_alone_is_no_sign_of_congestion(probing: Connection) -> None:
     """The data are sent again in segments of the old size, and as many as before may be on their way."""
-    allow_data_from(probing, FIRST_PROBE + 2 * IPV4_MSS + PROBED * BASE)
     _, behind = lose_probe(probing)
-    expect_flight(probing.peer, PROBED // 2, seq=behind, size=BASE)
+    allow_data_from(probing, expect_flight(probing.peer, PROBED // 2, seq=behind, size=BASE))
 
 
 @requirement("RFC4821-7.3")
@@ -134,9 +132,8 @@ def test_probe_that_is_lost_with_all_behind_it_is_sent_again_in_small_segments(
     size = probe_at(probing, FIRST_PROBE)
     behind = expect_flight(peer, PROBED, seq=FIRST_PROBE + size, size=BASE)
     peer.expect(ACK, seq=FIRST_PROBE, ack=1, length=BASE, at_least=RTO_MIN, within=session.profile.first_rto())
-    allow_data_from(probing, behind)
     peer.send(ACK, seq=1, ack=behind)
-    expect_flight(peer, 2, seq=behind, size=BASE)
+    allow_data_from(probing, expect_flight(peer, 2, seq=behind, size=BASE))
 
 
 # -- a black hole: the router that drops what is too long says nothing
