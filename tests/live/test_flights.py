@@ -9,10 +9,18 @@ import pytest
 
 from harness import ACK, RST, URG, Mismatch, Unsupported
 from harness.live import flights
-from harness.live.flights import FLIGHT, IPV4_MSS, TIMESTAMPS_LENGTH, expect_flight, write_segments
+from harness.live.flights import (
+    FLIGHT,
+    IPV4_MSS,
+    TIMESTAMPS_LENGTH,
+    expect_flight,
+    expect_window,
+    length_of_flight,
+    write_segments,
+)
 from harness.live.recorded_socket import DEADLINE_SECONDS
 from harness.live.session import Connection, Session
-from harness.trace.events import Called
+from harness.trace.events import Called, Received
 
 FULL = IPV4_MSS - TIMESTAMPS_LENGTH
 
@@ -24,6 +32,36 @@ def test_flight_is_taken_segment_by_segment(conversation: Connection) -> None:
     assert behind == 1 + FLIGHT * FULL
     peer.send(ACK, seq=1, ack=behind)
     assert expect_flight(peer, 2 * FLIGHT, seq=behind, size=FULL) == 1 + 3 * FLIGHT * FULL
+
+
+def test_all_that_the_window_lets_out_is_taken_between_two_bounds(conversation: Connection, opened: Session) -> None:
+    write_segments(conversation.endpoint, 3, size=FULL)
+    behind = expect_window(opened, conversation, seq=1, at_least=2, at_most=4, size=FULL)
+    assert behind == 1 + 3 * FULL
+    opened.finish()
+    conversation.peer.send(ACK, seq=1, ack=behind)
+    write_segments(conversation.endpoint, 1, size=FULL)
+    with pytest.raises(Mismatch, match="nothing in"):
+        expect_window(opened, conversation, seq=behind, at_least=2, at_most=4, size=FULL)
+
+
+def test_a_segment_that_is_on_its_way_and_does_not_come_is_told(
+    conversation: Connection, opened: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_segments(conversation.endpoint, 2, size=FULL)
+    monkeypatch.setattr(conversation.endpoint, "tcp_info", lambda _: 3)
+    with pytest.raises(Mismatch, match="nothing in"):
+        expect_window(opened, conversation, seq=1, at_least=1, at_most=4, size=FULL)
+
+
+def test_flight_is_as_long_as_its_segments_are_apart(conversation: Connection, opened: Session) -> None:
+    for _ in range(2):
+        write_segments(conversation.endpoint, 1, size=FULL)
+        opened.settle()
+    came = [event.at for event in opened.timeline if isinstance(event, Received) and event.segment.data]
+    assert length_of_flight(opened, 1).ns == came[1] - came[0] > 0
+    assert length_of_flight(opened, 1 + FULL).ns == 0
+    expect_flight(conversation.peer, 2, seq=1, size=FULL)
 
 
 def test_flight_that_is_too_short_is_told(conversation: Connection) -> None:
