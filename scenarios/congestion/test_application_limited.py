@@ -20,7 +20,7 @@ from harness import (
     write_segments,
 )
 
-pytestmark = pytest.mark.usefixtures("no_tail_loss_probe")
+pytestmark = pytest.mark.usefixtures("steady", "no_tail_loss_probe")
 
 PAUSE = Span(150 * MS, "PAUSE", "less than the retransmission timer: the connection is never idle for as long")
 REST = Span(100 * MS, "REST", "what makes the time since the last ACK longer than that timer")
