@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from harness.cli.findings import save
 from harness.errors import FinwaitError
-from harness.explore.attempt import IGNORED, UNJUDGED, Put
+from harness.explore.attempt import IGNORED, UNJUDGED, Attempt, Put
 from harness.explore.corpus import FILE, Corpus, read_corpus, write_corpus
 from harness.explore.divergence import Divergence
 from harness.explore.explorer import Explorer
@@ -101,23 +102,15 @@ def explore(options: argparse.Namespace, specs: Sequence[KernelSpec], checkout: 
     names = tuple(spec.name for spec in specs)
     with ExitStack() as held:
         kernels = opened(held, specs, checkout)
-        explorer = Explorer(kernels, theme, options.seed, ignored, tell=lambda text: console.print(text, style="dim"))
+        explorer = Explorer(kernels, theme, options.seed, ignored, tell=partial(console.print, style="dim"))
         if corpus or any(kernel.code for kernel in kernels):
             explorer.steering = Steering(corpus or Corpus())
         if corpus:
-            explorer.number, explorer.seen = corpus.ran.get(_ran(options), 0), corpus.signatures(names)
-        how = "done"
-        try:
-            if again is None:
-                explorer.explore(options.programs, seconds)
-            else:
-                explorer.replay(again.attempt)
-            explorer.confirm()
-        except KeyboardInterrupt:
-            how = "interrupted"
+            explorer.first, explorer.seen = corpus.ran.get(_ran(options), 0), corpus.signatures(names)
+        how = searched(explorer, options.programs, seconds, again.attempt if again else None)
     present(explorer, [spec.title for spec in specs], how, console)
-    if corpus and again is None:
-        corpus.ran[_ran(options)] = explorer.number
+    if corpus:
+        corpus.ran[_ran(options)] = explorer.first + explorer.programs
         corpus.show(names, explorer.signatures)
         write_corpus(options.corpus, corpus)
         console.print(f"kept: {_programs(len(corpus.kept))} in {options.corpus / FILE}", soft_wrap=True)
@@ -138,6 +131,19 @@ def opened(held: ExitStack, specs: Sequence[KernelSpec], checkout: Path) -> list
         held.enter_context(AskedKernel(spec, cache, checkout, folder / str(number), stop))
         for number, spec in enumerate(specs)
     ]
+
+
+def searched(explorer: Explorer, programs: int | None, seconds: float | None, again: Attempt | None = None) -> str:
+    """Search, or run a program again, and confirm what was found: done, or interrupted by Ctrl-C."""
+    try:
+        if again is None:
+            explorer.explore(programs, seconds)
+        else:
+            explorer.replay(again)
+        explorer.confirm()
+    except KeyboardInterrupt:
+        return "interrupted"
+    return "done"
 
 
 def _ran(options: argparse.Namespace) -> str:
@@ -195,9 +201,8 @@ def _lines(number: int, one: Divergence, names: Sequence[str], why_lost: Sequenc
 
 def _beside(one: Divergence) -> Iterator[str]:
     """What no ladder shows: IP headers, fields of TCP_INFO and counters, as far as the difference is one of these."""
-    _, _, other = one.signature.answers[0].partition(", other ")
     seen = [noted[one.at] for noted in one.noted if noted]
-    for name in other.split(" and ") if other and len(seen) > 1 else ():
+    for name in one.signature.other:
         values = [str(each.info.get(name, each.grown.get(name, 0))) for each in seen]
         if name == "ip":
             headers = ([back.ip for back in each.back] for each in seen)
@@ -213,7 +218,7 @@ def _is_brief(one: Divergence) -> bool:
     plain = Put(0)
     puts = [step for step in one.attempt.steps if isinstance(step, Put)]
     usual = all((put.window, put.options) == (plain.window, plain.options) for put in puts)
-    return usual and not any(", other " in answer for answer in one.signature.answers)
+    return usual and not one.signature.other
 
 
 def headline(one: Divergence) -> str:

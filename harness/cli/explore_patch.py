@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.cli.explore import opened, present
+from harness.cli.explore import opened, present, searched
 from harness.code.index import ChangedLines
 from harness.explore.corpus import Corpus
 from harness.explore.explorer import Explorer
@@ -43,18 +43,17 @@ def explore_patch(
     """
     guides = _guides(base, changed, console)
     with ExitStack() as held:
-        *kernels, last = opened(held, [*specs, *guides], checkout)
-        guide = last if guides else None
-        compared = kernels if guides else [*kernels, last]
-        explorer = Explorer(compared, THEMES["any"], 0, tell=partial(console.print, style="dim"))
-        explorer.steering = Steering(Corpus())
-        explorer.guide, explorer.changed = guide, tuple(changed)
-        how = "done"
-        try:
-            explorer.explore(None, seconds)
-            explorer.confirm()
-        except KeyboardInterrupt:
-            how = "interrupted"
+        kernels = opened(held, [*specs, *guides], checkout)
+        explorer = Explorer(
+            kernels[: len(specs)],
+            THEMES["any"],
+            seed=0,
+            tell=partial(console.print, style="dim"),
+            steering=Steering(Corpus()),
+            guide=kernels[-1] if guides else None,
+            changed=changed,
+        )
+        how = searched(explorer, None, seconds)
     present(explorer, [spec.title for spec in specs], how, console)
     return len(explorer.found)
 

@@ -135,10 +135,11 @@ def _add_explore(verbs: Verbs[argparse.ArgumentParser]) -> None:
     explored.add_argument(
         "--save", type=Path, metavar="DIR", help="write each: to replay, and as what the last kernel passes"
     )
-    explored.add_argument(
+    what = explored.add_mutually_exclusive_group()
+    what.add_argument(
         "--corpus", type=Path, metavar="DIR", help="go on from what was kept there, and keep what reaches more"
     )
-    explored.add_argument("--replay", type=Path, metavar="FILE", help="run a finding again, and search no further")
+    what.add_argument("--replay", type=Path, metavar="FILE", help="run a finding again, and search no further")
     explored.add_argument(
         "--see", action="append", default=[], metavar="NAME", help="compare what is left out of sight too; all is all"
     )

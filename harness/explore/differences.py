@@ -13,6 +13,7 @@ from harness.tcp.segment import ACK, FIN, RST, SYN, format_flags
 ALLOWED = "allowed: "
 """How the second answer begins where one kernel is held against RFC 9293."""
 _PANIC = "panic"
+_OTHER, _AND = ", other ", " and "
 _WHERE = {0: "", 1: "beyond {}", -1: "before {}"}
 _ODD = {
     "stale": "old timestamp",
@@ -36,6 +37,12 @@ class Signature(NamedTuple):
     state: str
     step: str
     answers: tuple[str, ...]
+
+    @property
+    def other(self) -> tuple[str, ...]:
+        """The names of what differs, where the answers are told alike."""
+        names = self.answers[0].partition(_OTHER)[2]
+        return tuple(names.split(_AND)) if names else ()
 
     def admits(self, other: Signature) -> bool:
         """Whether a plainer program with the other signature shows the same: its last step may be plainer too."""
@@ -77,7 +84,7 @@ def first_fork(attempt: Attempt, noted: Sequence[tuple[Noted, ...] | None]) -> F
             expected = acknowledged(alive[0][:at])
             answers = tuple(told(one, expected) for one in seen)
             if len(set(answers)) == 1:
-                answers = tuple(f"{one}, other {' and '.join(parted)}" for one in answers)
+                answers = tuple(f"{one}{_OTHER}{_AND.join(parted)}" for one in answers)
             return Fork(at, Signature(before, kind_of(step), answers), tuple(noted))
     return None
 

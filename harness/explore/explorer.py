@@ -66,7 +66,7 @@ class Explorer:
         steering: keeps programs that reach something new, of which half of the others are made; None for none.
         guide: a kernel that counts its code, and is asked first: the others run what reaches a function of ``changed``.
         changed: lines of its sources.
-        number: of the next program of the seed.
+        first: number of the first program of the seed to run.
         aimed: how many programs have reached what was changed.
         seen: kinds of differences that are known already, and are not found again.
         designs: how often one kernel deviated as Linux does by design, by the entry of the baseline that says so.
@@ -81,8 +81,8 @@ class Explorer:
     shortening: int = 0
     steering: Steering | None = None
     guide: Asked | None = None
-    changed: tuple[ChangedLines, ...] = ()
-    number: int = 0
+    changed: Sequence[ChangedLines] = ()
+    first: int = 0
     aimed: int = 0
     seen: set[Signature] = field(default_factory=set)
     designs: Counter[str] = field(default_factory=Counter)
@@ -149,7 +149,8 @@ class Explorer:
 
     def _round(self, more: int) -> None:
         again = list(self.steering.first()) if self.steering else []
-        fresh = [*again, *map(self._program, range(self.number, self.number + more))]
+        number = self.first + self.programs
+        fresh = [*again, *map(self._program, range(number, number + more))]
         shorter: list[tuple[Divergence, Shorter]] = []
         for one in self.found:
             if not one.shortest and len(shorter) < _MOST_SHORTER:
@@ -158,7 +159,6 @@ class Explorer:
             fresh = self._reaching(fresh)
         answers = self._ask([*fresh, *(other.attempt for _, other in shorter)], self.ignored)
         self.programs += more
-        self.number += more
         self.shortening += len(shorter)
         self._learn(fresh, answers)
         for program, noticed in zip(fresh, answers, strict=False):

@@ -56,7 +56,7 @@ def known_changes(signature: Signature) -> list[KnownChange]:
         return []  # no second kernel, so no change between two: whoever explores one is to see what is new
     found: dict[int, KnownChange] = {}
     for answers in pairwise(signature.answers):
-        if answers[0] != answers[1] or ", other " in answers[0]:
+        if answers[0] != answers[1] or signature.other:
             change = next((one for one in changes() if one.explains(signature, answers)), None)
             found |= {change.number: change} if change else {}
     return list(found.values())

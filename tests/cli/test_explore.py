@@ -73,3 +73,9 @@ def test_a_mistake_is_one_line(arguments: list[str], told: str, capsys: pytest.C
     assert main(["explore", *arguments]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert told in line
+
+
+def test_a_finding_that_a_corpus_knows_is_not_said_to_differ_no_longer(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["explore", "--kernel", "host", "--replay", "finding.json", "--corpus", "kept"])
+    assert "--corpus: not allowed with argument --replay" in capsys.readouterr().err

@@ -55,7 +55,7 @@ class CountedKernel:
 
 
 def search(corpus: Corpus, *kernels: CountedKernel, seen: bool = False) -> Explorer:
-    made = Explorer(kernels, CLOSING, 1, steering=Steering(corpus), number=corpus.ran.get("closing 1", 0))
+    made = Explorer(kernels, CLOSING, 1, steering=Steering(corpus), first=corpus.ran.get("closing 1", 0))
     if seen:
         made.seen = corpus.signatures(("a", "b"))
     return made
@@ -128,7 +128,7 @@ def test_a_second_search_goes_on_and_does_not_find_again_what_is_known(tmp_path:
     first.explore(1500, None)
     assert first.found
     corpus.show(("a", "b"), first.signatures)
-    corpus.ran["closing 1"] = first.number
+    corpus.ran["closing 1"] = first.programs
     write_corpus(tmp_path / "kept", corpus)
     later = read_corpus(tmp_path / "kept")
     assert later == corpus
@@ -137,7 +137,7 @@ def test_a_second_search_goes_on_and_does_not_find_again_what_is_known(tmp_path:
     second.explore(300, None)
     assert kernel.asked[: len(corpus.kept)] == corpus.kept
     assert not second.found
-    assert (second.programs, second.number) == (300, 1800)
+    assert (second.programs, second.first) == (300, 1500)
     assert later.kept == corpus.kept  # nothing was new in it
 
 
