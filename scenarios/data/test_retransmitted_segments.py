@@ -103,10 +103,10 @@ def test_part_that_was_acknowledged_is_not_sent_again(established: Connection) -
 # -- within a window that was shrunk
 
 
-def shrink(peer: Peer, window: int, sack: str = "") -> None:
+def shrink(peer: Peer, behind: int, window: int, sack: str = "") -> None:
     """Offer less than before: behind data, or the kernel takes it for an ACK that was overtaken (RFC 9293 3.10.7.4)."""
     peer.send(ACK, seq=1, ack=1, data=b"x")
-    peer.expect(ACK, ack=2, within=DELACK_LIMIT)
+    peer.expect(ACK, seq=behind, ack=2, within=DELACK_LIMIT)
     peer.send(ACK, seq=2, ack=1, window=window, options=sack)
 
 
@@ -117,7 +117,7 @@ def test_no_more_is_sent_again_than_the_window_takes(session: Session, establish
     server, peer = established
     server.send(bytes(2 * IPV4_MSS))
     behind = expect_flight(peer, 2, seq=1)
-    shrink(peer, window)
+    shrink(peer, behind, window)
     peer.expect(ACK, seq=1, ack=2, length=min(window, IPV4_MSS), within=session.profile.first_rto())
     peer.send(ACK, seq=2, ack=behind)
 
@@ -129,7 +129,7 @@ def test_hole_beyond_the_window_waits_until_it_opens(established: Connection) ->
     write_segments(server, 6)
     expect_flight(peer, 6, seq=1)
     second, third, fourth, behind = (1 + segments * IPV4_MSS for segments in (1, 2, 3, 6))
-    shrink(peer, IPV4_MSS, f"nop,nop,sack {fourth}:{behind} {second}:{third}")
+    shrink(peer, behind, IPV4_MSS, f"nop,nop,sack {fourth}:{behind} {second}:{third}")
     expect_flight(peer, 1, seq=1, ack=2)
     peer.expect_silence(PROMPT)
     peer.send(ACK, seq=2, ack=third, window=IPV4_MSS, options=f"nop,nop,sack {fourth}:{behind}")

@@ -97,9 +97,9 @@ def test_last_of_the_writes_that_are_sent_again_in_one_segment_is_told_of(
     session: Session, stamped: Connection
 ) -> None:
     server, peer = stamped
-    for data in (b"one, ", b"two"):
+    for seq, data in ((1, b"one, "), (6, b"two")):
         server.send(data)
-        peer.expect(ACK, ack=1, data=data)
+        peer.expect(ACK, seq=seq, ack=1, data=data)
     peer.expect(ACK, seq=1, ack=1, data=b"one, two", within=session.profile.first_rto())
     told_of(server)
     peer.send(ACK, seq=1, ack=9)

@@ -19,8 +19,10 @@ def test_what_is_held_back_is_reported_in_the_end(session: Session, listener: En
     for place in places[:FIRST]:
         peer.send(ACK, seq=place, ack=1, data=bytes(SEGMENT))
         peer.expect(ACK, seq=1, ack=1, options=f"sack {places[0]}:{place + SEGMENT}")
+    told = int(server.tcp_info("segs_out"))
     peer.send_together(*(peer.make(ACK, seq=place, ack=1, data=bytes(SEGMENT)) for place in places[FIRST:]))
     seen = peer.expect_count(Pattern(ACK, seq=1, ack=1), at_least=1, at_most=HELD, within=QUIET)
+    assert len(seen) == int(server.tcp_info("segs_out")) - told  # as many as the kernel has sent
     blocks = [option for option in seen[-1].options if option.name == "sack"]
     assert blocks[0].values == (places[0], places[-1] + SEGMENT)
 
