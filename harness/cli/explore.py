@@ -99,6 +99,8 @@ def explore(options: argparse.Namespace, specs: Sequence[KernelSpec], checkout: 
     ignored = ignored_of(options.see) if len(specs) > 1 else UNJUDGED
     again = read(options.replay) if options.replay else None
     corpus = read_corpus(options.corpus) if options.corpus else None
+    if corpus:
+        write_corpus(options.corpus, corpus)  # what cannot be written is better told before the search than behind it
     names = tuple(spec.name for spec in specs)
     with ExitStack() as held:
         kernels = opened(held, specs, checkout)

@@ -21,6 +21,7 @@ from harness.cli.shared_options import (
     add_run_dir,
     add_seed,
     add_source,
+    some,
     verb,
 )
 
@@ -76,7 +77,7 @@ def _add_runners(verbs: Verbs[argparse.ArgumentParser]) -> None:
     add_resume(matrix)
     add_report(matrix)
     matrix.add_argument("--all", action="store_true", help="also show what comes out alike on all kernels")
-    matrix.add_argument("--at-once", type=int, metavar="N", help="kernels to run at once [as many as fit]")
+    matrix.add_argument("--at-once", type=some, metavar="N", help="kernels to run at once [as many as fit]")
     add_cluster(matrix)
     add_source(matrix)
     matrix.set_defaults(passes_on=True)
@@ -103,7 +104,7 @@ def _add_runners(verbs: Verbs[argparse.ArgumentParser]) -> None:
         "finwait mutate --kernel-source uml-virtual:7.2 --sample 20 --seed 1",
     )
     mutate.add_argument("--kernel", default="host", metavar="NAME", help="the kernel that answers [host]")
-    mutate.add_argument("--sample", type=int, metavar="N", help="try N changes, chosen at random [all; 20 of a kernel]")
+    mutate.add_argument("--sample", type=some, metavar="N", help="try N changes, drawn at random [all; 20 of a kernel]")
     mutate.add_argument("--kernel-source", metavar="NAME", help="instead, build the kernel with one line changed")
     mutate.add_argument("--file", action="append", metavar="FILE", help="of its source, such as net/ipv4/tcp.c [core]")
     add_index(mutate)
@@ -130,7 +131,7 @@ def _add_explore(verbs: Verbs[argparse.ArgumentParser]) -> None:
     )
     add_kernel(explored, "a kernel, or several to compare")
     explored.add_argument("--for", dest="seconds", metavar="TIME", help="how long, such as 90s or 5m [60s]")
-    explored.add_argument("--programs", type=int, metavar="N", help="how many programs, instead or at most")
+    explored.add_argument("--programs", type=some, metavar="N", help="how many programs, instead or at most")
     add_seed(explored, "same seed, same programs")
     explored.add_argument(
         "--save", type=Path, metavar="DIR", help="write each: to replay, and as what the last kernel passes"

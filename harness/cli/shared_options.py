@@ -30,6 +30,13 @@ def count(text: str) -> int:
     return int(text)
 
 
+def some(text: str) -> int:
+    """A number of whatever is asked for, from 1 on."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
+
+
 def add_run(parser: argparse.ArgumentParser, name: str, metavar: str = "RUN") -> None:
     """A run folder."""
     parser.add_argument(

@@ -55,10 +55,18 @@ def read_corpus(folder: Path) -> Corpus:
     Raises:
         FinwaitError: it cannot be read, or is no corpus, or one of another version.
     """
-    file = folder / FILE
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if _is_new(folder):
         return Corpus()
-    return read_versioned(file, Corpus, VERSION, "corpus", "a folder that finwait explore --corpus has made")
+    return read_versioned(folder / FILE, Corpus, VERSION, "corpus", "a folder that finwait explore --corpus has made")
+
+
+def _is_new(folder: Path) -> bool:
+    try:
+        return not any(folder.iterdir())
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False  # whoever reads its file says why that cannot be
 
 
 def write_corpus(folder: Path, corpus: Corpus) -> None:

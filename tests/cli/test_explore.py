@@ -63,6 +63,8 @@ def test_a_kernel_that_counts_tells_its_lines_and_what_reaches_them_is_kept(
         (["--kernel", "nothing"], "nothing"),
         (["--kernel", "host", "--kernel", "host", "--see", "colours"], "--see colours: nothing of that name"),
         (["--kernel", "host", "--corpus", "/dev/null"], "/dev/null/corpus.json cannot be read (Not a directory)"),
+        (["--kernel", "host", "--corpus", "x" * 300], "cannot be read (File name too long)"),
+        (["--kernel", "host", "--corpus", "/proc/kept"], "/proc/kept/corpus.json cannot be written"),
         (["--kernel", "host", "--see", "all"], "--see compares kernels"),
         ([], "no kernel is named"),
         (["--replay", "/nowhere/at all"], "/nowhere/at all cannot be read (No such file or directory)"),
@@ -79,3 +81,11 @@ def test_a_finding_that_a_corpus_knows_is_not_said_to_differ_no_longer(capsys: p
     with pytest.raises(SystemExit, match="2"):
         main(["explore", "--kernel", "host", "--replay", "finding.json", "--corpus", "kept"])
     assert "--corpus: not allowed with argument --replay" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["explore --programs", "mutate --sample", "matrix --at-once"])
+@pytest.mark.parametrize("number", ["0", "-1", "many"])
+def test_a_number_is_from_1_on(option: str, number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([*f"{option}={number}".split(), "--kernel", "host"])
+    assert f"{number!r} is no number from 1 on" in capsys.readouterr().err
