@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from statistics import mean
 
-import msgspec
-
+from harness.errors import FinwaitError
 from harness.kernels.supply.spec import KernelSpec
 from harness.trace.folder import RESULTS, default_parent
+from harness.trace.runs import load
 
 _NEWEST = 3  # runs; the newest may be of a few scenarios
 _DEAR = 4.0  # times the usual: what costs less is not told, since a part has hundreds
-
-
-class _Told(msgspec.Struct):
-    scenario: str
-    host_seconds: float = 0.0
 
 
 def costs_of(spec: KernelSpec) -> Mapping[str, float]:
@@ -31,7 +27,10 @@ def costs_of(spec: KernelSpec) -> Mapping[str, float]:
 
 @cache
 def _costs(parent: Path, kind: str) -> Mapping[str, float]:
-    found = {told.scenario: told.host_seconds for path in _runs(parent, kind) for told in _told(path)}
+    found: dict[str, float] = {}
+    for path in _runs(parent, kind):
+        with suppress(FinwaitError):  # another version's, or removed just now
+            found |= {name: one.host_seconds for name, one in load(path.parent).results.items() if one.host_seconds}
     usual = mean(found.values()) if found else 0.0
     return {name: seconds / usual for name, seconds in found.items() if seconds > _DEAR * usual} if usual else {}
 
@@ -46,17 +45,3 @@ def _written(path: Path) -> float:
         return path.stat().st_mtime
     except FileNotFoundError:  # removed just now
         return 0.0
-
-
-def _told(path: Path) -> Iterator[_Told]:
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return
-    for line in content.splitlines():
-        try:
-            told = msgspec.json.decode(line, type=_Told)
-        except msgspec.DecodeError:
-            continue  # torn
-        if told.host_seconds:
-            yield told

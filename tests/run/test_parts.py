@@ -203,6 +203,7 @@ def test_what_scenarios_cost_is_told_by_the_newest_runs_of_kernels_of_a_kind(
     names = [f"usual-{number}" for number in range(8)]
     for kernel, dear in (("uml-virtual-6.1", 2.0), ("debian-6.1", 0.1)):
         folder = RunFolder.create(tmp_path / "matrix-1", name=kernel)
+        folder.write_run(run_record())
         for name, seconds in [*((name, 0.1) for name in names), ("dear", dear), ("unknown", 0.0)]:
             folder.append_result(Result(scenario=name, outcome=Outcome.CONFORMS, host_seconds=seconds))
         with (folder.path / RESULTS).open("a") as results:
