@@ -27,7 +27,7 @@ from harness.kernels.supply.git import Clone
 from harness.kernels.supply.sources import Sources
 from harness.kernels.supply.spec import parse
 from harness.patch.building import Builds, builds
-from harness.patch.judging import KeptRun, judged, spec_of
+from harness.patch.judging import KeptRun, both, judged
 from harness.patch.reading import Patch, commit_range, read_patch
 from harness.run.matrix import Found
 from harness.run.rehearsal import rehearse
@@ -97,9 +97,8 @@ def _searched(
     """How many differences programs find that nobody wrote, where that is asked for."""
     if not seconds:
         return 0
-    specs = [spec_of("before", built.before), spec_of("after", built.after)]
     base = "" if options.tree else options.kernel or _NEWEST
-    return explore_patch(specs, base, changed_lines(text), seconds, checkout, console)
+    return explore_patch(both(built), base, changed_lines(text), seconds, checkout, console)
 
 
 def _present(

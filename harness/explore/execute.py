@@ -24,9 +24,8 @@ from harness.explore.attempt import (
     Pause,
     Put,
 )
-from harness.explore.beside import Identifications
 from harness.explore.lab import ProgramLab, Sighted
-from harness.explore.numbers import Numbering
+from harness.explore.numbers import Identifications, Numbering
 from harness.live.calibration import await_phase
 from harness.live.syscalls import connect_to_nobody, errno_name
 from harness.tcp.ip import header_of

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import ExitStack, suppress
 from typing import NamedTuple, Self
 
 import msgspec
 
 from harness.explore.attempt import COUNTERS, INFO, INFO_TIMES, CameBack
-from harness.explore.beside import told_by
 from harness.probes import sockets, tcp_info
 from harness.probes.counters import Counters, Snapshot, growth
 from harness.tcp.segment import PSH, Segment
@@ -26,6 +25,9 @@ from netns.lab import Lab
 from netns.link import PEER_END
 
 _MOST = 65536
+_RATES = ("pacing_rate", "max_pacing_rate", "delivery_rate")
+_TIMES = {name for name in tcp_info.TcpInfo.__struct_fields__ if name.endswith(("_us", "_ms")) or name in _RATES}
+_WITHOUT = {"state", "last_ack_sent_ms"}  # noted as such; always 0
 
 
 class Sighted(NamedTuple):
@@ -124,7 +126,7 @@ class ProgramLab:
         """TCP_INFO as far as it is in sight; nothing without a socket that a process holds."""
         if held is None or self.ignored >= {INFO, INFO_TIMES}:
             return {}
-        return told_by(tcp_info.read(held), self.ignored)
+        return _in_sight(tcp_info.read(held), self.ignored)
 
     def seen(self, segment: CameBack) -> CameBack:
         """What of a segment is in sight."""
@@ -136,6 +138,18 @@ class ProgramLab:
         if "time" in self.ignored:
             hidden["at_ms"] = 0
         return msgspec.structs.replace(segment, **hidden) if hidden else segment
+
+
+def _in_sight(info: tcp_info.TcpInfo, ignored: Set[str]) -> dict[str, int | str]:
+    """The fields that this kernel has, by name."""
+    hidden = _WITHOUT | (_TIMES if INFO_TIMES in ignored else set())
+    shown = _TIMES if INFO in ignored else set(tcp_info.TcpInfo.__struct_fields__)
+    fields = msgspec.structs.asdict(info)
+    return {
+        name: " ".join(value) if isinstance(value, tuple) else value
+        for name, value in fields.items()
+        if name in shown and name not in hidden and value is not None
+    }
 
 
 def _of(among: Among, data: bytes) -> list[Sighted]:

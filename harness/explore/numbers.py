@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from harness.explore.attempt import CameBack, Put
+from harness.tcp.ip import IpHeader
 from harness.tcp.options import Option, encode_options, format_options, parse_options
 from harness.tcp.relative import FirstNumbers, to_relative, to_wire
 from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, add, distance
@@ -138,3 +139,18 @@ class Numbering:
             scale = self._scale if self._offered and not shown.flags & SYN else 0
             self._expected = shown.ack
             self._right = add(shown.ack, shown.window << scale)
+
+
+class Identifications:
+    """How one connection's IP headers are told: an identification by the one before, since the first is random."""
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+
+    def told(self, header: IpHeader) -> str:
+        """A header in a few words, such as ``ttl 64, class 0, DF, id next``."""
+        last, self._last = self._last, header.identification
+        number = "0" if not self._last else "next" if last is not None and self._last == (last + 1) % 2**16 else "other"
+        fragment = ", DF" if header.dont_fragment else ""
+        options = f", options {header.options.hex()}" if header.options else ""
+        return f"ttl {header.ttl}, class {header.traffic_class}{fragment}, id {number}{options}"

@@ -27,6 +27,11 @@ def spec_of(name: str, built: Built) -> KernelSpec:
     return parse(f"{name}={built.binary}")
 
 
+def both(builds: Builds) -> list[KernelSpec]:
+    """The kernels before and after a change, under these names."""
+    return [spec_of("before", builds.before), spec_of("after", builds.after)]
+
+
 class KeptRun:
     """What a kernel did, kept: time is virtual, so it would do the same again.
 
@@ -72,7 +77,7 @@ def judged(
         known: the first one's run, where it is known.
         more: whether the kernels will be asked again.
     """
-    specs = [spec_of("before", builds.before), spec_of("after", builds.after)]
+    specs = both(builds)
     found = run_with(workers, specs[1:] if known else specs, output, arguments, split=True, more=more)
     return replace(found, runs=(known, *found.runs)) if known else found
 
