@@ -6,9 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
-from harness import AoKey, Connection, Endpoint, Md5Key, Peer, Session, Unsupported, errno_of
+from harness import SYN, AoKey, Connection, Endpoint, Md5Key, Peer, Session, Unsupported, errno_of
 
 Sharing = Callable[..., None]
+
+
+@pytest.fixture
+def key(request: pytest.FixtureRequest) -> Md5Key | AoKey:
+    """The module's, unless a scenario is parametrized by it."""
+    module_key: Md5Key | AoKey = request.module.KEY
+    return module_key
 
 
 @pytest.fixture
@@ -29,10 +36,21 @@ def share() -> Sharing:
 
 @pytest.fixture
 def signing(session: Session, listener: Endpoint, share: Sharing, key: Md5Key | AoKey) -> Peer:
-    """A peer that shares the module's key with the listener."""
+    """A peer that shares the key with the listener."""
     peer = session.new_peer(listener.port)
     share(listener, peer, key)
     return peer
+
+
+@pytest.fixture
+def calling(session: Session, share: Sharing, key: Md5Key | AoKey) -> Connection:
+    """A client that shares the key with its peer and has sent its SYN."""
+    client = session.socket()
+    peer = session.new_peer(client.port)
+    share(client, peer, key)
+    client.connect(peer, wait=False)
+    peer.expect(SYN, seq=0)
+    return Connection(client, peer)
 
 
 @pytest.fixture

@@ -1,13 +1,13 @@
-"""TCP-AO (RFC 5925): each segment of a connection carries a code, and what carries none or a wrong one never came."""
+"""TCP-AO (RFC 5925) beside what it shares with TCP-MD5: its room, its numbers that go round, and its resets."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
-
-import pytest
 
 from harness import (
     ACK,
+    FIN,
     RST,
     SYN,
     AoKey,
@@ -16,174 +16,15 @@ from harness import (
     Peer,
     Session,
     both_families,
+    close,
     errno_of,
     requirement,
 )
 
 Sharing = Callable[..., None]
-Keys = tuple[AoKey, ...]
 
 KEY = AoKey(b"secret", 7, 8)
-NO_KEYS: Keys = ()
-CODE_CUT_SHORT = "nop,nop,opt 29 0708" + 8 * "00"
-CODE_OF_ZEROS = "opt 29 0708" + 12 * "00"
-
-algorithms = pytest.mark.parametrize(
-    "key",
-    [
-        KEY,
-        AoKey(b"secret", 7, 8, algorithm="cmac(aes128)"),
-        AoKey(bytes(range(16)), 7, 8, algorithm="cmac(aes128)"),
-        AoKey(b"secret", 7, 8, covers_options=False),
-        AoKey(b"secret", 7, 8, mac_length=4),
-        AoKey(bytes(80), 0, 255, mac_length=16),
-    ],
-    ids=["SHA1", "AES", "AES-16-octets", "options-excluded", "short-code", "long-key"],
-)
-bad = pytest.mark.parametrize(
-    "keys",
-    [
-        NO_KEYS,
-        (AoKey(b"secreT", 7, 8),),
-        (AoKey(b"secret", 9, 8),),
-        (AoKey(b"secret", 7, 8, mac_length=8),),
-        (AoKey(b"secret", 7, 8, algorithm="cmac(aes128)"),),
-    ],
-    ids=["unsigned", "wrong-key", "unknown-id", "short-code", "other-algorithm"],
-)
-
-
-@pytest.fixture
-def key() -> AoKey:
-    """What the fixtures share."""
-    return KEY
-
-
-@pytest.fixture
-def calling(session: Session, share: Sharing, key: AoKey) -> Connection:
-    """A client that shares the key with its peer and has sent its SYN."""
-    client = session.socket()
-    peer = session.new_peer(client.port)
-    share(client, peer, key)
-    client.connect(peer, wait=False)
-    peer.expect(SYN, seq=0)
-    return Connection(client, peer)
-
-
-# -- opening
-
-
-@requirement("RFC5925-7.3", "RFC5926-3.1", "RFC5926-3.2")
-@both_families
-@algorithms
-def test_server_signs_its_answers(session: Session, listener: Endpoint, signing: Peer) -> None:
-    server, peer = session.establish(listener, signing)
-    peer.send(ACK, seq=1, ack=1, data=b"request")
-    peer.expect(ACK, seq=1, ack=8)
-    assert server.receive() == b"request"
-    server.send(bytes(range(256)))
-    peer.expect(ACK, seq=1, ack=8, data=bytes(range(256)))
-    peer.send(ACK, seq=8, ack=257)
-
-
-@requirement("RFC5925-7.3", "RFC5926-3.1", "RFC5926-3.2")
-@both_families
-@algorithms
-def test_client_signs_its_syn(calling: Connection) -> None:
-    client, peer = calling
-    peer.send(SYN, seq=0, ack=1, options="mss 1460")
-    peer.expect(ACK, seq=1, ack=1)
-    client.wait_connected()
-    client.send(b"request")
-    peer.expect(ACK, seq=1, ack=1, data=b"request")
-    peer.send(ACK, seq=1, ack=8)
-
-
-@requirement("RFC5925-7.5")
-@both_families
-@bad
-def test_syn_of_another_draws_nothing(signing: Peer, keys: Keys) -> None:
-    signing.keys = keys
-    signing.send(SYN, seq=0, options="mss 1460")
-    signing.expect_at_once(silence="dropped")
-
-
-@requirement("RFC5925-3.1")
-def test_code_that_leaves_the_options_out_is_not_taken_for_one_over_them(signing: Peer) -> None:
-    signing.keys = (AoKey(b"secret", 7, 8, covers_options=False),)
-    signing.send(SYN, seq=0, options="mss 1460")
-    signing.expect_at_once(silence="dropped")
-
-
-@requirement("RFC5925-7.5")
-@both_families
-@bad
-def test_syn_and_ack_of_another_does_not_open(calling: Connection, keys: Keys) -> None:
-    client, peer = calling
-    peer.keys = keys
-    peer.send(SYN, seq=0, ack=1, options="mss 1460")
-    peer.expect_at_once(silence="dropped")
-    peer.keys = (KEY,)
-    peer.send(SYN, seq=0, ack=1, options="mss 1460")
-    peer.expect(ACK, seq=1, ack=1)
-    client.wait_connected()
-
-
-@requirement("RFC5925-7.5")
-@both_families
-def test_signed_refusal_of_a_syn_is_taken(calling: Connection) -> None:
-    client, peer = calling
-    peer.send(RST, seq=0, ack=1)
-    assert errno_of(client.wait_connected) == "ECONNREFUSED"
-
-
-@requirement("RFC5925-7.5")
-@both_families
-@bad
-def test_refusal_by_another_is_ignored(calling: Connection, keys: Keys) -> None:
-    client, peer = calling
-    peer.keys = keys
-    peer.send(RST, seq=0, ack=1)
-    peer.expect_at_once(silence="dropped")
-    peer.keys = (KEY,)
-    peer.send(SYN, seq=0, ack=1, options="mss 1460")
-    peer.expect(ACK, seq=1, ack=1)
-    client.wait_connected()
-
-
-@requirement("RFC5925-7.5")
-@both_families
-@bad
-def test_ack_of_another_ends_no_handshake(listener: Endpoint, signing: Peer, keys: Keys) -> None:
-    signing.send(SYN, seq=0, options="mss 1460")
-    signing.expect(SYN, seq=0, ack=1)
-    signing.keys = keys
-    signing.send(ACK, seq=1, ack=1)
-    with listener.without_waiting():
-        assert errno_of(listener.accept) == "EAGAIN"
-    signing.keys = (KEY,)
-    signing.send(ACK, seq=1, ack=1)
-    listener.accept(signing.connection)
-
-
-@requirement("RFC5925-7.3")
-@both_families
-def test_cookie_opens_a_signed_connection(session: Session, listener: Endpoint, signing: Peer) -> None:
-    session.sysctl("net/ipv4/tcp_syncookies", 2)  # for every SYN
-    server, peer = session.establish(listener, signing)
-    server.send(b"answer")
-    peer.expect(ACK, seq=1, ack=1, data=b"answer")
-    peer.send(ACK, seq=1, ack=7)
-
-
-@requirement("RFC5925-7.3")
-@both_families
-def test_syn_that_comes_again_is_answered_again(signing: Peer, listener: Endpoint) -> None:
-    for _ in range(2):
-        signing.send(SYN, seq=0, options="mss 1460")
-        signing.expect(SYN, seq=0, ack=1)
-    signing.send(ACK, seq=1, ack=1)
-    listener.accept(signing.connection)
+JUST_BEFORE_THE_END = 2**32 - 5
 
 
 @requirement("RFC5925-7.3", "RFC9293-MUST-10")
@@ -200,54 +41,118 @@ def test_syns_that_cross_are_signed(calling: Connection) -> None:
     peer.send(ACK, seq=1, ack=8)
 
 
-# -- once it is open
+@requirement("RFC5925-3.1")
+def test_code_that_leaves_the_options_out_is_not_taken_for_one_over_them(signing: Peer) -> None:
+    signing.keys = (AoKey(b"secret", 7, 8, covers_options=False),)
+    signing.send(SYN, seq=0, options="mss 1460")
+    signing.expect_at_once(silence="dropped")
+    signing.keys = (KEY,)
+    signing.send(SYN, seq=0, options="mss 1460")
+    signing.expect(SYN, seq=0, ack=1)
 
 
-@requirement("RFC5925-7.5")
+@requirement("RFC5925-7.6")
 @both_families
-@bad
-def test_data_of_another_are_neither_taken_nor_acknowledged(established: Connection, keys: Keys) -> None:
+def test_timestamps_and_a_block_of_sack_fit_beside_the_option(session: Session, share: Sharing) -> None:
+    client = session.socket()
+    peer = session.new_peer(client.port)
+    share(client, peer, KEY)
+    client.connect(peer, wait=False)
+    peer.expect(SYN, seq=0, options="mss,sackOK,TS,wscale")
+    peer.send(SYN, seq=0, ack=1, options=session.syn_options)
+    peer.timestamps = True
+    peer.expect(ACK, seq=1, ack=1, options="TS")
+    peer.send(ACK, seq=3, ack=1, data=b"cd")
+    peer.expect(ACK, seq=1, ack=1, options="TS,sack 3:5")
+    peer.send(ACK, seq=1, ack=1, data=b"ab")
+    peer.expect(ACK, seq=1, ack=5, options="TS", without="sack")
+
+
+@requirement("RFC5925-6.2")
+@both_families
+def test_numbers_that_go_round_are_signed_with_their_extension(
+    session: Session, listener: Endpoint, share: Sharing
+) -> None:
+    peer = session.new_peer(listener.port, isn=JUST_BEFORE_THE_END)
+    share(listener, peer, KEY)
+    server, peer = session.establish(listener, peer)
+    for number, data in enumerate((b"be", b"fore", b"behind"), 1):
+        at = (1, 3, 7)[number - 1]
+        peer.send(ACK, seq=at, ack=1, data=data)
+        peer.expect(ACK, seq=1, ack=at + len(data))
+    assert server.receive() == b"beforebehind"
+    peer.send(ACK, seq=1, ack=1, data=b"be")  # from before the end of the circle
+    peer.expect(ACK, seq=1, ack=13)
+
+
+@requirement("RFC5925-7.5", "RFC5961-4.2-1")
+@both_families
+def test_signed_syn_is_challenged(established: Connection) -> None:
+    _, peer = established
+    peer.send(SYN, seq=1, options="mss 1460")
+    peer.expect(ACK, seq=1, ack=1)
+
+
+@requirement("RFC5925-7.4")
+@both_families
+def test_abort_is_signed(established: Connection) -> None:
     server, peer = established
-    peer.keys = keys
-    peer.send(ACK, seq=1, ack=1, data=b"forged!")
+    server.linger(0)
+    close(server)
+    peer.expect(RST, seq=1, ack=1)
+
+
+@requirement("RFC5925-7.4")
+@both_families
+def test_reset_of_data_for_an_orphan_is_signed(established: Connection) -> None:
+    server, peer = established
+    close(server)
+    peer.expect(FIN, seq=1, ack=1)
+    peer.send(ACK, seq=1, ack=2)
+    peer.send(ACK, seq=1, ack=2, data=b"late")
+    peer.expect(RST, seq=2)
+
+
+@requirement("RFC5925-7.4", "RFC9293-3.10.7.4")
+@both_families
+def test_reset_of_a_wrong_ack_in_a_handshake_is_signed(signing: Peer) -> None:
+    signing.send(SYN, seq=0, options="mss 1460")
+    signing.expect(SYN, seq=0, ack=1)
+    signing.send(ACK, seq=1, ack=100)
+    signing.expect(RST, seq=100)
+
+
+@requirement("RFC5925-7.4", "RFC9293-3.10.7.3")
+@both_families
+def test_reset_of_a_wrong_syn_and_ack_is_signed(calling: Connection) -> None:
+    _, peer = calling
+    peer.send(SYN, seq=0, ack=100, options="mss 1460")
+    peer.expect(RST, seq=100)
+
+
+@requirement("RFC5925-7.7")
+@both_families
+def test_segment_of_no_connection_draws_no_reset(session: Session, listener: Endpoint, share: Sharing) -> None:
+    """RFC 5925 7.7: without the initial numbers there is no traffic key to sign one with."""
+    peer = session.new_peer(listener.port + 1)
+    share(listener, peer, KEY)
+    peer.send(ACK, seq=1, ack=1)
     peer.expect_at_once(silence="dropped")
-    peer.keys = (KEY,)
+    peer.keys = ()
+    peer.send(ACK, seq=1, ack=1)
+    peer.expect(RST, seq=1)
+
+
+@requirement("RFC5925-6.2")
+@both_families
+def test_initial_numbers_can_be_told_and_set_while_a_connection_is_repaired(established: Connection) -> None:
+    server, peer = established
+    assert errno_of(lambda: server.option_bytes("TCP_AO_REPAIR", 16, given=bytes(16))) == "EPERM"
+    server.set_option("TCP_REPAIR", 1)
+    told = server.option_bytes("TCP_AO_REPAIR", 16, given=bytes(16))
+    assert struct.unpack("!II", told[:8]) == (peer.kernel_isn, peer.isn)
+    server.set_option("TCP_AO_REPAIR", bytes(16))
+    server.set_option("TCP_AO_REPAIR", told)
+    server.set_option("TCP_REPAIR", -1)  # without a probe
     peer.send(ACK, seq=1, ack=1, data=b"request")
     peer.expect(ACK, seq=1, ack=8)
-    assert server.receive() == b"request"
-
-
-@requirement("RFC5925-2.2")
-@pytest.mark.parametrize(
-    "options", [CODE_CUT_SHORT, CODE_OF_ZEROS, "nop,opt 29 07", f"{CODE_OF_ZEROS},{CODE_OF_ZEROS}"]
-)
-def test_option_without_a_code_signs_nothing(established: Connection, options: str) -> None:
-    server, peer = established
-    peer.keys = NO_KEYS
-    peer.send(ACK, seq=1, ack=1, data=b"forged!", options=options)
-    peer.expect_at_once(silence="dropped")
-    with server.without_waiting():
-        assert errno_of(server.receive) == "EAGAIN"
-
-
-@requirement("RFC5925-7.5")
-@both_families
-@bad
-def test_reset_of_another_is_ignored(established: Connection, keys: Keys) -> None:
-    server, peer = established
-    peer.keys = keys
-    peer.send(RST, seq=1)
-    peer.expect_at_once(silence="dropped")
-    peer.keys = (KEY,)
-    peer.send(ACK, seq=1, ack=1, data=b"request")
-    peer.expect(ACK, seq=1, ack=8)
-    assert server.receive() == b"request"
-
-
-@requirement("RFC5925-7.5")
-@both_families
-def test_signed_reset_ends_the_connection(established: Connection) -> None:
-    server, peer = established
-    peer.send(RST, seq=1)
-    peer.expect_at_once(silence="reset")
-    assert errno_of(server.receive) == "ECONNRESET"

@@ -1,4 +1,7 @@
-"""What Linux tells of a socket with TCP-AO and has set: TCP_AO_INFO, TCP_AO_GET_KEYS (include/uapi/linux/tcp.h)."""
+"""What Linux tells of a socket with TCP-AO and has set: TCP_AO_INFO, TCP_AO_GET_KEYS (include/uapi/linux/tcp.h).
+
+Also what is set by them: which key comes after another (RFC 5925 6.1), and what an ICMP error does.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ from harness import (
     Connection,
     Endpoint,
     Md5Key,
+    Peer,
+    Segment,
     Session,
     Unsupported,
     both_families,
@@ -24,19 +29,13 @@ from harness import (
 Sharing = Callable[..., None]
 
 KEY = AoKey(b"secret", 7, 8)
-LATER = AoKey(b"another", 17, 18, algorithm="cmac(aes128)")
+LATER = AoKey(b"another", 17, 18)
 
 GET = struct.Struct("=128s64s80sIHBBBBBBiQQ")  # struct tcp_ao_getsockopt
 INFO = struct.Struct("=IHBB5Q")  # struct tcp_ao_info_opt
 SET_CURRENT, SET_RNEXT, REQUIRED, SET_COUNTERS, ACCEPT_ICMPS, RESERVED = (1 << bit for bit in range(6))
 IS_CURRENT, IS_RNEXT, GET_ALL = 1, 2, 4
 NO_ADDRESS = bytes(128)
-
-
-@pytest.fixture
-def key() -> AoKey:
-    """What the fixtures share."""
-    return KEY
 
 
 def info(socket: Endpoint) -> tuple[int, ...]:
@@ -105,14 +104,16 @@ def test_question_that_says_nothing_is_refused(
 
 @requirement("RFC5925-7.5")
 @both_families
-def test_segments_are_counted(established: Connection) -> None:
+def test_segments_are_counted(session: Session, established: Connection) -> None:
     server, peer = established
     good = info(server)[3]
     peer.send(ACK, seq=1, ack=1)
+    session.settle()
     assert info(server)[3:] == (good + 1, 0, 0, 0, 0)
     for counted, keys in enumerate(((AoKey(b"secreT", 7, 8),), (AoKey(b"secret", 9, 8),), ()), 4):
         peer.keys = keys
         peer.send(ACK, seq=1, ack=1)
+        session.settle()
         assert info(server)[counted] == 1
     assert tell(server, SET_COUNTERS) == ""
     assert info(server)[3:] == (1, 2, 3, 4, 5)
@@ -124,10 +125,7 @@ def test_segments_are_counted(established: Connection) -> None:
 @pytest.mark.usefixtures("signing")
 @requirement("RFC5925-7.5")
 @both_families
-def test_socket_may_require_a_signature_of_everybody(
-    session: Session,
-    listener: Endpoint,
-) -> None:
+def test_socket_may_require_a_signature_of_everybody(session: Session, listener: Endpoint) -> None:
     other = session.listen(port=listener.port + 1)
     peer = session.new_peer(other.port)
     assert tell(other, REQUIRED) == ""
@@ -154,3 +152,115 @@ def test_socket_with_a_key_of_md5_cannot_require_another_signature(session: Sess
     value = session.new_peer(listener.port).key_option(Md5Key(b"secret"))
     listener.set_option("TCP_MD5SIG", value)
     assert tell(listener, REQUIRED) == "EKEYREJECTED"
+
+
+# -- one key after another, by what each end asks of the other (RFC 5925 6.1)
+
+
+def asked_for(segment: Segment) -> int:
+    """Its RNextKeyID."""
+    option = segment.option("opt 29")
+    assert option is not None
+    return option.raw[1]
+
+
+def signed_with(segment: Segment) -> int:
+    """Its KeyID."""
+    option = segment.option("opt 29")
+    assert option is not None
+    return option.raw[0]
+
+
+@pytest.fixture
+def two_keys(established: Connection, share: Sharing) -> Connection:
+    """A connection both of whose ends have a second key; the first is in use."""
+    server, peer = established
+    share(server, peer, LATER)
+    peer.keys = (KEY, LATER)
+    return established
+
+
+@requirement("RFC5925-6.1")
+@both_families
+def test_kernel_signs_with_the_key_that_it_is_asked_for(two_keys: Connection) -> None:
+    server, peer = two_keys
+    server.send(b"one")
+    assert signed_with(peer.expect(ACK, seq=1, ack=1, data=b"one")) == KEY.from_kernel
+    peer.keys = (AoKey(KEY.key, 7, 8, LATER.from_kernel), LATER)
+    peer.send(ACK, seq=1, ack=4)
+    server.send(b"two")
+    assert signed_with(peer.expect(ACK, seq=4, ack=1, data=b"two")) == LATER.from_kernel
+    peer.send(ACK, seq=1, ack=7)
+
+
+@requirement("RFC5925-6.1")
+@both_families
+def test_key_that_the_kernel_does_not_have_is_not_waited_for(two_keys: Connection) -> None:
+    server, peer = two_keys
+    peer.keys = (AoKey(KEY.key, 7, 8, 99), LATER)
+    peer.send(ACK, seq=1, ack=1, data=b"request")
+    assert signed_with(peer.expect(ACK, seq=1, ack=8)) == KEY.from_kernel
+    assert server.receive() == b"request"
+
+
+@requirement("RFC5925-6.1", "RFC5925-7.5")
+@both_families
+def test_peer_may_sign_with_any_key_of_both(two_keys: Connection) -> None:
+    server, peer = two_keys
+    peer.keys = (AoKey(LATER.key, 17, 18, KEY.from_kernel), KEY)
+    peer.send(ACK, seq=1, ack=1, data=b"request")
+    assert signed_with(peer.expect(ACK, seq=1, ack=8)) == KEY.from_kernel
+    assert server.receive() == b"request"
+
+
+@requirement("RFC5925-6.1")
+@both_families
+def test_kernel_asks_for_the_key_that_its_application_wants(two_keys: Connection) -> None:
+    server, peer = two_keys
+    server.send(b"one")
+    assert asked_for(peer.expect(ACK, seq=1, ack=1, data=b"one")) == KEY.to_kernel
+    peer.send(ACK, seq=1, ack=4)
+    assert tell(server, SET_RNEXT, rnext=LATER.to_kernel) == ""
+    server.send(b"two")
+    seen = peer.expect(ACK, seq=4, ack=1, data=b"two")
+    assert (signed_with(seen), asked_for(seen)) == (KEY.from_kernel, LATER.to_kernel)
+    peer.send(ACK, seq=1, ack=7)
+
+
+@requirement("RFC5925-6.1")
+@both_families
+def test_application_may_change_the_current_key(two_keys: Connection) -> None:
+    server, peer = two_keys
+    assert tell(server, SET_CURRENT, current=LATER.from_kernel) == ""
+    server.send(b"one")
+    assert signed_with(peer.expect(ACK, seq=1, ack=1, data=b"one")) == LATER.from_kernel
+    peer.keys = (LATER, KEY)
+    peer.send(ACK, seq=1, ack=4)
+
+
+# -- ICMP
+
+
+def refuse(server: Endpoint, peer: Peer) -> str:
+    """Have an ICMP error say that nobody listens, which an established connection reports where it is asked to."""
+    server.set_option("IP_RECVERR" if ":" not in peer.address[0] else "IPV6_RECVERR", 1)
+    server.send(b"answer")
+    peer.send_icmp("port unreachable", peer.expect(ACK, seq=1, ack=1, data=b"answer"))
+    peer.send(ACK, seq=1, ack=7)
+    return errno_of(server.raise_error)
+
+
+@requirement("RFC5925-7.8")
+@both_families
+def test_hard_icmp_error_is_ignored(established: Connection) -> None:
+    server, peer = established
+    assert refuse(server, peer) == ""
+    assert info(server)[-1] == 1
+
+
+@requirement("RFC5925-7.8")
+@both_families
+def test_hard_icmp_error_is_taken_where_the_application_allows_it(established: Connection) -> None:
+    server, peer = established
+    assert tell(server, ACCEPT_ICMPS) == ""
+    assert refuse(server, peer) == "ECONNREFUSED"

@@ -40,12 +40,6 @@ OF_INTERFACE = 1  # TCP_AO_KEYF_IFINDEX
 NO_ADDRESS = bytes(128)
 
 
-@pytest.fixture
-def key() -> AoKey:
-    """What the fixtures share."""
-    return KEY
-
-
 def addition(peer: Peer, **other: bytes | int) -> bytes:
     """A key with other fields."""
     fields = dict(zip(ADD_FIELDS, ADD.unpack(peer.key_option(KEY)), strict=True))
@@ -120,9 +114,7 @@ def test_key_that_cannot_be_is_refused(listener: Endpoint, signing: Peer, other:
 
 @pytest.mark.usefixtures("signing")
 @requirement("RFC5925-3.1")
-def test_struct_that_is_too_short_is_refused(
-    listener: Endpoint,
-) -> None:
+def test_struct_that_is_too_short_is_refused(listener: Endpoint) -> None:
     for name, size in (("ADD_KEY", ADD.size), ("DEL_KEY", DELETE.size), ("INFO", INFO_SIZE)):
         assert refused(listener, bytes(size - 1), f"TCP_AO_{name}") == "EINVAL"
 
@@ -139,10 +131,7 @@ def test_key_of_either_kind_refuses_one_of_the_other(session: Session, listener:
 @pytest.mark.usefixtures("signing")
 @requirement("RFC5925-7.4")
 @both_families
-def test_open_connection_takes_no_first_key(
-    session: Session,
-    listener: Endpoint,
-) -> None:
+def test_open_connection_takes_no_first_key(session: Session, listener: Endpoint) -> None:
     """Whether a connection is signed is decided by its SYN."""
     other = session.listen(port=listener.port + 1)
     server, peer = session.establish(other)
@@ -177,9 +166,7 @@ def test_key_in_use_is_not_dropped_without_another(established: Connection, shar
 
 @requirement("RFC5925-3.1")
 @both_families
-def test_key_that_is_not_there_is_not_dropped(
-    established: Connection,
-) -> None:
+def test_key_that_is_not_there_is_not_dropped(established: Connection) -> None:
     server, peer = established
     drop = "TCP_AO_DEL_KEY"
     assert refused(server, deletion(peer, LATER), drop) == "ENOENT"

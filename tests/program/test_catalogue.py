@@ -34,7 +34,7 @@ NIGHTLY = "FINWAIT_NIGHTLY" in os.environ
 SLICE = (
     "api/test_calls.py::test_close_while_closing_is_refused[CLOSING-owned]",
     "api/test_walk.py::test_walk_of_a_server_that_the_peer_closes[IPv4]",
-    "authentication/test_md5.py::test_client_signs_its_syn[IPv4]",
+    "authentication/test_signed.py::test_client_signs_its_syn[MD5-IPv4]",
     "closing/test_disorder.py::test_fin_overtaken_by_its_ack_is_acknowledged[close-IPv4-TS]",
     "closing/test_reincarnation.py::test_timestamp_opens_where_the_old_connection_had_none[lower-IPv4]",
     "congestion/test_sack.py::test_first_flight_is_one_segment_after_the_syn_and_ack_was_lost",
