@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -76,18 +76,35 @@ def mutate_kernel(
     counting = binary_of(parse(spec.fetched_as + COUNTS), cache)
     texts = _texts(counting.parent / CODE, options.file or _FILES, index)
     mutants = drawn(index, texts, options.sample or _SAMPLE, options.seed)
-    fates: list[_Fate] = []
     open_workers = opener(options, checkout, console)
     output = make_folder(folder).absolute()
+    with console.status("sources"):
+        sources = Sources.of_tarball(tarball, cache)
+    with open_workers(output) as workers:
+        return try_all(MutantTrial(workers, sources, cache, run, index), mutants, texts, output, console)
+
+
+def try_all(
+    trial: MutantTrial, mutants: Iterable[KernelMutant], texts: Mapping[str, str], output: Path, console: Console
+) -> int:
+    """Try one change after the other, and print what came of each, and the sum; also of those until Ctrl-C.
+
+    Args:
+        trial: tries them.
+        mutants: the changes.
+        texts: the files that they change, by name.
+        output: for the run folders.
+        console: takes it.
+
+    Returns:
+        0 where each was noticed, else 1.
+    """
+    fates: list[_Fate] = []
     try:
-        with console.status("sources"):
-            sources = Sources.of_tarball(tarball, cache)
-        with open_workers(output) as workers:
-            trial = _Trial(workers, sources, cache, run, index)
-            for number, mutant in enumerate(mutants):
-                patch = Patch("mutant", mutant.patch(texts[mutant.file]), (mutant.file,))
-                fates.append(trial.fate(mutant, patch, output / f"{number:03}", console))
-                console.print(f"{fates[-1]}: {_shown(mutant)}", soft_wrap=True, markup=False, highlight=False)
+        for number, mutant in enumerate(mutants):
+            patch = Patch("mutant", mutant.patch(texts[mutant.file]), (mutant.file,))
+            fates.append(trial.fate(mutant, patch, output / f"{number:03}", console))
+            console.print(f"{fates[-1]}: {_shown(mutant)}", soft_wrap=True, markup=False, highlight=False)
     finally:
         seen, unseen = fates.count(_Fate.NOTICED), fates.count(_Fate.UNNOTICED)
         console.print(f"{seen} of {seen + unseen} changes of the kernel were noticed", soft_wrap=True)
@@ -103,7 +120,7 @@ def _texts(code: Path, names: Iterable[str], index: CodeIndex) -> dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Trial:
+class MutantTrial:
     """Builds a changed kernel and asks it what reaches the change.
 
     Args:

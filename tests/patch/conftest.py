@@ -31,6 +31,7 @@ int tcp_rcv(int segment)
 \t\treturn 0;
 \treturn 1;
 }
+const char banner[] = "Linux version 6.12.7 (a@b) (gcc) #1, User Mode Linux";
 """
 NEEDS = [tool for tool in (*TOOLS, "git") if shutil.which(tool) is None]
 
