@@ -15,6 +15,7 @@ from harness import (
     RST,
     SECOND,
     Connection,
+    Peer,
     Span,
     close,
     requirement,
@@ -38,13 +39,18 @@ def reach_fin_wait_2(connection: Connection) -> None:
     connection.peer.send(ACK, seq=1, ack=2)
 
 
+def leave(connection: Connection, seconds: int) -> Peer:
+    """Close in FIN-WAIT-2 with a timeout of its own: whom the kernel waits for."""
+    connection.endpoint.set_option("TCP_LINGER2", seconds)
+    close(connection.endpoint)
+    reach_fin_wait_2(connection)
+    return connection.peer
+
+
 @requirement("RFC9293-3.6", "RFC9293-E-2")
 @waits(SHORT)
 def test_orphan_is_let_go_after_its_own_timeout(established: Connection) -> None:
-    server, peer = established
-    server.set_option("TCP_LINGER2", SHORT_SECONDS)
-    close(server)
-    reach_fin_wait_2(established)
+    peer = leave(established, SHORT_SECONDS)
     peer.expect_silence(SHORT)
     peer.send(FIN, seq=1, ack=2)
     peer.expect(RST, seq=2)
@@ -53,10 +59,7 @@ def test_orphan_is_let_go_after_its_own_timeout(established: Connection) -> None
 @requirement("RFC9293-3.6", "RFC9293-E-17")
 @waits(QUIET)
 def test_orphan_still_takes_the_fin_within_its_own_timeout(established: Connection) -> None:
-    server, peer = established
-    server.set_option("TCP_LINGER2", SHORT_SECONDS)
-    close(server)
-    reach_fin_wait_2(established)
+    peer = leave(established, SHORT_SECONDS)
     peer.expect_silence(QUIET)
     peer.send(FIN, seq=1, ack=2)
     peer.expect(ACK, seq=2, ack=2)
@@ -88,10 +91,7 @@ def test_orphan_is_let_go_after_a_minute(established: Connection) -> None:
 @requirement("RFC9293-3.6", "RFC9293-E-17")
 @waits(NEARLY_LONGER)
 def test_orphan_takes_the_fin_within_a_longer_timeout_of_its_own(established: Connection) -> None:
-    server, peer = established
-    server.set_option("TCP_LINGER2", LONGER_SECONDS)
-    close(server)
-    reach_fin_wait_2(established)
+    peer = leave(established, LONGER_SECONDS)
     peer.expect_silence(NEARLY_LONGER)
     peer.send(FIN, seq=1, ack=2)
     peer.expect(ACK, seq=2, ack=2)
@@ -100,10 +100,7 @@ def test_orphan_takes_the_fin_within_a_longer_timeout_of_its_own(established: Co
 @requirement("RFC9293-3.6", "RFC9293-E-2")
 @waits(LONGER)
 def test_orphan_is_let_go_after_a_longer_timeout_of_its_own(established: Connection) -> None:
-    server, peer = established
-    server.set_option("TCP_LINGER2", LONGER_SECONDS)
-    close(server)
-    reach_fin_wait_2(established)
+    peer = leave(established, LONGER_SECONDS)
     peer.expect_silence(LONGER)
     peer.send(FIN, seq=1, ack=2)
     peer.expect(RST, seq=2)
