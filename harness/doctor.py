@@ -13,7 +13,7 @@ from harness import machine as machines
 from harness.machine import Finding, Machine, State
 from netns.trial import Trial
 
-LIBRARIES = ("scapy", "pytest", "pyroute2", "netaddr", "msgspec", "rich", "jinja2")
+LIBRARIES = ("scapy", "pytest", "pyroute2", "netaddr", "msgspec", "rich", "jinja2", "cryptography")
 LEAST_PYTHON = (3, 11)
 
 

@@ -65,7 +65,7 @@ ROOMS: Mapping[str, set[str]] = {
     "conftest": {"harness.plugin"},
 }
 MAY_USE_SCAPY = {"harness.wire.frames"}
-PURE_THIRD_PARTY = {"msgspec"}
+PURE_THIRD_PARTY = {"msgspec", "cryptography"}
 INSIDES = {
     *("lab", "dispatcher", "observer", "observers", "timeline", "wire", "flow", "kernel", "sysctls", "plan"),
     *("own", "inbox"),

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import msgspec
 
 from harness.errors import FinwaitError
-from harness.tcp.cmac import KEY_SIZE, cmac
 from harness.tcp.options import Option, encode_options, format_options
 from harness.tcp.pattern import Difference
 from harness.tcp.segment import ACK, SYN, Segment
@@ -25,6 +24,7 @@ _MD5SIG = struct.Struct("=128sBBHi80s")  # struct tcp_md5sig of include/uapi/lin
 _AO_ADD = struct.Struct("=128s64s4xI2xBBBBBB80s")  # struct tcp_ao_add of the same
 _MD5SIG_PREFIX = 1  # TCP_MD5SIG_FLAG_PREFIX
 _EXCLUDE_OPTIONS = 2  # TCP_AO_KEYF_EXCLUDE_OPT
+_AES_KEY = 16
 
 
 class Direction(NamedTuple):
@@ -164,15 +164,20 @@ def flaws(segment: Segment, direction: Direction, keys: Iterable[Key]) -> tuple[
 @cache  # one for each direction of a connection
 def _traffic_key(algorithm: str, master: bytes, context: bytes) -> bytes:
     """RFC 5926 3.1.1: one block of the key derivation function is as much as an algorithm takes."""
-    if algorithm == "cmac(aes128)" and len(master) != KEY_SIZE:
-        master = cmac(bytes(KEY_SIZE), master)
-    bits = 8 * len(_code(algorithm, bytes(KEY_SIZE), b""))
+    if algorithm == "cmac(aes128)" and len(master) != _AES_KEY:
+        master = _code(algorithm, bytes(_AES_KEY), master)
+    bits = 8 * len(_code(algorithm, bytes(_AES_KEY), b""))
     return _code(algorithm, master, b"\x01TCP-AO" + context + struct.pack("!H", bits))
 
 
 def _code(algorithm: str, key: bytes, message: bytes) -> bytes:
     if algorithm == "cmac(aes128)":
-        return cmac(key, message)
+        from cryptography.hazmat.primitives.ciphers.algorithms import AES  # noqa: PLC0415 - 50 ms that few need
+        from cryptography.hazmat.primitives.cmac import CMAC  # noqa: PLC0415 - likewise
+
+        code = CMAC(AES(key))
+        code.update(message)
+        return code.finalize()
     return hmac.digest(key, message, algorithm.removeprefix("hmac(").removesuffix(")"))
 
 

@@ -9,37 +9,11 @@ import pytest
 
 from harness.errors import FinwaitError
 from harness.tcp.authentication import AoKey, Direction, Md5Key, flaws, signed
-from harness.tcp.cmac import cmac, encrypt
 from harness.tcp.options import format_options
 from harness.tcp.segment import ACK, Segment
 from harness.wire.decode import Decoded, taken_apart
 
 CLIENT, SERVER = 61, 84
-CMAC_KEY = bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c")
-MESSAGE = bytes.fromhex(
-    "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"
-    "30c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710"
-)
-
-
-def test_block_is_encrypted_as_fips_197_appendix_c_has_it() -> None:
-    block = encrypt(bytes(range(16)), bytes.fromhex("00112233445566778899aabbccddeeff"))
-    assert block.hex() == "69c4e0d86a7b0430d8cdb78070b4c55a"
-
-
-@pytest.mark.parametrize(
-    ("size", "code"),
-    [
-        (0, "bb1d6929e95937287fa37d129b756746"),
-        (16, "070a16b46b4d4144f79bdd9dd04a287c"),
-        (40, "dfa66747de9ae63030ca32611497c827"),
-        (64, "51f0bebf7e3b9d92fc49741779363cfe"),
-    ],
-)
-def test_code_is_that_of_rfc_4493_section_4(size: int, code: str) -> None:
-    assert cmac(CMAC_KEY, MESSAGE[:size]).hex() == code
-
-
 # RFC 9235: sections 4.1.1, 4.1.3, 4.2.2, 5.1.1, 6.1.2, 6.2.2 and 7.1.2
 VECTORS = {
     "SYN-IPv4-SHA1": (

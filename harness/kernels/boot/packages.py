@@ -9,7 +9,7 @@ from pathlib import Path
 
 # What a job imports beside the standard library; what these require comes with them.
 # Not finwait itself: guests have the checkout, and an editable install counts all of that as its own, old runs too.
-GUEST_PACKAGES = ("scapy", "pytest", "pyroute2", "netaddr", "msgspec", "rich")
+GUEST_PACKAGES = ("scapy", "pytest", "pyroute2", "netaddr", "msgspec", "rich", "cryptography")
 
 
 def plugins_of_pytest() -> list[str]:
