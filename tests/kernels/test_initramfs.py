@@ -196,7 +196,8 @@ def test_shared_root_is_made_once_and_runs_python(tmp_path: Path) -> None:
     with root.open("rb") as archive:
         unpack = ["busybox", "cpio", "-i", "-d", "-m", "--quiet"]
         subprocess.run(unpack, cwd=tree, stdin=archive, check=False, capture_output=True)
-    code = "import json, ctypes, scapy, pytest, pyroute2, netaddr; print('imported')"
+    needed = "scapy, pytest, pyroute2, netaddr, cryptography.hazmat.primitives.cmac"
+    code = f"import json, ctypes, {needed}; print('imported')"
     ran = subprocess.run(
         ["chroot", str(tree), sys.executable, "-B", "-c", code], capture_output=True, text=True, check=False
     )
