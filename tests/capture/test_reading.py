@@ -31,7 +31,7 @@ def test_the_times_of_all_three_formats_are_the_same(tmp_path: Path) -> None:
     frames = [(0.25, ethernet(SYN)), (1500.5, ethernet(SYN))]
     began = 1_700_000_000 * 10**9
     whole = pcapng([Frame(began + round(at * 1e6), True, data) for at, data in frames], "")
-    for content in (pcap(frames), pcap(frames, magic=NANOSECONDS), whole, gzip.compress(pcap(frames))):
+    for content in (pcap(frames), pcap(frames, magic=NANOSECONDS), whole, gzip.compress(pcap(frames), mtime=0)):
         (tmp_path / "x").write_bytes(content)
         found = list(read(tmp_path / "x"))
         assert [(one.number, one.at - began, one.data) for one in found] == [
@@ -86,7 +86,7 @@ def test_a_frame_without_a_length_is_as_long_as_it_is_on_the_wire() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\n", b"packetdrill", pcap([]), gzip.compress(b"x")[:9], b"\x0a\x0d\x0d\x0a"]
+    "content", [b"", b"\n", b"packetdrill", pcap([]), gzip.compress(b"x", mtime=0)[:9], b"\x0a\x0d\x0d\x0a"]
 )
 def test_what_is_no_capture_is_said(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
@@ -101,7 +101,7 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 def test_a_file_that_breaks_off_ends_there(tmp_path: Path) -> None:
     whole = written(tmp_path / "x", INCIDENT).read_bytes()
-    for content in (whole[:-3], gzip.compress(whole)[:-12]):
+    for content in (whole[:-3], gzip.compress(whole, mtime=0)[:-12]):
         (tmp_path / "x").write_bytes(content)
         reading = Reading()
         assert 0 < len(list(read(tmp_path / "x", reading))) <= len(INCIDENT)
@@ -124,7 +124,7 @@ CONTENT = {
 def test_no_damage_gives_more_than_one_line(
     tmp_path_factory: pytest.TempPathFactory, kind: str, at: list[tuple[int, int]], cut: int, packed: bool
 ) -> None:
-    content = bytearray(gzip.compress(CONTENT[kind]) if packed else CONTENT[kind])
+    content = bytearray(gzip.compress(CONTENT[kind], mtime=0) if packed else CONTENT[kind])
     for place, value in at:
         content[place % len(content)] = value
     path = tmp_path_factory.getbasetemp() / "damaged"

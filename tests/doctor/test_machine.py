@@ -33,7 +33,7 @@ def _unknown() -> float:
 def test_the_tick_is_measured_or_read_or_unknown(
     machine: Machine, tick: Callable[[], float], configuration: str, seen: str
 ) -> None:
-    write(machine.root / "proc/config.gz", gzip.compress(configuration.encode()))
+    write(machine.root / "proc/config.gz", gzip.compress(configuration.encode(), mtime=0))
     assert finding(replace(machine, tick_seconds=tick), "kernel").seen == seen
 
 
@@ -44,7 +44,7 @@ def test_the_configuration_may_stand_in_boot_instead(machine: Machine) -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    [b"no gzip", b"\x1f\x8b\x08", gzip.compress(b"x")[:10] + b"\xff" * 9, gzip.compress(b"\xff")],
+    [b"no gzip", b"\x1f\x8b\x08", gzip.compress(b"x", mtime=0)[:10] + b"\xff" * 9, gzip.compress(b"\xff", mtime=0)],
     ids=["another format", "cut short", "corrupted", "no text"],
 )
 def test_a_configuration_that_cannot_be_read_is_none(machine: Machine, broken: bytes) -> None:
