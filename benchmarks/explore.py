@@ -11,8 +11,8 @@ from pathlib import Path
 from benchmarks.kernels import CHECKOUT
 from harness.explore.attempt import IGNORED, Act, Attempt, Put
 from harness.explore.execute import Executor
-from harness.explore.generate import STARTS
 from harness.explore.kernels import AskedKernel
+from harness.explore.starts import STARTS
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import parse
 from harness.process import Stop

@@ -19,10 +19,11 @@ from harness.explore.corpus import FILE, Corpus, read_corpus, write_corpus
 from harness.explore.divergence import Divergence
 from harness.explore.explorer import Explorer
 from harness.explore.finding import read
-from harness.explore.generate import theme_of
 from harness.explore.kernels import AskedKernel
 from harness.explore.known import known_changes
+from harness.explore.starts import lead
 from harness.explore.steering import Steering
+from harness.explore.themes import theme_of
 from harness.explore.timeline import events
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelSpec
@@ -163,6 +164,10 @@ def present(explorer: Explorer, names: Sequence[str], how: str, console: Console
     for entry, count in explorer.designs.most_common():
         told = f"in no baseline, {count} times: {entry}" if entry in NEWS else f"by design, {count} times: {entry}"
         console.print(told, markup=False, highlight=False, soft_wrap=True)
+    for change, count in sorted(explorer.alike.items()):
+        console.print(
+            f"like change {change} of docs/changes.md too, and not looked into: {count} kinds", soft_wrap=True
+        )
     known = sum(bool(known_changes(one.signature)) for one in found)
     what = "differences" if len(names) > 1 else "deviations"
     console.print(
@@ -177,12 +182,19 @@ def _programs(count: int) -> str:
     return f"{count} program{'' if count == 1 else 's'}"
 
 
+def _steps(attempt: Attempt) -> str:
+    """How long a program is, and how much of it leads into the state that it begins in."""
+    leading = lead(attempt)
+    several = f"{len(attempt.steps)} steps" if len(attempt.steps) > 1 else "1 step"
+    return f"{several}, {leading} of them a usual opening" if leading else several
+
+
 def _lines(number: int, one: Divergence, names: Sequence[str], why_lost: Sequence[str]) -> Iterator[Line]:
     yield []
     yield [(f"{number}. {headline(one)}", "bold")]
     count = _programs(one.programs)
     confirmed = "confirmed on fresh kernels" if one.confirmed else "not confirmed"
-    yield [(f"   {count}, the first after {one.seconds:.1f} s; {len(one.attempt.steps)} steps; {confirmed}", "dim")]
+    yield [(f"   {count}, the first after {one.seconds:.1f} s; {_steps(one.attempt)}; {confirmed}", "dim")]
     yield from (
         [(f"   known: docs/changes.md, {change.number}, {change.what}", "dim")]
         for change in known_changes(one.signature)

@@ -13,8 +13,8 @@ from harness.cli.explore import opened, present, searched
 from harness.code.index import ChangedLines
 from harness.explore.corpus import Corpus
 from harness.explore.explorer import Explorer
-from harness.explore.generate import THEMES
 from harness.explore.steering import Steering
+from harness.explore.themes import THEMES
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import COUNTS, KernelSpec, parse
 from harness.run.jobs import backend_of

@@ -6,16 +6,28 @@ from collections.abc import Mapping
 
 import msgspec
 
+RCV_NXT, RIGHT_EDGE, IRS = SEQ_FROM = ("RCV.NXT", "the right edge", "IRS")
+"""The number that the kernel expects next (RCV.NXT, by its last acknowledgment), the right edge of the window that it
+offered last, and that of the peer's SYN (IRS)."""
+
+SND_NXT, SND_UNA, ISS = ACK_FROM = ("SND.NXT", "SND.UNA", "ISS")
+"""The next number that the kernel will send (SND.NXT, by its last segment), the highest that the peer has acknowledged
+(SND.UNA), and that of the kernel's SYN (ISS)."""
+
+FILLS = -1
+"""A length: as many octets as the window has room for from the segment's number on."""
+
 
 class Put(msgspec.Struct, frozen=True, tag="put", array_like=True):
     """The peer sends a segment. Its numbers count from where the connection then stands, as the peer has seen it.
 
     Args:
         flags: control bits.
-        seq: octets from the number that the kernel expects next (RCV.NXT, by its last acknowledgment).
-        ack: octets from the next number that the kernel will send (SND.NXT, by its last segment).
-        from_right: ``seq`` counts from the right edge of the window that the kernel offered last.
-        length: octets of data.
+        seq: octets from ``seq_from``.
+        ack: octets from ``ack_from``.
+        seq_from: one of ``SEQ_FROM``.
+        ack_from: one of ``ACK_FROM``.
+        length: octets of data; ``FILLS`` for all up to the right edge of the window.
         window: as on the wire.
         options: ``""`` for those of the connection, else one of ``OPTIONS``.
     """
@@ -23,14 +35,15 @@ class Put(msgspec.Struct, frozen=True, tag="put", array_like=True):
     flags: int
     seq: int = 0
     ack: int = 0
-    from_right: bool = False
+    seq_from: str = RCV_NXT
+    ack_from: str = SND_NXT
     length: int = 0
     window: int = 65535
     options: str = ""
 
 
 class Act(msgspec.Struct, frozen=True, tag="act", array_like=True):
-    """A system call of the process under test, one of ``CALLS``; ``size`` is of its data."""
+    """A system call of the process under test, one of ``CALLS``; ``size`` is of its data, or of a buffer."""
 
     name: str
     size: int = 0
@@ -65,17 +78,32 @@ class About(msgspec.Struct, frozen=True, tag="about", array_like=True):
 
 AttemptStep = Put | Act | Pause | Icmp | About
 
-OPTIONS = ("", "none", "stale", "full", "unsent", "malformed", "unknown", "sack")
-"""Of a segment: as negotiated, none at all, an old timestamp; the echo of one that was never sent, an option of no
-length, one that nobody knows, and a D-SACK of the last octet that it acknowledges. Of a SYN: MSS alone, none, and all
-that are usual."""
+SYN_OPTIONS = ("", "none", "full", "stamped", "wide", "small", "unknown", "malformed", "overlong")
+"""Of a SYN: MSS alone, none at all, all that are usual, these without window scale, a window scale beyond 14, a small
+MSS; and those that are odd in any segment."""
 
-SYSCTLS = ("tcp_ecn_1", "tcp_ecn_3", "tcp_timestamps_0", "tcp_sack_0", "tcp_shrink_window_1")
+SEGMENT_OPTIONS = (
+    *("", "none", "stale", "equal", "future", "unsent"),
+    *("sack", "sack ahead", "unknown", "malformed", "overlong"),
+)
+"""Of others: as negotiated, none at all; an old timestamp, the last once more, one of a later day, the echo of what was
+never sent; a D-SACK of the last octet that is acknowledged, a SACK of what comes behind it; an option that nobody
+knows, one of no length, and one that is longer than the header."""
+
+OPTIONS = tuple(dict.fromkeys((*SYN_OPTIONS, *SEGMENT_OPTIONS)))
+
+SYSCTLS = (
+    *("tcp_ecn_1", "tcp_ecn_3", "tcp_timestamps_0", "tcp_sack_0", "tcp_dsack_0", "tcp_window_scaling_0"),
+    *("tcp_shrink_window_1", "tcp_abort_on_overflow_1", "tcp_rfc1337_1", "tcp_syncookies_2", "tcp_syncookies_0"),
+    *("tcp_moderate_rcvbuf_0", "tcp_adv_win_scale_2", "tcp_syn_retries_1", "tcp_synack_retries_1", "tcp_retries2_3"),
+)
 """Calls that set a sysctl to that value, until the program ends."""
+
+SIZED = {"rcvbuf": "SO_RCVBUF", "sndbuf": "SO_SNDBUF"}
+"""Calls that set an option to their size."""
 
 SOCKET_OPTIONS: Mapping[str, tuple[str, int]] = {
     "linger2_120": ("TCP_LINGER2", 120),
-    "rcvbuf": ("SO_RCVBUF", 2304),
     "nodelay": ("TCP_NODELAY", 1),
     "cork": ("TCP_CORK", 1),
     "keepalive": ("SO_KEEPALIVE", 1),
@@ -86,18 +114,21 @@ SOCKET_OPTIONS: Mapping[str, tuple[str, int]] = {
 CALLS = (
     *("listen", "accept", "connect", "close", "shutdown_rd", "shutdown_wr", "shutdown_rdwr"),
     *("send", "recv", "linger_0", "abort", "defer_accept"),
+    *SIZED,
     *SOCKET_OPTIONS,
     *SYSCTLS,
 )
+"""Options that are set while no process holds the connection are those of the listener, or of the next socket."""
 
 NOT_MADE = "-"
 """Stands for the result of a call that is not made, since there is no socket for it."""
 
 
 class Attempt(msgspec.Struct, frozen=True, array_like=True):
-    """A program: steps over one to three connections, of which none needs another to have any meaning."""
+    """A program: steps over one to three connections, of which none needs another to have any meaning; IP's version."""
 
     steps: tuple[AttemptStep, ...]
+    ip_version: int = 4
 
 
 class CameBack(msgspec.Struct, frozen=True, array_like=True):
@@ -121,7 +152,7 @@ class Noted(msgspec.Struct, frozen=True, array_like=True):
         state: of the socket afterwards, as the kernel counts them; 0 where there is none.
         result: of a call: a number, an errno's name, or ``NOT_MADE``.
         back: what the kernel sent, in order.
-        sent: of a segment that was put: seq and ack, and its timestamp and echo where it had one, relative.
+        sent: of a segment that was put: seq, ack and length, and its timestamp and echo where it had one, relative.
         info: fields of TCP_INFO, of a connection that a process holds.
         grown: what counters grew by.
     """

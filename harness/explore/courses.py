@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from harness.explore.attempt import CameBack
+from harness.explore.numbers import IMPOSSIBLE_OPTIONS
 from harness.model.connection import Answer, ControlBlock
 from harness.model.linux import (
     DROPPED_WITHOUT_MEMORY,
@@ -84,7 +85,7 @@ def with_designs(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[A
     """What is allowed, and what Linux means to answer besides."""
     flags = segment.flags
     several = [*answered(at, segment, sight)]
-    if sight.options == "malformed":
+    if sight.options in IMPOSSIBLE_OPTIONS:
         several.append(Answer("dropped", "RFC9293-MUST-7", at))
     if sight.options == "unsent" and sight.stamped and at.state == "SYN-RECEIVED" and not at.actively and flags & ACK:
         several.append(Answer("acknowledged", ECHO_NEVER_SENT, at, ACK, at.snd_nxt, at.rcv_nxt))

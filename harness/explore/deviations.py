@@ -27,7 +27,7 @@ def deviations(attempt: Attempt, noted: Sequence[tuple[Noted, ...] | None]) -> I
     if only is None:
         yield panic(noted)
         return
-    follower = Follower()
+    follower = Follower(attempt.ip_version)
     for at, step in enumerate(attempt.steps):
         before, after = follower.courses, only[at]
         allowed = follower.take(step, after)

@@ -6,7 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import groupby
 from typing import NamedTuple
 
-from harness.explore.attempt import About, Act, Attempt, AttemptStep, CameBack, Icmp, Noted, Pause, Put
+from harness.explore.attempt import (
+    FILLS,
+    RCV_NXT,
+    SND_NXT,
+    About,
+    Act,
+    Attempt,
+    AttemptStep,
+    CameBack,
+    Icmp,
+    Noted,
+    Pause,
+    Put,
+)
 from harness.probes.states import state_name
 from harness.tcp.segment import ACK, FIN, RST, SYN, format_flags
 
@@ -14,13 +27,16 @@ ALLOWED = "allowed: "
 """How the second answer begins where one kernel is held against RFC 9293."""
 _PANIC = "panic"
 _OTHER, _AND = ", other ", " and "
-_WHERE = {0: "", 1: "beyond {}", -1: "before {}"}
 _ODD = {
     "stale": "old timestamp",
+    "equal": "timestamp as before",
+    "future": "later timestamp",
     "unsent": "echo of what was never sent",
     "malformed": "malformed option",
+    "overlong": "overlong option",
     "unknown": "unknown option",
     "sack": "D-SACK",
+    "sack ahead": "SACK",
 }
 _CONTROL = SYN | FIN | RST | ACK
 
@@ -99,11 +115,10 @@ def kind_of(step: AttemptStep) -> str:
     """A step without its numbers."""
     match step:
         case Put():
-            sent = format_flags(step.flags & _CONTROL) + (" with data" if step.length else "")
-            ack = _WHERE[_sign(step.ack)].format("SND.NXT") if step.flags & ACK else ""
-            seq = _WHERE[_sign(step.seq)].format("the right edge" if step.from_right else "RCV.NXT")
-            if step.from_right and not step.seq:
-                seq = "at the right edge"
+            data = " with data up to the right edge" if step.length == FILLS else " with data"
+            sent = format_flags(step.flags & _CONTROL) + (data if step.length else "")
+            ack = _place(step.ack, step.ack_from) if step.flags & ACK else ""
+            seq = _place(step.seq, step.seq_from)
             odd = _ODD.get(step.options, "")
             return ", ".join(filter(None, (sent, seq and f"seq {seq}", ack and f"ack {ack}", odd)))
         case Act():
@@ -114,6 +129,13 @@ def kind_of(step: AttemptStep) -> str:
             return step.name
         case About():
             return f"connection {step.connection}"
+
+
+def _place(number: int, landmark: str) -> str:
+    """Where a number is; nothing where it is as expected."""
+    if not number:
+        return "" if landmark in (RCV_NXT, SND_NXT) else f"at {landmark}"
+    return f"{'beyond' if number > 0 else 'before'} {landmark}"
 
 
 def differing(seen: Sequence[Noted]) -> tuple[str, ...]:
@@ -144,10 +166,6 @@ def _fields_apart(pairs: Iterable[tuple[Noted, Noted] | tuple[CameBack, CameBack
 
 def _unequal(several: Sequence[Mapping[str, int | str]], names: Set[str]) -> list[str]:
     return sorted(name for name in names if len({one.get(name, 0) for one in several}) > 1)
-
-
-def _sign(number: int) -> int:
-    return (number > 0) - (number < 0)
 
 
 def acknowledged(noted: Sequence[Noted]) -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from harness.explore.attempt import Attempt, AttemptStep, Noted
 from harness.explore.differences import Fork, Signature
-from harness.explore.shrink import cost, simpler
+from harness.explore.shrink import cost, otherwise, simpler
 from harness.program.shrinking import Edit, edited, edits, together
 
 
@@ -47,7 +49,7 @@ class Divergence:
 
     def shorter(self) -> list[Shorter]:
         """Plainer programs that were not tried yet; with none, this is the shortest."""
-        wanted = {leap: Shorter(leap) for leap in self._leaps}
+        wanted = {leap: Shorter(leap) for leap in (*self._leaps, *otherwise(self.attempt))}
         for edit in edits(self.attempt.steps, self.at, simpler):
             wanted.setdefault(other := self._edited(edit), Shorter(other, edit))
         fit = [one for one in wanted.values() if one.attempt not in self._tried and self._is_plainer(one.attempt)]
@@ -55,7 +57,7 @@ class Divergence:
         return fit
 
     def _edited(self, edit: Edit[AttemptStep]) -> Attempt:
-        return Attempt(edited(self.attempt.steps, edit))
+        return replace(self.attempt, steps=edited(self.attempt.steps, edit))
 
     def _is_plainer(self, other: Attempt) -> bool:
         return bool(other.steps) and cost(other) < cost(self.attempt)

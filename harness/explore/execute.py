@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from harness.explore.attempt import (
     IP_HEADER,
     NOT_MADE,
+    SIZED,
     SOCKET_OPTIONS,
     SYSCTLS,
     About,
@@ -31,7 +32,7 @@ from harness.live.syscalls import connect_to_nobody, errno_name
 from harness.tcp.ip import header_of
 from harness.tcp.socket_options import number_of
 from harness.wire.frames import Encoder, Flow
-from harness.wire.icmp import error
+from harness.wire.icmp import KINDS, error
 
 SERVICE_PORT, CLIENT_PORT = 8080, 8081
 _FIRST_PORT = 1024
@@ -60,7 +61,7 @@ class Executor(ProgramLab):
         self._port += CONNECTIONS
         if self._virtual and any(isinstance(step, Pause) for step in attempt.steps):
             await_phase()
-        course = _Course(self, self._port)
+        course = _Course(self, self._port, attempt.ip_version)
         try:
             return tuple([course.take(step) for step in attempt.steps])
         finally:
@@ -79,7 +80,7 @@ class _Line:
     def __init__(self, number: int, flow: Flow, lab: Executor) -> None:
         self.number = number
         self.connection: socket.socket | None = None
-        self.numbers = Numbering(shows_timestamps="timestamp values" not in lab.ignored)
+        self.numbers = Numbering(shows_timestamps="timestamp values" not in lab.ignored, ip_version=flow.version)
         self._identifications = Identifications()
         self._lab = lab
         self.set_out(flow)
@@ -100,11 +101,14 @@ class _Line:
 class _Course:
     """One run of a program."""
 
-    def __init__(self, lab: Executor, port: int) -> None:
+    def __init__(self, lab: Executor, port: int, version: int) -> None:
         self._lab = lab
         self._port = port
+        self._version = version
+        self._address = lab.plan.kernel.address(version)
         self._listener: socket.socket | None = None
         self._made: list[socket.socket] = []
+        self._options: list[tuple[int, int, int]] = []  # of the next socket
         self._before: dict[Path, str] = {}
         self._lines: dict[int, _Line] = {}
         self._among: dict[tuple[int, int, int], int] = {}
@@ -113,8 +117,9 @@ class _Course:
     def _about(self, number: int) -> _Line:
         if number not in self._lines:
             port = self._port + number - 1
-            self._lines[number] = _Line(number, Flow(4, port, SERVICE_PORT), self._lab)
-            self._among |= {(4, SERVICE_PORT, port): number, (4, CLIENT_PORT, port): number}
+            self._lines[number] = _Line(number, Flow(self._version, port, SERVICE_PORT), self._lab)
+            for own in (SERVICE_PORT, CLIENT_PORT):
+                self._among[self._version, own, port] = number
         return self._lines[number]
 
     def take(self, step: AttemptStep) -> Noted:
@@ -128,7 +133,7 @@ class _Course:
                 segments, sent = self._line.numbers.wire(step)
                 for segment in segments:
                     self._lab.put(self._line.encoder.encode(segment))
-            case Icmp(name, seq):
+            case Icmp(name, seq) if KINDS[name][self._version == 6]:
                 self._lab.put(error(self._lab.plan, self._line.flow, name, self._line.numbers.kernels(seq)))
             case About(number):
                 self._line = self._about(number)
@@ -165,6 +170,8 @@ class _Course:
         }
         if act.name in opening:
             return opening[act.name]()
+        if act.name in SIZED or act.name in SOCKET_OPTIONS:
+            return self._set_option(act)
         return self._do_with(self._line.connection, act) if self._line.connection is not None else NOT_MADE
 
     def _listen(self) -> int | str:
@@ -181,7 +188,7 @@ class _Course:
     def _accept(self) -> int | str:
         if self._listener is None or self._line.connection is not None:
             return NOT_MADE
-        accepted, (_, port) = self._listener.accept()
+        accepted, (_, port, *_) = self._listener.accept()
         self._made.append(accepted)
         accepted.setblocking(False)
         self._about(port - self._port + 1).connection = accepted  # the first in the queue may be another's
@@ -192,9 +199,9 @@ class _Course:
             return NOT_MADE
         line, port = self._line, self._port + self._line.number - 1
         if line.connection is None:
-            line.set_out(Flow(4, port, CLIENT_PORT))
+            line.set_out(Flow(self._version, port, CLIENT_PORT))
             line.connection = self._socket(CLIENT_PORT)
-        line.connection.connect((self._lab.plan.peer.ipv4, port))
+        line.connection.connect((self._lab.plan.peer.address(self._version), port))
         return 0
 
     def _do_with(self, connection: socket.socket, act: Act) -> int | str:
@@ -212,9 +219,15 @@ class _Course:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             case "abort":
                 connect_to_nobody(connection)
-            case _:
-                name, value = SOCKET_OPTIONS[act.name]
-                connection.setsockopt(*number_of(name), value)
+        return 0
+
+    def _set_option(self, act: Act) -> int:
+        name, value = (SIZED[act.name], act.size) if act.name in SIZED else SOCKET_OPTIONS[act.name]
+        holder = self._line.connection or self._listener
+        if holder is None:
+            self._options.append((*number_of(name), value))
+        else:
+            holder.setsockopt(*number_of(name), value)
         return 0
 
     def _set(self, name: str, value: str) -> int | str:
@@ -226,11 +239,13 @@ class _Course:
         return 0
 
     def _socket(self, port: int) -> socket.socket:
-        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        made = socket.socket(socket.AF_INET if self._version == 4 else socket.AF_INET6, socket.SOCK_STREAM)
         self._made.append(made)
         made.setblocking(False)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((self._lab.plan.kernel.ipv4, port))
+        while self._options:
+            made.setsockopt(*self._options.pop(0))
+        made.bind((self._address, port))
         return made
 
     def end(self) -> None:

@@ -16,14 +16,18 @@ from harness.explore.attempt import IGNORED, Attempt, Noted
 from harness.explore.deviations import deviations
 from harness.explore.differences import Fork, Signature, first_fork
 from harness.explore.divergence import Divergence, Shorter
-from harness.explore.generate import Theme, attempt
+from harness.explore.generate import attempt
+from harness.explore.known import known_changes
 from harness.explore.reached import ReachedCode
 from harness.explore.steering import Steering, observed
+from harness.explore.themes import Theme
 
 _FIRST_BATCH = 300
 _BATCH_SECONDS = 8.0
 _MOST_SHORTER = 1500
 _PROOFS = 2
+_MOST_ALIKE = 5
+"""Kinds of differences that are looked into of those that are like one change that is known."""
 
 Noticed = bytes | None
 """What one kernel noted of a program, in JSON; None where the program killed it."""
@@ -69,6 +73,7 @@ class Explorer:
         first: number of the first program of the seed to run.
         aimed: how many programs have reached what was changed.
         seen: kinds of differences that are known already, and are not found again.
+        alike: how many more kinds of differences were like a known change than were looked into, by its number.
         designs: how often one kernel deviated as Linux does by design, by the entry of the baseline that says so.
     """
 
@@ -85,6 +90,7 @@ class Explorer:
     first: int = 0
     aimed: int = 0
     seen: set[Signature] = field(default_factory=set)
+    alike: Counter[int] = field(default_factory=Counter)
     designs: Counter[str] = field(default_factory=Counter)
     _known: dict[Signature, Divergence] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
@@ -225,9 +231,22 @@ class Explorer:
             return
         known = self._known.get(found.signature)
         if known is None:
+            if self._is_plenty(found.signature):
+                self.seen.add(found.signature)
+                return
             self._known[found.signature] = Divergence(found.signature, program, found.at, found.noted, self.seconds)
         else:
             known.programs += 1
+
+    def _is_plenty(self, signature: Signature) -> bool:
+        """Whether enough was found already that is like the known changes that it is like; it is counted then."""
+        of_changes = {change.number for change in known_changes(signature)}
+        if not of_changes:
+            return False
+        found = Counter(change.number for one in self.found for change in known_changes(one.signature))
+        plenty = all(found[number] >= _MOST_ALIKE for number in of_changes)
+        self.alike.update(of_changes if plenty else ())
+        return plenty
 
     def _merge(self, one: Divergence) -> None:
         """What has become the same as another difference is counted with it, and what was known is left out."""

@@ -25,7 +25,7 @@ from harness.explore.courses import (
     through,
 )
 from harness.explore.differences import state_of
-from harness.explore.numbers import FULL_SCALE, burst, put_segment
+from harness.explore.numbers import SCALED_SYN, burst, put_segment
 from harness.model.calls import aborted, closed
 from harness.model.connection import Answer, ControlBlock
 from harness.model.linux import ABORT_IN_TIME_WAIT, NUMBERED_BY_THE_WINDOW
@@ -51,6 +51,7 @@ class Follower:
     ``harness.model.linux`` without which the steps so far cannot be explained, and which were not told of before.
     """
 
+    ip_version: int = 4
     courses: tuple[Course, ...] = (Course(ControlBlock("CLOSED")),)
     lost: bool = False
     designs: tuple[str, ...] = ()
@@ -62,8 +63,8 @@ class Follower:
     _ending: bool = False  # the process has closed its side: a FIN follows what it has written
     _written: int = 1
     _read: int = 0
-    _full: bool = False  # all options, in the peer's last SYN
-    _offered: bool = False  # and in the one that the kernel has acknowledged
+    _shift: int | None = None  # of the window, that the peer's last SYN has offered
+    _offered: int | None = None  # and the one that the kernel has acknowledged
     _opening: bool = True
     _scale: int = 0
     _right: int = 0
@@ -104,16 +105,16 @@ class Follower:
     def _put(self, put: Put, noted: Noted) -> tuple[list[Answer], list[Course]]:
         whole = put_segment(put, noted.sent)
         if put.flags & SYN:
-            self._full = put.options == "full"
-        scale = FULL_SCALE if self._offered and self._scale and not put.flags & SYN else 0
+            self._shift = SCALED_SYN.get(put.options)
+        scale = self._offered if self._offered and self._scale and not put.flags & SYN else 0
         self._windows |= {put.window << scale}
-        sight = Sight(put.options, len(noted.sent) > 2, self._windows, self._little_room, self._field_full)
+        sight = Sight(put.options, len(noted.sent) > 3, self._windows, self._little_room, self._field_full)
         courses = list(self.courses)
         allowed: list[Answer] = []
         # within a burst the window moves with what is acknowledged
         control = [back for back in noted.back if not is_own(back)]
         rights = list(accumulate(control, self._right_after, initial=self._right))
-        for segment in burst(whole):
+        for segment in burst(whole, self.ip_version):
             courses = [one._replace(at=self._seen_by_peer(one.at, rights[one.explained])) for one in courses]
             allowed = [one for course in courses[:1] for one in answered(course.at, segment, sight)]
             courses = fewer(through(courses, segment, noted.back, sight))
@@ -139,7 +140,7 @@ class Follower:
             case "linger_0":
                 self._lingers = self._held
             case "rcvbuf":
-                self._little_room = self._little_room or self._held
+                self._little_room = True
             case "shutdown_rd" if self._held:
                 return [], list(self._deaf(acks))
             case "close" | "shutdown_wr" | "shutdown_rdwr" | "abort" if self._held:
@@ -230,8 +231,8 @@ class Follower:
     def _begin(self) -> None:
         """A new incarnation."""
         self._incarnations += 1
-        self._held = self._active = self._ending = self._lingers = self._offered = False
-        self._opening, self._little_room, self._field_full = True, False, False
+        self._held = self._active = self._ending = self._lingers = False
+        self._opening, self._offered, self._field_full = True, None, False
         self._written, self._read, self._right, self._scale, self._windows = 1, 0, 0, 0, frozenset()
 
     def _is_seen(self, at: ControlBlock, noted: Noted) -> bool:
@@ -251,7 +252,7 @@ class Follower:
                 self._scale = scale.values[0] if scale else 0
             if back.flags & ACK and not back.flags & RST:
                 if self._opening:
-                    self._opening, self._offered = False, self._full or self._crosses(step)
+                    self._opening, self._offered = False, 0 if self._crosses(step) else self._shift
                 self._right = self._right_after(self._right, back)
                 self._field_full = self._field_full or back.window == _FIELD
 
@@ -259,7 +260,7 @@ class Follower:
         """The right edge of the window, once the kernel has sent that: no segment takes back what another offered."""
         if not back.flags & ACK or back.flags & RST:
             return right
-        offered = add(back.ack, back.window << (0 if back.flags & SYN or not self._offered else self._scale))
+        offered = add(back.ack, back.window << (0 if back.flags & SYN or self._offered is None else self._scale))
         return offered if not right or distance(right, offered) > 0 else right
 
     def _crosses(self, step: AttemptStep) -> bool:

@@ -51,7 +51,7 @@ class ProgramLab:
 
     def __init__(self, ignored: tuple[str, ...] = ()) -> None:
         self.ignored = frozenset(ignored)
-        self._lab = Lab(Settings.HELD, ipv6=False)
+        self._lab = Lab(Settings.HELD)
         self._stack = ExitStack()
         self._counters: Counters | None = None
         self._before: Snapshot = ()
@@ -109,7 +109,8 @@ class ProgramLab:
 
     def state(self, flow: Flow) -> int:
         """The state of a connection that no process of ours holds, as the kernel counts them; 0 for none."""
-        kernel, peer = (self.plan.kernel.ipv4, flow.kernel_port), (self.plan.peer.ipv4, flow.peer_port)
+        kernel = self.plan.kernel.address(flow.version), flow.kernel_port
+        peer = self.plan.peer.address(flow.version), flow.peer_port
         body = sockets.ask(self._diag, flow.version, kernel, peer)
         return body[1] if body else 0
 

@@ -6,7 +6,19 @@ import errno
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.errors import FinwaitError
-from harness.explore.attempt import NOT_MADE, SOCKET_OPTIONS, About, Act, Attempt, CameBack, Icmp, Noted, Pause, Put
+from harness.explore.attempt import (
+    NOT_MADE,
+    SIZED,
+    SOCKET_OPTIONS,
+    About,
+    Act,
+    Attempt,
+    CameBack,
+    Icmp,
+    Noted,
+    Pause,
+    Put,
+)
 from harness.explore.differences import state_of
 from harness.explore.numbers import burst, put_segment
 from harness.program.steps import AnyStep, Call, Expect, Made, Octets, Open, Program, Ref, Send, Value
@@ -22,6 +34,7 @@ _SOCKETS: Mapping[str, tuple[str, tuple[Value, ...]]] = {
     "linger_0": ("linger", (0,)),
     "abort": ("disconnect", ()),
 }
+_OPENING = ("listen", "connect")
 _WAITS = {errno.errorcode[number] for number in (errno.EAGAIN, errno.EALREADY)}
 
 
@@ -31,12 +44,15 @@ def scenario(attempt: Attempt, noted: Sequence[Noted]) -> Program:
     Raises:
         FinwaitError: no scenario can say it: time passes, or a call would wait.
     """
-    active = attempt.steps[:1] == (Act("connect"),)
+    opening = next((step.name for step in attempt.steps if isinstance(step, Act) and step.name in _OPENING), "listen")
+    if attempt.ip_version != 4:
+        raise FinwaitError("it needs IPv6", hint="finwait explore with the same seed")
+    active = opening == "connect"
     owner = "client" if active else "listener"
     steps: list[AnyStep] = [_open("session", "socket" if active else "listen", owner)]
     steps.append(_open("session", "new_peer", "peer", Ref(f"{owner}.port")))
-    endpoint = owner if active else "server"
-    for number, (step, one) in enumerate(zip(attempt.steps, noted, strict=True)):
+    endpoint, opened = owner, False
+    for step, one in zip(attempt.steps, noted, strict=True):
         match step:
             case Pause():
                 raise FinwaitError("time passes in it", hint="finwait explore with the same seed")
@@ -46,11 +62,13 @@ def scenario(attempt: Attempt, noted: Sequence[Noted]) -> Program:
                 raise FinwaitError("an ICMP error comes in it", hint="finwait explore with the same seed")
             case Put():
                 steps += _sent(step, one)
-            case Act("listen") if not active and not number:
-                pass
-            case Act("connect") if active and not number:
+            case Act("listen") if opening == "listen" and not opened:
+                opened = True
+            case Act("connect") if active and not opened:
+                opened = True
                 steps.append(Call(on="client", name="connect", args=(Ref("peer"),), named={"wait": False}))
             case Act("accept") if not active and one.result == "0":
+                endpoint = "server"
                 steps.append(_open("listener", "accept", "server"))
             case Act():
                 steps.append(_called(step, one, endpoint))
@@ -74,6 +92,8 @@ def _called(act: Act, noted: Noted, endpoint: str) -> Call:
     if act.name == "recv":
         got = None if error else Octets(bytes(int(noted.result)))
         return Call(on=endpoint, name="receive", args=(act.size,), result=got, error=error)
+    if act.name in SIZED:
+        return Call(on=endpoint, name="set_option", args=(SIZED[act.name], act.size), error=error)
     if act.name not in _SOCKETS:
         raise FinwaitError(f"it sets {act.name}", hint="finwait explore with the same seed")
     name, args = _SOCKETS[act.name]
@@ -81,7 +101,7 @@ def _called(act: Act, noted: Noted, endpoint: str) -> Call:
 
 
 def _sent(put: Put, noted: Noted) -> Iterator[Send]:
-    for one in burst(put_segment(put, noted.sent)):
+    for one in burst(put_segment(put, noted.sent), 4):
         named: dict[str, Value] = {"seq": one.seq, "window": one.window}
         if one.flags & ACK:
             named["ack"] = one.ack

@@ -6,20 +6,30 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from harness.explore.attempt import About, Act, Attempt, AttemptStep, Icmp, Pause, Put
+from harness.explore.attempt import FILLS, About, Act, Attempt, AttemptStep, Icmp, Pause, Put
+from harness.explore.starts import opened_actively
 
 _PLAIN = Put(0)
+_ODD = ("options", "window", "seq_from", "ack_from")
 
 
 def cost(attempt: Attempt) -> tuple[int, int]:
     """How long a program is, and how plain its steps are; less is better."""
-    return len(attempt.steps), sum(_cost(step) for step in attempt.steps)
+    return len(attempt.steps), sum(_cost(step) for step in attempt.steps) + attempt.ip_version
+
+
+def otherwise(attempt: Attempt) -> Iterator[Attempt]:
+    """The program with what is no single step made plainer: over IPv4, and on a connection that takes fewer to open."""
+    yield replace(attempt, ip_version=4)
+    if actively := opened_actively(attempt.steps):
+        yield replace(attempt, steps=actively)
 
 
 def _cost(step: AttemptStep) -> int:
     match step:
         case Put():
-            odd = sum((step.from_right, step.window != _PLAIN.window, step.options not in ("", "full")))
+            landmarks = (step.seq_from != _PLAIN.seq_from, step.ack_from != _PLAIN.ack_from, step.length == FILLS)
+            odd = sum((*landmarks, step.window != _PLAIN.window, step.options not in ("", "full")))
             numbers = sum(abs(one).bit_length() for one in (step.seq, step.ack, step.length))
             return numbers + step.flags.bit_count() + 4 * odd + (step.options == "full")
         case Act():
@@ -36,7 +46,7 @@ def simpler(step: AttemptStep) -> Iterator[AttemptStep]:
     """The step made plainer in one respect, in each that there is."""
     match step:
         case Put():
-            yield from (replace(step, options=""), replace(step, window=_PLAIN.window), replace(step, from_right=False))
+            yield from (replace(step, **{name: getattr(_PLAIN, name)}) for name in _ODD)
             yield from (replace(step, flags=step.flags & ~(1 << bit)) for bit in range(9) if step.flags >> bit & 1)
             for name in ("seq", "ack", "length"):
                 yield from (replace(step, **{name: number}) for number in _nearer(getattr(step, name)))

@@ -8,7 +8,7 @@ from random import Random
 from harness.explore.attempt import Attempt, Noted
 from harness.explore.corpus import Corpus
 from harness.explore.differences import acknowledged, kind_of, state_of, told
-from harness.explore.generate import Theme
+from harness.explore.themes import Theme
 from harness.explore.vary import varied
 
 _VARIED = 0.5

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness.explore.attempt import SOCKET_OPTIONS, SYSCTLS, About, Act, Attempt, CameBack, Icmp, Noted, Pause, Put
+from harness.explore.attempt import (
+    SIZED,
+    SOCKET_OPTIONS,
+    SYSCTLS,
+    About,
+    Act,
+    Attempt,
+    CameBack,
+    Icmp,
+    Noted,
+    Pause,
+    Put,
+)
 from harness.explore.differences import state_of
 from harness.explore.numbers import put_segment
 from harness.tcp.options import parse_options
@@ -61,6 +73,8 @@ def _call(act: Act) -> tuple[str, tuple[int | str, ...]]:
     if act.name in SYSCTLS:
         name, _, value = act.name.rpartition("_")
         return "sysctl", (name, int(value))
+    if act.name in SIZED:
+        return "setsockopt", (SIZED[act.name], act.size)
     if act.name in SOCKET_OPTIONS:
         return "setsockopt", SOCKET_OPTIONS[act.name]
     return _CALLS.get(act.name, (act.name, ()))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from harness.explore.attempt import Attempt, AttemptStep
-from harness.explore.generate import MOST_STEPS, Theme, one_step
+from harness.explore.generate import MOST_STEPS, one_step, with_another_value
+from harness.explore.themes import Theme
 
 _MOST_CHANGES = 3
 _Steps = list[AttemptStep]
@@ -16,10 +17,11 @@ _Steps = list[AttemptStep]
 
 def varied(chance: Random, kept: Sequence[Attempt], theme: Theme) -> Attempt:
     """A program out of one of those, with one to three changes; the latest are taken most often."""
-    steps = list(_one_of(chance, kept).steps)
+    base = _one_of(chance, kept)
+    steps = list(base.steps)
     for _ in range(chance.randint(1, _MOST_CHANGES)):
         steps = chance.choice(_CHANGES)(chance, steps, kept, theme)
-    return Attempt(tuple(steps[:MOST_STEPS]))
+    return replace(base, steps=tuple(steps[:MOST_STEPS]))
 
 
 def _one_of(chance: Random, kept: Sequence[Attempt]) -> Attempt:
@@ -47,17 +49,10 @@ def _gone_on_otherwise(chance: Random, steps: _Steps, kept: Sequence[Attempt], t
 
 
 def _with_another_value(chance: Random, steps: _Steps, kept: Sequence[Attempt], theme: Theme) -> _Steps:  # noqa: ARG001
-    """One field of a step as another step of the same kind has it."""
     if not steps:
         return steps
     at = chance.randrange(len(steps))
-    step, other = steps[at], one_step(chance, theme)
-    if type(step) is not type(other) or len(asdict(step)) == 1:
-        return [*steps[:at], other, *steps[at + 1 :]]
-    name = chance.choice(sorted(asdict(step)))
-    if name == "name":
-        return [*steps[:at], other, *steps[at + 1 :]]
-    return [*steps[:at], replace(step, **{name: asdict(other)[name]}), *steps[at + 1 :]]
+    return [*steps[:at], with_another_value(chance, steps[at], theme), *steps[at + 1 :]]
 
 
 _CHANGES: Sequence[Callable[[Random, _Steps, Sequence[Attempt], Theme], _Steps]] = (

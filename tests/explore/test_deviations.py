@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from harness.explore.attempt import UNJUDGED, About, Act, Attempt, AttemptStep, Noted, Pause, Put
+from harness.explore.attempt import RIGHT_EDGE, UNJUDGED, About, Act, Attempt, AttemptStep, Noted, Pause, Put
 from harness.explore.deviations import deviations
 from harness.explore.differences import Fork
 from harness.explore.execute import Executor
-from harness.explore.generate import STARTS
+from harness.explore.starts import STARTS
 from harness.model.linux import NEWS
 from harness.tcp.segment import ACK, FIN, NONE, RST, SYN
 from netns import privilege
@@ -67,9 +67,9 @@ OFFERED_ALL = (*STARTS["ESTABLISHED actively"], Put(ACK, length=1448))
 @pytest.mark.parametrize(
     "steps",
     [
-        (*OFFERED_ALL, Put(ACK, seq=1, from_right=True)),
-        (*OFFERED_ALL, Put(RST, seq=1, from_right=True)),
-        (*OFFERED_ALL, Put(FIN | ACK), Put(RST, seq=1, from_right=True)),
+        (*OFFERED_ALL, Put(ACK, seq=1, seq_from=RIGHT_EDGE)),
+        (*OFFERED_ALL, Put(RST, seq=1, seq_from=RIGHT_EDGE)),
+        (*OFFERED_ALL, Put(FIN | ACK), Put(RST, seq=1, seq_from=RIGHT_EDGE)),
         (Act("listen"), Put(SYN), Put(SYN | ACK, seq=-1, length=1), Put(ACK)),
         (Act("listen"), Put(SYN, options="full"), Put(RST, options="unsent")),
         (*PASSIVE, Put(ACK, length=5000), Act("shutdown_wr"), Act("rcvbuf"), Put(ACK, length=1), Put(ACK)),

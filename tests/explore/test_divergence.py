@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.explore.attempt import About, Act, Attempt, CameBack, Noted, Put
+from harness.explore.attempt import RIGHT_EDGE, About, Act, Attempt, CameBack, Noted, Put
 from harness.explore.differences import Fork, first_fork
 from harness.explore.divergence import Divergence
 from harness.explore.explorer import Explorer
-from harness.explore.generate import THEMES, attempt
+from harness.explore.generate import attempt
 from harness.explore.reached import ReachedCode
+from harness.explore.themes import THEMES
 from harness.explore.timeline import events
 from harness.tcp.segment import ACK, FIN, RST
 from harness.trace.events import Received, Sent
@@ -56,7 +57,7 @@ def test_what_is_alike_but_for_options_is_told_apart() -> None:
 def test_segment_of_another_connection_is_told_with_it() -> None:
     program = Attempt((About(2), Put(ACK), About(1)))
     late = Noted(1, back=(msgspec.structs.replace(ANSWER, connection=2),))
-    other = msgspec.structs.replace(late, sent=(1, 1))
+    other = msgspec.structs.replace(late, sent=(1, 1, 0))
     fork = first_fork(program, [(SILENT, other, SILENT), (SILENT, other, late)])
     assert fork is not None
     step, answers = "connection 1", ("nothing, ESTABLISHED", "#2 ., ESTABLISHED")
@@ -85,7 +86,7 @@ def test_a_program_that_killed_a_kernel_is_a_difference() -> None:
 
 
 def test_what_a_window_out_of_sight_has_placed_elsewhere_is_none() -> None:
-    program = Attempt((Put(ACK, from_right=True),))
+    program = Attempt((Put(ACK, seq_from=RIGHT_EDGE),))
     assert first_fork(program, [(Noted(1, sent=(5, 1)),), (Noted(1, back=(ANSWER,), sent=(6, 1)),)]) is None
 
 

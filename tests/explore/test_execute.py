@@ -8,9 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from harness.explore.attempt import IGNORED, SYSCTLS, About, Act, Attempt, AttemptStep, Icmp, Noted, Pause, Put
+from harness.explore.attempt import (
+    IGNORED,
+    RIGHT_EDGE,
+    SYSCTLS,
+    About,
+    Act,
+    Attempt,
+    AttemptStep,
+    Icmp,
+    Noted,
+    Pause,
+    Put,
+)
 from harness.explore.execute import Executor
-from harness.explore.generate import STARTS, THEMES, attempt
+from harness.explore.generate import attempt
+from harness.explore.starts import STARTS
+from harness.explore.themes import THEMES
 from harness.probes.states import state_name
 from harness.tcp.segment import ACK, CWR, ECE, FIN, RST, SYN
 from netns import privilege
@@ -37,20 +51,20 @@ def test_start_reaches_its_state(lab: Executor, name: str) -> None:
 def test_numbers_are_relative_and_landmarks_follow_the_connection(lab: Executor) -> None:
     *_, fin, data, ack = run(lab, *PASSIVE, Act("shutdown_wr"), Put(ACK, length=5), Put(ACK, seq=-1, ack=-1))
     assert [(back.flags, back.seq, back.ack) for back in fin.back] == [(FIN | ACK, 1, 1)]
-    assert data.sent == (1, 2)
+    assert data.sent == (1, 2, 5)
     assert [(back.seq, back.ack) for back in data.back] == [(2, 6)]
-    assert ack.sent == (5, 1)
+    assert ack.sent == (5, 1, 0)
 
 
 def test_the_right_edge_is_that_of_the_window_as_it_was_scaled(lab: Executor) -> None:
     opened = Act("listen"), Put(SYN, options="full"), Put(ACK), Act("accept"), Put(ACK, length=1)
-    noted = run(lab, *opened, Put(ACK, from_right=True))
+    noted = run(lab, *opened, Put(ACK, seq_from=RIGHT_EDGE))
     (acknowledged,) = noted[-2].back
     assert noted[-1].sent[0] == 2 + 128 * acknowledged.window
 
 
 def test_timestamps_are_sent_where_both_sides_offered_them(lab: Executor) -> None:
-    for options, numbers in (("full", 4), ("", 2)):
+    for options, numbers in (("full", 5), ("stamped", 5), ("wide", 3), ("", 3)):
         noted = run(lab, Act("connect"), Put(SYN | ACK, options=options), Put(ACK))
         assert len(noted[-1].sent) == numbers
 

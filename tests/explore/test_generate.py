@@ -6,7 +6,9 @@ import pytest
 
 from harness.errors import FinwaitError
 from harness.explore.attempt import CALLS, OPTIONS, Act, Put
-from harness.explore.generate import MOST_STEPS, STARTS, THEMES, attempt, theme_of
+from harness.explore.generate import MOST_STEPS, attempt
+from harness.explore.starts import STARTS
+from harness.explore.themes import THEMES, theme_of
 
 
 def test_the_same_seed_gives_the_same_programs_and_another_seed_others() -> None:

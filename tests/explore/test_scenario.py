@@ -8,8 +8,8 @@ import pytest
 from harness.errors import FinwaitError
 from harness.explore.attempt import Act, Attempt, Noted, Pause, Put
 from harness.explore.execute import Executor
-from harness.explore.generate import STARTS
 from harness.explore.scenario import scenario
+from harness.explore.starts import STARTS
 from harness.live.session import Session
 from harness.program.interpreter import run
 from harness.program.python import python

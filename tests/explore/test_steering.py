@@ -14,14 +14,15 @@ from harness.errors import FinwaitError
 from harness.explore.attempt import Act, Attempt, Noted, Put
 from harness.explore.corpus import FILE, VERSION, Corpus, read_corpus, write_corpus
 from harness.explore.explorer import Explorer
-from harness.explore.generate import MOST_STEPS, THEMES, attempt
+from harness.explore.generate import MOST_STEPS, attempt
 from harness.explore.reached import ReachedCode
 from harness.explore.steering import Steering, observed
+from harness.explore.themes import THEMES
 from harness.explore.vary import varied
 from harness.tcp.segment import ACK, FIN
 
 CLOSING = THEMES["closing"]
-DEEP = tuple(Act(name) for name in ("send", "recv", "shutdown_rd", "shutdown_wr"))
+DEEP = tuple(Act(name) for name in ("send", "recv", "recv", "shutdown_rd", "shutdown_wr"))
 """Calls in an order that no program of 1,500 has by chance."""
 
 
