@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -12,8 +13,9 @@ import msgspec
 from harness.capture.files import CapturedFrame
 from harness.capture.fragments import Fragments
 from harness.capture.packets import FRAGMENT, Packet, SocketName, packet_of
+from harness.capture.usual import names_of, usual
 from harness.tcp.relative import FirstNumbers, to_relative
-from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, add, distance
+from harness.tcp.segment import ACK, FIN, RST, SPACE, SYN, Segment, add, distance
 from harness.tcp.timing import MS
 
 _TWICE_NS = 2 * MS
@@ -22,6 +24,7 @@ _TWICE_NS = 2 * MS
 # plain numbers: they are asked of every frame, and an enumeration takes six times as long
 _SYN, _ACK, _RST, _FIN = int(SYN), int(ACK), int(RST), int(FIN)
 _SYN_ACK = _SYN | _ACK
+_PORTS = struct.Struct("!HH")
 
 
 class Sighting(msgspec.Struct, frozen=True):
@@ -31,7 +34,8 @@ class Sighting(msgspec.Struct, frozen=True):
         frame: its number in the file.
         at: ns since the epoch.
         side: who sent it: 0 for the side that opened the connection, or was seen first, 1 for the other.
-        segment: its numbers count from each side's first one; a timestamp stands as it is.
+        segment: its numbers count from each side's first one; a timestamp stands as it is. Of its data the length is
+            right, and the octets may be zeros: nobody asks for them.
         cut: octets of its data that the capture does not hold.
     """
 
@@ -91,6 +95,23 @@ class Conversation:
             self.over.add(side)
         return Sighting(packet.number, packet.at, side, to_relative(segment, own, other), packet.cut)
 
+    def take_usual(self, frame: CapturedFrame, side: int) -> Sighting | None:
+        """A segment of a side as ``take`` gives it; None where that has to be asked."""
+        own, other = self.first[side].isn, self.first[1 - side].isn
+        if own is None or other is None or self._doubled is not False or (found := usual(frame)) is None:
+            return None
+        self.frames += 1
+        segment = Segment(
+            flags=found.flags,
+            seq=(found.seq - own) % SPACE,
+            ack=(found.ack - other) % SPACE,
+            window=found.window,
+            data=found.data,
+            options=found.options,
+            checksum=found.wrong_sum,
+        )
+        return Sighting(frame.number, frame.at, side, segment, found.cut)
+
     def _copied(self, packet: Packet) -> bool:
         """Whether this is the frame of a moment ago again; not asked any more where the first did not come twice."""
         self._latest = [one for one in self._latest if packet.at - one.at < _TWICE_NS]
@@ -133,10 +154,16 @@ class Conversations:
     others: Counter[str] = field(default_factory=Counter)
     fragments: Fragments = field(default_factory=Fragments)
     _current: dict[tuple[SocketName, SocketName], Conversation] = field(default_factory=dict)
+    _by_names: dict[bytes, tuple[Conversation, int]] = field(default_factory=dict)
 
     def sort(self, frames: Iterable[CapturedFrame]) -> Iterator[tuple[Conversation, Sighting]]:
         """Each segment with its connection, in the order of the file."""
+        by_names = self._by_names
         for frame in frames:
+            known = by_names.get(names_of(frame))
+            if known and (sighting := known[0].take_usual(frame, known[1])):
+                yield known[0], sighting
+                continue
             packet = packet_of(frame)
             if packet == FRAGMENT and (whole := self.fragments.whole(frame)):
                 # its other fragments were counted as they came
@@ -146,9 +173,8 @@ class Conversations:
                 self.others[packet] += 1
                 continue
             conversation = self._of(packet)
-            sighting = conversation.take(packet)
-            if sighting is not None:
-                yield conversation, sighting
+            if taken := conversation.take(packet):
+                yield conversation, taken
 
     def _of(self, packet: Packet) -> Conversation:
         known = self._current.get((packet.source, packet.target))
@@ -158,4 +184,6 @@ class Conversations:
             known = Conversation(len(self.numbered) + 1, ends)
             self.numbered.append(known)
             self._current[ends] = self._current[ends[::-1]] = known
+            for side, (source, target) in enumerate((ends, ends[::-1])):
+                self._by_names[source[0] + target[0] + _PORTS.pack(source[1], target[1])] = known, side
         return known
