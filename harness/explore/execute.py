@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,6 +41,11 @@ CONNECTIONS = 3
 """Of a program, at most."""
 _AT_ONCE = struct.pack("ii", 1, 0)  # struct linger: a reset
 _CLOSED, _LISTEN = 7, 10  # include/net/tcp_states.h; behind them may be a mini-socket, or a connection to accept
+_MUCH = 1448
+"""Octets of one call. Where they lie in memory limits how many a segment takes (MAX_SKB_FRAGS) and a buffer holds, and
+that goes on from what the thread has sent before (sk_page_frag): a thread that has sent nothing begins anew."""
+_SILENT = {"listen", "accept", "defer_accept", *SYSCTLS}
+"""Calls that change nothing about a connection. Should a kernel send something all the same, the next step has it."""
 _SYSCTLS = Path("/proc/sys/net/ipv4")
 
 
@@ -59,6 +65,12 @@ class Executor(ProgramLab):
     def run(self, attempt: Attempt) -> tuple[Noted, ...]:
         """Run a program on connections of its own, and note what each step brought about."""
         self._port += CONNECTIONS
+        if any(isinstance(step, Act) and step.name == "send" and step.size >= _MUCH for step in attempt.steps):
+            with ThreadPoolExecutor(1) as thread:
+                return thread.submit(self._run, attempt).result()
+        return self._run(attempt)
+
+    def _run(self, attempt: Attempt) -> tuple[Noted, ...]:
         if self._virtual and any(isinstance(step, Pause) for step in attempt.steps):
             await_phase()
         course = _Course(self, self._port, attempt.ip_version)
@@ -83,6 +95,7 @@ class _Line:
         self.numbers = Numbering(shows_timestamps="timestamp values" not in lab.ignored, ip_version=flow.version)
         self._identifications = Identifications()
         self._lab = lab
+        self.is_known = False  # to the kernel, which may have a socket of it that no process holds
         self.set_out(flow)
 
     def set_out(self, flow: Flow) -> None:
@@ -130,6 +143,7 @@ class _Course:
         waited: list[tuple[int, Sighted]] = []
         match step:
             case Put():
+                self._line.is_known = True
                 segments, sent = self._line.numbers.wire(step)
                 for segment in segments:
                     self._lab.put(self._line.encoder.encode(segment))
@@ -142,16 +156,19 @@ class _Course:
             case Pause(ms):
                 waited = self._lab.wait(self._among, ms)
         back = [self._lines[one.connection].seen(one, at) for at, one in waited]
-        back += [self._lines[one.connection].seen(one, 0) for one in self._lab.drain(self._among)]
+        if not (isinstance(step, Act) and step.name in _SILENT):
+            back += [self._lines[one.connection].seen(one, 0) for one in self._lab.drain(self._among)]
         held = self._line.connection
         return Noted(self._state(), result, tuple(back), sent, self._lab.info(held), self._lab.grown())
 
     def _state(self) -> int:
-        holder = self._line.connection or self._listener
-        held = holder.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] if holder is not None else 0
-        if held not in (0, _CLOSED, _LISTEN):
-            return held
-        return self._lab.state(self._line.flow) or held
+        line = self._line
+        held = _LISTEN if self._listener else 0
+        if line.connection is not None:
+            held = line.connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+            if held not in (_CLOSED, _LISTEN):
+                return held
+        return (self._lab.state(line.flow) if line.is_known else 0) or held
 
     def _call(self, act: Act) -> str:
         try:
@@ -199,6 +216,7 @@ class _Course:
             return NOT_MADE
         line, port = self._line, self._port + self._line.number - 1
         if line.connection is None:
+            line.is_known = True
             line.set_out(Flow(self._version, port, CLIENT_PORT))
             line.connection = self._socket(CLIENT_PORT)
         line.connection.connect((self._lab.plan.peer.address(self._version), port))
@@ -239,9 +257,9 @@ class _Course:
         return 0
 
     def _socket(self, port: int) -> socket.socket:
-        made = socket.socket(socket.AF_INET if self._version == 4 else socket.AF_INET6, socket.SOCK_STREAM)
+        family = socket.AF_INET if self._version == 4 else socket.AF_INET6
+        made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         self._made.append(made)
-        made.setblocking(False)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         while self._options:
             made.setsockopt(*self._options.pop(0))
@@ -251,9 +269,10 @@ class _Course:
     def end(self) -> None:
         """Leave nothing of the connection: whoever holds it resets it, and an orphan is reset by the peer."""
         for one in self._made:
-            with suppress(OSError):  # closed by the program
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-            one.close()
+            if one.fileno() >= 0:  # not closed by the program
+                with suppress(OSError):
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+                one.close()
         for line in self._lines.values():
             if line.connection is None:  # what the kernel goes on with by itself
                 self._lab.put(line.encoder.encode(line.numbers.reset()))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from random import Random
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from msgspec.structs import asdict, replace
 
@@ -42,6 +42,8 @@ _OTHER_START = 0.3
 
 _OTHER_WINDOW = 0.1
 """How many begin with another window of the peer's than the largest, of all."""
+_OTHER_BITS = 0.05
+"""How many begin with a SYN of the peer's that has more bits set, of all."""
 
 _ODD = {0: 3, 1: 6, 2: 3, 3: 1}
 """In how many respects a segment is not what a peer would send."""
@@ -49,6 +51,8 @@ _RESPECTS = {"seq": 4, "ack": 3, "window": 2, "options": 3, "length": 4, "bits":
 # half the circle away a number is neither before nor behind another, and no RFC says what it is then
 _NEAR = {0: 4, 1: 5, -1: 5, 5: 2, -5: 1, 100: 1, 2**20: 1, -(2**20): 1, 2**31 - 1: 1, 1 - 2**31: 1}
 _WINDOWS = {0: 3, 1: 2, 1000: 2, 1500: 1, 5000: 2}
+# segments for a window of 1 are so short that it counts how many frames lie in one page of the kernel's
+_SYN_WINDOWS = {size: weight for size, weight in _WINDOWS.items() if size != 1}
 _LANDMARK = 0.6
 """How often a number that is odd counts from the usual landmark."""
 _BITS = (Flags.PSH, Flags.URG, Flags.ECE, Flags.CWR, Flags.AE, Flags.ECE | Flags.CWR, Flags.ECE | Flags.CWR | Flags.AE)
@@ -68,8 +72,11 @@ def attempt(seed: int, number: int, theme: Theme) -> Attempt:
         offered = chance.choice(("full", "full", "full", "stamped", "wide"))
         steps = [replace(step, options=offered) if _is_syn(step) else step for step in steps]
     if chance.random() < _OTHER_WINDOW:
-        window = _pick(chance, _WINDOWS)
+        window = _pick(chance, _SYN_WINDOWS)
         steps = [replace(step, window=window) if _is_syn(step) else step for step in steps]
+    if chance.random() < _OTHER_BITS:
+        bits = chance.choice(_BITS)
+        steps = [replace(step, flags=step.flags | bits) if _is_syn(step) else step for step in steps]
     if steps and chance.random() < _OTHER_START:
         at = chance.randrange(len(steps))
         steps[at] = with_another_value(chance, steps[at], theme)
@@ -94,7 +101,7 @@ def _setting(chance: Random, theme: Theme) -> Act:
     return Act(name, _pick(chance, theme.buffers) if name in SIZED else 0)
 
 
-def _is_syn(step: AttemptStep) -> bool:
+def _is_syn(step: AttemptStep) -> TypeGuard[Put]:
     return isinstance(step, Put) and bool(step.flags & SYN)
 
 
@@ -133,7 +140,7 @@ def _odd(chance: Random, put: Put, respect: str, theme: Theme) -> Put:
         case "ack":
             return replace(put, ack=_pick(chance, _NEAR), ack_from=_landmark(chance, ACK_FROM))
         case "window":
-            return replace(put, window=_pick(chance, _WINDOWS))
+            return replace(put, window=_pick(chance, _SYN_WINDOWS if put.flags & SYN else _WINDOWS))
         case "options":
             return replace(put, options=chance.choice(SYN_OPTIONS if put.flags & SYN else SEGMENT_OPTIONS))
         case "bits":

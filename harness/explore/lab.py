@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Mapping, Set
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import NamedTuple, Self
 
 import msgspec
@@ -25,6 +26,12 @@ from netns.lab import Lab
 from netns.link import PEER_END
 
 _MOST = 65536
+_AT_ONCE = "255"
+_BURSTS = (
+    Path("/proc/sys/net/ipv4/tcp_tso_win_divisor"),  # tcp_tso_should_defer: whether the next ACK is expected soon
+    Path("/proc/sys/net/ipv4/tcp_min_tso_segs"),  # tcp_tso_autosize: as much as is sent in a millisecond
+)
+"""How much a kernel sends at once is not to depend on how long a round trip took."""
 _RATES = ("pacing_rate", "max_pacing_rate", "delivery_rate")
 _TIMES = {name for name in tcp_info.TcpInfo.__struct_fields__ if name.endswith(("_us", "_ms")) or name in _RATES}
 _WITHOUT = {"state", "last_ack_sent_ms"}  # noted as such; always 0
@@ -69,6 +76,8 @@ class ProgramLab:
             if COUNTERS not in self.ignored:
                 self._counters = opening.enter_context(Counters(self._lab.kernel))
             opening.enter_context(self._lab.kernel.entered())
+            for file in _BURSTS:
+                file.write_text(_AT_ONCE)
             self._marker = Marker.of(self.plan)
             self._stack = opening.pop_all()
         return self

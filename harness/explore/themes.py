@@ -11,7 +11,7 @@ from harness.explore.starts import STARTS
 from harness.tcp.segment import ACK, FIN, NONE, PSH, RST, SYN, URG
 
 _BUFFERS = {1024: 4, 8192: 4, 65_536: 1, 1_000_000: 1}
-_PAUSES = {2: 2, 55: 2, 1_370: 4, 3_870: 2, 61_700: 2, 7_250_000: 1, 86_400_000: 1}
+_PAUSES = {2: 8, 55: 8, 1_370: 14, 3_870: 8, 61_700: 8, 7_250_000: 10, 86_400_000: 1}
 """None is a timer's length, nor the sum of some: what comes at the end of a pause comes before or after it."""
 
 
@@ -108,7 +108,7 @@ THEMES: Mapping[str, Theme] = {
         {"put": 64, "act": 24, "pause": 5, "icmp": 2},
         _SIZES,
         settings=0.2,
-        mixed={"any": 8, "closing": 3, "opening": 4, "windows": 3, "time": 1, "several": 1},
+        mixed={"any": 8, "closing": 3, "opening": 4, "windows": 3, "time": 2, "several": 1},
     ),
 }
 

@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 from harness.explore.attempt import (
+    FILLS,
     IGNORED,
+    IRS,
+    ISS,
     RIGHT_EDGE,
+    SND_UNA,
     SYSCTLS,
     About,
     Act,
@@ -131,6 +135,33 @@ def test_programs_are_noted_alike_by_one_lab_and_the_next() -> None:
             return [executor.run(attempt(3, number, THEMES["closing"])) for number in range(150)]
 
     assert noted() == noted()
+
+
+def test_how_much_is_sent_at_once_does_not_depend_on_what_was_sent_before() -> None:
+    much = Act("connect"), Put(SYN | ACK, window=1000), Act("send", 20_000), Put(ACK), Put(ACK)
+    with Executor(IGNORED) as executor:
+        first = run(executor, *much)
+        for size in range(1, 1400, 200):
+            run(executor, *PASSIVE, Act("send", size), Act("send", 20_000))
+            assert run(executor, *much) == first
+
+
+@pytest.mark.parametrize("name", [name for name in STARTS if name != "CLOSED"])
+def test_start_reaches_its_state_over_ipv6(lab: Executor, name: str) -> None:
+    assert state_name(lab.run(Attempt(STARTS[name], ip_version=6))[-1].state) == name.partition(" ")[0]
+
+
+def test_option_that_is_set_before_there_is_a_socket_counts_for_the_next(lab: Executor) -> None:
+    *_, syn_ack = run(lab, Act("rcvbuf", 1024), Act("listen"), Put(SYN))
+    assert syn_ack.back[0].window == 1152
+    filled = run(lab, Act("rcvbuf", 1024), *STARTS["ESTABLISHED actively"], Put(ACK, length=FILLS))[-1]
+    assert (filled.sent[2], filled.back[-1].window) == (1152, 0)
+
+
+def test_numbers_count_from_both_syns_and_from_what_the_peer_has_acknowledged(lab: Executor) -> None:
+    sent = (*STARTS["ESTABLISHED actively"], Act("send", 5), Put(ACK, length=3))
+    assert run(lab, *sent, Put(ACK, seq_from=IRS, ack_from=ISS))[-1].sent[:2] == (0, 0)
+    assert run(lab, *sent[:-1], Put(ACK, seq_from=RIGHT_EDGE, ack_from=SND_UNA))[-1].sent[1] == 1
 
 
 def test_what_is_out_of_sight_is_not_noted() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import FinwaitError
-from harness.explore.attempt import CALLS, OPTIONS, Act, Put
+from harness.explore.attempt import CALLS, OPTIONS, Act, Attempt, Put
 from harness.explore.generate import MOST_STEPS, attempt
-from harness.explore.starts import STARTS
+from harness.explore.starts import STARTS, lead, opened_actively
 from harness.explore.themes import THEMES, theme_of
+from harness.tcp.segment import ACK
 
 
 def test_the_same_seed_gives_the_same_programs_and_another_seed_others() -> None:
@@ -36,3 +37,19 @@ def test_a_theme_that_there_is_not_is_refused_by_name() -> None:
     with pytest.raises(FinwaitError, match="there is no theme 'closed'") as told:
         theme_of("closed")
     assert "closing" in str(told.value)
+
+
+@pytest.mark.parametrize("name", [name for name in STARTS if not name.endswith("with ECN")])
+def test_lead_is_the_start_whatever_was_set_before(name: str) -> None:
+    steps = STARTS[name]
+    assert lead(Attempt(steps)) == lead(Attempt((Act("rcvbuf", 1024), *steps, Act("cork")))) == len(steps)
+
+
+def test_a_connection_that_was_accepted_is_opened_actively_instead() -> None:
+    setting, more = Act("rcvbuf", 1024), (Put(ACK, length=5), Act("close"))
+    assert opened_actively((setting, *STARTS["ESTABLISHED"], *more)) == (
+        setting,
+        *STARTS["ESTABLISHED actively"],
+        *more,
+    )
+    assert opened_actively((*STARTS["ESTABLISHED actively"], *more)) is None
