@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.capture.side import SideStory
 from harness.model.connection import Answer, ControlBlock
 from harness.model.rfc9293 import answers
 from harness.tcp.segment import ACK, RST, SYN, Segment, distance, format_flags
+from harness.tcp.timing import MS
 
 _DECISIVE = SYN | RST
 
 _LEAST_WINDOW = 65535
 """What a window is taken for whose scale is not known: more than a FIN needs."""
+
+_MOST_DELAYED_NS = 500 * MS
+"""How long an ACK may wait for more data (RFC 9293 3.8.6.3, RFC 5681 4.2)."""
 
 
 def asked(own: SideStory, other: SideStory, segment: Segment) -> str:
@@ -41,12 +47,45 @@ def deviation(own: SideStory, other: SideStory, segment: Segment, answered: Segm
     found = _answers(own, other, segment)
     if not found or any(_fits(one, answered) for one in found):
         return ""
+    return f"; {_answered_by(found)}"
+
+
+def missing(own: SideStory, other: SideStory, segment: Segment, waited: int) -> str:
+    """What a side ought to have answered to a segment, if it had come; empty where it may have been silent.
+
+    Args:
+        own: the side that is asked, and answered nothing.
+        other: the side whose segment it is.
+        segment: in relative numbers.
+        waited: for how many ns nothing had come.
+    """
+    found = list(_answers(own, other, segment, acknowledges_at_once=waited >= _MOST_DELAYED_NS))
+    if own.last is None and segment.flags & (SYN | ACK) == SYN:  # where someone listens, and where nobody does
+        found = [one for state in ("LISTEN", "CLOSED") for one in answers(ControlBlock(state), segment)]
+    if not found or any(one.flags is None for one in found):
+        return ""
+    return f"; if it came, {_answered_by(found)}"
+
+
+def as_without_connection(segment: Segment, other: SideStory) -> str:
+    """Of a RST, what it answers where its sender has no connection any more; empty where it may be of another kind."""
+    asks = [] if other.last is None else [(other.last.frame, other.last.segment.ack)]
+    asks += [(one.frame, one.ack) for one in reversed(other.sent)]
+    frame = next((frame for frame, ack in asks if ack == segment.seq), 0)
+    if not frame or segment.flags & ACK:
+        return ""
+    clauses = answers(ControlBlock("CLOSED"), Segment(flags=ACK, ack=segment.seq))[0].clause
+    return f"; frame {frame} acknowledges that number, and who has no connection answers it so ({clauses})"
+
+
+def _answered_by(found: Sequence[Answer]) -> str:
     forms = " or ".join(dict.fromkeys(_form(one) for one in found))
-    clauses = ", ".join(dict.fromkeys(one.clause for one in found))
-    return f"; RFC 9293 answers it by {forms} ({clauses})"
+    return f"RFC 9293 answers it by {forms} ({', '.join(dict.fromkeys(one.clause for one in found))})"
 
 
-def _answers(own: SideStory, other: SideStory, segment: Segment) -> tuple[Answer, ...]:
+def _answers(
+    own: SideStory, other: SideStory, segment: Segment, *, acknowledges_at_once: bool = False
+) -> tuple[Answer, ...]:
     """All that the model allows; none where the state of the side cannot be told."""
     if own.said is None or other.acknowledged == 0:
         return ()
@@ -59,6 +98,7 @@ def _answers(own: SideStory, other: SideStory, segment: Segment) -> tuple[Answer
         rcv_nxt=own.acknowledged,
         rcv_wnd=_LEAST_WINDOW,
         max_snd_wnd=_LEAST_WINDOW,
+        quickack=acknowledges_at_once,
     )
     return answers(at, segment)
 

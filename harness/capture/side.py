@@ -27,6 +27,7 @@ class SentBefore(NamedTuple):
     frame: int
     at: int
     seq: int
+    ack: int
     fin: bool
 
 
@@ -54,6 +55,8 @@ class SideStory:
         mss: of its SYN.
         wrong_sums: segments with a wrong checksum.
         shut_at: when it closed its window; 0 where it is open.
+        asked: segments that it got which ask for an ACK that says nothing new, and that it has not sent.
+        sent: what takes numbers of its segments, the latest ones.
     """
 
     next: int = 0
@@ -68,9 +71,10 @@ class SideStory:
     mss: int | None = None
     wrong_sums: int = 0
     shut_at: int = 0
+    asked: int = 0
+    sent: list[SentBefore] = field(default_factory=list)  # a deque of none takes 0.7 kB, and there may be many
     _unseen: int = 0
     _holes: dict[int, int] = field(default_factory=dict)
-    _sent: list[SentBefore] = field(default_factory=list)  # a deque of none takes 0.7 kB, and there may be many
 
     @property
     def most(self) -> int:
@@ -106,7 +110,7 @@ class SideStory:
         if length:
             self.octets += length
             self.next = (segment.seq + length) % SPACE
-            self._remember(SentBefore(sighting.frame, sighting.at, segment.seq, False))
+            self._remember(SentBefore(sighting.frame, sighting.at, segment.seq, ack, False))
         self.acknowledged = ack
         self.said = self.last = sighting
         return True
@@ -139,12 +143,12 @@ class SideStory:
         if new > 0:
             self.octets += min(len(segment.data), new)
             self.next = segment.next_seq
-        self._remember(SentBefore(sighting.frame, sighting.at, segment.seq, bool(segment.flags & FIN)))
+        self._remember(SentBefore(sighting.frame, sighting.at, segment.seq, segment.ack, bool(segment.flags & FIN)))
 
     def _remember(self, one: SentBefore) -> None:
-        self._sent.append(one)
-        if len(self._sent) > 2 * _REMEMBERED:
-            del self._sent[:_REMEMBERED]
+        self.sent.append(one)
+        if len(self.sent) > 2 * _REMEMBERED:
+            del self.sent[:_REMEMBERED]
 
     def hears(self, sighting: Sighting) -> None:
         """Take in what the other side sends: what it acknowledges is no hole, whether the capture has it or not."""
@@ -154,6 +158,13 @@ class SideStory:
             filled = [begin for begin in self._holes if distance(begin, segment.ack) > 0]
             for begin in filled:
                 del self._holes[begin]
+
+    def is_asked(self, sighting: Sighting, sender: SideStory) -> None:
+        """Take in what the other side, as it was before, sends out of turn: each such segment asks for an ACK."""
+        segment = sighting.segment
+        in_turn = sender.last is None or (segment.seq == sender.next and not segment.flags & (SYN | RST))
+        if not in_turn:
+            self.asked += max(1, -(-len(segment.data) // self.most))
 
     def lacks(self, segment: Segment) -> int:
         """How many of its numbers the other side acknowledges anew, without that they were in the capture."""
@@ -180,7 +191,7 @@ class SideStory:
             return self._fills(sighting, since)
         if distance(self.next, segment.next_seq) > 0:
             return None
-        before = next((one for one in reversed(self._sent) if _holds(one, segment)), None)
+        before = next((one for one in reversed(self.sent) if _holds(one, segment)), None)
         if before is None and segment.flags & FIN:
             return None  # a FIN in the place of something else
         self.again += 1
@@ -209,7 +220,7 @@ class SideStory:
         again = f"of frame {before.frame} again, {format_ms(sighting.at - before.at)} later" if before else "again"
         if said is None:
             return Reason("unanswered", f"{again}: nothing was heard of the other side")
-        if segment.flags & FIN and said.segment.flags & SYN:
+        if segment.flags & FIN and segment.seq == 0 and said.segment.flags & SYN:
             return Reason("unanswered", f"{again}: frame {said.frame} acknowledges its number as that of the SYN")
         if distance(segment.next_seq, other.acknowledged) >= 0:
             return Reason("spurious", f"{again}: needlessly, for frame {said.frame} had acknowledged it")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from harness.capture.asking import asked, deviation
+from harness.capture.asking import as_without_connection, asked, deviation, missing
 from harness.capture.conversation import Conversation, Sighting
 from harness.capture.side import Reason, SideStory
 from harness.tcp.segment import ACK, FIN, RST, SYN, Flags, Segment, distance, format_flags
@@ -18,6 +18,8 @@ GAP_NS = 50 * MS
 
 _MOST = 40
 """Remarks that are kept of a connection, from its beginning on; the others are counted."""
+
+_UNASKED = "a segment is answered by one ACK at most (RFC 5681 4.2)"
 
 _NO_DATA = int(SYN | RST)  # made once: it is asked of every frame
 
@@ -55,6 +57,7 @@ class Story:
     suspect: int | None = None
     host: int | None = None
     _last: Sighting | None = None
+    _unanswered: int | None = None  # the number of what was told last to be without an answer
 
     def tell(self, sighting: Sighting) -> None:
         """Take in the next frame."""
@@ -66,7 +69,7 @@ class Story:
             return
         reason = own.why_again(sighting, other)
         if reason:
-            self._again(sighting, reason)
+            self._again(sighting, reason, own, other)
         self._pause(sighting, reason)
         self._offload(sighting, other)
         if segment.flags & SYN:
@@ -82,6 +85,7 @@ class Story:
             who, its = self.who(side), self.who(1 - side)
             what = f"{who} acknowledges {lacking} more than is there of {its}: the capture has lost it, or has it later"
             self._remark("lacking", sighting, what)
+        other.is_asked(sighting, own)
         own.sends(sighting)
         other.hears(sighting)
         self._last = sighting
@@ -95,10 +99,13 @@ class Story:
         if len(self.remarks) < _MOST:
             self.remarks.append(Remark(sighting.frame, text))
 
-    def _again(self, sighting: Sighting, reason: Reason) -> None:
-        self._remark(
-            reason.kind, sighting, f"{self.who(sighting.side)} sends {in_words(sighting.segment)} {reason.text}"
-        )
+    def _again(self, sighting: Sighting, reason: Reason, own: SideStory, other: SideStory) -> None:
+        text = f"{self.who(sighting.side)} sends {in_words(sighting.segment)} {reason.text}"
+        if reason.kind == "unanswered" and self._unanswered != sighting.segment.seq:
+            waited = sighting.at - (own.last.at if own.last else sighting.at)
+            if due := missing(other, own, sighting.segment, waited):
+                self._unanswered, text = sighting.segment.seq, text + due
+        self._remark(reason.kind, sighting, text)
         if reason.kind == "challenged":
             self.suspect = 1 - sighting.side
 
@@ -164,13 +171,18 @@ class Story:
             what = (
                 f"the RST has the number {seq} and not {expected}, the next that {self.who(1 - sighting.side)} expects"
             )
-            self._remark(
-                "reset", sighting, f"{what}: it counts only outside of a connection, or is challenged (RFC 5961 3.2)"
-            )
+            what += ": it counts only outside of a connection, or is challenged (RFC 5961 3.2)"
+            self._remark("reset", sighting, what + as_without_connection(sighting.segment, other))
 
     def _repeated(self, sighting: Sighting, own: SideStory, other: SideStory) -> None:
         segment, who, fin, heard = sighting.segment, self.who(sighting.side), other.fin, own.heard
         behind = distance(segment.ack, other.next)
+        if own.asked:
+            own.asked -= 1
+        elif segment.flags & ACK and behind == 0 and heard is not None:
+            text = f"{who} acknowledges {segment.ack} again, and nothing in the capture asks for it"
+            self._remark("unasked", sighting, f"{text}: {_UNASKED}")
+            return
         if not segment.flags & ACK or heard is None or (own.last and heard.at < own.last.at):
             return
         if fin is not None and fin.segment.end == segment.ack:
