@@ -47,7 +47,7 @@ ROOMS: Mapping[str, set[str]] = {
     "harness.mutation": GROUND,
     "harness.kernels": {"harness.errors", "harness.leash", "harness.process"},
     "harness.run": GROUND | {"harness", "harness.kernels", "harness.mutation", "harness.process"},
-    "harness.cluster": GROUND | {"harness", "harness.kernels", "harness.run"},
+    "harness.cluster": GROUND | {"harness", "harness.explore", "harness.kernels", "harness.process", "harness.run"},
     "harness.explore": GROUND
     | {"harness.kernels", "harness.live.calibration", "harness.live.syscalls", "harness.probes", "harness.process"}
     | {"harness.code", "harness.run", "harness.wire", "netns"},  # steered by what of the code programs reach

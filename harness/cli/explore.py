@@ -13,7 +13,9 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 
 from harness.cli.findings import save
+from harness.cli.workers import searched_kernels
 from harness.errors import FinwaitError
+from harness.explore.asked import Asked, KernelsGone
 from harness.explore.attempt import IGNORED, UNJUDGED, Attempt, Put
 from harness.explore.corpus import FILE, Corpus, read_corpus, write_corpus
 from harness.explore.divergence import Divergence
@@ -104,7 +106,7 @@ def explore(options: argparse.Namespace, specs: Sequence[KernelSpec], checkout: 
         write_corpus(options.corpus, corpus)  # what cannot be written is better told before the search than behind it
     names = tuple(spec.name for spec in specs)
     with ExitStack() as held:
-        kernels = opened(held, specs, checkout)
+        kernels = opened(held, specs, checkout, options, console)
         explorer = Explorer(kernels, theme, options.seed, ignored, tell=partial(console.print, style="dim"))
         if corpus or any(kernel.code for kernel in kernels):
             explorer.steering = Steering(corpus or Corpus())
@@ -123,12 +125,20 @@ def explore(options: argparse.Namespace, specs: Sequence[KernelSpec], checkout: 
         raise FinwaitError(
             f"{options.replay} differs no longer", why="these kernels all do the same, or as RFC 9293 says"
         )
-    return 1 if explorer.found else 0
+    return 1 if explorer.found or explorer.lost or how not in ("done", "interrupted") else 0
 
 
-def opened(held: ExitStack, specs: Sequence[KernelSpec], checkout: Path) -> list[AskedKernel]:
-    """The kernels, to be asked until the stack is left, or one of them is stopped."""
+def opened(
+    held: ExitStack, specs: Sequence[KernelSpec], checkout: Path, options: argparse.Namespace, console: Console
+) -> Sequence[Asked]:
+    """The kernels, of this machine or the cluster's, to be asked until the stack is left, or one of them is stopped.
+
+    Raises:
+        FinwaitError: the cluster cannot be used.
+    """
     folder = Path(held.enter_context(TemporaryDirectory(prefix="finwait-explore-")))
+    if options.cluster:
+        return searched_kernels(held, specs, folder, checkout, options, console)
     stop, cache = held.enter_context(Stop()), Cache.of_user()
     return [
         held.enter_context(AskedKernel(spec, cache, checkout, folder / str(number), stop))
@@ -137,7 +147,7 @@ def opened(held: ExitStack, specs: Sequence[KernelSpec], checkout: Path) -> list
 
 
 def searched(explorer: Explorer, programs: int | None, seconds: float | None, again: Attempt | None = None) -> str:
-    """Search, or run a program again, and confirm what was found: done, or interrupted by Ctrl-C."""
+    """Search, or run a program again, and confirm what was found: done, interrupted by Ctrl-C, or who has gone."""
     try:
         if again is None:
             explorer.explore(programs, seconds)
@@ -146,6 +156,8 @@ def searched(explorer: Explorer, programs: int | None, seconds: float | None, ag
         explorer.confirm()
     except KeyboardInterrupt:
         return "interrupted"
+    except KernelsGone as error:
+        return str(error)
     return "done"
 
 
@@ -174,6 +186,7 @@ def present(explorer: Explorer, names: Sequence[str], how: str, console: Console
         f"{how}: {len(found)} {what} in {_programs(explorer.programs)} of seed {explorer.seed}, "
         f"and {explorer.shortening} to shorten them, in {explorer.seconds:.0f} s"
         + (f"; {known} of them known" if known else "")
+        + (f"; nothing is known of {_programs(explorer.lost)}" if explorer.lost else "")
     )
     console.print(f"out of sight: {', '.join(explorer.ignored) or 'nothing'}", soft_wrap=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -25,6 +26,7 @@ def explore_patch(
     base: str,
     changed: Sequence[ChangedLines],
     seconds: float,
+    options: argparse.Namespace,
     checkout: Path,
     console: Console,
 ) -> int:
@@ -38,12 +40,13 @@ def explore_patch(
         base: the name of the first where it has one, else empty.
         changed: the lines of its sources.
         seconds: how long to search.
+        options: which machines do it.
         checkout: the folder with pyproject.toml.
         console: for progress and what was found.
     """
     guides = _guides(base, changed, console)
     with ExitStack() as held:
-        kernels = opened(held, [*specs, *guides], checkout)
+        kernels = opened(held, [*specs, *guides], checkout, options, console)
         explorer = Explorer(
             kernels[: len(specs)],
             THEMES["any"],

@@ -145,6 +145,7 @@ def _add_explore(verbs: Verbs[argparse.ArgumentParser]) -> None:
         "--see", action="append", default=[], metavar="NAME", help="compare what is left out of sight too; all is all"
     )
     explored.add_argument("--theme", default="any", metavar="NAME", help="what the programs are about [any]")
+    add_cluster(explored)
     add_source(explored)
 
 

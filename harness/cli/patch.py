@@ -98,7 +98,7 @@ def _searched(
     if not seconds:
         return 0
     base = "" if options.tree else options.kernel or _NEWEST
-    return explore_patch(both(built), base, changed_lines(text), seconds, checkout, console)
+    return explore_patch(both(built), base, changed_lines(text), seconds, options, checkout, console)
 
 
 def _present(

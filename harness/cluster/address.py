@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import ipaddress
+import logging
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ def connected(opening: ExitStack, where: str, folder: Path, seconds: float, *, i
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",  # a fixed port may be taken
             local_directory=str(folder),
+            silence_logs=logging.CRITICAL,  # of the workers too, which are ended as they are
             resources={KERNELS_AT_ONCE: 1},
         )
         return Client(opening.enter_context(cluster))

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import dask.config
 import msgspec
-from distributed import Client, Future, KilledWorker, as_completed
+from distributed import Client
 from distributed.comm.core import CommClosedError
 from rich.console import Console
 
 from harness import __version__
 from harness.cluster import machine
 from harness.cluster.address import LOCAL, connected
-from harness.cluster.errand import Brought, Errand, carried, files_of_run
-from harness.cluster.parcels import Parcel, unpack
+from harness.cluster.errand import Brought, ScenariosErrand
+from harness.cluster.handing_out import TRIES, HandingOut, Wanted
+from harness.cluster.parcels import unpack
 from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
 from harness.run.jobs import Task, deliver
@@ -32,13 +34,10 @@ from harness.trace.folder import RESULTS, Unwritable, new_name, write_whole
 from harness.trace.owner import hand_back_tree
 from harness.trace.records import Result
 
-_TRIES = 2
-"""How many machines a task may take with it, or fail on, until it is lost."""
-
 # What dask watches as it goes on (where a worker is in its code, every 10 ms, and how much memory it has) takes a sixth
 # of a processor for two workers that wait; a worker waits for a kernel, which is none of its memory.
 _QUIET = {
-    "distributed.scheduler.allowed-failures": _TRIES - 1,
+    "distributed.scheduler.allowed-failures": TRIES - 1,
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "10s",
@@ -46,6 +45,9 @@ _QUIET = {
 
 _SECONDS = 20.0
 """For a scheduler to answer, and for machines to come."""
+
+_STOP_SECONDS = 1.0
+"""For the machines to hear that a run has ended."""
 
 
 class Cluster:
@@ -71,9 +73,9 @@ class Cluster:
         self._insecure = insecure
         self._run = new_name("cluster")
         self._held = ExitStack()
-        self._there: dict[tuple[str, str], Future[bytes]] = {}
-        self._of_run: dict[tuple[str, ...], tuple[Parcel, str]] = {}
+        self._stopped = False
         self._client: Client
+        self.handing_out: HandingOut
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
@@ -84,6 +86,8 @@ class Cluster:
                 scratch = opening.enter_context(TemporaryDirectory(prefix=SCRATCH, dir=self._folder))
                 made = connected(opening, self._where, Path(scratch), _SECONDS, insecure=self._insecure)
                 self._client = opening.enter_context(made)
+                travels = self._where != LOCAL
+                self.handing_out = HandingOut(self._client, self._run, self.checkout, self._cache, travels=travels)
                 self._client.wait_for_workers(1, timeout=_SECONDS)
                 self._client.register_plugin(machine.Capabilities())
                 self._check_versions()
@@ -111,18 +115,7 @@ class Cluster:
     @property
     def at_once(self) -> int:
         """How many kernels may be up at a time, on all machines together."""
-        return max(1, int(sum(one.get(machine.KERNELS_AT_ONCE, 0) for one in self._resources())))
-
-    def _resources(self) -> list[Mapping[str, float]]:
-        return [one["resources"] for one in self._workers().values()]
-
-    def _addresses(self) -> list[str]:
-        return list(self._workers())
-
-    def _workers(self) -> Mapping[str, Any]:
-        """What the scheduler knows of its machines, by their addresses."""
-        found: Mapping[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
-        return found
+        return max(1, len(self.handing_out.places()))
 
     def ask(self, tasks: Sequence[Task], *, more: bool = False) -> list[KernelReply]:  # noqa: ARG002
         """Have each task seen to by a machine that can; one that is lost costs what it had not finished.
@@ -135,88 +128,24 @@ class Cluster:
             FinwaitError: a kernel's files are not in the cache.
         """
         replies: dict[int, KernelReply] = {}
-        with Display(self._console) as display, self._stopping():
+        wanted = [
+            Wanted(
+                task.spec,
+                machine.see_to,
+                partial(ScenariosErrand, folder=task.folder.name, request=task.request),
+                task.request.outside,
+            )
+            for task in tasks
+        ]
+        with Display(self._console) as display, self.stopping():
             try:
-                for number, reply in self._answers(tasks):
-                    replies[number] = reply
+                for number, brought in self.handing_out.hand_out(wanted):
+                    replies[number] = self._taken(tasks[number], brought)
                     display.tell("cluster", f"{len(replies)} of {len(tasks)} parts done")
             except (CommClosedError, TimeoutError, OSError) as error:
                 gone = KernelReply(lost=f"the scheduler went away ({error})")
                 replies = dict.fromkeys(range(len(tasks)), gone) | replies
         return [replies[number] for number in range(len(tasks))]
-
-    def _answers(self, tasks: Sequence[Task]) -> Iterator[tuple[int, KernelReply]]:
-        """The number and the reply of each, as they come."""
-        waiting: dict[Future[bytes], tuple[int, int]] = {}
-        able = {name for one in self._resources() for name in one}
-        for number, task in enumerate(tasks):
-            if machine.resource(task.spec.kind) in able:
-                waiting[self._send(task)] = number, 1
-            else:
-                lacks = machine.lacks(task.spec.kind) or "none says that it can"
-                yield number, KernelReply(lost=f"no machine of the cluster can run {task.spec.title}: {lacks}")
-        ended = as_completed(waiting)
-        for future in ended:
-            number, tries = waiting.pop(future)
-            brought = self._brought(future)
-            if brought.reply is None and tries < _TRIES:
-                again = self._send(tasks[number], brought)
-                waiting[again] = number, tries + 1
-                ended.add(again)
-            else:
-                yield number, self._taken(tasks[number], brought)
-
-    def _send(self, task: Task, before: Brought | None = None) -> Future[bytes]:
-        """Hand a task to a machine; not again to one that could not see to it."""
-        kernel, parcels = carried(task.spec, self._cache)
-        checkout, files = str(self.checkout), ""
-        if self._where != LOCAL:
-            of_run, checkout = self._files_of_run(task.request.outside)
-            parcels, files = [*parcels, of_run], of_run.key
-        handed = self._handed(parcels)
-        errand = Errand(
-            version=__version__,
-            run=self._run,
-            kernel=kernel,
-            folder=task.folder.name,
-            request=task.request,
-            checkout=checkout,
-            files=files,
-            parcels=tuple(handed),
-        )
-        others = [one for one in self._addresses() if before and before.fault and one != before.address]
-        return self._client.submit(
-            machine.see_to,
-            msgspec.msgpack.encode(errand),
-            *handed.values(),
-            resources={machine.KERNELS_AT_ONCE: 1, machine.resource(task.spec.kind): 1},
-            workers=others or None,
-            pure=False,
-        )
-
-    def _files_of_run(self, outside: tuple[str, ...]) -> tuple[Parcel, str]:
-        if outside not in self._of_run:
-            self._of_run[outside] = files_of_run(self.checkout, outside)
-        return self._of_run[outside]
-
-    def _handed(self, parcels: Sequence[Parcel]) -> dict[tuple[str, str], Future[bytes]]:
-        """What has to be handed over, each on every machine once: what all caches have stays here."""
-        names = {(one.kind, one.key): one for one in parcels}
-        lacking = {tuple(name) for found in self._client.run(machine.absent, list(names)).values() for name in found}
-        gone = [name for name, future in self._there.items() if future.status != "finished"]
-        for name in gone:
-            del self._there[name]
-        for name in lacking - self._there.keys():
-            self._there[name] = self._client.scatter(names[name].content, broadcast=True, hash=False)
-        return {name: self._there[name] for name in names if name in self._there}
-
-    def _brought(self, future: Future[bytes]) -> Brought:
-        try:
-            return msgspec.msgpack.decode(future.result(), type=Brought)
-        except KilledWorker:
-            return Brought(reply=KernelReply(lost=f"{_TRIES} machines went away while they saw to it"))
-        except (CommClosedError, CancelledError, TimeoutError, OSError):
-            return Brought(fault="a machine went away with what others need, or the scheduler did")
 
     def _taken(self, task: Task, brought: Brought) -> KernelReply:
         """The reply, after what was recorded is where the task wants it.
@@ -238,13 +167,24 @@ class Cluster:
         return brought.reply
 
     @contextmanager
-    def _stopping(self) -> Iterator[None]:
+    def stopping(self) -> Iterator[None]:
         """End what is under way on the machines when this is left early."""
         try:
             yield
         except BaseException:  # Ctrl-C above all
-            self._client.run(machine.stop, self._run, wait=False)
+            self.stop()
             raise
+
+    def stop(self) -> None:
+        """End what is under way on the machines, and what is up there; nobody waits for a machine that hangs."""
+        if self._stopped:
+            return
+        self._stopped = True
+        told = threading.Thread(
+            target=self._client.run, args=(machine.stop, self._run), kwargs={"wait": False}, daemon=True
+        )
+        told.start()
+        told.join(_STOP_SECONDS)
 
 
 def _name_machine(folder: Path, machine: str) -> None:

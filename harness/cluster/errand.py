@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from harness.cluster.parcels import Parcel, checkout_files
+from harness.explore.attempt import CodeReached, Order
 from harness.kernels.boot.uml_virtual import binary_of
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.provide import pinned, provided
@@ -60,14 +61,12 @@ class CarriedKernel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Errand(msgspec.Struct, frozen=True, kw_only=True):
-    """One request, and all that a machine needs to see to it.
+    """What a machine needs for whatever it is to ask a kernel.
 
     Args:
         version: of finwait, which has to be the machine's.
         run: which run it is of: by that it can be stopped.
         kernel: which kernel is asked.
-        folder: the name of the run folder.
-        request: what is asked.
         checkout: where in the files the checkout lies; a path of the machine where ``files`` is empty.
         files: the key of what travels for this run.
         parcels: kind and key of each parcel that is handed over with this.
@@ -76,11 +75,42 @@ class Errand(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     run: str
     kernel: CarriedKernel
-    folder: str
-    request: Request
     checkout: str
     files: str = ""
     parcels: tuple[tuple[str, str], ...] = ()
+
+
+class ScenariosErrand(Errand, frozen=True, kw_only=True):
+    """One request for scenarios; ``folder`` is the name of the run folder."""
+
+    folder: str
+    request: Request
+
+
+class ProgramsErrand(Errand, frozen=True, kw_only=True):
+    """Programs that nobody wrote, for a kernel that may be up already.
+
+    Args:
+        order: the programs.
+        boot: how often the kernel was to be booted anew before; one from an earlier boot is not asked.
+    """
+
+    order: Order
+    boot: int
+
+
+class RanPrograms(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of programs.
+
+    Args:
+        noted: of each; None where it killed the kernel.
+        why_lost: how the kernel died, by the program's place in the order.
+        code: what was reached, where the order asked that: for some programs each, by their places.
+    """
+
+    noted: tuple[bytes | None, ...]
+    why_lost: dict[int, str] = {}
+    code: tuple[tuple[tuple[int, ...], CodeReached], ...] = ()
 
 
 class Brought(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +120,7 @@ class Brought(msgspec.Struct, frozen=True, kw_only=True):
         machine: who saw to it, by its name.
         address: where that is in the cluster.
         reply: of the kernel; None where the machine could not even ask it.
+        ran: the same of programs that nobody wrote.
         fault: why it could not.
         missing: kind and key of what it would have needed.
         archive: what was recorded, packed.
@@ -98,6 +129,7 @@ class Brought(msgspec.Struct, frozen=True, kw_only=True):
     machine: str = ""
     address: str = ""
     reply: KernelReply | None = None
+    ran: RanPrograms | None = None
     fault: str = ""
     missing: tuple[tuple[str, str], ...] = ()
     archive: bytes = b""

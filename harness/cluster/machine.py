@@ -6,17 +6,19 @@ import compileall
 import io
 import platform
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol, TypeVar
 
 import msgspec
 from distributed import Worker, WorkerPlugin, get_worker
 from rich.console import Console
 
 from harness import __version__
-from harness.cluster.errand import Brought, Errand
+from harness.cluster.errand import Brought, Errand, ScenariosErrand
 from harness.cluster.parcels import pack, unpack
 from harness.errors import FinwaitError
 from harness.kernels.boot.qemu import QEMU
@@ -29,7 +31,26 @@ from harness.trace.folder import make_folder
 KERNELS_AT_ONCE = "finwait-kernels"
 """The resource that a kernel takes one of, as dask counts them."""
 
-_under_way: dict[str, set[Workers]] = {}
+E = TypeVar("E", bound=Errand)
+
+
+class Stoppable(Protocol):
+    """What can be ended from another thread."""
+
+    def stop(self) -> None:
+        """End it."""
+
+
+_under_way: dict[str, set[Stoppable]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """What a machine has for an errand: its cache with the kernel, the checkout, and a folder for the time of a run."""
+
+    cache: Cache
+    checkout: Path
+    scratch: Path
 
 
 def resource(kind: KernelKind) -> str:
@@ -75,12 +96,12 @@ def absent(parcels: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 
 async def stop(run: str) -> None:
     """End what is under way of a run, at once; a coroutine, so that nobody has to wait for it."""
-    for workers in tuple(_under_way.get(run, ())):
-        workers.stop()
+    for one in tuple(_under_way.get(run, ())):
+        one.stop()
 
 
 def see_to(errand: bytes, *parcels: bytes) -> bytes:
-    """See to an errand.
+    """See to an errand for scenarios.
 
     Args:
         errand: encoded.
@@ -89,16 +110,30 @@ def see_to(errand: bytes, *parcels: bytes) -> bytes:
     Returns:
         An encoded ``Brought``.
     """
-    asked, here = msgspec.msgpack.decode(errand, type=Errand), get_worker()
+    return carry_out(msgspec.msgpack.decode(errand, type=ScenariosErrand), parcels, _judged)
+
+
+def carry_out(errand: E, parcels: Sequence[bytes], does: Callable[[E, Workplace], Brought]) -> bytes:
+    """Do what an errand asks once all is there that it needs.
+
+    Args:
+        errand: decoded.
+        parcels: what it names, in that order.
+        does: asks the kernel.
+
+    Returns:
+        An encoded ``Brought``; where this machine could not do it, with its fault.
+    """
+    here = get_worker()
     try:
-        brought = _seen_to(asked, parcels, Path(here.local_directory))
+        brought = _seen_to(errand, parcels, Path(here.local_directory), does)
     except (FinwaitError, OSError) as error:  # the machine's fault, and another may do better
         brought = Brought(fault=str(error))
     named = msgspec.structs.replace(brought, machine=platform.node(), address=here.address)
     return msgspec.msgpack.encode(named)
 
 
-def _seen_to(errand: Errand, parcels: Sequence[bytes], scratch: Path) -> Brought:
+def _seen_to(errand: E, parcels: Sequence[bytes], scratch: Path, does: Callable[[E, Workplace], Brought]) -> Brought:
     if errand.version != __version__:  # a machine that came later
         return Brought(fault=f"this machine has finwait {__version__}, and {errand.version} was needed")
     cache = Cache.of_user()
@@ -111,11 +146,15 @@ def _seen_to(errand: Errand, parcels: Sequence[bytes], scratch: Path) -> Brought
     if missing := [one for one in needed if not (cache.content(*one) if one[0] else (scratch / one[1]).is_dir())]:
         return Brought(missing=tuple(missing))
     checkout = scratch / errand.files / errand.checkout if errand.files else Path(errand.checkout)
-    with TemporaryDirectory(dir=scratch) as place:
+    return does(errand, Workplace(cache, checkout, scratch))
+
+
+def _judged(errand: ScenariosErrand, at: Workplace) -> Brought:
+    with TemporaryDirectory(dir=at.scratch) as place:
         folder = make_folder(Path(place) / "out")
         console = Console(file=io.StringIO())
-        with Workers(folder, checkout, cache, console, at_once=1) as workers, _stoppable(errand.run, workers):
-            (reply,) = workers.ask([Task(errand.kernel.spec(cache), folder / errand.folder, errand.request)])
+        with Workers(folder, at.checkout, at.cache, console, at_once=1) as workers, stoppable(errand.run, workers):
+            (reply,) = workers.ask([Task(errand.kernel.spec(at.cache), folder / errand.folder, errand.request)])
         return Brought(reply=reply, archive=pack(folder, sorted(folder.iterdir())))
 
 
@@ -129,9 +168,10 @@ def _unpacked(content: bytes, folder: Path) -> None:
 
 
 @contextmanager
-def _stoppable(run: str, workers: Workers) -> Iterator[None]:
-    _under_way.setdefault(run, set()).add(workers)
+def stoppable(run: str, one: Stoppable) -> Iterator[None]:
+    """It is ended when its run is."""
+    _under_way.setdefault(run, set()).add(one)
     try:
         yield
     finally:
-        _under_way[run].discard(workers)
+        _under_way[run].discard(one)

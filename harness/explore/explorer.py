@@ -7,18 +7,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import msgspec
 
 from harness.code.index import ChangedLines
+from harness.explore.asked import UNKNOWN, Asked, Noticed
 from harness.explore.attempt import IGNORED, Attempt, Noted
 from harness.explore.deviations import deviations
 from harness.explore.differences import Fork, Signature, first_fork
 from harness.explore.divergence import Divergence, Shorter
 from harness.explore.generate import attempt
 from harness.explore.known import known_changes
-from harness.explore.reached import ReachedCode
 from harness.explore.steering import Steering, observed
 from harness.explore.themes import Theme
 
@@ -28,29 +27,6 @@ _MOST_SHORTER = 1500
 _PROOFS = 2
 _MOST_ALIKE = 5
 """Kinds of differences that are looked into of those that are like one change that is known."""
-
-Noticed = bytes | None
-"""What one kernel noted of a program, in JSON; None where the program killed it."""
-
-
-class Asked(Protocol):
-    """A kernel that runs programs, as ``harness.explore.kernels.AskedKernel`` does.
-
-    ``why_lost`` says of programs how the kernel died of them, ``code`` what a kernel that counts has reached.
-    """
-
-    why_lost: dict[Attempt, str]
-    code: ReachedCode | None
-
-    def ask(self, attempts: Sequence[Attempt], ignored: tuple[str, ...] = ()) -> list[Noticed]:
-        """Have each program run, and what was noted."""
-
-    def reboot(self) -> None:
-        """Boot it anew before the next question."""
-
-    def stop(self) -> None:
-        """End what is being asked, from another thread."""
-
 
 _decoder = msgspec.json.Decoder(tuple[Noted, ...])
 
@@ -67,6 +43,7 @@ class Explorer:
         tell: called with how it goes on.
         programs: how many were run so far.
         shortening: how many others, to find the shortest forms.
+        lost: of how many nothing was learnt.
         steering: keeps programs that reach something new, of which half of the others are made; None for none.
         guide: a kernel that counts its code, and is asked first: the others run what reaches a function of ``changed``.
         changed: lines of its sources.
@@ -84,6 +61,7 @@ class Explorer:
     tell: Callable[[str], None] = lambda _: None
     programs: int = 0
     shortening: int = 0
+    lost: int = 0
     steering: Steering | None = None
     guide: Asked | None = None
     changed: Sequence[ChangedLines] = ()
@@ -120,7 +98,8 @@ class Explorer:
         while (more := self._more(programs, seconds, batch)) or not all(one.shortest for one in self.found):
             started = time.monotonic()
             self._round(more)
-            if more and self.steering is None:  # which is the same each time, however fast the kernels are
+            # what is found is the same each time where programs are counted or kept, however fast the kernels are
+            if more and programs is None and self.steering is None:
                 batch = max(_FIRST_BATCH, int(batch * min(2.0, _BATCH_SECONDS / (time.monotonic() - started))))
             self.tell(self._progress())
 
@@ -145,7 +124,8 @@ class Explorer:
         for number, one in enumerate(self.found):
             again = [self._forks(one.attempt, each[number]) for each in proofs]
             one.confirmed = all(any(fork.signature == one.signature for fork in forks) for forks in again)
-            one.noted = tuple(_decoded(whole[number]))
+            if UNKNOWN not in whole[number]:
+                one.noted = tuple(_decoded(whole[number]))
 
     def _more(self, programs: int | None, seconds: float | None, batch: int) -> int:
         """How many new programs to run now."""
@@ -166,6 +146,7 @@ class Explorer:
         answers = self._ask([*fresh, *(other.attempt for _, other in shorter)], self.ignored)
         self.programs += more
         self.shortening += len(shorter)
+        self.lost += sum(UNKNOWN in one for one in answers)
         self._learn(fresh, answers)
         for program, noticed in zip(fresh, answers, strict=False):
             for found in self._forks(program, noticed):
@@ -209,13 +190,15 @@ class Explorer:
         for program, (first, *_) in zip(programs, answers, strict=False):
             if codes:
                 self.steering.learn(program, ((one, at) for at, code in enumerate(codes) for one in code.of(program)))
-            elif first is not None:
+            elif first:
                 self.steering.learn(program, observed(program, _decoder.decode(first)))
         for code in codes:
             code.moved.clear()
 
     def _forks(self, program: Attempt, noticed: tuple[Noticed, ...]) -> Iterable[Fork]:
         first, *others = noticed
+        if UNKNOWN in noticed:
+            return ()
         if others:
             if first is not None and all(one == first for one in others):
                 return ()  # what is the same need not be read

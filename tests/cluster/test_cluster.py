@@ -14,7 +14,7 @@ from rich.console import Console
 from harness.cluster import cluster, machine
 from harness.cluster.address import LOCAL
 from harness.cluster.cluster import Cluster
-from harness.cluster.errand import Brought, CarriedKernel, Errand
+from harness.cluster.errand import Brought, CarriedKernel, ScenariosErrand
 from harness.errors import FinwaitError
 from harness.kernels.supply.cache import Cache
 from harness.kernels.supply.spec import KernelKind, parse
@@ -132,7 +132,7 @@ def test_machine_of_another_version_is_refused(tmp_path: Path, monkeypatch: pyte
 def test_machine_of_another_version_that_comes_later_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "get_worker", lambda: SimpleNamespace(local_directory="", address="tcp://there"))
     kernel, request = CarriedKernel(title="host", kind=KernelKind.HOST), Request(kernel="", timing="", arguments=())
-    errand = Errand(version="0.0.7", run="", kernel=kernel, folder="", request=request, checkout="")
+    errand = ScenariosErrand(version="0.0.7", run="", kernel=kernel, folder="", request=request, checkout="")
     brought = msgspec.msgpack.decode(machine.see_to(msgspec.msgpack.encode(errand)), type=Brought)
     assert (brought.reply, brought.address) == (None, "tcp://there")
     assert "and 0.0.7 was needed" in brought.fault
