@@ -10,21 +10,11 @@ from typing import NamedTuple
 from harness.capture.arrivals import Arrivals
 from harness.capture.conversation import Conversation, Sighting
 from harness.capture.draft import ProgramDraft, flags_of
-from harness.capture.endings import EndingGuess
+from harness.capture.endings import EndingGuess, calls_on
 from harness.capture.facts import Facts, in_parts
 from harness.capture.opening import accept, open_up
 from harness.capture.timers import TimerView, deferred
-from harness.program.steps import (
-    AnyStep,
-    Call,
-    Expect,
-    Made,
-    Octets,
-    Program,
-    Send,
-    Value,
-    Wait,
-)
+from harness.program.steps import AnyStep, Call, Expect, Made, Octets, Program, Send, Value, Wait
 from harness.tcp.segment import ACK, FIN, RST, SYN, URG, WRONG_CHECKSUM, Flags, Segment, distance
 from harness.tcp.timing import REAL_WAIT, RTO_INIT, SECOND, Span, format_ms
 
@@ -203,7 +193,7 @@ class _Writer:
         elif segment.flags & RST:
             given_up = self.view.by_a_timer(sighting)
             if not given_up:
-                self._end("RST")
+                self._end("RST") if not self._ended else self._abort(segment)
             self._expect(sighting, late=given_up)
         elif segment.data and self._opened:
             self._data(place, sighting)
@@ -287,6 +277,14 @@ class _Writer:
         calls = list(self.ending.steps(self._socket))
         self.draft.put(len(self.draft.steps), calls, f"inferred, for the {flag}: {self.ending.words}")
         self._closed = self.ending.closes
+
+    def _abort(self, reset: Segment) -> None:
+        """Abort what had ended; a RST without ACK answers a segment (3.10.7.1), and the call came before that."""
+        if self.ending.aborts and not self._closed:
+            answers = isinstance(self.draft.steps[-1], Send) and not reset.flags & ACK
+            calls = list(calls_on(self._socket, self.ending.aborts))
+            self.draft.put(len(self.draft.steps) - answers, calls, f"inferred, for the RST: {self.ending.words}")
+            self._closed = True
 
     def _end_half_open(self, flag: str) -> None:
         """End what is not open yet; a RST that answers a segment was sent since all had been over before that came."""

@@ -29,6 +29,7 @@ class EndingGuess(NamedTuple):
         reads: whether what came is read before.
         closes: whether the socket is the process's no more.
         before: what it calls as soon as the connection is open.
+        aborts: what it calls for a RST behind its FIN.
     """
 
     words: str
@@ -36,11 +37,16 @@ class EndingGuess(NamedTuple):
     reads: bool = True
     closes: bool = False
     before: tuple[CallGuess, ...] = ()
+    aborts: tuple[CallGuess, ...] = ()
 
     def steps(self, socket: str) -> Iterator[AnyStep]:
         """The calls on the socket of this name."""
-        for name, args in self.calls:
-            yield Call(on=socket, name=name, args=args)
+        return calls_on(socket, self.calls)
+
+
+def calls_on(socket: str, calls: tuple[CallGuess, ...]) -> Iterator[AnyStep]:
+    """Calls as steps on the socket of this name."""
+    return (Call(on=socket, name=name, args=args) for name, args in calls)
 
 
 _CLOSE: CallGuess = ("close", ())
@@ -71,6 +77,13 @@ WITH_A_FIN = (
 )
 """The endings that send a FIN."""
 
+_SHUT = "shutdown(SHUT_WR), later"
+WITH_BOTH = (
+    EndingGuess(f"{_SHUT} close() with SO_LINGER of 0 s", (_shutdown(SHUT_WR),), aborts=(_linger(0), _CLOSE)),
+    EndingGuess(f"{_SHUT} connect() to AF_UNSPEC", (_shutdown(SHUT_WR),), aborts=(("disconnect", ()),)),
+)
+"""The endings that send a FIN and then a RST."""
+
 WITH_A_RST = (
     EndingGuess("close() with SO_LINGER of 0 s", (_linger(0), _CLOSE), closes=True),
     EndingGuess("close() with unread data", (_CLOSE,), reads=False, closes=True),
@@ -88,7 +101,8 @@ def guesses(sightings: list[Sighting], near: int) -> tuple[EndingGuess, ...]:
     own = [one.segment for one in sightings if one.side == near]
     if any(one.flags & FIN for one in own):
         seconds = let_go(sightings, near)
-        return (*WITH_A_FIN, _lingering(seconds)) if seconds else WITH_A_FIN
+        found = (*WITH_A_FIN, _lingering(seconds)) if seconds else WITH_A_FIN
+        return (*found, *WITH_BOTH) if _resets_at_last(own) else found
     if not _resets_at_last(own) or not any(one.flags & (SYN | ACK) for one in own):
         return NONE_AT_ALL
     if ms := given_up(sightings, near):

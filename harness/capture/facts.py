@@ -8,6 +8,7 @@ from functools import cached_property
 import msgspec
 
 from harness.capture.conversation import Conversation, Sighting
+from harness.capture.timers import TimerView
 from harness.errors import FinwaitError
 from harness.program.steps import Joined, Ref, Value
 from harness.tcp.options import Option, encode_options, format_options, parse_options
@@ -75,6 +76,21 @@ class Facts:
         return False
 
     @cached_property
+    def without_probes(self) -> bool:
+        """Whether a timer has it send something again that is not the last of its flight (RFC 8985 7.3)."""
+        view, first = TimerView(self.near), True
+        for sighting in self.sightings:
+            segment = sighting.segment
+            if sighting.side != self.near:
+                first = True
+            elif segment.data and view.by_a_timer(sighting) and view.again(segment):
+                if first and segment.next_seq != view.sent:
+                    return True
+                first = False
+            view.tell(sighting)
+        return False
+
+    @cached_property
     def refused(self) -> bool:
         """Whether nobody listened: the near side sent RSTs alone."""
         own = [one.segment for one in self.sightings if one.side == self.near]
@@ -105,14 +121,14 @@ class Facts:
     def written(self, place: int) -> tuple[int, bool]:
         """How many octets one call sends from the sighting at this place on, and whether a FIN is in the last segment.
 
-        A call's data end where a segment is not full, or has PSH and no full one is right behind it.
+        A call's data end where a segment is not full, or has PSH, no full one is right behind it, and none waits.
         """
         begin = until = self.sightings[place].segment.seq
         for at, sighting in enumerate(self.sightings[place:], place):
             segment = sighting.segment
             if sighting.side == self.near and segment.seq == until and segment.data:
                 until = segment.end
-                ends = segment.flags & PSH and not self._goes_on(at)
+                ends = segment.flags & PSH and not self._goes_on(at) and not self._waits(at, until)
                 if len(segment.data) % self.room or segment.flags & FIN or ends:
                     return distance(begin, until), bool(segment.flags & FIN)
         return distance(begin, until), False
@@ -127,6 +143,15 @@ class Facts:
             and one.at - now.at < _AT_ONCE_NS
             for one in later
         )
+
+    def _waits(self, place: int, until: int) -> bool:
+        """Whether the data behind had waited for a window: an ACK has them sent at once, which no call does."""
+        later = range(place + 1, len(self.sightings))
+        own = (at for at in later if self.sightings[at].side == self.near and self.sightings[at].segment.seq == until)
+        at = next((at for at in own if self.sightings[at].segment.data), 0)
+        cause = self.sightings[at - 1]
+        waited = at > 0 and cause.side != self.near and not cause.length
+        return waited and self.sightings[at].at - cause.at < _AT_ONCE_NS
 
     def options(self, segment: Segment) -> tuple[Value, bool]:
         """The options of a segment of the far side as its peer sends them, and whether all could be read.

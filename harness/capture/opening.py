@@ -12,6 +12,7 @@ from harness.program.steps import Allow, Call, Expect, Joined, Made, Open, Ref, 
 from harness.tcp.segment import ACK, SYN
 
 _SYSCTLS = {"TS": "net/ipv4/tcp_timestamps", "sackOK": "net/ipv4/tcp_sack", "wscale": "net/ipv4/tcp_window_scaling"}
+_PROBES = "net/ipv4/tcp_early_retrans"
 _ASSUMED = "mss 1460,sackOK,{}nop,wscale 7"
 
 
@@ -46,6 +47,9 @@ def _set_sysctls(draft: ProgramDraft, facts: Facts) -> None:
         if own is not None and offered and own.option(name) is None:
             draft.add(Call(on="session", name="sysctl", args=(sysctl, 0)))
             draft.say(f"{sysctl} is 0: the near side's SYN is without {name}")
+    if facts.without_probes:
+        draft.add(Call(on="session", name="sysctl", args=(_PROBES, 0)))
+        draft.say(f"{_PROBES} is 0: a timer has the first of a flight sent again, and no probe its last")
 
 
 def _assume_opening(draft: ProgramDraft, facts: Facts) -> None:

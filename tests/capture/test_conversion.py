@@ -195,3 +195,36 @@ def test_what_the_capture_lost_is_sent_before_it_is_acknowledged(tmp_path: Path)
     assert filled < read < lines.index('server.send(b"...")')
     assert sum("peer.send(" in line and "seq=102" in line for line in lines) == 0  # that was its FIN
     assert "octets from 1 on are not in the capture, and are sent: they are acknowledged" in found.made.said
+
+
+def full(seq: int, at: float, ack: int = 1) -> Told:
+    return at, 1, segment(PSH | ACK, seq, ack, bytes(1460))
+
+
+def test_data_that_an_ack_has_sent_at_once_had_waited_for_it(tmp_path: Path) -> None:
+    ack = (10.0, 0, segment(ACK, 1, 1461))
+    waited = statements(made(tmp_path, [*HANDSHAKE, full(1, 3), ack, full(1461, 10.1)], 1))
+    assert [line for line in waited if "server.send" in line] == ['server.send(b"." * 2920)']
+    later = statements(made(tmp_path, [*HANDSHAKE, full(1, 3), ack, full(1461, 30)], 1))
+    assert [line for line in later if "server.send" in line] == ['server.send(b"." * 1460)'] * 2
+
+
+def test_a_timer_that_sends_the_first_of_a_flight_again_means_that_there_are_no_probes(tmp_path: Path) -> None:
+    flight = [*HANDSHAKE, full(1, 3), full(1461, 3.1)]
+    off = 'session.sysctl("net/ipv4/tcp_early_retrans", 0)'
+    assert off in statements(made(tmp_path, [*flight, full(1, 300)], 1))
+    assert off not in statements(made(tmp_path, [*flight, full(1461, 60), full(1, 300)], 1))
+
+
+def test_a_reset_behind_a_fin_may_be_called_for(tmp_path: Path) -> None:
+    ended: list[Told] = [*HANDSHAKE, (3, 1, segment(FIN, 1, 1)), (4, 0, segment(ACK, 1, 2))]
+    assert not any("later" in one.ending for one in hypotheses(*taken(tmp_path, ended), 1))
+    for reset, answers in ((segment(RST, 2, 1), False), (segment(RST, 2), True)):
+        told: list[Told] = [*ended, (5, 0, segment(PSH | ACK, 1, 2, b"end")), (6, 1, reset)]
+        found = {one.ending: statements(one) for one in hypotheses(*taken(tmp_path, told), 1)}
+        lines = found["shutdown(SHUT_WR), later connect() to AF_UNSPEC"]
+        place = lines.index("server.disconnect()")
+        assert lines.index("server.shutdown(socket.SHUT_WR)") < place
+        # what answers a segment was called for before that came
+        assert ("peer.send(PSH" in lines[place + answers]) == answers
+        assert ("peer.send(PSH" in lines[place - 1]) != answers

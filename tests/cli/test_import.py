@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
@@ -88,6 +89,18 @@ def test_the_running_kernel_does_it_again_and_a_scenario_is_kept(
     assert len(list((tmp_path / "runs").glob("*/question-*"))) == 2 - together
     assert "    # frame 6\n" in kept.read_text()
     assert "it is whole, since no ending and no kernel differs" in text
+
+
+def test_what_is_saved_runs_on_kernels_and_can_be_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    privilege.ensure()
+    (first, *_) = hypotheses(*taken(tmp_path, ASKED), near=1)
+    (tmp_path / "test_kept.py").write_text(first.text("x.pcap"))
+    run = ("--kernel", "host", "--run-dir", str(tmp_path), "--run-name", "runs", str(tmp_path / "test_kept.py"))
+    assert main(["matrix", *run]) == 0
+    assert re.search(r"conforms +1\n", capsys.readouterr().out)
+    folder = str(tmp_path / "runs" / "host")
+    assert main(["compare", folder, folder]) == 0
+    assert "0 regressed, 0 fixed, 0 behaved otherwise, 1 same" in capsys.readouterr().out
 
 
 class FakeKernels:
