@@ -59,7 +59,9 @@ def missing(own: SideStory, other: SideStory, segment: Segment, waited: int) -> 
         segment: in relative numbers.
         waited: for how many ns nothing had come.
     """
-    found = list(_answers(own, other, segment, acknowledges_at_once=waited >= _MOST_DELAYED_NS))
+    found: list[Answer] = []
+    if distance(own.acknowledged, segment.seq) <= 0:  # what stands before it may have come as well, and its ACK wait
+        found += _answers(own, other, segment, acknowledges_at_once=waited >= _MOST_DELAYED_NS)
     if own.last is None and segment.flags & (SYN | ACK) == SYN:  # where someone listens, and where nobody does
         found = [one for state in ("LISTEN", "CLOSED") for one in answers(ControlBlock(state), segment)]
     if not found or any(one.flags is None for one in found):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from harness.capture.conversation import Sighting
 from harness.tcp.segment import ACK, FIN, PSH, RST, SPACE, SYN, Segment, add, distance
-from harness.tcp.timing import MS, format_ms
+from harness.tcp.timing import MS, RTO_MIN, format_ms
 
 _LATE_NS = 3 * MS
 """What fills a hole within this has only changed places with what came before it: no sender can know of it so soon."""
@@ -227,6 +227,8 @@ class SideStory:
         if other.shut_at:
             return Reason("probe", f"{again}: a probe of the closed window")
         answered = before is not None and said.at > before.at and said.segment.ack == segment.seq
+        if not answered and before and segment.next_seq == self.next and sighting.at - before.at < RTO_MIN.ns:
+            return Reason("probe", f"{again}: sooner than a timeout, so as a probe of a lost tail (RFC 8985 7)")
         if not answered:
             return Reason("unanswered", f"{again}: nothing had answered it, so it was lost, or its ACK")
         if segment.flags & FIN and not segment.data and not said.segment.option("sack"):

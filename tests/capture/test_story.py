@@ -247,3 +247,12 @@ def test_a_reset_as_of_no_connection_names_what_it_answers(tmp_path: Path) -> No
     found = text(tmp_path, [*HANDSHAKE, *ROUND, (4.5, 0, segment(PSH | ACK, 101, 51, b"z")), *ended])
     assert "frame 9: the RST has the number 51 and not 52, the next that the client expects" in found
     assert "frame 6 acknowledges that number, and who has no connection answers it so (RFC9293-3.10.7.1 RFC" in found
+
+
+def test_the_last_of_a_flight_that_is_sent_again_at_once_is_a_probe(tmp_path: Path) -> None:
+    flight: list[Told] = [(3, 0, segment(ACK, 1, 1, bytes(100))), (3.1, 0, segment(ACK, 101, 1, bytes(100)))]
+    soon = text(tmp_path, [*HANDSHAKE, *flight, (8, 0, flight[1][2])])
+    assert "sends 101:201 of frame 5 again, 4.9 ms later: sooner than a timeout, so as a probe of a lost tail" in soon
+    late = text(tmp_path, [*HANDSHAKE, *flight, (903, 0, flight[1][2])])
+    assert "nothing had answered it, so it was lost, or its ACK" in late
+    assert "if it came" not in late  # what stands before it may have come as well
