@@ -29,6 +29,9 @@ GONE = ("CLOSED", "LISTEN")
 CONTROL = SYN | FIN | RST | ACK
 _STALE = "RFC7323-5.3 R1"
 _STRICTER = "RFC7323-5.2"  # of a RST, the echo MAY be looked at
+_MALFORMED = "RFC9293-MUST-7"
+_DEFERRED = "tcp(7) TCP_DEFER_ACCEPT"
+_NOT_ASSASSINATED = "RFC1337-3 (F1)"
 _OF_A_BASELINE = "scenarios/"
 _MOST_COURSES = 16
 
@@ -57,6 +60,7 @@ class Sight:
         windows: that the peer has offered so far.
         little_room: whether the process has asked for a small buffer.
         field_full: whether the kernel has offered as large a window as the field holds.
+        asked: calls of the process that change what is answered.
     """
 
     options: str
@@ -64,6 +68,7 @@ class Sight:
     windows: frozenset[int]
     little_room: bool
     field_full: bool = False
+    asked: frozenset[str] = frozenset()
 
     @property
     def stale(self) -> bool:
@@ -85,8 +90,7 @@ def with_designs(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[A
     """What is allowed, and what Linux means to answer besides."""
     flags = segment.flags
     several = [*answered(at, segment, sight)]
-    if sight.options in IMPOSSIBLE_OPTIONS:
-        several.append(Answer("dropped", "RFC9293-MUST-7", at))
+    several += _as_asked(at, segment, sight)
     if sight.options == "unsent" and sight.stamped and at.state == "SYN-RECEIVED" and not at.actively and flags & ACK:
         several.append(Answer("acknowledged", ECHO_NEVER_SENT, at, ACK, at.snd_nxt, at.rcv_nxt))
     if not sight.stale or flags & RST or not flags & (SYN | ACK) or at.state in (*GONE, "SYN-SENT"):
@@ -104,12 +108,23 @@ def with_designs(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[A
         ahead = distance(at.rcv_nxt, segment.seq) > 0
         refused = Answer("dropped", DROPPED_WITHOUT_MEMORY, at, ACK, at.snd_nxt, at.rcv_nxt)
         several.append(Answer("dropped", DROPPED_WITHOUT_MEMORY, at) if ahead else refused)
+    if sight.options in IMPOSSIBLE_OPTIONS:  # in which no signature can be looked for, and then no RST is sent
+        several += [replace(one, flags=None, clause=_MALFORMED) for one in several if one.flags and one.flags & RST]
+        several.append(Answer("dropped", _MALFORMED, at))
     yield from several
     for window in sight.windows:
         for one in several:
             end = add(one.after.snd_una, window)
             if (one.flags, one.seq) == (ACK, at.snd_nxt) and distance(end, at.snd_nxt) > 0:
                 yield replace(one, seq=end, clause=NUMBERED_BY_THE_WINDOW)
+
+
+def _as_asked(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[Answer]:
+    """What the process has asked for by options and sysctls."""
+    if "defer_accept" in sight.asked and at.state == "SYN-RECEIVED" and not at.actively and not segment.data:
+        yield Answer("dropped", _DEFERRED, at)
+    if "tcp_rfc1337_1" in sight.asked and at.state == "TIME-WAIT" and segment.flags & RST:
+        yield Answer("ignored", _NOT_ASSASSINATED, at)
 
 
 def _without_data(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[Answer]:

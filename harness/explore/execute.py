@@ -208,8 +208,9 @@ class _Course:
         accepted, (_, port, *_) = self._listener.accept()
         self._made.append(accepted)
         accepted.setblocking(False)
-        self._about(port - self._port + 1).connection = accepted  # the first in the queue may be another's
-        return 0
+        number = port - self._port + 1
+        self._about(number).connection = accepted
+        return 0 if number == self._line.number else number  # the first in the queue may be another's
 
     def _connect(self) -> int | str:
         if self._listener is not None:

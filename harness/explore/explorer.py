@@ -51,6 +51,7 @@ class Explorer:
         aimed: how many programs have reached what was changed.
         seen: kinds of differences that are known already, and are not found again.
         alike: how many more kinds of differences were like a known change than were looked into, by its number.
+        answers: each state with a kind of step and what the first kernel answered.
         designs: how often one kernel deviated as Linux does by design, by the entry of the baseline that says so.
     """
 
@@ -69,6 +70,7 @@ class Explorer:
     aimed: int = 0
     seen: set[Signature] = field(default_factory=set)
     alike: Counter[int] = field(default_factory=Counter)
+    answers: set[tuple[str, str, str]] = field(default_factory=set)
     designs: Counter[str] = field(default_factory=Counter)
     _known: dict[Signature, Divergence] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
@@ -149,6 +151,8 @@ class Explorer:
         self.lost += sum(UNKNOWN in one for one in answers)
         self._learn(fresh, answers)
         for program, noticed in zip(fresh, answers, strict=False):
+            if noticed[0] is not None:
+                self.answers.update(observed(program, _decoder.decode(noticed[0])))
             for found in self._forks(program, noticed):
                 self._count(program, found)
         tried: dict[int, list[tuple[Shorter, Fork | None]]] = {}
@@ -268,7 +272,9 @@ class Explorer:
             code = [f"{self.aimed} of them reach what was changed; "]
         kept = f"{len(self.steering.corpus.kept)} kept; " if self.steering else ""
         ran = f"{self.programs} programs, {rate:.0f} a second; "
-        return f"{ran}{''.join(code)}{kept}{len(found)} differences, {left} to be shortened"
+        states = len({state for state, *_ in self.answers})
+        seen = f"{len(self.answers)} answers seen in {states} states; "
+        return f"{ran}{seen}{''.join(code)}{kept}{len(found)} differences, {left} to be shortened"
 
 
 def _decoded(noticed: tuple[Noticed, ...]) -> list[tuple[Noted, ...] | None]:

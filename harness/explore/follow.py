@@ -7,7 +7,7 @@ in a pause timers may do what they do. Of all that is allowed goes on what the k
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from harness.explore.attempt import About, Act, AttemptStep, CameBack, Icmp, Noted, Pause, Put
@@ -33,6 +33,10 @@ from harness.tcp.options import parse_options
 from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, add, distance
 
 _FIELD = 0xFFFF
+_PAWS_MS = 2_000_000
+"""Behind some longer silence an old timestamp counts: 36 minutes in Linux, 24 days in RFC 7323 5.5."""
+UNKNOWN = -1
+"""Stands for the state of a connection that the kernel was not asked for."""
 _BEFORE_THE_OWN_FIN = ("ESTABLISHED", "CLOSE-WAIT", "SYN-RECEIVED")
 _WHILE_THE_FIN_WAITS = {
     "SYN-RECEIVED": ("FIN-WAIT-1", "SYN-RECEIVED"),
@@ -52,11 +56,12 @@ class Follower:
     """
 
     ip_version: int = 4
+    asked: set[str] = field(default_factory=set)  # calls that count for all connections
     courses: tuple[Course, ...] = (Course(ControlBlock("CLOSED")),)
     lost: bool = False
     designs: tuple[str, ...] = ()
+    listens: bool = False  # the process, for the next connection
     _held: bool = False
-    _listens: bool = False
     _active: bool = False
     _incarnations: int = 0
     _lingers: bool = False
@@ -71,6 +76,12 @@ class Follower:
     _windows: frozenset[int] = frozenset((65535,))  # of the peer's
     _little_room: bool = False
     _field_full: bool = False
+    _was_silent: bool = False
+
+    def hold(self) -> None:
+        """The process has accepted it, while the program was about another."""
+        self._held = not self._active
+        self.lost = self.lost or self._incarnations > 1
 
     def take(self, step: AttemptStep, noted: Noted) -> list[Answer]:
         """Go on by a step: all that was allowed, after which ``courses`` are what the kernel has chosen of it."""
@@ -78,13 +89,14 @@ class Follower:
             self._begin()
         match step:
             case About():
-                self.lost = self.lost or step.connection > 1
+                self.designs = ()
                 return []
             case Put():
                 allowed, courses = self._put(step, noted)
             case Act():
                 allowed, courses = self._act(step, noted)
             case Pause() | Icmp():
+                self._was_silent = self._was_silent or (isinstance(step, Pause) and step.ms > _PAWS_MS)
                 allowed, courses = [], self._pause(noted)
         fit = fewer(self._fit(courses, noted))
         self.designs = fit[0].designs if fit else ()
@@ -108,7 +120,14 @@ class Follower:
             self._shift = SCALED_SYN.get(put.options)
         scale = self._offered if self._offered and self._scale and not put.flags & SYN else 0
         self._windows |= {put.window << scale}
-        sight = Sight(put.options, len(noted.sent) > 3, self._windows, self._little_room, self._field_full)
+        sight = Sight(
+            put.options, len(noted.sent) > 3, self._windows, self._little_room, self._field_full, frozenset(self.asked)
+        )
+        if sight.stale and self._was_silent:
+            self.lost = True
+            return [], list(self.courses)
+        # whether it was taken makes the next an old one or not; and with cookies nothing is kept of what is half open
+        self.lost = (sight.stamped and put.options == "future") or "tcp_syncookies_2" in self.asked
         courses = list(self.courses)
         allowed: list[Answer] = []
         # within a burst the window moves with what is acknowledged
@@ -126,12 +145,14 @@ class Follower:
         succeeded = not noted.error
         match act.name:
             case "listen":
-                self._listens = self._listens or succeeded
+                self.listens = self.listens or succeeded
             case "accept":
                 self.lost = self._incarnations > 1
                 self._held = self._held or (succeeded and not self._active)
             case "connect":
                 return [], self._connect(noted)
+            case "defer_accept" | "tcp_rfc1337_1" | "tcp_syncookies_2":
+                self.asked.add(act.name)
             case "send" if succeeded and self._held:
                 self._written = add(self._written, int(noted.result))
             case "recv" if succeeded and self._held:
@@ -202,7 +223,7 @@ class Follower:
     def _seen_by_peer(self, at: ControlBlock, right: int) -> ControlBlock:
         """With the window as it was offered."""
         if at.state in GONE:
-            state = "LISTEN" if self._listens and not self._active else "CLOSED"
+            state = "LISTEN" if self.listens and not self._active else "CLOSED"
             at = ControlBlock(state, snd_una=at.snd_una, snd_nxt=at.snd_nxt, rcv_nxt=at.rcv_nxt)
         window = max(0, distance(at.rcv_nxt, right))
         return replace(at, rcv_wnd=window, max_snd_wnd=max(self._windows), quickack=True)
@@ -222,7 +243,8 @@ class Follower:
             return None
         fin_is_out = self._ending and at.snd_nxt == add(self._written, 1)
         if fin_is_out and at.state in _BEFORE_THE_OWN_FIN:
-            at = replace(at, state="FIN-WAIT-1" if at.state != "CLOSE-WAIT" else state_of(noted))
+            closing = "LAST-ACK" if noted.state == UNKNOWN else state_of(noted)
+            at = replace(at, state="FIN-WAIT-1" if at.state != "CLOSE-WAIT" else closing)
         return at
 
     def _may_begin(self) -> bool:
@@ -237,6 +259,8 @@ class Follower:
 
     def _is_seen(self, at: ControlBlock, noted: Noted) -> bool:
         """Whether the kernel says that the connection is where it is."""
+        if noted.state == UNKNOWN:
+            return True
         seen = state_of(noted)
         if at.state in GONE:
             return seen in GONE

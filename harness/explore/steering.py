@@ -47,7 +47,7 @@ class Steering:
             self.corpus.kept.append(program)
 
 
-def observed(program: Attempt, noted: tuple[Noted, ...]) -> Iterator[Hashable]:
+def observed(program: Attempt, noted: tuple[Noted, ...]) -> Iterator[tuple[str, str, str]]:
     """What stands for the code that a program reached, where nobody counts that: each answer with state and step."""
     before = "CLOSED"
     for at, (step, one) in enumerate(zip(program.steps, noted, strict=True)):

@@ -7,7 +7,21 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from harness.explore.attempt import RIGHT_EDGE, UNJUDGED, About, Act, Attempt, AttemptStep, Noted, Pause, Put
+from harness.explore.attempt import (
+    FILLS,
+    IRS,
+    ISS,
+    RIGHT_EDGE,
+    SND_UNA,
+    UNJUDGED,
+    About,
+    Act,
+    Attempt,
+    AttemptStep,
+    Noted,
+    Pause,
+    Put,
+)
 from harness.explore.deviations import deviations
 from harness.explore.differences import Fork
 from harness.explore.execute import Executor
@@ -79,6 +93,25 @@ def test_what_7_2_was_seen_to_do_is_explained(lab: Executor, steps: tuple[Attemp
     assert all(one.design in NEWS or "test_" in one.design for one in judged(lab, *steps))
 
 
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (Act("listen"), Act("defer_accept"), Put(SYN), Put(ACK), Put(ACK, length=1)),
+        (Act("tcp_rfc1337_1"), *STARTS["TIME-WAIT"], Put(RST), Put(FIN | ACK, seq=-1)),
+        (Act("tcp_syncookies_2"), *PASSIVE, Put(FIN | ACK)),
+        (Act("listen"), Put(SYN, options="full"), Put(ACK, options="future"), Put(ACK), Put(ACK, length=1)),
+        (Act("rcvbuf", 1024), *PASSIVE, Put(ACK, length=FILLS), Put(FIN | ACK, seq=-1)),
+        (Act("listen"), Put(SYN, options="wide"), Put(ACK), Put(ACK, window=1), Act("accept"), Act("send", 20_000)),
+        (*PASSIVE, Put(ACK, length=5, seq_from=IRS), Put(ACK, ack_from=ISS), Put(ACK, ack_from=SND_UNA)),
+        (Put(ACK, options="overlong"), Act("listen"), Put(ACK, options="malformed")),
+    ],
+)
+def test_what_the_process_asks_for_and_where_numbers_count_from_are_followed(
+    lab: Executor, steps: tuple[AttemptStep, ...]
+) -> None:
+    assert [one.signature for one in judged(lab, *steps) if not one.design] == []
+
+
 def test_what_nothing_allows_is_told_with_what_is(lab: Executor) -> None:
     attempt = Attempt((*STARTS["FIN-WAIT-2"], Put(FIN | ACK, ack=-1), Put(ACK)))
     *before, last, _ = lab.run(attempt)
@@ -93,8 +126,30 @@ def test_what_nothing_allows_is_told_with_what_is(lab: Executor) -> None:
     )
 
 
-def test_one_connection_is_followed_until_another_comes(lab: Executor) -> None:
-    assert judged(lab, *PASSIVE, Put(NONE, seq=-1), About(2), Put(NONE, seq=-1), About(1), Put(NONE, seq=-1))[1:] == []
+def test_each_connection_is_followed_by_what_is_its_own(lab: Executor) -> None:
+    odd = Put(NONE, seq=-1)
+    found = judged(lab, *PASSIVE, odd, About(2), odd, Put(SYN), Put(ACK), odd, Act("accept"), About(1), Act("close"))
+    named = [(one.at, one.signature.state, one.design.partition("::")[2]) for one in found]
+    first, second = len(PASSIVE), len(PASSIVE) + 5
+    assert [(at, state) for at, state, _ in named] == [(first, "ESTABLISHED"), (second, "ESTABLISHED")]
+
+
+def test_what_nothing_allows_of_the_second_connection_is_told(lab: Executor) -> None:
+    attempt = Attempt((*PASSIVE, About(2), Put(SYN), Put(ACK), Put(ACK, length=5)))
+    *before, last = lab.run(attempt)
+    (acknowledged,) = last.back
+    assert acknowledged.connection == 2
+    assert not list(deviations(attempt, [(*before, last)]))
+    wrong = msgspec.structs.replace(last, back=(msgspec.structs.replace(acknowledged, ack=3),))
+    (found,) = deviations(attempt, [(*before, wrong)])
+    assert (found.at, found.signature.state) == (len(attempt.steps) - 1, "ESTABLISHED")
+
+
+def test_accept_takes_the_connection_that_was_established_first(lab: Executor) -> None:
+    opened = Act("listen"), Put(SYN), About(2), Put(SYN), Put(ACK), About(1), Put(ACK)
+    noted = lab.run(Attempt((*opened, Act("accept"))))
+    assert noted[-1].result == "2"
+    assert judged(lab, *opened, Act("accept"), Act("close"), About(2), Act("close"), Put(FIN | ACK)) == []
 
 
 def test_a_program_that_kills_the_kernel_is_one() -> None:

@@ -12,6 +12,8 @@ from harness.explore.known import changes, known_changes
 
 DOCUMENTED = dict(re.findall(r"^\| (\d+) \| ([^|]+?) \|", Path("docs/changes.md").read_text(), re.M))
 
+MORE, OWN = ". acknowledging more, ESTABLISHED", ". with data, 5, ESTABLISHED"
+
 
 @pytest.mark.parametrize("number", [one.number for one in changes()])
 def test_it_is_named_as_in_the_document(number: int) -> None:
@@ -23,6 +25,11 @@ def test_it_is_named_as_in_the_document(number: int) -> None:
     ("number", "signature"),
     [
         (1, Signature("FIN-WAIT-2", "F., ack before SND.NXT", ("., FIN-WAIT-2", ". acknowledging more, TIME-WAIT"))),
+        (1, Signature("FIN-WAIT-1", "F., ack before SND.UNA", ("., FIN-WAIT-1", ". acknowledging more, CLOSING"))),
+        (1, Signature("CLOSING", "., ack at ISS", ("., CLOSING", "nothing, CLOSING"))),
+        (7, Signature("ESTABLISHED", ". with data", (f"several {MORE}, other ack", f"several {MORE}, other ack"))),
+        (9, Signature("ESTABLISHED", "send", (f"several {OWN}", f"several {OWN}, other number of segments"))),
+        (10, Signature("ESTABLISHED", "., overlong option", ("., ESTABLISHED", "nothing, ESTABLISHED"))),
         (2, Signature("SYN-RECEIVED", "R, seq beyond RCV.NXT", ("nothing, LISTEN", "., SYN-RECEIVED"))),
         (4, Signature("ESTABLISHED", "F.", ("., ESTABLISHED", ". acknowledging more, CLOSE-WAIT"))),
         (5, Signature("SYN-SENT", "pause", ("S, SYN-SENT", "several S, SYN-SENT"))),

@@ -97,6 +97,16 @@ def _deep(program: Attempt) -> int:
     return deep
 
 
+def test_progress_tells_how_many_answers_were_seen_in_how_many_states() -> None:
+    told: list[str] = []
+    made = search(Corpus(), CountedKernel(), CountedKernel(counts=False))
+    made.tell = told.append
+    made.explore(300, None)
+    states = {state for state, *_ in made.answers}
+    assert states == {"CLOSED", "ESTABLISHED"}
+    assert f"; {len(made.answers)} answers seen in 2 states; " in told[-1]
+
+
 def test_same_seed_and_same_kernel_are_the_same_programs() -> None:
     first, again = CountedKernel(), CountedKernel()
     for kernel in (first, again):
