@@ -32,7 +32,7 @@ def connected(opening: ExitStack, where: str, folder: Path, seconds: float, *, i
         insecure: also without TLS over a network.
 
     Raises:
-        FinwaitError: it is none of these, or others could speak to the scheduler.
+        FinwaitError: it is none of these, others could speak to the scheduler, or TLS is not set up.
         OSError: there is no scheduler.
     """
     if where == LOCAL:
@@ -49,7 +49,14 @@ def connected(opening: ExitStack, where: str, folder: Path, seconds: float, *, i
     if "://" in where:
         if not insecure:
             _check_safe(where)
-        return Client(where, timeout=seconds)
+        try:
+            return Client(where, timeout=seconds)
+        except TypeError as error:  # with which dask says that it has no certificate
+            raise FinwaitError(
+                f"{where} wants TLS, which is not set up here",
+                why="dask has no certificate for a client",
+                hint="ca-file, client.cert and client.key in dask's distributed.comm.tls",
+            ) from error
     return Client(opening.enter_context(_from_file(Path(where))))
 
 

@@ -113,6 +113,14 @@ def test_scheduler_that_others_can_speak_to_is_refused(tmp_path: Path, address: 
         pass
 
 
+def test_tls_that_is_not_set_up_is_told_in_a_line(tmp_path: Path) -> None:
+    with (
+        pytest.raises(FinwaitError, match="wants TLS, which is not set up here"),
+        opener("tls://127.0.0.1:1")(tmp_path),
+    ):
+        pass
+
+
 def test_scheduler_that_is_not_there_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "_SECONDS", 0.1)
     with (

@@ -9,6 +9,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -32,6 +34,8 @@ ADDRESS = "tcp://192.0.2.1:8786"
 CLIENT, SCHEDULER = 100, 1
 KERNELS = ("uml-virtual:7.2", "uml-virtual:6.1")
 LECTURES = str(CHECKOUT / "scenarios" / "lectures")
+SLOW = "2mbit"
+"""What a slow link lets through of what a machine sends."""
 TTL = "5s"
 """How long a scheduler hears nothing of a machine until it calls it gone."""
 
@@ -145,13 +149,13 @@ class Net:
         self._held.callback(os.killpg, one.pid, signal.SIGKILL)
         return one
 
-    def machine(self, number: int, *, size: str = "", version: str = "") -> None:
+    def machine(self, number: int, *, size: str = "", version: str = "") -> subprocess.Popen[bytes]:
         """A machine of the cluster, with a cache of its own."""
         own = self._folder / f"machine-{number}"
         own.mkdir()
         options = ("--nthreads=1", "--no-nanny", "--no-dashboard", f"--host=192.0.2.{number}", ADDRESS)
         command = (sys.executable, "-c", MACHINE, f"machine-{number}", size, version, f"--local-directory={own}")
-        self.start(number, ("unshare", "--uts", "--mount", *command, *options), XDG_CACHE_HOME=str(own))
+        return self.start(number, ("unshare", "--uts", "--mount", *command, *options), XDG_CACHE_HOME=str(own))
 
     def finwait(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The command, run by somebody at an address of his own."""
@@ -258,16 +262,55 @@ def test_run_whose_scheduler_went_away_is_gone_on_with(net: Net, tmp_path: Path)
     assert [one.outcome for one in results(tmp_path / "ended").values()] == ["conforms"] * 2
 
 
-def test_slow_link_changes_no_row(net: Net, tmp_path: Path) -> None:
-    net.machine(11)
-    net.machine(12)
+def test_far_link_changes_no_row(net: Net, tmp_path: Path) -> None:
     try:
         impair(net.place(11), "own", delay_ns=100 * MS)
     except Unsupported as error:
         pytest.skip(str(error))
+    check_rows_over_the_link(net, tmp_path)
+
+
+def test_slow_link_changes_no_row(net: Net, tmp_path: Path) -> None:
+    with netlink(net.place(11)) as route:
+        (index,) = route.link_lookup(ifname="own")
+        route.tc("add", "tbf", index=index, handle="1:", rate=SLOW, burst=32 << 10, latency="400ms")
+    check_rows_over_the_link(net, tmp_path)
+
+
+def check_rows_over_the_link(net: Net, tmp_path: Path) -> None:
+    net.machine(11)
+    net.machine(12)
     net.wait_for(2)
     found = matrix(net, tmp_path, "slow", LECTURES, kernels=KERNELS[:1])
     assert rows(found) == rows(matrix(net, tmp_path, "alone", LECTURES, kernels=KERNELS[:1], cluster=False))
+
+
+def test_search_loses_nothing_with_a_machine_that_is_killed(net: Net, tmp_path: Path) -> None:
+    asked = ("explore", "--kernel", KERNELS[0], "--theme=closing", "--programs=600", "--seed=5")
+    alone = net.finwait(*asked)
+    doomed = net.machine(11)
+    net.machine(12)
+    net.wait_for(2)
+    threading.Thread(target=kill_once_it_asks, args=(doomed, tmp_path / "machine-11"), daemon=True).start()
+    found = net.finwait(*asked, "--cluster", ADDRESS, "--insecure-cluster")
+    died = os.waitid(os.P_PID, doomed.pid, os.WEXITED | os.WNOWAIT)
+    assert died is not None
+    assert died.si_status == signal.SIGKILL
+    assert (found.returncode, found.stderr) == (1, "")
+    assert findings(found.stdout) == findings(alone.stdout) != []
+
+
+def kill_once_it_asks(machine: subprocess.Popen[bytes], folder: Path) -> None:
+    """End a machine by SIGKILL in the middle of its second batch or later."""
+    while len(list(folder.rglob("asked/answer.json"))) < 1:
+        time.sleep(0.01)
+    os.kill(machine.pid, signal.SIGKILL)
+
+
+def findings(text: str) -> list[str]:
+    """All that a search printed but for how long it took."""
+    *lines, done, _ = (line for line in text.splitlines() if " a second; " not in line)
+    return [*(line for line in lines if "the first after" not in line), done.rpartition(", in ")[0]]
 
 
 def test_machine_of_another_version_is_refused_in_a_line(net: Net, tmp_path: Path) -> None:
