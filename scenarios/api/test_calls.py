@@ -21,7 +21,6 @@ from harness import (
     in_shared_lab,
     in_states,
     requirement,
-    state_name,
 )
 
 pytestmark = in_shared_lab
@@ -41,7 +40,7 @@ ALL_OPEN = ("SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WA
 
 
 def connect(server: Endpoint) -> None:
-    server.socket.connect(("203.0.113.1", 9))  # where nobody is: the call must not come as far as to ask
+    server.connect(("203.0.113.1", 9))  # where nobody is: the call must not come as far as to ask
 
 
 def listen(server: Endpoint) -> None:
@@ -226,8 +225,7 @@ def test_status_names_the_state_without_a_connection(cell: Cell) -> None:
 
 
 def status_of(cell: Cell) -> str:
-    information = cell.endpoint.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
-    return state_name(information[0])
+    return str(cell.endpoint.tcp_info("state"))
 
 
 # -- calls that wait

@@ -91,7 +91,7 @@ def test_hop_limit_is_set_by_the_application(established: Connection, ip_version
 def passed_up(server: Endpoint, version: int) -> int:
     """The traffic class that the kernel has for an application which asked for it, of the SYN or of what came last."""
     level, option, kind = PASSED_UP[version]
-    told = server.socket.getsockopt(level, option, CONTROL_MESSAGE.size)
+    told = server.option_bytes((level, option), CONTROL_MESSAGE.size)
     _, *said, value = CONTROL_MESSAGE.unpack(told)
     assert said == [level, kind]
     return int(value)

@@ -46,7 +46,7 @@ def test_peeking_leaves_the_bytes_to_be_read(established: Connection) -> None:
     server, peer = established
     peer.send(ACK, seq=1, ack=1, data=b"abc")
     peer.expect(ACK, seq=1, ack=4)
-    assert server.socket.recv(2, socket.MSG_PEEK) == b"ab"
+    assert server.receive(2, socket.MSG_PEEK) == b"ab"
     assert server.receive() == b"abc"
 
 
