@@ -72,14 +72,17 @@ INSIDES = {
 }
 """Attributes of what a scenario works with that are the harness's own."""
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "misc", "common"}
+RUNS = "reports/runs"
 MOST_LINES = 300
 MOST_FUNCTION_LINES = 60
 
 
 def modules(checkout: Path) -> Iterator[tuple[str, Path]]:
-    """Every module of ours, by its dotted name."""
+    """Every module of ours, by its dotted name; what a run has left in its folder is none."""
     for package in PACKAGES:
         for path in sorted((checkout / package).rglob("*.py")):
+            if (checkout / RUNS) in path.parents:
+                continue
             parts = path.relative_to(checkout).with_suffix("").parts
             yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
     if (checkout / "conftest.py").exists():
