@@ -128,9 +128,10 @@ def test_printed_programs_end_as_their_scenarios_did(workers: Workers, tmp_path:
     after = ran(workers, tmp_path / "out" / "after", "--assert=plain", str(tmp_path / "printed"))
     again = {scenario.rpartition("::")[2].partition("[")[0]: one for scenario, one in after.results.items()}
     assert again.keys() == originals.keys()
+    pairs = [(original, again[name]) for name, original in originals.items()]
     other = [
-        f"{original.scenario}: {ending(before, original)[:2]} and then {ending(after, again[name])[:2]} {again[name].message}"
-        for name, original in originals.items()
-        if ending(before, original) != ending(after, again[name])
+        f"{original.scenario}: {ending(before, original)}, and then {ending(after, one)}, {one.message}"
+        for original, one in pairs
+        if ending(before, original) != ending(after, one)
     ]
     assert not other, "\n\n".join(other)
