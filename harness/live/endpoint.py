@@ -176,6 +176,8 @@ class Endpoint(RecordedSocket):
         taken = socket_options.encoded(name, value)
         called = (socket_options.name_of(name), socket_options.shown(value))
         self._call("setsockopt", called, lambda: self.socket.setsockopt(level, number, taken))
+        if called[0] == "TCP_QUEUE_SEQ":
+            self.recording.gap("TCP_QUEUE_SEQ is a number that the kernel chose in that run")
 
     @step(Call)
     def option(self, name: socket_options.Name) -> int:
@@ -241,13 +243,12 @@ class Endpoint(RecordedSocket):
     @step(Call)
     def raise_error(self) -> None:
         """getsockopt(SO_ERROR): raise the pending error; do nothing if there is none."""
+        self._call("getsockopt", ("SO_ERROR",), self._raise_pending)
 
-        def ask() -> None:
-            number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if number:
-                raise OSError(number, errno.errorcode.get(number, str(number)))
-
-        self._call("getsockopt", ("SO_ERROR",), ask)
+    def _raise_pending(self) -> None:
+        number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            raise OSError(number, errno.errorcode.get(number, str(number)))
 
     @step(Call)
     def wait_connected(self) -> None:
@@ -257,9 +258,7 @@ class Endpoint(RecordedSocket):
         def finish() -> None:
             if not select.select([], [self.socket], [], DEADLINE_SECONDS)[1]:
                 raise TimeoutError(errno.ETIMEDOUT, "not connected in time")
-            number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if number:
-                raise OSError(number, errno.errorcode.get(number, str(number)))
+            self._raise_pending()
 
         self._call("poll", ("POLLOUT",), finish)
 

@@ -226,6 +226,18 @@ def test_calls_of_the_socket_itself_are_recorded_and_are_no_steps(conversation: 
     )
 
 
+def test_program_says_that_it_lacks_a_number_which_the_kernel_chose(opened: Session) -> None:
+    repaired = opened.socket()
+    try:
+        repaired.set_option("TCP_REPAIR", 1)
+    except PermissionError:
+        pytest.skip("TCP_REPAIR takes CAP_NET_ADMIN where the network namespace is")
+    repaired.set_option("TCP_REPAIR_QUEUE", 2)
+    assert opened.program(None, "conforms").gaps == ()
+    repaired.set_option("TCP_QUEUE_SEQ", 1_000_000)
+    assert opened.program(None, "conforms").gaps == ("TCP_QUEUE_SEQ is a number that the kernel chose in that run",)
+
+
 def test_a_child_that_has_the_socket_too_ends_the_connection(opened: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     server, peer = opened.establish(opened.listen())
     close, between = socket.close, []

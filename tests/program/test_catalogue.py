@@ -61,6 +61,17 @@ SLICE = (
 )
 """What is run outside of the nightly: small files, of what conforms and what deviates."""
 
+BY_CHANCE = {
+    "incident/test_nginx.py::test_nginx_and_a_client_close_at_the_same_moment": "nginx writes and closes when it likes",
+    "router/test_translation.py::test_port_that_the_router_forgot_too_early_is_given_to_another_connection": (
+        "whether the server takes the new SYN hangs on the initial number that the client's kernel draws"
+    ),
+}
+"""Scenarios that name all that may come, of which one run sees one and its program another."""
+
+REFUSES = "mistake in the scenario: not all of the scenario is here: TCP_QUEUE_SEQ"
+"""What the program says of itself that holds a number of the run in which it was printed."""
+
 A_FILE = 60
 """Printed scenarios in one file: a guest's memory does not hold the syntax tree of thousands."""
 
@@ -133,5 +144,7 @@ def test_printed_programs_end_as_their_scenarios_did(workers: Workers, tmp_path:
         f"{original.scenario}: {ending(before, original)}, and then {ending(after, one)}, {one.message}"
         for original, one in pairs
         if ending(before, original) != ending(after, one)
+        and original.scenario.removeprefix("scenarios/").partition("[")[0] not in BY_CHANCE
+        and REFUSES not in one.message
     ]
     assert not other, "\n\n".join(other)
