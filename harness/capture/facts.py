@@ -76,18 +76,27 @@ class Facts:
         return False
 
     @cached_property
+    def _by_a_timer(self) -> dict[int, bool]:
+        """Where a timer has the near side send something again, and whether that was the last of its flight."""
+        view, found = TimerView(self.near), {}
+        for place, sighting in enumerate(self.sightings):
+            segment = sighting.segment
+            if segment.data and view.by_a_timer(sighting) and view.again(segment):
+                found[place] = segment.next_seq == view.sent
+            view.tell(sighting)
+        return found
+
+    @cached_property
     def without_probes(self) -> bool:
         """Whether a timer has it send something again that is not the last of its flight (RFC 8985 7.3)."""
-        view, first = TimerView(self.near), True
-        for sighting in self.sightings:
-            segment = sighting.segment
+        first = True
+        for place, sighting in enumerate(self.sightings):
             if sighting.side != self.near:
                 first = True
-            elif segment.data and view.by_a_timer(sighting) and view.again(segment):
-                if first and segment.next_seq != view.sent:
+            elif place in self._by_a_timer:
+                if first and not self._by_a_timer[place]:
                     return True
                 first = False
-            view.tell(sighting)
         return False
 
     @cached_property
@@ -145,12 +154,17 @@ class Facts:
         )
 
     def _waits(self, place: int, until: int) -> bool:
-        """Whether the data behind had waited for a window: an ACK has them sent at once, which no call does."""
+        """Whether the data behind had waited for a window: an ACK has them sent at once, which no call does.
+
+        What a timer had sent again meanwhile says that none waited: a tail loss probe sends them (RFC 8985 7.3), and so
+        does F-RTO behind the first ACK (RFC 5682 2.1).
+        """
         later = range(place + 1, len(self.sightings))
         own = (at for at in later if self.sightings[at].side == self.near and self.sightings[at].segment.seq == until)
         at = next((at for at in own if self.sightings[at].segment.data), 0)
         cause = self.sightings[at - 1]
         waited = at > 0 and cause.side != self.near and not cause.length
+        waited = waited and not any(place < one < at for one in self._by_a_timer)
         return waited and self.sightings[at].at - cause.at < _AT_ONCE_NS
 
     def options(self, segment: Segment) -> tuple[Value, bool]:
