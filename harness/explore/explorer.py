@@ -151,7 +151,7 @@ class Explorer:
         self.lost += sum(UNKNOWN in one for one in answers)
         self._learn(fresh, answers)
         for program, noticed in zip(fresh, answers, strict=False):
-            if noticed[0] is not None:
+            if noticed[0]:  # it is neither lost nor did it kill the kernel
                 self.answers.update(observed(program, _decoder.decode(noticed[0])))
             for found in self._forks(program, noticed):
                 self._count(program, found)

@@ -26,7 +26,6 @@ from harness.kernels.supply.spec import KernelKind, parse
 from harness.run.jobs import backend_of
 from harness.run.request import KernelReply
 
-KERNEL = "uml-virtual:7.2"
 PROGRAMS = [Attempt((Act("listen"), Act("recv", number))) for number in range(100)]
 
 
@@ -78,18 +77,28 @@ def searched(machines: Any, number: int = 0, among: int = 1, told: list[str] | N
     return SearchedKernel(machines, parse("host"), Cache.of_user(), number, among, tell)
 
 
-def test_a_search_finds_on_machines_what_it_finds_on_one(capsys: pytest.CaptureFixture[str]) -> None:
-    if missing := backend_of(parse(KERNEL), Cache.of_user()).available():
-        pytest.skip(missing)
-    arguments = ("explore", "--kernel", KERNEL, "--programs", "80", "--seed", "5", "--theme", "closing")
+@pytest.mark.parametrize(
+    ("kernels", "status"),
+    [(("uml-virtual:7.2",), 0), (("uml-virtual:5.10", "uml-virtual:7.2"), 1)],
+    ids=["against RFC 9293", "between kernels"],
+)
+def test_a_search_finds_on_machines_what_it_finds_on_one(
+    kernels: tuple[str, ...], status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in kernels:
+        if missing := backend_of(parse(name), Cache.of_user()).available():
+            pytest.skip(missing)
+    asked = [f"--kernel={name}" for name in kernels]
+    arguments = ("explore", *asked, "--programs", "60", "--seed", "5", "--theme", "closing")
     statuses, found = [], []
     for more in ((), ("--cluster", "local")):
         statuses.append(main([*arguments, *more]))
         lines = capsys.readouterr().out.splitlines()
         found.append([line for line in lines if " a second; " not in line and "the first after" not in line])
     assert found[0][:-2] == found[1][:-2]
-    assert statuses == [1, 1]
-    assert "in 80 programs of seed 5" in found[1][-2]
+    assert len(found[0]) > 2
+    assert statuses == [status, status]
+    assert "in 60 programs of seed 5" in found[1][-2]
 
 
 def test_parts_are_put_together_in_the_order_of_the_programs() -> None:
