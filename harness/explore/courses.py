@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from harness.explore.attempt import CameBack
-from harness.explore.numbers import IMPOSSIBLE_OPTIONS
+from harness.explore.numbers import IMPOSSIBLE_OPTIONS, STAMPED_SYN
 from harness.model.connection import Answer, ControlBlock
 from harness.model.linux import (
     DROPPED_WITHOUT_MEMORY,
@@ -97,7 +97,8 @@ def with_designs(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[A
         several += designed(at, segment)
     elif flags & ACK and distance(segment.seq, at.rcv_nxt) > 0:
         several.append(Answer("ignored", OLD_ACK_WITH_AN_OLD_TIMESTAMP, at))
-    if sight.stale and flags & RST and at.state in ("TIME-WAIT", "FIN-WAIT-2", "SYN-RECEIVED"):
+    old = sight.stale or (flags & SYN and sight.options in STAMPED_SYN)  # whose timestamp is that of the first one
+    if old and flags & RST and at.state in ("TIME-WAIT", "FIN-WAIT-2", "SYN-RECEIVED"):
         several.append(Answer("ignored", RST_WITH_AN_OLD_TIMESTAMP, at))
     if sight.options == "unsent" and sight.stamped and flags & RST and at.state == "SYN-RECEIVED":
         several.append(Answer("ignored", _STRICTER, at))

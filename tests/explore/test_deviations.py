@@ -77,6 +77,9 @@ def test_what_linux_means_to_do_is_named_and_followed_further(lab: Executor) -> 
 OFFERED_ALL = (*STARTS["ESTABLISHED actively"], Put(ACK, length=1448))
 """Without a scale the kernel then offers 65,535 octets, and has room for more (tcp_select_window)."""
 
+STAMPED = (Act("connect"), Put(SYN | ACK, options="full"))
+"""With timestamps."""
+
 
 @pytest.mark.parametrize(
     "steps",
@@ -87,6 +90,7 @@ OFFERED_ALL = (*STARTS["ESTABLISHED actively"], Put(ACK, length=1448))
         (Act("listen"), Put(SYN), Put(SYN | ACK, seq=-1, length=1), Put(ACK)),
         (Act("listen"), Put(SYN, options="full"), Put(RST, options="unsent")),
         (*PASSIVE, Put(ACK, length=5000), Act("shutdown_wr"), Act("rcvbuf"), Put(ACK, length=1), Put(ACK)),
+        (*STAMPED, Act("shutdown_wr"), Put(FIN | ACK), Put(SYN | RST, options="full")),
     ],
 )
 def test_what_7_2_was_seen_to_do_is_explained(lab: Executor, steps: tuple[AttemptStep, ...]) -> None:
