@@ -186,11 +186,15 @@ def net(tmp_path: Path) -> Iterator[Net]:
         yield made
 
 
-def matrix(net: Net, folder: Path, name: str, *scenarios: str, kernels: Sequence[str], cluster: bool = True) -> Path:
-    """Where the run folders of a matrix are that came to its end."""
+def need(kernels: Sequence[str]) -> None:
     for kernel in kernels:
         if missing := backend_of(parse(kernel), Cache.of_user()).available():
             pytest.skip(missing)
+
+
+def matrix(net: Net, folder: Path, name: str, *scenarios: str, kernels: Sequence[str], cluster: bool = True) -> Path:
+    """Where the run folders of a matrix are that came to its end."""
+    need(kernels)
     where = ("--cluster", ADDRESS, "--insecure-cluster") if cluster else ()
     asked = (one for kernel in kernels for one in ("--kernel", kernel))
     ended = net.finwait("matrix", *where, *asked, "--run-dir", str(folder), "--run-name", name, *scenarios)
@@ -285,14 +289,17 @@ def check_rows_over_the_link(net: Net, tmp_path: Path) -> None:
     assert rows(found) == rows(matrix(net, tmp_path, "alone", LECTURES, kernels=KERNELS[:1], cluster=False))
 
 
-def test_search_loses_nothing_with_a_machine_that_is_killed(net: Net, tmp_path: Path) -> None:
-    asked = ("explore", "--kernel", KERNELS[0], "--theme=closing", "--programs=600", "--seed=5")
+def test_search_loses_nothing_with_a_machine_that_is_killed(net: Net) -> None:
+    need(KERNELS)
+    asked = ("explore", *(f"--kernel={name}" for name in KERNELS), "--theme=closing", "--programs=600", "--seed=5")
     alone = net.finwait(*asked)
     doomed = net.machine(11)
     net.machine(12)
     net.wait_for(2)
-    threading.Thread(target=kill_once_it_asks, args=(doomed, tmp_path / "machine-11"), daemon=True).start()
+    killing = threading.Thread(target=kill_once_it_has_a_kernel, args=(doomed,), daemon=True)
+    killing.start()
     found = net.finwait(*asked, "--cluster", ADDRESS, "--insecure-cluster")
+    assert not killing.is_alive()
     died = os.waitid(os.P_PID, doomed.pid, os.WEXITED | os.WNOWAIT)
     assert died is not None
     assert died.si_status == signal.SIGKILL
@@ -300,9 +307,10 @@ def test_search_loses_nothing_with_a_machine_that_is_killed(net: Net, tmp_path: 
     assert findings(found.stdout) == findings(alone.stdout) != []
 
 
-def kill_once_it_asks(machine: subprocess.Popen[bytes], folder: Path) -> None:
-    """End a machine by SIGKILL in the middle of its second batch or later."""
-    while len(list(folder.rglob("asked/answer.json"))) < 1:
+def kill_once_it_has_a_kernel(machine: subprocess.Popen[bytes]) -> None:
+    """End a machine by SIGKILL in the middle of a batch, which it boots a kernel for."""
+    threads = Path(f"/proc/{machine.pid}/task")
+    while not any(children.read_text() for children in threads.glob("*/children")):
         time.sleep(0.01)
     os.kill(machine.pid, signal.SIGKILL)
 
