@@ -137,15 +137,6 @@ def test_programs_are_noted_alike_by_one_lab_and_the_next() -> None:
     assert noted() == noted()
 
 
-def test_how_much_is_sent_at_once_does_not_depend_on_what_was_sent_before() -> None:
-    much = Act("connect"), Put(SYN | ACK, window=1000), Act("send", 20_000), Put(ACK), Put(ACK)
-    with Executor(IGNORED) as executor:
-        first = run(executor, *much)
-        for size in range(1, 1400, 200):
-            run(executor, *PASSIVE, Act("send", size), Act("send", 20_000))
-            assert run(executor, *much) == first
-
-
 @pytest.mark.parametrize("name", [name for name in STARTS if name != "CLOSED"])
 def test_start_reaches_its_state_over_ipv6(lab: Executor, name: str) -> None:
     assert state_name(lab.run(Attempt(STARTS[name], ip_version=6))[-1].state) == name.partition(" ")[0]
