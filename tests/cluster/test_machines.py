@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,13 +22,11 @@ from harness.tcp.timing import MS
 from harness.trace.folder import RESULTS
 from harness.trace.records import Result
 from harness.trace.runs import load
-from netns.enter import Namespace, in_user_namespace
-from netns.link import netlink, raise_loopback
+from netns.enter import in_user_namespace
+from netns.link import netlink
 from netns.netem import impair
+from tests.cluster.network import ADDRESS, CHECKOUT, SCHEDULER, Net
 
-CHECKOUT = Path(__file__).parents[2]
-ADDRESS = "tcp://192.0.2.1:8786"
-CLIENT, SCHEDULER = 100, 1
 KERNELS = ("uml-virtual:7.2", "uml-virtual:6.1")
 LECTURES = str(CHECKOUT / "scenarios" / "lectures")
 SLOW = "2mbit"
@@ -39,20 +34,6 @@ SLOW = "2mbit"
 TTL = "5s"
 """How long a scheduler hears nothing of a machine until it calls it gone."""
 
-# a machine's name is its own, and where it has little room that is all of its disk
-MACHINE = """
-import os, socket, subprocess, sys
-name, size, version, *arguments = sys.argv[1:]
-socket.sethostname(name)
-if size:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", os.environ["XDG_CACHE_HOME"]], check=True)
-if version:
-    import harness
-    harness.__version__ = version
-from distributed.cli.dask_worker import main
-main(arguments)
-"""
-PRESENT = "import sys; from distributed import Client; Client(sys.argv[1]).wait_for_workers(int(sys.argv[2]))"
 ENDS_THE_SCHEDULER = """
 import os
 import signal
@@ -97,79 +78,6 @@ pytestmark = [
     pytest.mark.skipif("FINWAIT_NIGHTLY" not in os.environ, reason="it takes minutes: make nightly"),
     pytest.mark.skipif(os.geteuid() != 0 or in_user_namespace(), reason="mounts and host names need root"),
 ]
-
-
-class Net:
-    """Processes with an address each, in namespaces of their own, behind one bridge.
-
-    Args:
-        held: ends them.
-        folder: for what they keep and say.
-    """
-
-    def __init__(self, held: ExitStack, folder: Path) -> None:
-        self._held, self._folder = held, folder
-        self._bridge = self._namespace()
-        self._places: dict[int, Namespace] = {}
-        with netlink(self._bridge) as route:
-            route.link("add", ifname="bridge", kind="bridge", state="up")
-            (self._index,) = route.link_lookup(ifname="bridge")
-
-    def _namespace(self) -> Namespace:
-        made = Namespace.create()
-        self._held.callback(made.close)
-        with made.entered():
-            raise_loopback()
-        return made
-
-    def place(self, number: int) -> Namespace:
-        """The namespace with the address of that number."""
-        if number not in self._places:
-            self._places[number] = made = self._namespace()
-            with netlink(self._bridge) as route:
-                name = f"to-{number}"
-                peer = {"ifname": "own", "net_ns_fd": made.descriptor}
-                route.link("add", ifname=name, kind="veth", peer=peer)
-                (index,) = route.link_lookup(ifname=name)
-                route.link("set", index=index, master=self._index, state="up")
-            with netlink(made) as route:
-                (index,) = route.link_lookup(ifname="own")
-                route.addr("add", index=index, address=f"192.0.2.{number}", prefixlen=24)
-                route.link("set", index=index, state="up")
-        return self._places[number]
-
-    def start(self, number: int, argv: Sequence[str], **env: str) -> subprocess.Popen[bytes]:
-        """A process at an address, until the end."""
-        said = self._held.enter_context((self._folder / f"said-{number}.txt").open("wb"))
-        with self.place(number).entered():
-            one = subprocess.Popen(
-                argv, cwd=CHECKOUT, env=os.environ | env, stdout=said, stderr=said, start_new_session=True
-            )
-        self._held.callback(one.wait)
-        self._held.callback(os.killpg, one.pid, signal.SIGKILL)
-        return one
-
-    def machine(self, number: int, *, size: str = "", version: str = "") -> subprocess.Popen[bytes]:
-        """A machine of the cluster, with a cache of its own."""
-        own = self._folder / f"machine-{number}"
-        own.mkdir()
-        options = ("--nthreads=1", "--no-nanny", "--no-dashboard", f"--host=192.0.2.{number}", ADDRESS)
-        command = (sys.executable, "-c", MACHINE, f"machine-{number}", size, version, f"--local-directory={own}")
-        return self.start(number, ("unshare", "--uts", "--mount", *command, *options), XDG_CACHE_HOME=str(own))
-
-    def finwait(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """The command, run by somebody at an address of his own."""
-        return self._run("-m", "harness", *arguments)
-
-    def wait_for(self, machines: int) -> None:
-        """Until so many machines are there."""
-        assert self._run("-c", PRESENT, ADDRESS, str(machines)).returncode == 0
-
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        with self.place(CLIENT).entered():
-            return subprocess.run(
-                (sys.executable, *arguments), cwd=CHECKOUT, capture_output=True, text=True, check=False
-            )
 
 
 @pytest.fixture
@@ -293,26 +201,15 @@ def test_search_loses_nothing_with_a_machine_that_is_killed(net: Net) -> None:
     need(KERNELS)
     asked = ("explore", *(f"--kernel={name}" for name in KERNELS), "--theme=closing", "--programs=600", "--seed=5")
     alone = net.finwait(*asked)
-    doomed = net.machine(11)
+    doomed = net.machine(11, dies=True)
     net.machine(12)
     net.wait_for(2)
-    killing = threading.Thread(target=kill_once_it_has_a_kernel, args=(doomed,), daemon=True)
-    killing.start()
     found = net.finwait(*asked, "--cluster", ADDRESS, "--insecure-cluster")
-    assert not killing.is_alive()
-    died = os.waitid(os.P_PID, doomed.pid, os.WEXITED | os.WNOWAIT)
+    assert (found.returncode, found.stderr) == (1, "")
+    died = os.waitid(os.P_PID, doomed.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
     assert died is not None
     assert died.si_status == signal.SIGKILL
-    assert (found.returncode, found.stderr) == (1, "")
     assert findings(found.stdout) == findings(alone.stdout) != []
-
-
-def kill_once_it_has_a_kernel(machine: subprocess.Popen[bytes]) -> None:
-    """End a machine by SIGKILL in the middle of a batch, which it boots a kernel for."""
-    threads = Path(f"/proc/{machine.pid}/task")
-    while not any(children.read_text() for children in threads.glob("*/children")):
-        time.sleep(0.01)
-    os.kill(machine.pid, signal.SIGKILL)
 
 
 def findings(text: str) -> list[str]:
