@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import struct
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -41,9 +40,6 @@ CONNECTIONS = 3
 """Of a program, at most."""
 _AT_ONCE = struct.pack("ii", 1, 0)  # struct linger: a reset
 _CLOSED, _LISTEN = 7, 10  # include/net/tcp_states.h; behind them may be a mini-socket, or a connection to accept
-_MUCH = 1448
-"""Octets of one call. Where they lie in memory limits how many a segment takes (MAX_SKB_FRAGS) and a buffer holds, and
-that goes on from what the thread has sent before (sk_page_frag): a thread that has sent nothing begins anew."""
 _SILENT = {"listen", "accept", "defer_accept", *SYSCTLS}
 """Calls that change nothing about a connection. Should a kernel send something all the same, the next step has it."""
 _SYSCTLS = Path("/proc/sys/net/ipv4")
@@ -65,12 +61,6 @@ class Executor(ProgramLab):
     def run(self, attempt: Attempt) -> tuple[Noted, ...]:
         """Run a program on connections of its own, and note what each step brought about."""
         self._port += CONNECTIONS
-        if any(isinstance(step, Act) and step.name == "send" and step.size >= _MUCH for step in attempt.steps):
-            with ThreadPoolExecutor(1) as thread:
-                return thread.submit(self._run, attempt).result()
-        return self._run(attempt)
-
-    def _run(self, attempt: Attempt) -> tuple[Noted, ...]:
         if self._virtual and any(isinstance(step, Pause) for step in attempt.steps):
             await_phase()
         course = _Course(self, self._port, attempt.ip_version)
