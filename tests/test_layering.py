@@ -27,10 +27,7 @@ ROOMS: Mapping[str, set[str]] = {
     "harness.program": {"harness.errors", "harness.tcp", "harness.model"},
     "harness.trace": {*GROUND, "netns"},
     "harness.ci": {"harness.errors", "harness.tcp", "harness.trace"},  # a run as CI systems take it; no lab, no pytest
-    "harness.code": {
-        "harness.errors",
-        "harness.trace",
-    },  # which lines of a kernel are reached, and which a patch changes
+    "harness.code": {"harness.errors", "harness.trace"},  # which lines of a kernel are reached, or a patch changes
     "harness.wire": LAB,
     "harness.leash": set(),
     "harness.process": {"harness.errors", "harness.leash"},

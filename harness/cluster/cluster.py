@@ -15,7 +15,6 @@ from typing import Self
 import dask.config
 import msgspec
 from distributed import Client
-from distributed.comm.core import CommClosedError
 from rich.console import Console
 
 from harness import __version__
@@ -91,7 +90,7 @@ class Cluster:
                 self._client.wait_for_workers(1, timeout=_SECONDS)
                 self._client.register_plugin(machine.Capabilities())
                 self._check_versions()
-            except (OSError, TimeoutError, ModuleNotFoundError) as error:
+            except (OSError, ModuleNotFoundError) as error:
                 raise FinwaitError(
                     f"the cluster {self._where} cannot be used ({error})",
                     why="there is no scheduler, it has no machine yet, or one of them has no finwait",
@@ -142,7 +141,7 @@ class Cluster:
                 for number, brought in self.handing_out.hand_out(wanted):
                     replies[number] = self._taken(tasks[number], brought)
                     display.tell("cluster", f"{len(replies)} of {len(tasks)} parts done")
-            except (CommClosedError, TimeoutError, OSError) as error:
+            except OSError as error:  # dask's CommClosedError and TimeoutError are ones
                 gone = KernelReply(lost=f"the scheduler went away ({error})")
                 replies = dict.fromkeys(range(len(tasks)), gone) | replies
         return [replies[number] for number in range(len(tasks))]

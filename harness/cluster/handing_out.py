@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 from distributed import Client, Future, KilledWorker
-from distributed.comm.core import CommClosedError
 
 from harness import __version__
 from harness.cluster import machine
@@ -91,7 +90,7 @@ class HandingOut:
             ended: filled meanwhile; whoever puts None into it ends this.
 
         Raises:
-            OSError: the scheduler went away, or it is a ``TimeoutError`` or a ``CommClosedError``.
+            OSError: the scheduler went away.
         """
         ended = ended or SimpleQueue()
         tries = dict.fromkeys(range(len(wanted)), 1)
@@ -180,5 +179,5 @@ def _brought(future: Future[bytes]) -> Brought:
         return msgspec.msgpack.decode(future.result(), type=Brought)
     except KilledWorker:
         return Brought(reply=KernelReply(lost=KILLERS))
-    except (CommClosedError, CancelledError, TimeoutError, OSError):
+    except (CancelledError, OSError):
         return Brought(fault="a machine went away with what others need, or the scheduler did")

@@ -117,7 +117,7 @@ def ran(errand: ProgramsErrand, at: Workplace) -> Brought:
     kernel = _taken(errand, at)
     try:
         return Brought(ran=kernel.answers(errand))
-    except BaseException:
+    except BaseException:  # whatever cut the batch short: its kernel would answer the next with what is left of this
         kernel.stop()
         raise
     finally:
@@ -126,7 +126,9 @@ def ran(errand: ProgramsErrand, at: Workplace) -> Brought:
 
 def _taken(errand: ProgramsErrand, at: Workplace) -> _Kept:
     """A kernel that is up and that nobody asks, or else a new one."""
-    for one in [one for one in _kept if (one.run, one.title) == (errand.run, errand.kernel.title)]:
+    for one in tuple(_kept):  # at one look: other threads put theirs in
+        if (one.run, one.title) != (errand.run, errand.kernel.title):
+            continue
         if one.boot == errand.boot and one.take():
             return one
         if one.boot < errand.boot:
