@@ -192,8 +192,10 @@ class _Writer:
             self._expect(sighting)
         elif segment.flags & RST:
             given_up = self.view.by_a_timer(sighting)
-            if not given_up:
-                self._end("RST") if not self._ended else self._abort(segment)
+            if self._ended and not given_up:
+                self._abort(segment)
+            elif not given_up:
+                self._end("RST")
             self._expect(sighting, late=given_up)
         elif segment.data and self._opened:
             self._data(place, sighting)

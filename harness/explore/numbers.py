@@ -33,6 +33,7 @@ _OF_SYN = {
     "small": "mss 100",
 }
 STAMPED_SYN = ("full", "stamped")
+"""Those with which a SYN has a timestamp."""
 SCALED_SYN = {"full": FULL_SCALE, "wide": 14}
 """The shift of the peer's windows after such a SYN; by RFC 7323 2.3 none counts as more than 14."""
 _NEVER_SENT = 123_456_789
