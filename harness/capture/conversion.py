@@ -187,7 +187,7 @@ class _Writer:
         segment = sighting.segment
         self._fill(sighting)
         if self.view.again(segment):
-            self._expect(sighting, late=True)
+            self._expect(sighting, late=self.view.by_a_timer(sighting))
         elif segment.flags & SYN:
             self._expect(sighting)
         elif segment.flags & RST:

@@ -12,6 +12,9 @@ from harness.tcp.timing import MS, RTO_MIN, format_ms
 _LATE_NS = 3 * MS
 """What fills a hole within this has only changed places with what came before it: no sender can know of it so soon."""
 
+_SOONEST_TIMER_NS = 2 * MS
+"""No timer has anything sent again before that: two ticks of 1 ms (TCP_TIMEOUT_MIN of include/net/tcp.h)."""
+
 _REMEMBERED = 128
 """Segments of a side that are known by their frames at least; of what is sent again later the first is not known."""
 
@@ -227,7 +230,12 @@ class SideStory:
         if other.shut_at:
             return Reason("probe", f"{again}: a probe of the closed window")
         answered = before is not None and said.at > before.at and said.segment.ack == segment.seq
-        if not answered and before and segment.next_seq == self.next and sighting.at - before.at < RTO_MIN.ns:
+        after = sighting.at - before.at if before else RTO_MIN.ns
+        if not answered and after < _SOONEST_TIMER_NS:
+            return Reason(
+                "held", f"{again}: too soon for any timer, so one of the two had waited, as for a link address"
+            )
+        if not answered and after < RTO_MIN.ns and segment.next_seq == self.next:
             return Reason("probe", f"{again}: sooner than a timeout, so as a probe of a lost tail (RFC 8985 7)")
         if not answered:
             return Reason("unanswered", f"{again}: nothing had answered it, so it was lost, or its ACK")

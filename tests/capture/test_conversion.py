@@ -233,3 +233,10 @@ def test_a_reset_behind_a_fin_may_be_called_for(tmp_path: Path) -> None:
         # what answers a segment was called for before that came
         assert ("peer.send(PSH" in lines[place + answers]) == answers
         assert ("peer.send(PSH" in lines[place - 1]) != answers
+
+
+def test_what_is_sent_again_at_once_is_not_waited_for_as_if_a_timer_did_it(tmp_path: Path) -> None:
+    for after, waits in ((0.04, False), (300, True)):
+        lines = statements(made(tmp_path, [*HANDSHAKE, full(1, 3), full(1, 3 + after)], 1))
+        again = [line for line in lines if "peer.expect(" in line and "length=1460" in line][1]
+        assert ("within=" in again) == waits

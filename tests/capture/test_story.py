@@ -256,3 +256,9 @@ def test_the_last_of_a_flight_that_is_sent_again_at_once_is_a_probe(tmp_path: Pa
     late = text(tmp_path, [*HANDSHAKE, *flight, (903, 0, flight[1][2])])
     assert "nothing had answered it, so it was lost, or its ACK" in late
     assert "if it came" not in late  # what stands before it may have come as well
+
+
+def test_what_comes_again_sooner_than_any_timer_was_not_sent_again_by_one(tmp_path: Path) -> None:
+    data = segment(ACK, 1, 1, bytes(100))
+    found = text(tmp_path, [*HANDSHAKE, (3, 0, data), (3.04, 0, data), (300, 1, segment(ACK, 1, 101))])
+    assert "sends 1:101 of frame 4 again, 0.0 ms later: too soon for any timer, so one of the two had waited" in found
