@@ -5,6 +5,7 @@ pyroute2's own sockets take 0.5 ms and more for a request and its answer; the ke
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import select
@@ -28,6 +29,11 @@ _NLMSG_ERROR = 2
 _RTM_NEWLINK = 16
 _LINK_HEADER = 16  # bytes of a struct ifinfomsg
 _IFLA_IFNAME, _IFLA_OPERSTATE = 3, 16
+_RTM_NEWROUTE = 24
+_ROUTE_HEADER = 12  # bytes of a struct rtmsg
+_ROUTE_TYPE = 7  # where rtm_type stands in it
+_RTN_LOCAL = 2
+_RTA_DST = 1
 _UP = b"\x06"  # IF_OPER_UP (RFC 2863)
 _RTMGRP_LINK = 0x1
 _RTMGRP_IPV6_ROUTE = 0x400
@@ -119,14 +125,20 @@ class Rtnetlink:
         return False
 
     def _is_routed(self, address: str) -> bool:
-        with self.namespace.entered():
-            probe = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-        with probe:
-            try:
-                probe.connect((address, 9))  # sends nothing, but looks for a route
-            except OSError:
-                return False
-        return True
+        # not connect(2), which is content with the route to the address's network, in place before
+        try:
+            came = self.ask(_route(address), {})
+        except NetlinkError as error:
+            if error.code not in {errno.ENETUNREACH, errno.EHOSTUNREACH}:
+                raise
+            return False
+        # a change may have overtaken the answer, and does not come a second time
+        return any(
+            kind == _RTM_NEWROUTE
+            and body[_ROUTE_TYPE] == _RTN_LOCAL
+            and dict(_attributes(body, _ROUTE_HEADER)).get(_RTA_DST) == socket.inet_pton(socket.AF_INET6, address)
+            for kind, body in came
+        )
 
     def _await(self, otherwise: str, holds: Callable[[], bool]) -> None:
         end = time.monotonic() + _READY_SECONDS
@@ -144,6 +156,11 @@ class Rtnetlink:
 @cache
 def _link(name: str) -> Requests:
     return Requests(lambda batch: batch.link("get", ifname=name))
+
+
+@cache
+def _route(address: str) -> Requests:
+    return Requests(lambda batch: batch.route("get", dst=address, family=socket.AF_INET6))
 
 
 def _messages(content: bytes) -> Iterator[tuple[int, bytes]]:

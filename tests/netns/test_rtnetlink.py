@@ -12,10 +12,13 @@ from pyroute2.netlink.exceptions import NetlinkError
 from netns import rtnetlink
 from netns.enter import Namespace
 from netns.errors import FinwaitError
+from netns.link import End, connect
 from netns.rtnetlink import Requests, Rtnetlink, _messages
+from netns.sysctls import pin
 
 PLACE = b"\xfa\xfb\xfc\xfd"
 NOBODY = 4000
+_IFA_F_NODAD = 0x02
 
 
 @pytest.fixture
@@ -67,3 +70,29 @@ def test_an_address_that_the_kernel_does_not_take_is_named(
     monkeypatch.setattr(rtnetlink, "_READY_SECONDS", 0.01)
     with Rtnetlink(namespace) as route, pytest.raises(FinwaitError, match="2001:db8::1 is not routed"):
         route.await_own_ipv6("2001:db8::1")
+
+
+def test_an_address_whose_network_alone_is_routed_is_not_taken(
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once, later = "2001:db8::1", "2001:db8::2"
+    with namespace.entered(), Rtnetlink(namespace) as route:
+        assert not pin(dict.fromkeys(("net/ipv6/conf/all/disable_ipv6", "net/ipv6/conf/default/disable_ipv6"), "0"))
+        connect(End(namespace, "here"), End(namespace, "there"), route, mtu=1500)
+        index = {name: socket.if_nametoindex(name) for name in ("here", "there")}
+
+        def encode(batch: IPBatch) -> None:
+            batch.link("set", index=index["there"], state="up")
+            own = {"index": index["here"], "prefixlen": 64, "family": socket.AF_INET6}
+            batch.addr("add", address=at_once, flags=_IFA_F_NODAD, **own)
+            # another host may have it, and the kernel listens for a second whether one says so (RFC 4862 5.4)
+            batch.addr("add", address=later, **own)
+
+        route.ask(Requests(encode), {})
+        route.await_up("here")
+        route.await_own_ipv6(at_once)
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as asked:
+            asked.connect((later, NOBODY))
+        monkeypatch.setattr(rtnetlink, "_READY_SECONDS", 0.01)
+        with pytest.raises(FinwaitError, match=f"{later} is not routed"):
+            route.await_own_ipv6(later)
