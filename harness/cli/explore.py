@@ -16,7 +16,7 @@ from harness.cli.findings import save
 from harness.cli.workers import searched_kernels
 from harness.errors import FinwaitError
 from harness.explore.asked import Asked, KernelsGone
-from harness.explore.attempt import IGNORED, UNJUDGED, Attempt, Put
+from harness.explore.attempt import DROPS, IGNORED, UNJUDGED, Attempt, Put
 from harness.explore.corpus import FILE, Corpus, read_corpus, write_corpus
 from harness.explore.divergence import Divergence
 from harness.explore.explorer import Explorer
@@ -227,11 +227,14 @@ def _lines(number: int, one: Divergence, names: Sequence[str], why_lost: Sequenc
 
 
 def _beside(one: Divergence) -> Iterator[str]:
-    """What no ladder shows: IP headers, fields of TCP_INFO and counters, as far as the difference is one of these."""
+    """IP headers, fields of TCP_INFO, counters and drop reasons, as far as the difference is one of these."""
     seen = [noted[one.at] for noted in one.noted if noted]
     for name in one.signature.other:
         values = [str(each.info.get(name, each.grown.get(name, 0))) for each in seen]
-        if name == "ip":
+        if name == DROPS:
+            told = (", ".join(each.drops) or "none" if each.drops is not None else "not told" for each in seen)
+            yield f"{DROPS}: {' | '.join(told)}"
+        elif name == "ip":
             headers = ([back.ip for back in each.back] for each in seen)
             yield from (
                 f"ip: {' | '.join(several)}" for several in zip(*headers, strict=False) if len(set(several)) > 1

@@ -90,7 +90,13 @@ SEGMENT_OPTIONS = (
 never sent; a D-SACK of the last octet that is acknowledged, a SACK of what comes behind it; an option that nobody
 knows, one of no length, and one that is longer than the header."""
 
-OPTIONS = tuple(dict.fromkeys((*SYN_OPTIONS, *SEGMENT_OPTIONS)))
+COOKIES = COOKIE_ASKED, COOKIE, COOKIE_FORGED = ("cookie asked", "cookie", "cookie forged")
+"""Of a SYN for Fast Open: asks for a cookie; has the one that the kernel gives this peer; one that it never gave."""
+
+SIGNATURES = SIGNED, WRONGLY_SIGNED = ("signed", "wrongly signed")
+"""By the key of ``md5_key``, or by another. All else is not signed."""
+
+OPTIONS = tuple(dict.fromkeys((*SYN_OPTIONS, *SEGMENT_OPTIONS, *COOKIES, *SIGNATURES)))
 
 SYSCTLS = (
     *("tcp_ecn_1", "tcp_ecn_3", "tcp_timestamps_0", "tcp_sack_0", "tcp_dsack_0", "tcp_window_scaling_0"),
@@ -108,14 +114,19 @@ SOCKET_OPTIONS: Mapping[str, tuple[str, int]] = {
     "cork": ("TCP_CORK", 1),
     "keepalive": ("SO_KEEPALIVE", 1),
     "user_timeout": ("TCP_USER_TIMEOUT", 1000),
+    "fastopen": ("TCP_FASTOPEN", 5),
 }
 """Calls that set an option of the connection, as the kernel's headers name it, to that value."""
+
+KEYS: Mapping[str, bytes] = {"md5_key": b"finwait", "md5_no_key": b""}
+"""Calls that set the key for the peer's address (TCP_MD5SIG), or take it away."""
 
 CALLS = (
     *("listen", "accept", "connect", "close", "shutdown_rd", "shutdown_wr", "shutdown_rdwr"),
     *("send", "recv", "linger_0", "abort", "defer_accept"),
     *SIZED,
     *SOCKET_OPTIONS,
+    *KEYS,
     *SYSCTLS,
 )
 """Options that are set while no process holds the connection are those of the listener, or of the next socket."""
@@ -155,6 +166,7 @@ class Noted(msgspec.Struct, frozen=True, array_like=True):
         sent: of a segment that was put: seq, ack and length, and its timestamp and echo where it had one, relative.
         info: fields of TCP_INFO, of a connection that a process holds.
         grown: what counters grew by.
+        drops: why segments were dropped; None where the kernel does not say it.
     """
 
     state: int
@@ -163,6 +175,7 @@ class Noted(msgspec.Struct, frozen=True, array_like=True):
     sent: tuple[int, ...] = ()
     info: dict[str, int | str] = {}
     grown: dict[str, int] = {}
+    drops: tuple[str, ...] | None = None
 
     @property
     def error(self) -> str:
@@ -208,9 +221,10 @@ class OrderAnswer(msgspec.Struct, frozen=True, array_like=True):
 
 
 INFO, INFO_TIMES, COUNTERS, IP_HEADER = "TCP_INFO", "times in TCP_INFO", "counters", "IP header"
+DROPS = "drop reasons"
 
-IGNORED = ("window sizes", "PSH", "timestamp values", "time", IP_HEADER, INFO, INFO_TIMES, COUNTERS)
+IGNORED = ("window sizes", "PSH", "timestamp values", "time", IP_HEADER, INFO, INFO_TIMES, COUNTERS, DROPS)
 """What a comparison leaves out unless asked. A window still counts as open or closed, a timestamp's echo as it is."""
 
-UNJUDGED = ("PSH", "options", "timestamp values", "time", IP_HEADER, INFO, INFO_TIMES, COUNTERS)
+UNJUDGED = ("PSH", "options", "timestamp values", "time", IP_HEADER, INFO, INFO_TIMES, COUNTERS, DROPS)
 """What is not held against the model of RFC 9293, which has the sizes of windows instead."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from harness.explore.attempt import CameBack
+from harness.explore.attempt import COOKIE, SIGNATURES, SIGNED, CameBack
 from harness.explore.numbers import IMPOSSIBLE_OPTIONS, STAMPED_SYN
 from harness.model.connection import Answer, ControlBlock
 from harness.model.linux import (
@@ -18,7 +18,10 @@ from harness.model.linux import (
     NUMBERED_BY_THE_WINDOW,
     OLD_ACK_WITH_AN_OLD_TIMESTAMP,
     RST_WITH_AN_OLD_TIMESTAMP,
+    SIGNED_FOR_NOBODY,
+    UNPROVEN_IN_TIME_WAIT,
     designed,
+    given_up,
     in_a_larger_window,
 )
 from harness.model.numbers import acknowledges_what_was_not_sent
@@ -32,6 +35,8 @@ _STRICTER = "RFC7323-5.2"  # of a RST, the echo MAY be looked at
 _MALFORMED = "RFC9293-MUST-7"
 _DEFERRED = "tcp(7) TCP_DEFER_ACCEPT"
 _NOT_ASSASSINATED = "RFC1337-3 (F1)"
+_UNPROVEN = "RFC2385-2.0"
+_OPENED_FAST = "RFC7413-4.2.2-1"
 _OF_A_BASELINE = "scenarios/"
 _MOST_COURSES = 16
 
@@ -61,6 +66,7 @@ class Sight:
         little_room: whether the process has asked for a small buffer.
         field_full: whether the kernel has offered as large a window as the field holds.
         asked: calls of the process that change what is answered.
+        keyed: whether the socket that it comes to shares a key with the peer.
     """
 
     options: str
@@ -69,6 +75,12 @@ class Sight:
     little_room: bool
     field_full: bool = False
     asked: frozenset[str] = frozenset()
+    keyed: bool = False
+
+    @property
+    def unproven(self) -> bool:
+        """Whether its signature is not what the socket expects, which is none without a key (RFC 2385 2.0)."""
+        return self.options != SIGNED if self.keyed else self.options in SIGNATURES
 
     @property
     def stale(self) -> bool:
@@ -77,7 +89,9 @@ class Sight:
 
 
 def answered(at: ControlBlock, segment: Segment, sight: Sight) -> Sequence[Answer]:
-    """What is allowed: with an old timestamp nothing is acceptable but a RST."""
+    """What is allowed: with an old timestamp nothing is acceptable but a RST, and nothing with a wrong signature."""
+    if sight.unproven and at.state != "CLOSED":
+        return (Answer("dropped", _UNPROVEN, at),)
     if sight.stale and not segment.flags & RST and at.state not in (*GONE, "SYN-SENT"):
         old = Answer("acknowledged", _STALE, replace(at, owed=0), ACK, at.snd_nxt, at.rcv_nxt)
         if at.state == "SYN-RECEIVED" and acknowledges_what_was_not_sent(at, segment):
@@ -89,6 +103,9 @@ def answered(at: ControlBlock, segment: Segment, sight: Sight) -> Sequence[Answe
 def with_designs(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[Answer]:
     """What is allowed, and what Linux means to answer besides."""
     flags = segment.flags
+    if sight.unproven and at.state != "CLOSED":
+        yield from _unproven(at, segment, sight)
+        return
     several = [*answered(at, segment, sight)]
     several += _as_asked(at, segment, sight)
     if sight.options == "unsent" and sight.stamped and at.state == "SYN-RECEIVED" and not at.actively and flags & ACK:
@@ -109,9 +126,7 @@ def with_designs(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[A
         ahead = distance(at.rcv_nxt, segment.seq) > 0
         refused = Answer("dropped", DROPPED_WITHOUT_MEMORY, at, ACK, at.snd_nxt, at.rcv_nxt)
         several.append(Answer("dropped", DROPPED_WITHOUT_MEMORY, at) if ahead else refused)
-    if sight.options in IMPOSSIBLE_OPTIONS:  # in which no signature can be looked for, and then no RST is sent
-        several += [replace(one, flags=None, clause=_MALFORMED) for one in several if one.flags and one.flags & RST]
-        several.append(Answer("dropped", _MALFORMED, at))
+    several += _unanswered(at, segment, sight, several)
     yield from several
     for window in sight.windows:
         for one in several:
@@ -120,12 +135,40 @@ def with_designs(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[A
                 yield replace(one, seq=end, clause=NUMBERED_BY_THE_WINDOW)
 
 
+def _unanswered(at: ControlBlock, segment: Segment, sight: Sight, several: Sequence[Answer]) -> Iterator[Answer]:
+    """What an option has dropped; where it is a signature, or none can be looked for, no RST is sent to nobody."""
+    impossible = sight.options in IMPOSSIBLE_OPTIONS
+    if impossible or sight.options in SIGNATURES:
+        clause = _MALFORMED if impossible else SIGNED_FOR_NOBODY
+        yield from (replace(one, flags=None, clause=clause) for one in several if one.flags and one.flags & RST)
+    if impossible:
+        yield Answer("dropped", _MALFORMED, at)
+        yield from given_up(at, segment)
+
+
+def _unproven(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[Answer]:
+    """It is dropped, but that Linux looks at no signature where it has a mini-socket alone (tcp_v4_rcv)."""
+    yield from answered(at, segment, sight)
+    if at.state == "TIME-WAIT" or (at.state == "FIN-WAIT-2" and not at.reads):
+        several = (*answers(at, segment), *designed(at, segment))
+        yield from (replace(one, clause=UNPROVEN_IN_TIME_WAIT) for one in several)
+        yield from (replace(one, flags=None, clause=UNPROVEN_IN_TIME_WAIT) for one in several if one.flags)
+        yield from given_up(at, segment)
+
+
 def _as_asked(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[Answer]:
     """What the process has asked for by options and sysctls."""
     if "defer_accept" in sight.asked and at.state == "SYN-RECEIVED" and not at.actively and not segment.data:
         yield Answer("dropped", _DEFERRED, at)
     if "tcp_rfc1337_1" in sight.asked and at.state == "TIME-WAIT" and segment.flags & RST:
         yield Answer("ignored", _NOT_ASSASSINATED, at)
+    opens = at.state in ("LISTEN", "TIME-WAIT") and segment.flags & CONTROL == SYN
+    if opens and sight.options == COOKIE and "fastopen" in sight.asked:
+        for one in answers(at, segment):
+            if one.flags != SYN | ACK:
+                continue
+            taken = replace(one.after, rcv_nxt=segment.next_seq, actively=True, early=True)
+            yield replace(one, clause=_OPENED_FAST, after=taken, ack=taken.rcv_nxt)
 
 
 def _without_data(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[Answer]:
@@ -202,3 +245,17 @@ def by_timer(at: ControlBlock, back: CameBack) -> bool:
     if flags & SYN:
         return at.snd_una == at.iss and (back.seq, back.ack) == (at.iss, at.rcv_nxt)
     return bool(flags & RST) or (flags == ACK and back.ack == at.rcv_nxt)
+
+
+def right_after(right: int, back: CameBack, shift: int) -> int:
+    """The right edge of the window, once the kernel has sent that: no segment takes back what another offered.
+
+    Args:
+        right: until then; 0 for none.
+        back: what it has sent.
+        shift: of its windows, but for that of a SYN.
+    """
+    if not back.flags & ACK or back.flags & RST:
+        return right
+    offered = add(back.ack, back.window << (0 if back.flags & SYN else shift))
+    return offered if not right or distance(right, offered) > 0 else right

@@ -7,9 +7,15 @@ from itertools import groupby
 from typing import NamedTuple
 
 from harness.explore.attempt import (
+    COOKIE,
+    COOKIE_ASKED,
+    COOKIE_FORGED,
+    DROPS,
     FILLS,
     RCV_NXT,
+    SIGNED,
     SND_NXT,
+    WRONGLY_SIGNED,
     About,
     Act,
     Attempt,
@@ -35,6 +41,11 @@ _ODD = {
     "malformed": "malformed option",
     "overlong": "overlong option",
     "unknown": "unknown option",
+    COOKIE_ASKED: "cookie asked for",
+    COOKIE: "cookie",
+    COOKIE_FORGED: "forged cookie",
+    SIGNED: "signed",
+    WRONGLY_SIGNED: "wrongly signed",
     "sack": "D-SACK",
     "sack ahead": "SACK",
 }
@@ -139,11 +150,13 @@ def _place(number: int, landmark: str) -> str:
 
 
 def differing(seen: Sequence[Noted]) -> tuple[str, ...]:
-    """What differs in kernels' answers to one step, by name; a field of TCP_INFO that one does not have does not."""
+    """What differs in kernels' answers to one step, by name; what one does not tell does not."""
     first, *others = seen
     if all(other == first for other in others):
         return ()
     names = list(_fields_apart((first, other) for other in others))
+    if len({one.drops for one in seen if one.drops is not None}) > 1:
+        names.insert(0, DROPS)
     if "back" in names:
         several = len({len(one.back) for one in seen}) > 1
         pairs = [pair for other in others for pair in zip(first.back, other.back, strict=False)]
@@ -159,7 +172,7 @@ def _fields_apart(pairs: Iterable[tuple[Noted, Noted] | tuple[CameBack, CameBack
         name: None
         for one, other in pairs
         for name in one.__struct_fields__
-        if name not in ("info", "grown") and getattr(one, name) != getattr(other, name)
+        if name not in ("info", "grown", "drops") and getattr(one, name) != getattr(other, name)
     }
     return list(apart)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from harness.explore.attempt import (
-    IP_HEADER,
+    COOKIE,
+    COOKIE_ASKED,
+    KEYS,
     NOT_MADE,
     SIZED,
     SOCKET_OPTIONS,
@@ -19,19 +21,19 @@ from harness.explore.attempt import (
     Act,
     Attempt,
     AttemptStep,
-    CameBack,
     Icmp,
     Noted,
     Pause,
     Put,
 )
 from harness.explore.lab import ProgramLab, Sighted
-from harness.explore.numbers import Identifications, Numbering
+from harness.explore.line import Line
 from harness.live.calibration import await_phase
 from harness.live.syscalls import connect_to_nobody, errno_name
-from harness.tcp.ip import header_of
+from harness.tcp.authentication import Md5Key
+from harness.tcp.segment import SYN
 from harness.tcp.socket_options import number_of
-from harness.wire.frames import Encoder, Flow
+from harness.wire.frames import Flow
 from harness.wire.icmp import KINDS, error
 
 SERVICE_PORT, CLIENT_PORT = 8080, 8081
@@ -40,9 +42,10 @@ CONNECTIONS = 3
 """Of a program, at most."""
 _AT_ONCE = struct.pack("ii", 1, 0)  # struct linger: a reset
 _CLOSED, _LISTEN = 7, 10  # include/net/tcp_states.h; behind them may be a mini-socket, or a connection to accept
-_SILENT = {"listen", "accept", "defer_accept", *SYSCTLS}
+_SILENT = {"listen", "accept", "defer_accept", *KEYS, *SYSCTLS}
 """Calls that change nothing about a connection. Should a kernel send something all the same, the next step has it."""
 _SYSCTLS = Path("/proc/sys/net/ipv4")
+_ASKS = (Act("fastopen"), Act("listen"), Put(SYN, options=COOKIE_ASKED))
 
 
 class Executor(ProgramLab):
@@ -57,9 +60,17 @@ class Executor(ProgramLab):
         super().__init__(ignored)
         self._virtual = virtual
         self._port = _FIRST_PORT - CONNECTIONS
+        self.cookies: dict[int, bytes] = {}
+        """Of Fast Open by IP version, as the kernel has given them to the peer."""
 
     def run(self, attempt: Attempt) -> tuple[Noted, ...]:
         """Run a program on connections of its own, and note what each step brought about."""
+        wants_cookie = any(isinstance(step, Put) and step.options == COOKIE for step in attempt.steps)
+        if wants_cookie and attempt.ip_version not in self.cookies:
+            self._run(Attempt(_ASKS, attempt.ip_version))
+        return self._run(attempt)
+
+    def _run(self, attempt: Attempt) -> tuple[Noted, ...]:
         self._port += CONNECTIONS
         if self._virtual and any(isinstance(step, Pause) for step in attempt.steps):
             await_phase()
@@ -68,37 +79,6 @@ class Executor(ProgramLab):
             return tuple([course.take(step) for step in attempt.steps])
         finally:
             course.end()
-
-
-class _Line:
-    """One connection of a program, as its peer has it, and the socket of the process that holds it.
-
-    Args:
-        number: 1 to 3.
-        flow: its ports.
-        lab: where it is.
-    """
-
-    def __init__(self, number: int, flow: Flow, lab: Executor) -> None:
-        self.number = number
-        self.connection: socket.socket | None = None
-        self.numbers = Numbering(shows_timestamps="timestamp values" not in lab.ignored, ip_version=flow.version)
-        self._identifications = Identifications()
-        self._lab = lab
-        self.is_known = False  # to the kernel, which may have a socket of it that no process holds
-        self.set_out(flow)
-
-    def set_out(self, flow: Flow) -> None:
-        """Have these ports."""
-        self.flow = flow
-        self.encoder = Encoder(self._lab.plan, flow)
-
-    def seen(self, one: Sighted, at_ms: int) -> CameBack:
-        """What is noted of a segment of the kernel's."""
-        back = self.numbers.relative(one.segment, at_ms)
-        if IP_HEADER not in self._lab.ignored:
-            back = replace(back, ip=self._identifications.told(header_of(one.frame)))
-        return self._lab.seen(replace(back, connection=self.number) if self.number > 1 else back)
 
 
 class _Course:
@@ -111,16 +91,16 @@ class _Course:
         self._address = lab.plan.kernel.address(version)
         self._listener: socket.socket | None = None
         self._made: list[socket.socket] = []
-        self._options: list[tuple[int, int, int]] = []  # of the next socket
+        self._options: list[tuple[int, int, int | bytes]] = []  # of the next socket
         self._before: dict[Path, str] = {}
-        self._lines: dict[int, _Line] = {}
+        self._lines: dict[int, Line] = {}
         self._among: dict[tuple[int, int, int], int] = {}
         self._line = self._about(1)
 
-    def _about(self, number: int) -> _Line:
+    def _about(self, number: int) -> Line:
         if number not in self._lines:
             port = self._port + number - 1
-            self._lines[number] = _Line(number, Flow(self._version, port, SERVICE_PORT), self._lab)
+            self._lines[number] = Line(number, Flow(self._version, port, SERVICE_PORT), self._lab, self._lab.cookies)
             for own in (SERVICE_PORT, CLIENT_PORT):
                 self._among[self._version, own, port] = number
         return self._lines[number]
@@ -136,7 +116,7 @@ class _Course:
                 self._line.is_known = True
                 segments, sent = self._line.numbers.wire(step)
                 for segment in segments:
-                    self._lab.put(self._line.encoder.encode(segment))
+                    self._line.put(segment, step.options)
             case Icmp(name, seq) if KINDS[name][self._version == 6]:
                 self._lab.put(error(self._lab.plan, self._line.flow, name, self._line.numbers.kernels(seq)))
             case About(number):
@@ -149,7 +129,8 @@ class _Course:
         if not (isinstance(step, Act) and step.name in _SILENT):
             back += [self._lines[one.connection].seen(one, 0) for one in self._lab.drain(self._among)]
         held = self._line.connection
-        return Noted(self._state(), result, tuple(back), sent, self._lab.info(held), self._lab.grown())
+        seen = self._lab.info(held), self._lab.grown(), self._lab.dropped()
+        return Noted(self._state(), result, tuple(back), sent, *seen)
 
     def _state(self) -> int:
         line = self._line
@@ -169,11 +150,12 @@ class _Course:
     def _do(self, act: Act) -> int | str:
         if act.name in SYSCTLS:
             return self._set(*act.name.rpartition("_")[::2])
-        opening = {
+        opening: dict[str, Callable[[], int | str]] = {
             "listen": self._listen,
             "accept": self._accept,
             "connect": self._connect,
             "defer_accept": self._defer,
+            **{name: partial(self._share, key) for name, key in KEYS.items()},
         }
         if act.name in opening:
             return opening[act.name]()
@@ -230,8 +212,13 @@ class _Course:
                 connect_to_nobody(connection)
         return 0
 
+    def _share(self, key: bytes) -> int:
+        return self._with_option("TCP_MD5SIG", Md5Key(key).socket_option(self._lab.plan.peer.address(self._version)))
+
     def _set_option(self, act: Act) -> int:
-        name, value = (SIZED[act.name], act.size) if act.name in SIZED else SOCKET_OPTIONS[act.name]
+        return self._with_option(*((SIZED[act.name], act.size) if act.name in SIZED else SOCKET_OPTIONS[act.name]))
+
+    def _with_option(self, name: str, value: int | bytes) -> int:
         holder = self._line.connection or self._listener
         if holder is None:
             self._options.append((*number_of(name), value))
@@ -266,6 +253,6 @@ class _Course:
                 one.close()
         for line in self._lines.values():
             if line.connection is None:  # what the kernel goes on with by itself
-                self._lab.put(line.encoder.encode(line.numbers.reset()))
+                line.end()
         for file, value in self._before.items():
             file.write_text(value)

@@ -6,11 +6,12 @@ in a pause timers may do what they do. Of all that is allowed goes on what the k
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import accumulate
 
-from harness.explore.attempt import About, Act, AttemptStep, CameBack, Icmp, Noted, Pause, Put
+from harness.explore.attempt import About, Act, AttemptStep, Icmp, Noted, Pause, Put
 from harness.explore.courses import (
     CONTROL,
     GONE,
@@ -22,13 +23,16 @@ from harness.explore.courses import (
     is_ack,
     is_own,
     matches,
+    right_after,
     through,
 )
+from harness.explore.credentials import FORGED
 from harness.explore.differences import state_of
+from harness.explore.ending import deaf, ended, is_seen
 from harness.explore.numbers import SCALED_SYN, burst, put_segment
-from harness.model.calls import aborted, closed
+from harness.explore.shared_key import SharedKey
 from harness.model.connection import Answer, ControlBlock
-from harness.model.linux import ABORT_IN_TIME_WAIT, NUMBERED_BY_THE_WINDOW
+from harness.model.linux import ABORT_IN_TIME_WAIT, FIN_AFTER_THE_HANDSHAKE, NUMBERED_BY_THE_WINDOW
 from harness.tcp.options import parse_options
 from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, add, distance
 
@@ -38,12 +42,6 @@ _PAWS_MS = 2_000_000
 UNKNOWN = -1
 """Stands for the state of a connection that the kernel was not asked for."""
 _BEFORE_THE_OWN_FIN = ("ESTABLISHED", "CLOSE-WAIT", "SYN-RECEIVED")
-_WHILE_THE_FIN_WAITS = {
-    "SYN-RECEIVED": ("FIN-WAIT-1", "SYN-RECEIVED"),
-    "ESTABLISHED": ("FIN-WAIT-1",),
-    "CLOSE-WAIT": ("CLOSING", "LAST-ACK"),
-}
-"""Where a kernel says that a connection is whose FIN waits behind data; the RFC's state is the one without it."""
 
 
 @dataclass(slots=True)
@@ -63,8 +61,10 @@ class Follower:
     listens: bool = False  # the process, for the next connection
     _held: bool = False
     _active: bool = False
+    _key: SharedKey = field(default_factory=SharedKey)
     _incarnations: int = 0
     _lingers: bool = False
+    _shut: bool = False  # while it was not connected, which counts for the next connection of the socket
     _ending: bool = False  # the process has closed its side: a FIN follows what it has written
     _written: int = 1
     _read: int = 0
@@ -80,7 +80,7 @@ class Follower:
 
     def hold(self) -> None:
         """The process has accepted it, while the program was about another."""
-        self._held = not self._active
+        self._held = self._key.owned = not self._active
         self.lost = self.lost or self._incarnations > 1
 
     def take(self, step: AttemptStep, noted: Noted) -> list[Answer]:
@@ -121,7 +121,13 @@ class Follower:
         scale = self._offered if self._offered and self._scale and not put.flags & SYN else 0
         self._windows |= {put.window << scale}
         sight = Sight(
-            put.options, len(noted.sent) > 3, self._windows, self._little_room, self._field_full, frozenset(self.asked)
+            put.options,
+            len(noted.sent) > 3,
+            self._windows,
+            self._little_room,
+            self._field_full,
+            frozenset(self.asked),
+            keyed=self._key.counts(self.asked, is_open=self._active or self._is_open()),
         )
         if sight.stale and self._was_silent:
             self.lost = True
@@ -132,7 +138,7 @@ class Follower:
         allowed: list[Answer] = []
         # within a burst the window moves with what is acknowledged
         control = [back for back in noted.back if not is_own(back)]
-        rights = list(accumulate(control, self._right_after, initial=self._right))
+        rights = list(accumulate(control, partial(right_after, shift=self._own_shift), initial=self._right))
         for segment in burst(whole, self.ip_version):
             courses = [one._replace(at=self._seen_by_peer(one.at, rights[one.explained])) for one in courses]
             allowed = [one for course in courses[:1] for one in answered(course.at, segment, sight)]
@@ -149,21 +155,26 @@ class Follower:
             case "accept":
                 self.lost = self._incarnations > 1
                 self._held = self._held or (succeeded and not self._active)
+                self._key.owned = self._key.owned or self._held
             case "connect":
                 return [], self._connect(noted)
-            case "defer_accept" | "tcp_rfc1337_1" | "tcp_syncookies_2":
+            case "md5_key" | "md5_no_key" if succeeded:
+                self._key.share(self.asked, shared=act.name == "md5_key")
+            case "defer_accept" | "tcp_rfc1337_1" | "tcp_syncookies_2" | "fastopen":
                 self.asked.add(act.name)
             case "send" if succeeded and self._held:
                 self._written = add(self._written, int(noted.result))
             case "recv" if succeeded and self._held:
                 self._read += int(noted.result)
                 return [], [one._replace(explained=acks) for one in stay]
+            case "shutdown_rd" | "shutdown_wr" | "shutdown_rdwr" if noted.error == "ENOTCONN":
+                self._shut = self._key.owned
             case "linger_0":
                 self._lingers = self._held
             case "rcvbuf":
                 self._little_room = True
             case "shutdown_rd" if self._held:
-                return [], list(self._deaf(acks))
+                return [], list(deaf(self.courses, acks))
             case "close" | "shutdown_wr" | "shutdown_rdwr" | "abort" if self._held:
                 return self._end(act.name, noted)
         return [], stay
@@ -172,25 +183,22 @@ class Follower:
         if not any(back.flags & CONTROL == SYN for back in noted.back):
             return list(self.courses)
         self._begin()
+        self.lost = self._shut
         self._held = self._active = True
+        self._key.connect(self.asked)
         return [Course(ControlBlock("SYN-SENT", 0, 1, actively=True, max_snd_wnd=0), 1)]
-
-    def _deaf(self, acks: int) -> Iterator[Course]:
-        """No RFC has the end of reading alone: data may still be taken, or be as unwanted as after CLOSE."""
-        for one in self.courses:
-            yield one._replace(explained=acks)
-            yield one._replace(explained=acks, at=replace(one.at, reads=False))
-            if one.at.state == "SYN-SENT":
-                yield one._replace(at=replace(one.at, state="CLOSED"))
 
     def _end(self, name: str, noted: Noted) -> tuple[list[Answer], list[Course]]:
         """CLOSE, or ABORT, or what comes next to them in a socket's interface."""
         self._held = self._held and name not in ("close", "abort")
+        self._key.owned = self._key.owned and name != "close"
+        aborts = name == "abort" or (name == "close" and self._lingers)
         allowed: list[Answer] = []
         courses: list[Course] = []
         for at, _, designs in self.courses:
             block = replace(at, reads=False) if name in ("close", "shutdown_rdwr") else at
-            for one in self._ended(name, block):
+            unread = name == "close" and distance(self._read + 1, block.rcv_nxt) > 0
+            for one in ended(block, aborts=aborts, unread=unread, ending=self._ending):
                 allowed.append(one)
                 if one.flags is None or not one.flags & RST:
                     # behind what the window holds back the FIN waits; what is sent of it, is taken from the wire
@@ -201,16 +209,10 @@ class Follower:
                     courses.append(Course(one.after, 1, (*designs, NUMBERED_BY_THE_WINDOW)))
             if at.state == "TIME-WAIT":
                 courses.append(Course(at, 0, (*designs, ABORT_IN_TIME_WAIT)))
+            if at.early and at.state == "SYN-RECEIVED" and not noted.back:
+                courses.append(Course(block, 0, (*designs, FIN_AFTER_THE_HANDSHAKE)))
         self._ending = self._ending or any(one.flags is not None and one.flags & FIN for one in allowed)
         return allowed, courses
-
-    def _ended(self, name: str, at: ControlBlock) -> Iterator[Answer]:
-        if name == "abort" or (name == "close" and self._lingers):
-            yield from aborted(at)
-            return
-        unread = name == "close" and distance(self._read + 1, at.rcv_nxt) > 0
-        for one in closed(at, unread=unread):
-            yield Answer("silent", one.clause, at) if self._ending and one.name == "closed" else one
 
     def _pause(self, noted: Noted) -> list[Course]:
         """Timers send again what was sent, probe, and give up."""
@@ -247,6 +249,9 @@ class Follower:
             at = replace(at, state="FIN-WAIT-1" if at.state != "CLOSE-WAIT" else closing)
         return at
 
+    def _is_open(self) -> bool:
+        return not any(at.state in (*GONE, "SYN-RECEIVED") for at, *_ in self.courses[:1])
+
     def _may_begin(self) -> bool:
         return all(at.state in (*GONE, "TIME-WAIT") for at, *_ in self.courses)
 
@@ -262,11 +267,9 @@ class Follower:
         if noted.state == UNKNOWN:
             return True
         seen = state_of(noted)
-        if at.state in GONE:
-            return seen in GONE
-        if self._ending and at.snd_nxt != add(self._written, 1) and at.state in _WHILE_THE_FIN_WAITS:
-            return seen in _WHILE_THE_FIN_WAITS[at.state]
-        return at.state == seen
+        if any(FORGED in back.options for back in noted.back):
+            return False
+        return is_seen(at.state, seen, waits=self._ending and at.snd_nxt != add(self._written, 1))
 
     def _look(self, step: AttemptStep, noted: Noted) -> None:
         """Take options and windows from what both have sent."""
@@ -277,15 +280,12 @@ class Follower:
             if back.flags & ACK and not back.flags & RST:
                 if self._opening:
                     self._opening, self._offered = False, 0 if self._crosses(step) else self._shift
-                self._right = self._right_after(self._right, back)
+                self._right = right_after(self._right, back, self._own_shift)
                 self._field_full = self._field_full or back.window == _FIELD
 
-    def _right_after(self, right: int, back: CameBack) -> int:
-        """The right edge of the window, once the kernel has sent that: no segment takes back what another offered."""
-        if not back.flags & ACK or back.flags & RST:
-            return right
-        offered = add(back.ack, back.window << (0 if back.flags & SYN or self._offered is None else self._scale))
-        return offered if not right or distance(right, offered) > 0 else right
+    @property
+    def _own_shift(self) -> int:
+        return 0 if self._offered is None else self._scale
 
     def _crosses(self, step: AttemptStep) -> bool:
         """Whether it is a SYN that crosses the kernel's, which then scales its windows whatever that offers."""

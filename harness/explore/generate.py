@@ -13,11 +13,9 @@ from msgspec.structs import asdict, replace
 
 from harness.explore.attempt import (
     ACK_FROM,
-    SEGMENT_OPTIONS,
     SEQ_FROM,
     SIZED,
     SOCKET_OPTIONS,
-    SYN_OPTIONS,
     SYSCTLS,
     About,
     Act,
@@ -53,6 +51,8 @@ _NEAR = {0: 4, 1: 5, -1: 5, 5: 2, -5: 1, 100: 1, 2**20: 1, -(2**20): 1, 2**31 - 
 _WINDOWS = {0: 3, 1: 2, 1000: 2, 1500: 1, 5000: 2}
 # segments for a window of 1 are so short that it counts how many frames lie in one page of the kernel's
 _SYN_WINDOWS = {size: weight for size, weight in _WINDOWS.items() if size != 1}
+_USUAL = tuple(name for name in SOCKET_OPTIONS if name != "fastopen")
+"""Options that a socket of any theme may have."""
 _LANDMARK = 0.6
 """How often a number that is odd counts from the usual landmark."""
 _BITS = (Flags.PSH, Flags.URG, Flags.ECE, Flags.CWR, Flags.AE, Flags.ECE | Flags.CWR, Flags.ECE | Flags.CWR | Flags.AE)
@@ -68,7 +68,7 @@ def attempt(seed: int, number: int, theme: Theme) -> Attempt:
     chance = Random(f"{seed} {number}")
     theme = THEMES[_pick(chance, theme.mixed)] if theme.mixed else theme
     steps = list(_start(chance, theme))
-    if chance.random() < 0.4:
+    if not theme.usual_syn and chance.random() < 0.4:
         offered = chance.choice(("full", "full", "full", "stamped", "wide"))
         steps = [replace(step, options=offered) if _is_syn(step) else step for step in steps]
     if chance.random() < _OTHER_WINDOW:
@@ -97,7 +97,7 @@ def _start(chance: Random, theme: Theme) -> Iterator[AttemptStep]:
 
 def _setting(chance: Random, theme: Theme) -> Act:
     """What counts for the sockets that the program makes."""
-    name = chance.choice((*SYSCTLS, *SOCKET_OPTIONS, *SIZED, *SIZED, *SIZED))
+    name = chance.choice((*SYSCTLS, *_USUAL, *SIZED, *SIZED, *SIZED))
     return Act(name, _pick(chance, theme.buffers) if name in SIZED else 0)
 
 
@@ -123,7 +123,8 @@ def one_step(chance: Random, theme: Theme, version: int = 4) -> AttemptStep:
 
 
 def _segment(chance: Random, theme: Theme) -> Put:
-    put = Put(_pick(chance, theme.flags))
+    flags = _pick(chance, theme.flags)
+    put = Put(flags, options=theme.usual_syn if flags & SYN else theme.usual)
     respects = dict(_RESPECTS)
     for _ in range(_pick(chance, _ODD)):
         respect = _pick(chance, respects)
@@ -142,7 +143,7 @@ def _odd(chance: Random, put: Put, respect: str, theme: Theme) -> Put:
         case "window":
             return replace(put, window=_pick(chance, _SYN_WINDOWS if put.flags & SYN else _WINDOWS))
         case "options":
-            return replace(put, options=chance.choice(SYN_OPTIONS if put.flags & SYN else SEGMENT_OPTIONS))
+            return replace(put, options=chance.choice(theme.syn_options if put.flags & SYN else theme.options))
         case "bits":
             return replace(put, flags=put.flags | chance.choice(_BITS))
     return replace(put, length=_pick(chance, theme.sizes))

@@ -5,15 +5,16 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Mapping, Set
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
 import msgspec
 
-from harness.explore.attempt import COUNTERS, INFO, INFO_TIMES, CameBack
+from harness.explore.attempt import COUNTERS, DROPS, INFO, INFO_TIMES, CameBack
 from harness.probes import sockets, tcp_info
 from harness.probes.counters import Counters, Snapshot, growth
+from harness.probes.drops import Drops
 from harness.tcp.segment import PSH, Segment
 from harness.tcp.timing import MARKER_LIMIT, MS, SECOND
 from harness.wire.capture import ETH_P_ALL, limit_waits, packet_socket
@@ -32,6 +33,8 @@ _BURSTS = (
     Path("/proc/sys/net/ipv4/tcp_min_tso_segs"),  # tcp_tso_autosize: as much as is sent in a millisecond
 )
 """How much a kernel sends at once is not to depend on how long a round trip took."""
+_FAST_OPEN = Path("/proc/sys/net/ipv4/tcp_fastopen")
+_FOR_SERVERS_TOO = "3"  # where a listener has asked for it (ip-sysctl.rst)
 _RATES = ("pacing_rate", "max_pacing_rate", "delivery_rate")
 _TIMES = {name for name in tcp_info.TcpInfo.__struct_fields__ if name.endswith(("_us", "_ms")) or name in _RATES}
 _WITHOUT = {"state", "last_ack_sent_ms"}  # noted as such; always 0
@@ -62,6 +65,7 @@ class ProgramLab:
         self._stack = ExitStack()
         self._counters: Counters | None = None
         self._before: Snapshot = ()
+        self._drops: Drops | None = None
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
@@ -75,9 +79,12 @@ class ProgramLab:
             self._diag = opening.enter_context(sockets.open_diag(self._lab.kernel))
             if COUNTERS not in self.ignored:
                 self._counters = opening.enter_context(Counters(self._lab.kernel))
+            if DROPS not in self.ignored:
+                self._drops = opening.enter_context(closing(Drops()))
             opening.enter_context(self._lab.kernel.entered())
             for file in _BURSTS:
                 file.write_text(_AT_ONCE)
+            _FAST_OPEN.write_text(_FOR_SERVERS_TOO)
             self._marker = Marker.of(self.plan)
             self._stack = opening.pop_all()
         return self
@@ -124,13 +131,18 @@ class ProgramLab:
         return body[1] if body else 0
 
     def begin_step(self) -> None:
-        """What counters grow by counts from here."""
+        """What counters grow by counts from here, and why segments are dropped."""
         if self._counters is not None:
             self._before = self._counters.read()
+        self.dropped()
 
     def grown(self) -> dict[str, int]:
         """What counters have grown by in the step, where they are in sight."""
         return growth(self._before, self._counters.read()) if self._counters is not None else {}
+
+    def dropped(self) -> tuple[str, ...] | None:
+        """Why segments were dropped since this was asked last, where that is in sight and the kernel says it."""
+        return self._drops.take() if self._drops is not None else None
 
     def info(self, held: socket.socket | None) -> dict[str, int | str]:
         """TCP_INFO as far as it is in sight; nothing without a socket that a process holds."""

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from harness.explore.attempt import FILLS, ISS, RCV_NXT, RIGHT_EDGE, SND_NXT, CameBack, Put
+from harness.explore.attempt import (
+    COOKIE,
+    COOKIE_ASKED,
+    COOKIE_FORGED,
+    FILLS,
+    ISS,
+    RCV_NXT,
+    RIGHT_EDGE,
+    SIGNATURES,
+    SIGNED,
+    SND_NXT,
+    CameBack,
+    Put,
+)
+from harness.tcp.authentication import Md5Key
 from harness.tcp.ip import IpHeader
 from harness.tcp.options import Option, encode_options, format_options, parse_options
 from harness.tcp.relative import FirstNumbers, to_relative, to_wire
@@ -44,12 +58,16 @@ _RAW = {
     "overlong": b"\xfd\xff\x01\x01\x01\x01\x01\x01",
 }
 """Of a kind for experiments (RFC 4727), in a length that an option can have, and in two that it cannot."""
+_COOKIES = {COOKIE_ASKED: b"", COOKIE: bytes(8), COOKIE_FORGED: b"\1" * 8}
 IMPOSSIBLE_OPTIONS = ("malformed", "overlong")
 _MOST_FILLED = 2**17
 
 
 def put_segment(put: Put, sent: tuple[int, ...]) -> Segment:
-    """The segment that was put, however long, with what ``Noted.sent`` tells of it."""
+    """The segment that was put, however long, with what ``Noted.sent`` tells of it.
+
+    A cookie of the kernel's is zeros, and so is a signature.
+    """
     seq, ack, length, *stamp = sent
     options: tuple[Option, ...] = ()
     if put.flags & SYN:
@@ -59,6 +77,10 @@ def put_segment(put: Put, sent: tuple[int, ...]) -> Segment:
     if put.flags & ACK and put.options in ("sack", "sack ahead"):
         edges = (add(ack, -1), ack) if put.options == "sack" else (add(ack, 1), add(ack, MSS + 1))
         options += (Option("nop"), Option("nop"), Option("sack", edges))
+    if put.options in _COOKIES:
+        options += (Option("nop"), Option("nop"), Option("opt 34", raw=_COOKIES[put.options]))
+    if put.options in SIGNATURES:
+        options += Md5Key(b"").blank
     urgent = length if put.flags & URG and length <= MSS else 0
     segment = Segment(
         flags=put.flags, seq=seq, ack=ack, window=put.window, data=bytes(length), options=options, urgent=urgent
@@ -135,9 +157,10 @@ class Numbering:
             return self._next
         return 0 if landmark == ISS else self._unacknowledged
 
-    def reset(self) -> Segment:
-        """A RST at the number that the kernel expects."""
-        return self.wire(Put(RST, options="none"))[0][0]
+    def reset(self, *, signed: bool) -> tuple[Segment, str]:
+        """A RST at the number that the kernel expects, with wire numbers, and its options."""
+        options = SIGNED if signed else "none"
+        return self.wire(Put(RST, options=options))[0][0], options
 
     def kernels(self, seq: int) -> Segment:
         """A segment as the kernel may have sent it, with numbers of the wire; ``seq`` counts from its next number."""
@@ -148,7 +171,7 @@ class Numbering:
         if put.flags & SYN:
             self._scaled, self._stamps = put.options in SCALED_SYN, put.options in STAMPED_SYN
             return ()
-        if put.options in ("none", *_RAW) or not (self._stamping and self._kernel_stamps):
+        if put.options in ("none", *_RAW, *SIGNATURES) or not (self._stamping and self._kernel_stamps):
             return ()
         echo = _NEVER_SENT if put.options == "unsent" else self._last_stamp
         value = _STALE_STAMP if put.options == "stale" else _FIRST_STAMP + self._puts
@@ -167,7 +190,8 @@ class Numbering:
         if not flags & RST:
             self._advance(shown)
         ack = shown.ack if flags & ACK else 0
-        return CameBack(flags, shown.seq, ack, len(shown.data), shown.window, format_options(shown.options), at_ms)
+        options = format_options(shown.options)
+        return CameBack(flags, shown.seq, ack, len(shown.data), shown.window, options, at_ms)
 
     def _open(self, syn: Segment) -> None:
         if syn.seq != self._kernel.isn:  # how far it is from the last one is random

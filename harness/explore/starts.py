@@ -7,7 +7,7 @@ from itertools import takewhile
 
 from msgspec.structs import replace
 
-from harness.explore.attempt import SIZED, SOCKET_OPTIONS, SYSCTLS, Act, Attempt, AttemptStep, Put
+from harness.explore.attempt import COOKIE, KEYS, SIGNED, SIZED, SOCKET_OPTIONS, SYSCTLS, Act, Attempt, AttemptStep, Put
 from harness.tcp.segment import ACK, CWR, ECE, FIN, SYN
 
 Steps = tuple[AttemptStep, ...]
@@ -52,14 +52,41 @@ def _states() -> Iterator[tuple[str, Steps]]:
     yield "ESTABLISHED actively with ECN", (Act("tcp_ecn_1"), Act("connect"), Put(SYN | ACK | ECE))
 
 
-STARTS: Mapping[str, Steps] = dict(_states())
+def _opened_fast() -> Iterator[tuple[str, Steps]]:
+    """The listener takes data with a SYN, where that has the cookie (RFC 7413)."""
+    listens = (Act("fastopen"), Act("listen"))
+    half_open = (*listens, Put(SYN, length=5, options=COOKIE))
+    accepted = (*half_open, Act("accept"))
+    for state, steps in (
+        ("LISTEN", listens),
+        ("SYN-RECEIVED unaccepted", half_open),
+        ("SYN-RECEIVED", accepted),
+        ("SYN-RECEIVED sending", (*accepted, Act("send", 5))),
+        ("FIN-WAIT-1 orphaned", (*accepted, Act("recv", 20), Act("close"))),
+        ("ESTABLISHED", (*accepted, _ACK)),
+        ("CLOSE-WAIT", (*accepted, _FIN)),
+    ):
+        yield f"{state} with fast open", steps
+
+
+def _signed(plain: Mapping[str, Steps]) -> Iterator[tuple[str, Steps]]:
+    """Both sides share a key (RFC 2385)."""
+    for name, steps in plain.items():
+        if name.endswith(("unaccepted", "sending", "ECN")) or not steps:
+            continue
+        of_peer = (replace(step, options=SIGNED) if isinstance(step, Put) else step for step in steps)
+        yield f"{name} signed", (Act("md5_key"), *of_peer)
+
+
+_PLAIN = dict(_states())
+STARTS: Mapping[str, Steps] = {**_PLAIN, **dict(_opened_fast()), **dict(_signed(_PLAIN))}
 """By state and how it is held; steps of a program like all others."""
 
 
 def lead(attempt: Attempt) -> int:
     """How many steps only lead into the state that a program begins in: one of ``STARTS``, whatever its SYN offers."""
-    steps = attempt.steps[_settings(attempt.steps) :]
-    return max(len(one) for one in STARTS.values() if _begins(steps, one))
+    rests = [attempt.steps[at:] for at in range(_settings(attempt.steps) + 1)]  # a start may have settings of its own
+    return max(len(one) for one in STARTS.values() for rest in rests if _begins(rest, one))
 
 
 def opened_actively(steps: Steps) -> Steps | None:
@@ -75,7 +102,9 @@ def opened_actively(steps: Steps) -> Steps | None:
 
 def _settings(steps: Sequence[AttemptStep]) -> int:
     """How many steps a program begins with that set something for the sockets to be."""
-    several = takewhile(lambda step: isinstance(step, Act) and step.name in (*SYSCTLS, *SOCKET_OPTIONS, *SIZED), steps)
+    several = takewhile(
+        lambda step: isinstance(step, Act) and step.name in (*SYSCTLS, *SOCKET_OPTIONS, *SIZED, *KEYS), steps
+    )
     return len(list(several))
 
 

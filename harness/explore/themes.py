@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.errors import FinwaitError
-from harness.explore.attempt import FILLS, Act
+from harness.explore.attempt import COOKIE, COOKIES, FILLS, SEGMENT_OPTIONS, SIGNED, SYN_OPTIONS, WRONGLY_SIGNED, Act
 from harness.explore.starts import STARTS
 from harness.tcp.segment import ACK, FIN, NONE, PSH, RST, SYN, URG
 
@@ -30,6 +30,8 @@ class Theme:
         settings: how many programs begin with a sysctl or an option of the socket to be, of all.
         ipv6: how many run over IPv6, of all.
         mixed: names of other themes, one of which a program has instead.
+        usual: the options of a segment that is odd in nothing else; ``usual_syn`` of a SYN.
+        options: of which those that are odd in their options have one; ``syn_options`` those of a SYN.
         connections: at most, each of which begins as ``starts`` say; ``about`` is a kind then.
     """
 
@@ -43,6 +45,10 @@ class Theme:
     settings: float = 0.1
     ipv6: float = 0.05
     connections: int = 1
+    usual: str = ""
+    usual_syn: str = ""
+    options: Sequence[str] = SEGMENT_OPTIONS
+    syn_options: Sequence[str] = SYN_OPTIONS
     mixed: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -55,7 +61,8 @@ _CLOSING_CALLS = {"close": 3, "shutdown_wr": 3, "shutdown_rdwr": 2, "shutdown_rd
 _SETTINGS = {"linger_0": 1, "linger2_120": 1, "abort": 1}
 _RARE = dict.fromkeys(("nodelay", "cork", "keepalive", "user_timeout", "defer_accept", "rcvbuf", "sndbuf"), 1)
 _SIZES = {0: 16, 1: 4, 5: 4, 1448: 2, 2896: 1, 20_000: 1, FILLS: 3}
-_ANY_STATE = {name: 1 if "orphaned" in name else 2 for name in STARTS}
+_EXTENDED = ("fast open", "signed")
+_ANY_STATE = {name: 1 if "orphaned" in name else 2 for name in STARTS if not name.endswith(_EXTENDED)}
 _OPENED = {name: weight for name, weight in _ANY_STATE.items() if not name.startswith(("CLOSED", "LISTEN", "SYN-"))}
 
 THEMES: Mapping[str, Theme] = {
@@ -67,7 +74,7 @@ THEMES: Mapping[str, Theme] = {
         _SIZES,
     ),
     "opening": Theme(
-        {name: 8 if name.startswith(("LISTEN", "SYN-", "CLOSED")) else 1 for name in STARTS},
+        {name: 8 if name.startswith(("LISTEN", "SYN-", "CLOSED")) else 1 for name in _ANY_STATE},
         {**_FLAGS, int(SYN): 6, int(SYN | ACK): 6, int(RST): 4},
         {"accept": 3, "connect": 3, "listen": 2, "close": 2, "send": 1, "recv": 1, "shutdown_wr": 1, "abort": 1},
         {"put": 8, "act": 2},
@@ -94,12 +101,32 @@ THEMES: Mapping[str, Theme] = {
         _SIZES,
     ),
     "several": Theme(
-        {name: 1 for name in STARTS if STARTS[name][:1] == (Act("listen"),)} | {"ESTABLISHED": 4, "LISTEN": 3},
+        {name: 1 for name in _ANY_STATE if STARTS[name][:1] == (Act("listen"),)} | {"ESTABLISHED": 4, "LISTEN": 3},
         {**_FLAGS, int(SYN): 6},
         {**_CLOSING_CALLS, "accept": 4, "abort": 1, "linger_0": 1, "defer_accept": 1},
         {"put": 6, "act": 3, "about": 3},
         _SIZES,
         connections=3,
+    ),
+    "fastopen": Theme(
+        {name: 2 for name in STARTS if name.endswith("fast open")} | {"LISTEN": 1, "SYN-SENT": 1},
+        {**_FLAGS, int(SYN): 10},
+        {**_CLOSING_CALLS, "accept": 4, "abort": 1, "linger_0": 1, "listen": 1, "fastopen": 1, "connect": 1},
+        {"put": 7, "act": 3},
+        {**_SIZES, 0: 8, 5: 8},
+        usual_syn=COOKIE,
+        syn_options=(*COOKIES, "", "full", "none", "malformed", "overlong"),
+    ),
+    "signed": Theme(
+        {name: 1 for name in STARTS if name.endswith("signed")} | {"ESTABLISHED": 1},
+        _FLAGS,
+        {**_CLOSING_CALLS, "accept": 2, "abort": 1, "linger_0": 1, "md5_key": 1, "md5_no_key": 1},
+        {"put": 7, "act": 2},
+        _SIZES,
+        usual=SIGNED,
+        usual_syn=SIGNED,
+        options=("", "", WRONGLY_SIGNED, WRONGLY_SIGNED, "malformed"),
+        syn_options=("", "", WRONGLY_SIGNED, WRONGLY_SIGNED, "malformed"),
     ),
     "any": Theme(
         _ANY_STATE,
@@ -108,7 +135,7 @@ THEMES: Mapping[str, Theme] = {
         {"put": 64, "act": 24, "pause": 5, "icmp": 2},
         _SIZES,
         settings=0.2,
-        mixed={"any": 8, "closing": 3, "opening": 4, "windows": 3, "time": 2, "several": 1},
+        mixed={"any": 8, "closing": 3, "opening": 4, "windows": 3, "time": 2, "several": 1, "fastopen": 1, "signed": 1},
     ),
 }
 

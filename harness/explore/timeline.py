@@ -19,6 +19,7 @@ from harness.explore.attempt import (
 )
 from harness.explore.differences import state_of
 from harness.explore.numbers import put_segment
+from harness.probes.records import DROPPED
 from harness.tcp.options import parse_options
 from harness.tcp.segment import Segment
 from harness.tcp.timing import MS
@@ -31,6 +32,8 @@ _CALLS: Mapping[str, tuple[str, tuple[int | str, ...]]] = {
     "shutdown_rdwr": ("shutdown", ("SHUT_RDWR",)),
     "linger_0": ("setsockopt", ("SO_LINGER", 0)),
     "abort": ("connect", ("AF_UNSPEC",)),
+    "md5_key": ("setsockopt", ("TCP_MD5SIG", "its key")),
+    "md5_no_key": ("setsockopt", ("TCP_MD5SIG", "no key")),
 }
 
 
@@ -55,6 +58,9 @@ def events(attempt: Attempt, noted: Sequence[Noted]) -> Iterator[Event]:
             for number, back in enumerate(one.back)
         )
         at += len(one.back) + 1 + (step.ms * MS if isinstance(step, Pause) else 0)
+        for reason in one.drops or ():
+            yield Probed(at, "", DROPPED, details={"reason": reason}, connection=connection)
+            at += 1
         now = state_of(one)
         if now != state:
             yield Probed(at, "", state=now, connection=connection)

@@ -19,6 +19,7 @@ class ControlBlock:
         rcv_wnd: size of the receive window.
         iss: initial send sequence number.
         actively: the kernel opened it, and not the peer.
+        early: the peer opened it with data (RFC 7413), which a process may have before the handshake ends.
         max_snd_wnd: the largest window that the peer has offered (RFC 5961 5.2).
         reads: a process may still read what arrives; False after close(2).
         kept: segments that arrived ahead of rcv_nxt and wait for their turn (RFC 9293 SHLD-31).
@@ -35,6 +36,7 @@ class ControlBlock:
     rcv_wnd: int = 0
     iss: int = 0
     actively: bool = False
+    early: bool = False
     max_snd_wnd: int = 65535
     reads: bool = True
     kept: tuple[Segment, ...] = ()

@@ -32,7 +32,10 @@ ABORT_IN_TIME_WAIT = (
     "scenarios/states/test_aborts_in_states.py::"
     "test_abort_in_time_wait_forgets_the_connection[TIME-WAIT-owned-disconnect-IPv4]"
 )
-ELSEWHERE = (OLD_ACK_WITH_AN_OLD_TIMESTAMP, ECHO_NEVER_SENT, ABORT_IN_TIME_WAIT)
+UNPROVEN_IN_TIME_WAIT = (
+    "scenarios/authentication/test_signed.py::test_time_wait_does_not_answer_another[MD5-unsigned-IPv4]"
+)
+ELSEWHERE = (UNPROVEN_IN_TIME_WAIT, OLD_ACK_WITH_AN_OLD_TIMESTAMP, ECHO_NEVER_SENT, ABORT_IN_TIME_WAIT)
 """Clauses of what ``designed`` does not have: a segment there has no options, and is no call."""
 
 OPENED_BY_AN_OLD_ACK = "an ACK of nothing opens what was opened by crossed SYNs"
@@ -43,7 +46,17 @@ SYN_ACK_TAKEN_FOR_AN_ACK = "a SYN,ACK at the number of the peer's SYN is taken f
 NUMBERED_BY_THE_WINDOW = "to a peer that has shrunk its window an ACK is numbered by the window's end"
 DROPPED_WITHOUT_MEMORY = "what has no room in a buffer that was made smaller is dropped, though it was offered"
 COUNTED_TWICE = "a second FIN behind the first counts in CLOSING, whatever it acknowledges"
+GIVEN_UP_FOR_NOTHING = "TIME-WAIT gives way to a SYN that then opens nothing"
+EARLY_RESET = "a SYN that comes before a Fast Open's handshake ends is answered with a RST, and ends nothing"
+EARLY_AGAIN = "a SYN that comes before a Fast Open's handshake ends has the SYN,ACK sent again"
+FIN_AFTER_THE_HANDSHAKE = "shutdown(2) before a Fast Open's handshake ends lets the FIN wait for that end"
+SIGNED_FOR_NOBODY = "what is signed, and for no connection, is not answered"
 NEWS = {
+    GIVEN_UP_FOR_NOTHING: "tcp_v4_rcv, TCP_TW_SYN, before the listener looks at it; RFC 9293 MUST-13 lingers",
+    EARLY_RESET: "tcp_check_req, embryonic_reset; RFC 9293 3.10.7.4 fourth returns to LISTEN",
+    EARLY_AGAIN: "tcp_check_req; RFC 9293 3.10.7.4 first has an ACK",
+    FIN_AFTER_THE_HANDSHAKE: "tcp_shutdown; RFC 9293 3.10.4 sends it where nothing waits to be sent",
+    SIGNED_FOR_NOBODY: "tcp_v4_send_reset looks for a listener that has the key; RFC 9293 3.10.7.1 has a RST",
     COUNTED_TWICE: "tcp_rcv_state_process, CLOSING; RFC 9293 3.10.7.4 fifth ignores what does not acknowledge the FIN",
     DROPPED_WITHOUT_MEMORY: "tcp_data_queue, tcp_data_queue_ofo; RFC 9293 3.8.6, SHLD-14, shrinks no window",
     OPENED_BY_AN_OLD_ACK: "tcp_ack takes SEG.ACK = SND.UNA; RFC 9293 3.10.7.4 fifth asks for SND.UNA < SEG.ACK",
@@ -71,6 +84,8 @@ def designed(at: ControlBlock, segment: Segment) -> Rule:
         yield from _closing(at, segment)
         if at.state == "SYN-RECEIVED" and not at.actively:
             yield from _request(at, segment)
+        if at.early and at.snd_una == at.iss:
+            yield from _early(at, segment)
         if at.state == "SYN-RECEIVED" and at.actively and segment.flags & ACK and segment.ack == at.snd_una:
             opened = replace(at, state="ESTABLISHED")
             several = (*answers(opened, segment), *designed(opened, segment))
@@ -159,10 +174,28 @@ def _request(at: ControlBlock, segment: Segment) -> Rule:
         return
     if add(segment.seq, 1) == at.rcv_nxt and not flags & ACK:
         yield Answer("again", f"{_TABLE}[SYN-RECEIVED-SYN-left]", at, SYN | ACK, at.iss, at.rcv_nxt)
-    if add(segment.seq, 1) == at.rcv_nxt and flags & ACK and segment.ack == at.snd_nxt and acceptable(at, segment):
-        yield _ack(SYN_ACK_TAKEN_FOR_AN_ACK, at)
+    if add(segment.seq, 1) == at.rcv_nxt and flags & ACK and segment.ack == at.snd_nxt:
+        yield _ack(SYN_ACK_TAKEN_FOR_AN_ACK, replace(at, actively=True))  # from here on it is a socket of its own
     if acceptable(replace(at, rcv_wnd=at.rcv_wnd + 1), segment):
         yield replace(_reset(f"{_TABLE}[SYN-RECEIVED-SYN-inside]", at, segment), after=_gone(at))
+
+
+def _early(at: ControlBlock, segment: Segment) -> Rule:
+    """A Fast Open whose handshake goes on: "we try not to reset the local connection" (tcp_check_req)."""
+    flags = segment.flags
+    if not flags & SYN or flags & RST:
+        return
+    if not flags & ACK and distance(segment.seq, at.rcv_nxt) > 0:
+        yield Answer("again", EARLY_AGAIN, at, SYN | ACK, at.iss, at.rcv_nxt)
+    if acceptable(replace(at, rcv_wnd=at.rcv_wnd + 1), segment):
+        yield replace(_reset(EARLY_RESET, at, segment), after=at)
+
+
+def given_up(at: ControlBlock, segment: Segment) -> Rule:
+    """TIME-WAIT gives way to a SYN, which the listener then drops for an option or a signature."""
+    opens = segment.flags & (SYN | RST | ACK) == SYN and distance(at.rcv_nxt, segment.seq) >= 0
+    if opens and at.state in ("TIME-WAIT", "FIN-WAIT-2"):
+        yield Answer("given_up", GIVEN_UP_FOR_NOTHING, _gone(at))
 
 
 def _time_wait(at: ControlBlock, segment: Segment) -> Rule:

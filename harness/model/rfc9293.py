@@ -65,7 +65,7 @@ def _gone(at: ControlBlock) -> ControlBlock:
 
 def _half_open(at: ControlBlock, segment: Segment) -> ControlBlock:
     if at.state != "SYN-SENT":  # of a new incarnation the number is not known: 0 stands for it; nothing is left
-        at = replace(at, iss=0, reads=True, kept=(), owed=0, actively=False)
+        at = replace(at, iss=0, reads=True, kept=(), owed=0, actively=False, early=False)
     opened = replace(at, snd_una=at.iss, snd_nxt=add(at.iss, 1), rcv_nxt=add(segment.seq, 1))
     return replace(opened, state="SYN-RECEIVED", actively=at.state == "SYN-SENT")
 

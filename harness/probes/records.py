@@ -154,7 +154,12 @@ def _whole(both: tuple[Key, Key]) -> bool:
 
 
 def _telling(seen: Seen) -> bool:
-    return seen.format.symbol(seen.record, "reason").startswith(_TELLING)
+    return is_telling(seen.format.symbol(seen.record, "reason"))
+
+
+def is_telling(reason: str) -> bool:
+    """Whether a drop's reason is one that the kernel under test gives, and no namespace without an address."""
+    return reason.startswith(_TELLING)
 
 
 def told(seen: Seen, origin: int | None, connection: int) -> Probed:

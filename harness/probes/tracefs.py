@@ -1,7 +1,8 @@
 """What tracefs tells of a tracepoint: its number, the fields of its records, the names of their values.
 
-Nothing is written to tracefs, and no mount is made: where it is not mounted, a detached mount (fsmount(2)) is
-opened, which nobody else can see and which is gone with its descriptor.
+No mount is made: where it is not mounted, a detached mount (fsmount(2)) is opened, which nobody else can see and which
+is gone with its descriptor. Nothing is written outside of an instance, which ``harness.probes.drops`` makes where a
+kernel has no perf events.
 """
 
 from __future__ import annotations
@@ -115,6 +116,42 @@ class Tracefs:
         finally:
             os.close(descriptor)
 
+    def make(self, folder: str) -> None:
+        """Make an instance.
+
+        Raises:
+            OSError: there is one, or this user may not.
+        """
+        os.mkdir(folder, dir_fd=self._folder)
+
+    def remove(self, folder: str) -> None:
+        """Remove it.
+
+        Raises:
+            OSError: there is none, or somebody has a file of it open.
+        """
+        os.rmdir(folder, dir_fd=self._folder)
+
+    def open(self, file: str, flags: int) -> int:
+        """A file's descriptor.
+
+        Raises:
+            OSError: there is none, or this user may not open it so.
+        """
+        return os.open(file, flags | os.O_CLOEXEC, dir_fd=self._folder)
+
+    def write(self, file: str, text: str) -> None:
+        """Write a whole text to a file.
+
+        Raises:
+            OSError: the kernel does not take it.
+        """
+        descriptor = self.open(file, os.O_WRONLY)
+        try:
+            os.write(descriptor, text.encode())
+        finally:
+            os.close(descriptor)
+
     def format(self, event: str) -> Format | None:
         """The format of ``group/event``; None when this kernel has no such tracepoint.
 
@@ -122,7 +159,7 @@ class Tracefs:
             OSError: this user may not read it.
         """
         try:
-            descriptor = os.open(f"events/{event}/format", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder)
+            descriptor = self.open(f"events/{event}/format", os.O_RDONLY)
         except FileNotFoundError:
             return None
         with open(descriptor, encoding="ascii", errors="replace") as file:  # noqa: PTH123  (relative to a descriptor)

@@ -63,7 +63,9 @@ class Tracer:
         if not self.has(records.DROP, field="reason"):  # before 5.17; a drop without its reason explains nothing
             self._formats.pop(records.DROP, None)
         try:
-            self._recorder = Recorder({each.number: _filter(event, each) for event, each in self._formats.items()})
+            self._recorder = Recorder(
+                {each.number: record_filter(event, each) for event, each in self._formats.items()}
+            )
         except OSError as error:
             return f"no tracepoints: perf_event_open failed ({error.strerror}); it needs root and CONFIG_PERF_EVENTS"
         return None
@@ -146,7 +148,7 @@ def _formats() -> dict[str, Format]:
     return {event: its_format for event, its_format in found.items() if its_format}
 
 
-def _filter(event: str, its_format: Format) -> str:
+def record_filter(event: str, its_format: Format) -> str:
     """What of the rest of the machine need not be recorded."""
     if event == records.SET_STATE:
         return f"protocol == {socket.IPPROTO_TCP}"

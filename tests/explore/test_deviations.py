@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from harness.explore.attempt import (
+    COOKIES,
     FILLS,
     IRS,
     ISS,
@@ -90,6 +91,11 @@ STAMPED = (Act("connect"), Put(SYN | ACK, options="full"))
         (Act("listen"), Put(SYN), Put(SYN | ACK, seq=-1, length=1), Put(ACK)),
         (Act("listen"), Put(SYN, options="full"), Put(RST, options="unsent")),
         (*PASSIVE, Put(ACK, length=5000), Act("shutdown_wr"), Act("rcvbuf"), Put(ACK, length=1), Put(ACK)),
+        (*STARTS["TIME-WAIT"], Put(SYN, seq=1, options="malformed"), Put(FIN | ACK, seq=-1)),
+        (*STARTS["TIME-WAIT signed"], Put(SYN, seq=1), Put(FIN | ACK, seq=-1)),
+        (Put(ACK, options="signed"), Act("listen"), Put(SYN, options="signed")),
+        (*STARTS["SYN-RECEIVED with fast open"], Put(SYN), Put(SYN, seq=-6), Act("shutdown_wr"), Put(ACK), Put(ACK)),
+        (*STARTS["ESTABLISHED signed"], Put(FIN | ACK), Put(FIN | ACK, options="wrongly signed"), Act("close")),
         (*STAMPED, Act("shutdown_wr"), Put(FIN | ACK), Put(SYN | RST, options="full")),
     ],
 )
@@ -114,6 +120,25 @@ def test_what_the_process_asks_for_and_where_numbers_count_from_are_followed(
     lab: Executor, steps: tuple[AttemptStep, ...]
 ) -> None:
     assert [one.signature for one in judged(lab, *steps) if not one.design] == []
+
+
+def test_what_is_taken_without_the_signature_is_none_that_is_allowed(lab: Executor) -> None:
+    attempt = Attempt((*STARTS["ESTABLISHED signed"], Put(ACK, length=5)))
+    *before, dropped = lab.run(attempt)
+    assert not list(deviations(attempt, [(*before, dropped)]))
+    signed = Attempt((*attempt.steps[:-1], Put(ACK, length=5, options="signed")))
+    taken = lab.run(signed)[-1]
+    (found,) = deviations(attempt, [(*before, taken)])
+    assert found.signature.answers[1] == "allowed: nothing, ESTABLISHED (RFC2385-2.0)"
+    forged = taken.back[0].options.replace("00", "ff")
+    wrong = msgspec.structs.replace(taken, back=(msgspec.structs.replace(taken.back[0], options=forged),))
+    assert [one.design for one in deviations(signed, [(*before, wrong)])] == [""]
+
+
+def test_data_with_a_forged_cookie_that_are_taken_are_told(lab: Executor) -> None:
+    good, forged = (Attempt((*STARTS["LISTEN with fast open"], Put(SYN, length=5, options=one))) for one in COOKIES[1:])
+    assert not list(deviations(good, [lab.run(good)]))
+    assert [one.design for one in deviations(forged, [lab.run(good)])] == [""]
 
 
 def test_what_nothing_allows_is_told_with_what_is(lab: Executor) -> None:

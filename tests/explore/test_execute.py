@@ -176,6 +176,45 @@ def test_connections_have_their_own_numbers_and_the_first_that_is_established_is
     assert nobody.result == "-"  # the second's socket was accepted, not the first's
 
 
+FAST = STARTS["LISTEN with fast open"]
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize(("options", "acknowledged"), [("cookie", 6), ("cookie forged", 1), ("", 1)])
+def test_data_with_a_syn_are_taken_with_the_cookie_that_the_kernel_gave(
+    lab: Executor, version: int, options: str, acknowledged: int
+) -> None:
+    (answer,) = lab.run(Attempt((*FAST, Put(SYN, length=5, options=options)), version))[-1].back
+    assert answer.ack == acknowledged
+
+
+def test_cookie_is_asked_for_and_told_without_its_value(lab: Executor) -> None:
+    (answer,) = run(lab, *FAST, Put(SYN, options="cookie asked"))[-1].back
+    assert answer.options == f"mss 1460,opt 34 {bytes(8).hex()},nop,nop"
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize(("options", "taken"), [("signed", True), ("wrongly signed", False), ("", False)])
+def test_what_is_not_signed_by_the_key_is_not_taken(lab: Executor, version: int, options: str, taken: bool) -> None:
+    opened = STARTS["ESTABLISHED signed"]
+    answer = lab.run(Attempt((*opened, Put(ACK, length=5, options=options)), version))[-1].back
+    assert [(back.ack, back.options) for back in answer] == [(6, f"nop,nop,opt 19 {bytes(16).hex()}")] * taken
+
+
+def test_key_that_is_taken_away_protects_no_longer(lab: Executor) -> None:
+    data = Put(ACK, length=1, options="signed")
+    noted = run(lab, *STARTS["ESTABLISHED signed"], Act("md5_no_key"), data, Put(ACK, length=1))
+    assert [len(one.back) for one in noted[-2:]] == [0, 1]
+
+
+def test_drop_has_its_reason_where_the_kernel_tells_it(lab: Executor) -> None:
+    many = 20  # the kernel may leave what it receives to ksoftirqd, and not all of it
+    taken, *dropped = run(lab, *PASSIVE, Put(ACK, length=1), *[Put(ACK, seq=100_000)] * many)[len(PASSIVE) :]
+    reasons = {reason for one in dropped for reason in one.drops or ()}
+    told = taken.drops is not None  # before 5.17 no drop has one
+    assert (taken.drops or (), reasons) == ((), {"TCP_INVALID_SEQUENCE"} if told else set())
+
+
 def test_what_is_in_sight_is_told_of_the_socket_of_counters_and_of_ip_headers() -> None:
     with Executor() as executor:
         *_, accepted, challenged, sent = executor.run(Attempt((*PASSIVE, Put(SYN), Act("send", 9))))
