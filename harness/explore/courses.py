@@ -13,10 +13,13 @@ from harness.explore.numbers import IMPOSSIBLE_OPTIONS, STAMPED_SYN
 from harness.model.connection import Answer, ControlBlock
 from harness.model.linux import (
     DROPPED_WITHOUT_MEMORY,
+    ECHO_IN_SYN_SENT,
     ECHO_NEVER_SENT,
+    ECHO_OF_A_CHALLENGE,
     NEWS,
     NUMBERED_BY_THE_WINDOW,
     OLD_ACK_WITH_AN_OLD_TIMESTAMP,
+    ROUNDED,
     RST_WITH_AN_OLD_TIMESTAMP,
     SIGNED_FOR_NOBODY,
     UNPROVEN_IN_TIME_WAIT,
@@ -67,6 +70,8 @@ class Sight:
         field_full: whether the kernel has offered as large a window as the field holds.
         asked: calls of the process that change what is answered.
         keyed: whether the socket that it comes to shares a key with the peer.
+        challenged: whether the kernel has sent an ACK before the handshake has ended.
+        again: whether the ports had a connection before.
     """
 
     options: str
@@ -76,6 +81,8 @@ class Sight:
     field_full: bool = False
     asked: frozenset[str] = frozenset()
     keyed: bool = False
+    challenged: bool = False
+    again: bool = False
 
     @property
     def unproven(self) -> bool:
@@ -108,8 +115,7 @@ def with_designs(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[A
         return
     several = [*answered(at, segment, sight)]
     several += _as_asked(at, segment, sight)
-    if sight.options == "unsent" and sight.stamped and at.state == "SYN-RECEIVED" and not at.actively and flags & ACK:
-        several.append(Answer("acknowledged", ECHO_NEVER_SENT, at, ACK, at.snd_nxt, at.rcv_nxt))
+    several += _by_echo(at, segment, sight)
     if not sight.stale or flags & RST or not flags & (SYN | ACK) or at.state in (*GONE, "SYN-SENT"):
         several += designed(at, segment)
     elif flags & ACK and distance(segment.seq, at.rcv_nxt) > 0:
@@ -119,9 +125,12 @@ def with_designs(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[A
         several.append(Answer("ignored", RST_WITH_AN_OLD_TIMESTAMP, at))
     if sight.options == "unsent" and sight.stamped and flags & RST and at.state == "SYN-RECEIVED":
         several.append(Answer("ignored", _STRICTER, at))
-    if sight.field_full and not sight.stale and at.state not in (*GONE, "SYN-SENT"):
-        several += in_a_larger_window(at, segment)
-    if sight.little_room and segment.data:
+    if sight.again and flags & SYN and sight.options in STAMPED_SYN and at.state == "SYN-SENT":
+        several.append(Answer("ignored", _STALE, at))  # by the last timestamp of the connection before
+    if not sight.stale and at.state not in (*GONE, "SYN-SENT"):
+        several += in_a_larger_window(at, segment) if sight.field_full else ()
+        several += in_a_larger_window(at, segment, ROUNDED) if "tcp_shrink_window_1" in sight.asked else ()
+    if sight.little_room and segment.next_seq != segment.seq and not flags & SYN:
         several += _without_data(at, segment, sight)
         ahead = distance(at.rcv_nxt, segment.seq) > 0
         refused = Answer("dropped", DROPPED_WITHOUT_MEMORY, at, ACK, at.snd_nxt, at.rcv_nxt)
@@ -133,6 +142,18 @@ def with_designs(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[A
             end = add(one.after.snd_una, window)
             if (one.flags, one.seq) == (ACK, at.snd_nxt) and distance(end, at.snd_nxt) > 0:
                 yield replace(one, seq=end, clause=NUMBERED_BY_THE_WINDOW)
+
+
+def _by_echo(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[Answer]:
+    """What an echo is looked at for that RFC 7323 does not ask for."""
+    if not sight.stamped or segment.flags & RST:
+        return
+    unsent = sight.options == "unsent"
+    if at.state == "SYN-RECEIVED" and not at.actively and (unsent or sight.challenged):
+        clause = ECHO_NEVER_SENT if unsent else ECHO_OF_A_CHALLENGE
+        yield Answer("acknowledged", clause, at, ACK, at.snd_nxt, at.rcv_nxt)
+    if at.state == "SYN-SENT" and unsent and segment.flags & ACK:
+        yield Answer("reset", ECHO_IN_SYN_SENT, at, RST, segment.ack)
 
 
 def _unanswered(at: ControlBlock, segment: Segment, sight: Sight, several: Sequence[Answer]) -> Iterator[Answer]:
@@ -214,12 +235,22 @@ def fewer(courses: Iterable[Course]) -> list[Course]:
         known = by_place.setdefault((one.at, one.explained), one)
         if len(one.designs) < len(known.designs):
             by_place[one.at, one.explained] = one
-    several = sorted(by_place.values(), key=lambda course: (len(course.designs), len(course.at.kept)))
+    several = sorted(by_place.values(), key=_plainness)
     if len(several) <= _MOST_COURSES:
         return several
-    most = {(replace(one.at, kept=()), one.explained): one for one in several}
+    most: dict[tuple[ControlBlock, int], Course] = {}
+    for one in several:
+        place = replace(one.at, kept=()), one.explained
+        if place not in most or len(one.at.kept) > len(most[place].at.kept):
+            most[place] = one
     least = {(replace(one.at, kept=()), one.explained): one for one in reversed(several)}
     return sorted({*most.values(), *least.values()}, key=lambda course: len(course.designs))
+
+
+def _plainness(course: Course) -> tuple[int, int, int]:
+    """What is kept of a burst is rather its first segments than its last: then memory is full."""
+    kept = course.at.kept
+    return len(course.designs), len(kept), sum(distance(course.at.rcv_nxt, one.seq) for one in kept)
 
 
 def matches(answer: Answer, back: Sequence[CameBack]) -> bool:

@@ -9,7 +9,7 @@ from harness.explore.courses import GONE, Course
 from harness.model.calls import aborted, closed
 from harness.model.connection import Answer, ControlBlock
 
-_WHILE_THE_FIN_WAITS = {
+WHILE_THE_FIN_WAITS = {
     "SYN-RECEIVED": ("FIN-WAIT-1", "SYN-RECEIVED"),
     "ESTABLISHED": ("FIN-WAIT-1",),
     "CLOSE-WAIT": ("CLOSING", "LAST-ACK"),
@@ -27,7 +27,7 @@ def is_seen(state: str, seen: str, *, waits: bool) -> bool:
     """
     if state in GONE:
         return seen in GONE
-    return seen in _WHILE_THE_FIN_WAITS[state] if waits and state in _WHILE_THE_FIN_WAITS else seen == state
+    return seen in WHILE_THE_FIN_WAITS[state] if waits and state in WHILE_THE_FIN_WAITS else seen == state
 
 
 def ended(at: ControlBlock, *, aborts: bool, unread: bool, ending: bool) -> Iterator[Answer]:

@@ -28,7 +28,7 @@ from harness.explore.courses import (
 )
 from harness.explore.credentials import FORGED
 from harness.explore.differences import state_of
-from harness.explore.ending import deaf, ended, is_seen
+from harness.explore.ending import WHILE_THE_FIN_WAITS, deaf, ended, is_seen
 from harness.explore.numbers import SCALED_SYN, burst, put_segment
 from harness.explore.shared_key import SharedKey
 from harness.model.connection import Answer, ControlBlock
@@ -41,7 +41,6 @@ _PAWS_MS = 2_000_000
 """Behind some longer silence an old timestamp counts: 36 minutes in Linux, 24 days in RFC 7323 5.5."""
 UNKNOWN = -1
 """Stands for the state of a connection that the kernel was not asked for."""
-_BEFORE_THE_OWN_FIN = ("ESTABLISHED", "CLOSE-WAIT", "SYN-RECEIVED")
 
 
 @dataclass(slots=True)
@@ -68,6 +67,8 @@ class Follower:
     _ending: bool = False  # the process has closed its side: a FIN follows what it has written
     _written: int = 1
     _read: int = 0
+    _start: int = 1  # the number of the first octet that the process reads
+    _challenged: bool = False
     _shift: int | None = None  # of the window, that the peer's last SYN has offered
     _offered: int | None = None  # and the one that the kernel has acknowledged
     _opening: bool = True
@@ -100,8 +101,8 @@ class Follower:
                 allowed, courses = [], self._pause(noted)
         fit = fewer(self._fit(courses, noted))
         self.designs = fit[0].designs if fit else ()
-        told = len(self.designs)
-        self.courses = tuple(one._replace(designs=() if len(one.designs) == told else one.designs) for one in fit)
+        least = len(self.designs)
+        self.courses = tuple(one._replace(designs=() if len(one.designs) == least else one.designs) for one in fit)
         self._look(step, noted)
         return allowed
 
@@ -128,6 +129,8 @@ class Follower:
             self._field_full,
             frozenset(self.asked),
             keyed=self._key.counts(self.asked, is_open=self._active or self._is_open()),
+            challenged=self._challenged,
+            again=self._incarnations > 1,
         )
         if sight.stale and self._was_silent:
             self.lost = True
@@ -146,9 +149,8 @@ class Follower:
         return allowed, courses
 
     def _act(self, act: Act, noted: Noted) -> tuple[list[Answer], list[Course]]:
-        stay = list(self.courses)
+        stay, succeeded = list(self.courses), not noted.error
         acks = sum(map(is_ack, noted.back))  # that the window is open again
-        succeeded = not noted.error
         match act.name:
             case "listen":
                 self.listens = self.listens or succeeded
@@ -160,7 +162,7 @@ class Follower:
                 return [], self._connect(noted)
             case "md5_key" | "md5_no_key" if succeeded:
                 self._key.share(self.asked, shared=act.name == "md5_key")
-            case "defer_accept" | "tcp_rfc1337_1" | "tcp_syncookies_2" | "fastopen":
+            case "defer_accept" | "tcp_rfc1337_1" | "tcp_syncookies_2" | "tcp_shrink_window_1" | "fastopen":
                 self.asked.add(act.name)
             case "send" if succeeded and self._held:
                 self._written = add(self._written, int(noted.result))
@@ -197,7 +199,7 @@ class Follower:
         courses: list[Course] = []
         for at, _, designs in self.courses:
             block = replace(at, reads=False) if name in ("close", "shutdown_rdwr") else at
-            unread = name == "close" and distance(self._read + 1, block.rcv_nxt) > 0
+            unread = name == "close" and distance(add(self._start, self._read), block.rcv_nxt) > 0
             for one in ended(block, aborts=aborts, unread=unread, ending=self._ending):
                 allowed.append(one)
                 if one.flags is None or not one.flags & RST:
@@ -244,7 +246,7 @@ class Follower:
         if own and not any(back.ack == at.rcv_nxt for back in noted.back):
             return None
         fin_is_out = self._ending and at.snd_nxt == add(self._written, 1)
-        if fin_is_out and at.state in _BEFORE_THE_OWN_FIN:
+        if fin_is_out and at.state in WHILE_THE_FIN_WAITS:
             closing = "LAST-ACK" if noted.state == UNKNOWN else state_of(noted)
             at = replace(at, state="FIN-WAIT-1" if at.state != "CLOSE-WAIT" else closing)
         return at
@@ -253,14 +255,17 @@ class Follower:
         return not any(at.state in (*GONE, "SYN-RECEIVED") for at, *_ in self.courses[:1])
 
     def _may_begin(self) -> bool:
-        return all(at.state in (*GONE, "TIME-WAIT") for at, *_ in self.courses)
+        gives_way = ("TIME-WAIT",) if self._held else ("FIN-WAIT-2", "TIME-WAIT")
+        return all(at.state in (*GONE, *gives_way) for at, *_ in self.courses)
 
     def _begin(self) -> None:
         """A new incarnation."""
         self._incarnations += 1
         self._held = self._active = self._ending = self._lingers = False
-        self._opening, self._offered, self._field_full = True, None, False
-        self._written, self._read, self._right, self._scale, self._windows = 1, 0, 0, 0, frozenset()
+        self._opening, self._offered, self._field_full, self._challenged = True, None, False, False
+        self._written, self._read, self._scale, self._windows = 1, 0, 0, frozenset()
+        if not any(at.state == "FIN-WAIT-2" for at, *_ in self.courses):  # whose window the SYN may have to be in
+            self._right = 0
 
     def _is_seen(self, at: ControlBlock, noted: Noted) -> bool:
         """Whether the kernel says that the connection is where it is."""
@@ -277,7 +282,10 @@ class Follower:
             if back.flags & SYN:
                 scale = Segment(flags=SYN, options=parse_options(back.options)).option("wscale")
                 self._scale = scale.values[0] if scale else 0
+            self._challenged = self._challenged or not (back.flags & (SYN | RST) or self._is_open())
             if back.flags & ACK and not back.flags & RST:
+                if self._opening and isinstance(step, Put) and step.flags & SYN:
+                    self._start = add(noted.sent[0], 1)
                 if self._opening:
                     self._opening, self._offered = False, 0 if self._crosses(step) else self._shift
                 self._right = right_after(self._right, back, self._own_shift)

@@ -50,8 +50,16 @@ GIVEN_UP_FOR_NOTHING = "TIME-WAIT gives way to a SYN that then opens nothing"
 EARLY_RESET = "a SYN that comes before a Fast Open's handshake ends is answered with a RST, and ends nothing"
 EARLY_AGAIN = "a SYN that comes before a Fast Open's handshake ends has the SYN,ACK sent again"
 FIN_AFTER_THE_HANDSHAKE = "shutdown(2) before a Fast Open's handshake ends lets the FIN wait for that end"
+AROUND_THE_WINDOW = "what begins before the window and ends beyond it is taken"
+ECHO_IN_SYN_SENT = "an ACK that echoes what was never sent is answered with a RST in SYN-SENT"
+ECHO_OF_A_CHALLENGE = "an ACK that echoes the timestamp of a challenge ACK is refused in SYN-RECEIVED"
+ROUNDED = "a window counts as it is before `tcp_shrink_window` rounds it down to its scale"
 SIGNED_FOR_NOBODY = "what is signed, and for no connection, is not answered"
 NEWS = {
+    AROUND_THE_WINDOW: "tcp_sequence; RFC 9293 3.10.7.4 first asks for the first octet or the last in the window",
+    ECHO_IN_SYN_SENT: "tcp_rcv_synsent_state_process, PAWSACTIVEREJECTED; RFC 9293 3.10.7.3 fifth drops it",
+    ECHO_OF_A_CHALLENGE: "tcp_check_req, snt_tsval_last; RFC 7323 5.3 has it acceptable",
+    ROUNDED: "tcp_select_window; RFC 9293 3.10.7.4 first has RCV.WND as it was offered",
     GIVEN_UP_FOR_NOTHING: "tcp_v4_rcv, TCP_TW_SYN, before the listener looks at it; RFC 9293 MUST-13 lingers",
     EARLY_RESET: "tcp_check_req, embryonic_reset; RFC 9293 3.10.7.4 fourth returns to LISTEN",
     EARLY_AGAIN: "tcp_check_req; RFC 9293 3.10.7.4 first has an ACK",
@@ -80,6 +88,7 @@ def designed(at: ControlBlock, segment: Segment) -> Rule:
     elif at.state == "TIME-WAIT":
         yield from _time_wait(at, segment)
     elif at.state not in ("CLOSED", "SYN-SENT"):
+        yield from _around(at, segment)
         yield from _in_window(at, segment)
         yield from _closing(at, segment)
         if at.state == "SYN-RECEIVED" and not at.actively:
@@ -141,11 +150,22 @@ def _in_window(at: ControlBlock, segment: Segment) -> Rule:
         yield _ack(f"{_TABLE}[ESTABLISHED-ACK-at-left-edge-older]", at)
 
 
-def in_a_larger_window(at: ControlBlock, segment: Segment) -> Rule:
-    """What Linux answers to what lies beyond a window of 65,535 that it offered, for want of room in the field."""
+def in_a_larger_window(at: ControlBlock, segment: Segment, clause: str = LARGER_THAN_THE_FIELD) -> Rule:
+    """What Linux answers to what lies beyond the window as it was offered, since it has a larger one."""
     beyond = distance(add(at.rcv_nxt, at.rcv_wnd), segment.next_seq)
     if 0 <= beyond <= _LARGER:
-        yield from _as(LARGER_THAN_THE_FIELD, replace(at, rcv_wnd=at.rcv_wnd + beyond + 1), segment)
+        yield from _as(clause, replace(at, rcv_wnd=at.rcv_wnd + beyond + 1), segment)
+
+
+def _around(at: ControlBlock, segment: Segment) -> Rule:
+    """Old octets, all that the window has room for, and more (tcp_sequence, tcp_in_window)."""
+    before, beyond = (
+        distance(one, other) for one, other in ((segment.seq, at.rcv_nxt), (at.rcv_nxt, segment.next_seq))
+    )
+    if before > 0 and at.rcv_wnd < beyond <= at.rcv_wnd + _LARGER and not acceptable(at, segment):
+        wider = replace(at, rcv_wnd=beyond)
+        several = (*answers(wider, segment), *_mini_socket(wider, segment)) if not at.reads else answers(wider, segment)
+        yield from (replace(one, clause=AROUND_THE_WINDOW) for one in several)
 
 
 def _closing(at: ControlBlock, segment: Segment) -> Rule:

@@ -78,6 +78,9 @@ def test_what_linux_means_to_do_is_named_and_followed_further(lab: Executor) -> 
 OFFERED_ALL = (*STARTS["ESTABLISHED actively"], Put(ACK, length=1448))
 """Without a scale the kernel then offers 65,535 octets, and has room for more (tcp_select_window)."""
 
+ONE_OCTET = (Act("rcvbuf", 1),)
+"""As small a buffer as there is."""
+
 STAMPED = (Act("connect"), Put(SYN | ACK, options="full"))
 """With timestamps."""
 
@@ -96,6 +99,13 @@ STAMPED = (Act("connect"), Put(SYN | ACK, options="full"))
         (Put(ACK, options="signed"), Act("listen"), Put(SYN, options="signed")),
         (*STARTS["SYN-RECEIVED with fast open"], Put(SYN), Put(SYN, seq=-6), Act("shutdown_wr"), Put(ACK), Put(ACK)),
         (*STARTS["ESTABLISHED signed"], Put(FIN | ACK), Put(FIN | ACK, options="wrongly signed"), Act("close")),
+        (*ONE_OCTET, *STARTS["ESTABLISHED actively"], Put(ACK, seq=-1, length=1875)),
+        (*ONE_OCTET, Act("connect"), Put(SYN), Act("close"), Put(ACK), Put(RST, seq=-1, length=1448)),
+        (*STARTS["FIN-WAIT-2 actively"], Put(ACK, length=FILLS), *ONE_OCTET, Put(FIN | ACK, seq=1)),
+        (Act("listen"), Put(SYN), *ONE_OCTET, Put(ACK, seq=1, length=64_239), Put(ACK, length=2896)),
+        (Act("connect"), Put(SYN, options="stamped"), Act("abort"), Act("connect"), Put(ACK, options="unsent")),
+        (Act("listen"), Put(SYN, options="full"), Put(NONE, options="unsent"), Pause(5), Put(ACK), Put(FIN | ACK)),
+        (Act("tcp_shrink_window_1"), *STAMPED, Put(FIN | ACK), Act("close"), Put(ACK, seq=1, seq_from=RIGHT_EDGE)),
         (*STAMPED, Act("shutdown_wr"), Put(FIN | ACK), Put(SYN | RST, options="full")),
     ],
 )
@@ -113,6 +123,9 @@ def test_what_7_2_was_seen_to_do_is_explained(lab: Executor, steps: tuple[Attemp
         (Act("rcvbuf", 1024), *PASSIVE, Put(ACK, length=FILLS), Put(FIN | ACK, seq=-1)),
         (Act("listen"), Put(SYN, options="wide"), Put(ACK), Put(ACK, window=1), Act("accept"), Act("send", 20_000)),
         (*PASSIVE, Put(ACK, length=5, seq_from=IRS), Put(ACK, ack_from=ISS), Put(ACK, ack_from=SND_UNA)),
+        (Act("connect"), Put(SYN, seq=-1), Put(ACK, length=1), Act("close")),
+        (*STAMPED, Act("close"), Put(ACK), Act("connect"), Put(SYN, options="stamped")),
+        (*STARTS["FIN-WAIT-2 orphaned"], Put(SYN, seq=-1, length=64_241), Put(FIN | ACK)),
         (Put(ACK, options="overlong"), Act("listen"), Put(ACK, options="malformed")),
     ],
 )
