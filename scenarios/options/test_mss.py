@@ -87,3 +87,30 @@ def test_options_of_a_syn_stand_in_no_other_segment(established: Connection) -> 
     peer.send(ACK, seq=9, ack=7)
     shutdown_wr(server)
     peer.expect(FIN, seq=7, ack=9, without="mss,wscale,sackOK")
+
+
+@requirement("RFC9293-MUST-14", "RFC9293-MUST-16")
+@both_families
+def test_size_that_the_application_sets_is_announced_and_kept_to(session: Session) -> None:
+    """TCP_MAXSEG before connect(2), in both directions (tcp(7)), though the peer would take more."""
+    client = session.socket()
+    client.set_option("TCP_MAXSEG", 600)
+    peer = session.new_peer(client.port)
+    client.connect(peer, wait=False)
+    peer.expect(SYN, seq=0, options="mss 600")
+    peer.send(SYN, seq=0, ack=1, options="mss 1460")
+    peer.expect(ACK, seq=1, ack=1)
+    expect_full(Connection(client, peer), 600)
+
+
+@requirement("RFC9293-MUST-14", "RFC9293-MUST-16")
+@both_families
+def test_size_that_the_application_sets_does_not_raise_the_peers(session: Session) -> None:
+    client = session.socket()
+    client.set_option("TCP_MAXSEG", 1000)
+    peer = session.new_peer(client.port)
+    client.connect(peer, wait=False)
+    peer.expect(SYN, seq=0, options="mss 1000")
+    peer.send(SYN, seq=0, ack=1, options="mss 600")
+    peer.expect(ACK, seq=1, ack=1)
+    expect_full(Connection(client, peer), 600)

@@ -107,3 +107,28 @@ def test_duplicate_above_a_hole_is_followed_by_its_larger_block(established: Con
     peer.expect(ACK, seq=1, ack=1, options="sack 101:121")
     peer.send(ACK, seq=101, ack=1, data=TEN)
     peer.expect(ACK, seq=1, ack=1, options="sack 101:111 101:121")
+
+
+@requirement("RFC2883-4-1")
+@both_families
+def test_duplicate_is_not_reported_where_the_system_does_without(session: Session, established: Connection) -> None:
+    """By tcp_dsack (ip-sysctl.rst); it is acknowledged all the same (RFC 9293 3.10.7.4)."""
+    session.sysctl("net/ipv4/tcp_dsack", 0)
+    _, peer = established
+    peer.send(ACK, seq=1, ack=1, data=TEN)
+    peer.expect(ACK, seq=1, ack=11)
+    peer.send(ACK, seq=1, ack=1, data=TEN)
+    peer.expect(ACK, seq=1, ack=11, without="sack")
+    peer.send(ACK, seq=6, ack=1, data=TEN)
+    peer.expect(ACK, seq=1, ack=16, without="sack")
+
+
+@requirement("RFC2883-4-1", "RFC2018-4-4")
+@both_families
+def test_duplicate_above_a_hole_is_not_reported_either(session: Session, established: Connection) -> None:
+    session.sysctl("net/ipv4/tcp_dsack", 0)
+    _, peer = established
+    peer.send(ACK, seq=101, ack=1, data=TEN)
+    peer.expect(ACK, seq=1, ack=1, options="sack 101:111")
+    peer.send(ACK, seq=101, ack=1, data=TEN)
+    peer.expect(ACK, seq=1, ack=1, options="sack 101:111")

@@ -12,6 +12,8 @@ from harness import (
     SECOND,
     TICK,
     Connection,
+    Endpoint,
+    Session,
     Span,
     requirement,
     waits,
@@ -130,3 +132,15 @@ def test_probes_end_where_the_application_switches_them_off(established: Connect
     peer.send(ACK, seq=1, ack=1)
     server.set_option("SO_KEEPALIVE", 0)
     peer.expect_silence(2 * SECOND)
+
+
+@requirement("RFC9293-MUST-24", "RFC9293-SHLD-12")
+@waits(SECOND)
+def test_accepted_connection_is_kept_alive_as_its_listener_asks(session: Session, listener: Endpoint) -> None:
+    """What is set on a listener holds for what it accepts (socket(7), tcp(7))."""
+    listener.set_option("TCP_KEEPIDLE", 1)
+    listener.set_option("TCP_KEEPINTVL", RARELY)
+    listener.set_option("SO_KEEPALIVE", 1)
+    _, peer = session.establish(listener)
+    peer.expect(ACK, seq=0, ack=1, after=SECOND)
+    peer.send(ACK, seq=1, ack=1)
