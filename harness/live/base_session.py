@@ -75,7 +75,7 @@ class BaseSession(ABC):
         self.version = version
         self.timeline = Timeline()
         self.recording = self.timeline.recording
-        self.stopwatch = Stopwatch()
+        self.stopwatch = Stopwatch(None if profile.virtual else time.perf_counter_ns)
         self.endpoints: list[Endpoint] = []
         self.observers: tuple[Observer, ...] = ()
         self.namespaces: dict[str, Namespace] = {}  # by what is in them, the one under test first

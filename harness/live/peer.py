@@ -235,11 +235,12 @@ class Peer(Watcher):
         refuse_held(self._dispatcher.conditions, expectation)
         step = self._dispatcher.timeline.step("expect " + " or ".join(map(str, expectation.alternatives.values())))
         due = expectation.within or expectation.at_least or PROMPT
-        began = self._dispatcher.clock.monotonic_ns()
+        began: int | None = None
         with self._dispatcher.stopwatch.part("kernel"):
             while (arrival := self.inbox.next(expectation)) is None:
-                wait = self._dispatcher.profile.deadline(due)
-                arrived = self._dispatcher.pump(began + wait - self._dispatcher.clock.monotonic_ns())
+                now, wait = self._dispatcher.clock.monotonic_ns(), self._dispatcher.profile.deadline(due)
+                began = now if began is None else began
+                arrived = self._dispatcher.pump(began + wait - now)
                 if not arrived and not self.inbox:
                     self._dispatcher.wire.check()
                     raise self._missing(expectation, wait, step)

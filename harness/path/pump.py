@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import select
 import socket
-import struct
 import sys
 import time
 from collections import deque
@@ -25,14 +24,10 @@ from harness.path.rules import Side
 from harness.path.tracking import Tracker, corrupted, is_syn
 from harness.path.working import Arrived
 from harness.wire.decode import answered_neighbour
+from harness.wire.frame_reader import waiting
 from harness.wire.overflow import overflowed
 
 SIDES = (Side.CLIENT, Side.SERVER)
-_TIMESPEC = struct.Struct("ll")
-_ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
-_LARGEST = 65536
-_BATCH = 32
-"""Frames to take from one side before the other has its turn."""
 
 
 class Pump:
@@ -56,20 +51,13 @@ class Pump:
 
     def take(self, side: int) -> None:
         """Forward what has come from a side, and note the stamps of what left there."""
-        receive = self.captures[side].recvmsg
-        for _ in range(_BATCH):
-            try:
-                data, ancillary, _, address = receive(_LARGEST, _ANCILLARY, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                return
-            seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
-            at = seconds * 1_000_000_000 + nanoseconds
-            if address[2] == socket.PACKET_OUTGOING:
-                self._left(side, at, data)
-            elif answered_neighbour(data):
+        for passed in waiting(self.captures[side]):
+            if passed.outgoing:
+                self._left(side, passed.at, passed.data)
+            elif answered_neighbour(passed.data):
                 self.marked -= 1
             else:
-                self._came(side, at, data)
+                self._came(side, passed.at, passed.data)
 
     def _came(self, side: int, at: int, data: bytes) -> None:
         self._count = number = self._count + 1

@@ -30,7 +30,8 @@ MEMORY_EACH = 1280 << 20
 _WITHOUT = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:xdist.looponfail")
 
 # Names of what deviated are enough: all else is in the run folder, and a guest's console is slow.
-_BRIEFLY = ("-q", "--tb=no", "-rfE")
+# A scenario's own output is kept from print() on; to have its descriptors too takes twelve system calls more.
+_BRIEFLY = ("-q", "--tb=no", "-rfE", "--capture=sys")
 
 
 @dataclass(frozen=True, slots=True)

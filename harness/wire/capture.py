@@ -11,20 +11,20 @@ import select
 import socket
 import struct
 import time
+from collections import deque
 from collections.abc import Sequence
 
 import msgspec
 
 from harness.errors import FinwaitError
 from harness.trace.events import Frame
+from harness.wire.frame_reader import Passed, waiting
 from harness.wire.overflow import lost, overflowed
 from netns.enter import Namespace
 from netns.lab import closer
 from netns.link import PEER_END, End
 
-_TIMESPEC = struct.Struct("ll")
 _TIMEVAL = struct.Struct("ll")
-_ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
 ETH_P_ALL = 3
 _SO_RCVBUFFORCE = 33
 _SO_TIMESTAMPNS = 35  # asm-generic/socket.h: the variant with the libc's own struct timespec
@@ -84,6 +84,7 @@ class Wire:
             self._capture = packet_socket(end.name, ETH_P_ALL)
         self._at_kernel = kernel_end is not None
         self.frames: list[Frame] = []
+        self._waiting: deque[Passed] = deque()
 
     def begin(self) -> None:
         """Begin a new capture; what nobody has read yet belongs to none."""
@@ -118,17 +119,17 @@ class Wire:
 
     def receive(self, wait_ns: int) -> Frame | None:
         """The next captured frame, of either direction; None when none came within ``wait_ns``."""
-        end = time.monotonic_ns() + wait_ns
-        while True:
-            try:
-                data, ancillary, _, address = self._capture.recvmsg(65536, _ANCILLARY, socket.MSG_DONTWAIT)
-                break
-            except BlockingIOError:
-                left = end - time.monotonic_ns()
-                if left <= 0 or not select.select([self._capture], [], [], left / 1e9)[0]:
+        end = 0
+        while not self._waiting:
+            self._waiting.extend(waiting(self._capture))
+            if not self._waiting:
+                # the clock only where nothing is there yet: in a guest each look at it is a system call
+                now = time.monotonic_ns()
+                end = end or now + wait_ns
+                if end <= now or not select.select([self._capture], [], [], (end - now) / 1e9)[0]:
                     return None
-        seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
-        frame = Frame(seconds * 10**9 + nanoseconds, (address[2] == socket.PACKET_OUTGOING) != self._at_kernel, data)
+        passed = self._waiting.popleft()
+        frame = Frame(passed.at, passed.outgoing != self._at_kernel, passed.data)
         self.frames.append(frame)
         return frame
 

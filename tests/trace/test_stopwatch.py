@@ -54,3 +54,10 @@ def test_part_that_fails_is_counted_and_ended(clock: Clock) -> None:
     with watch.part("write"):
         clock.now += 1
     assert watch.spent == {"lab": 3, "write": 1}
+
+
+def test_nothing_is_counted_without_a_clock() -> None:
+    watch = Stopwatch(None)
+    with watch.part("kernel"), watch.part("match"):
+        pass
+    assert not watch.spent

@@ -54,6 +54,20 @@ def test_capture_sees_both_directions_in_the_order_of_the_wire(all_frames: list[
     assert [frame.at for frame in all_frames] == sorted(frame.at for frame in all_frames)
 
 
+def test_frames_that_waited_together_come_whole_and_in_order(lab: Lab, wire: Wire) -> None:
+    lengths = range(60, 1500, 60)
+    flow = Encoder(lab.plan, Flow(4, 1234, 80))
+    sent = [flow.encode(Segment(flags=ACK, data=bytes(range(256)) * 6))[:length] for length in lengths]
+    wire.send(sent)
+    seen = []
+    while len(seen) < len(sent):
+        frame = wire.receive(5 * 10**9)
+        assert frame is not None
+        seen += [frame] * frame.outgoing
+    assert [frame.data for frame in seen] == sent
+    assert [frame.at for frame in seen] == sorted(frame.at for frame in seen)
+
+
 def test_marker_is_answered_once_and_told_from_all_else(lab: Lab, all_frames: list[Frame]) -> None:
     marker = Marker.of(lab.plan)
     assert [marker.is_answer(frame.data) for frame in all_frames].count(True) == 2
