@@ -9,6 +9,7 @@ from harness import ACK, RST, SYN, Endpoint, Peer, Session, both_families, requi
 
 ONE = 0  # listen(2) with a backlog of 0 leaves room for one (sk_acceptq_is_full, include/net/sock.h)
 TWO = 1
+HALF_OPEN = 8
 
 
 def fill(session: Session) -> Endpoint:
@@ -80,3 +81,20 @@ def begin(session: Session, listener: Endpoint) -> Peer:
     peer.expect(SYN, seq=0, ack=1)
     peer.timestamps = session.timestamps
     return peer
+
+
+@requirement("RFC9293-3.10.7.2", "RFC9293-3.8.1")
+@both_families
+def test_last_quarter_of_the_half_open_is_kept_for_those_that_were_heard_of(session: Session) -> None:
+    """Where there are no cookies (ip-sysctl.rst, tcp_max_syn_backlog): a flood of SYNs leaves room for known hosts."""
+    session.sysctl("net/ipv4/tcp_syncookies", 0)
+    session.sysctl("net/ipv4/tcp_max_syn_backlog", HALF_OPEN)
+    listener = session.listen(backlog=4 * HALF_OPEN)
+    first, *_ = [begin(session, listener) for _ in range(1 + HALF_OPEN * 3 // 4)]
+    beyond = session.new_peer(listener.port)
+    beyond.send(SYN, seq=0, options=session.syn_options)
+    beyond.expect_silence()
+    first.send(ACK, seq=1, ack=1)
+    session.settle()
+    session.establish(listener, beyond)
+    listener.accept()

@@ -11,6 +11,7 @@ PENDING = 5
 NARROW = 1000  # bytes of the peer's window: less than a segment
 HALF = NARROW // 2  # how much a segment has then (tcp_bound_to_half_wnd, include/net/tcp.h)
 EMPTY = "opt 34"
+MAGIC = bytes.fromhex("f989")
 FORGED = "opt 34 0102030405060708"
 
 
@@ -158,3 +159,22 @@ def test_cookie_outside_a_syn_is_ignored(session: Session, fast: Endpoint) -> No
     peer.send(ACK, seq=1, ack=1, data=b"plain", options=FORGED)
     peer.expect(ACK, seq=1, ack=6)
     assert server.receive() == b"plain"
+
+
+EXPERIMENTAL = "opt 254 f989"  # kind 254 and the magic of before there was a kind (RFC 7413 4.1.1, RFC 6994)
+
+
+@requirement("RFC7413-4.2.1-1", "RFC7413-4.2.2-1")
+@both_families
+def test_older_form_of_the_option_is_answered_in_the_same_form(session: Session, fast: Endpoint) -> None:
+    _, answer = ask(session, fast, EXPERIMENTAL)
+    option = answer.option("opt 254")
+    assert option is not None
+    assert option.raw.startswith(MAGIC)
+    cookie = option.raw.removeprefix(MAGIC)
+    assert 4 <= len(cookie) <= 16
+    peer = session.new_peer(fast.port)
+    peer.send(SYN, seq=0, options=f"mss 1460,nop,nop,{EXPERIMENTAL}{cookie.hex()}", data=b"early")
+    peer.expect(SYN, seq=0, ack=6)
+    assert fast.accept(peer.connection).receive() == b"early"
+    peer.send(ACK, seq=6, ack=1)

@@ -118,3 +118,13 @@ def test_half_closed_connection_stays_for_ever(established: Connection) -> None:
     peer.send(FIN, seq=5, ack=2)
     peer.expect(ACK, seq=2, ack=6)
     assert server.receive() == b"late"
+
+
+@requirement("RFC9293-3.6")
+def test_orphan_does_not_wait_at_all_where_the_application_says_so(established: Connection) -> None:
+    """A negative TCP_LINGER2: once its FIN is acknowledged, the connection is over."""
+    server, peer = established
+    server.set_option("TCP_LINGER2", -1)
+    close(server)
+    reach_fin_wait_2(established)
+    peer.expect(RST, seq=2)

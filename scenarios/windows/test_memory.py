@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import ACK, Between, Connection, Endpoint, Session, both_families, in_shared_lab, requirement
+from harness import ACK, SYN, Between, Connection, Endpoint, Session, both_families, in_shared_lab, requirement
 
 pytestmark = in_shared_lab
 
@@ -89,3 +89,27 @@ def test_what_was_acknowledged_is_delivered_whatever_memory_was_short_of(
     assert taken >= half
     assert read_out(server) == BYTES[:taken]
     peer.allow(ACK, seq=1, ack=1 + taken)  # the window opens
+
+
+@requirement("RFC9293-SHLD-16")
+@both_families
+def test_window_shrinks_before_memory_is_short_where_that_is_allowed(session: Session, listener: Endpoint) -> None:
+    """tcp_shrink_window (ip-sysctl.rst): the window keeps to what memory there is, and closes at last."""
+    session.sysctl("net/ipv4/tcp_shrink_window", 1)
+    session.sysctl("net/ipv4/tcp_rmem", f"4096 {16 * SMALLEST} {64 * SMALLEST}")
+    small = session.listen(listener.port + 1)
+    peer = session.new_peer(small.port)
+    peer.send(SYN, seq=0, options="mss 1460,nop,wscale 7")
+    answer = peer.expect(SYN, seq=0, ack=1)
+    scale = answer.option("wscale")
+    assert scale is not None
+    peer.send(ACK, seq=1, ack=1)
+    server = small.accept()
+    window, at = answer.window, 1
+    while window >= PIECE and at < len(BYTES):
+        peer.send(ACK, seq=at, ack=1, data=BYTES[at - 1 : at - 1 + PIECE])
+        at += PIECE
+        window = peer.expect(ACK, seq=1, ack=at).window << scale.values[0]
+    assert at + window < answer.window
+    assert read_out(server) == BYTES[: at - 1]
+    peer.expect(ACK, seq=1, ack=at)
