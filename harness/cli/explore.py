@@ -22,7 +22,7 @@ from harness.explore.divergence import Divergence
 from harness.explore.explorer import Explorer
 from harness.explore.finding import read
 from harness.explore.kernels import AskedKernel
-from harness.explore.known import known_changes
+from harness.explore.known import KnownChange
 from harness.explore.starts import lead
 from harness.explore.steering import Steering
 from harness.explore.themes import theme_of
@@ -107,7 +107,9 @@ def explore(options: argparse.Namespace, specs: Sequence[KernelSpec], checkout: 
     names = tuple(spec.name for spec in specs)
     with ExitStack() as held:
         kernels = opened(held, specs, checkout, options, console)
-        explorer = Explorer(kernels, theme, options.seed, ignored, tell=partial(console.print, style="dim"))
+        explorer = Explorer(
+            kernels, theme, options.seed, ignored, tell=partial(console.print, style="dim"), names=names
+        )
         if corpus or any(kernel.code for kernel in kernels):
             explorer.steering = Steering(corpus or Corpus())
         if corpus:
@@ -171,7 +173,7 @@ def present(explorer: Explorer, names: Sequence[str], how: str, console: Console
     found = explorer.found
     for number, one in enumerate(found, 1):
         why_lost = [kernel.why_lost.get(one.attempt, "") for kernel in explorer.kernels]
-        show(console, list(_lines(number, one, names, why_lost)))
+        show(console, list(_lines(number, one, names, why_lost, explorer.known(one.signature))))
     console.print()
     for entry, count in explorer.designs.most_common():
         told = f"in no baseline, {count} times: {entry}" if entry in NEWS else f"by design, {count} times: {entry}"
@@ -180,7 +182,7 @@ def present(explorer: Explorer, names: Sequence[str], how: str, console: Console
         console.print(
             f"like change {change} of docs/changes.md too, and not looked into: {count} kinds", soft_wrap=True
         )
-    known = sum(bool(known_changes(one.signature)) for one in found)
+    known = sum(bool(explorer.known(one.signature)) for one in found)
     what = "differences" if len(names) > 1 else "deviations"
     console.print(
         f"{how}: {len(found)} {what} in {_programs(explorer.programs)} of seed {explorer.seed}, "
@@ -202,16 +204,15 @@ def _steps(attempt: Attempt) -> str:
     return f"{several}, {leading} of them a usual opening" if leading else several
 
 
-def _lines(number: int, one: Divergence, names: Sequence[str], why_lost: Sequence[str]) -> Iterator[Line]:
+def _lines(
+    number: int, one: Divergence, names: Sequence[str], why_lost: Sequence[str], known: Sequence[KnownChange]
+) -> Iterator[Line]:
     yield []
     yield [(f"{number}. {headline(one)}", "bold")]
     count = _programs(one.programs)
     confirmed = "confirmed on fresh kernels" if one.confirmed else "not confirmed"
     yield [(f"   {count}, the first after {one.seconds:.1f} s; {_steps(one.attempt)}; {confirmed}", "dim")]
-    yield from (
-        [(f"   known: docs/changes.md, {change.number}, {change.what}", "dim")]
-        for change in known_changes(one.signature)
-    )
+    yield from ([(f"   known: docs/changes.md, {change.number}, {change.what}", "dim")] for change in known)
     yield from ([(f"   {text}", "dim")] for text in _beside(one))
     brief = _is_brief(one)
     width = _LADDER if brief else WIDTH

@@ -84,10 +84,12 @@ class Sight:
     challenged: bool = False
     again: bool = False
 
-    @property
-    def unproven(self) -> bool:
+    def unproven(self, at: ControlBlock) -> bool:
         """Whether its signature is not what the socket expects, which is none without a key (RFC 2385 2.0)."""
-        return self.options != SIGNED if self.keyed else self.options in SIGNATURES
+        listeners = "md5_key" in self.asked
+        requested = at.state == "LISTEN" or (at.state == "SYN-RECEIVED" and not at.actively)
+        keys = (listeners,) if requested else (self.keyed, listeners) if at.state == "TIME-WAIT" else (self.keyed,)
+        return any(self.options != SIGNED if key else self.options in SIGNATURES for key in keys)
 
     @property
     def stale(self) -> bool:
@@ -97,7 +99,7 @@ class Sight:
 
 def answered(at: ControlBlock, segment: Segment, sight: Sight) -> Sequence[Answer]:
     """What is allowed: with an old timestamp nothing is acceptable but a RST, and nothing with a wrong signature."""
-    if sight.unproven and at.state != "CLOSED":
+    if sight.unproven(at) and at.state != "CLOSED":
         return (Answer("dropped", _UNPROVEN, at),)
     if sight.stale and not segment.flags & RST and at.state not in (*GONE, "SYN-SENT"):
         old = Answer("acknowledged", _STALE, replace(at, owed=0), ACK, at.snd_nxt, at.rcv_nxt)
@@ -110,7 +112,7 @@ def answered(at: ControlBlock, segment: Segment, sight: Sight) -> Sequence[Answe
 def with_designs(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[Answer]:
     """What is allowed, and what Linux means to answer besides."""
     flags = segment.flags
-    if sight.unproven and at.state != "CLOSED":
+    if sight.unproven(at) and at.state != "CLOSED":
         yield from _unproven(at, segment, sight)
         return
     several = [*answered(at, segment, sight)]

@@ -17,7 +17,7 @@ from harness.explore.deviations import deviations
 from harness.explore.differences import Fork, Signature, first_fork
 from harness.explore.divergence import Divergence, Shorter
 from harness.explore.generate import attempt
-from harness.explore.known import known_changes
+from harness.explore.known import KnownChange, known_changes
 from harness.explore.steering import Steering, observed
 from harness.explore.themes import Theme
 
@@ -50,6 +50,7 @@ class Explorer:
         first: number of the first program of the seed to run.
         aimed: how many programs have reached what was changed.
         seen: kinds of differences that are known already, and are not found again.
+        names: of the kernels, by which is known which changes came between them.
         alike: how many more kinds of differences were like a known change than were looked into, by its number.
         answers: each state with a kind of step and what the first kernel answered.
         designs: how often one kernel deviated as Linux does by design, by the entry of the baseline that says so.
@@ -69,6 +70,7 @@ class Explorer:
     first: int = 0
     aimed: int = 0
     seen: set[Signature] = field(default_factory=set)
+    names: Sequence[str] = ()
     alike: Counter[int] = field(default_factory=Counter)
     answers: set[tuple[str, str, str]] = field(default_factory=set)
     designs: Counter[str] = field(default_factory=Counter)
@@ -104,6 +106,10 @@ class Explorer:
             if more and programs is None and self.steering is None:
                 batch = max(_FIRST_BATCH, int(batch * min(2.0, _BATCH_SECONDS / (time.monotonic() - started))))
             self.tell(self._progress())
+
+    def known(self, signature: Signature) -> list[KnownChange]:
+        """The changes of docs/changes.md that a difference of these kernels shows."""
+        return known_changes(signature, self.names)
 
     def replay(self, program: Attempt) -> None:
         """Run one program alone, whose form is to stay as it is."""
@@ -227,10 +233,10 @@ class Explorer:
 
     def _is_plenty(self, signature: Signature) -> bool:
         """Whether enough was found already that is like the known changes that it is like; it is counted then."""
-        of_changes = {change.number for change in known_changes(signature)}
+        of_changes = {change.number for change in self.known(signature)}
         if not of_changes:
             return False
-        found = Counter(change.number for one in self.found for change in known_changes(one.signature))
+        found = Counter(change.number for one in self.found for change in self.known(one.signature))
         plenty = all(found[number] >= _MOST_ALIKE for number in of_changes)
         self.alike.update(of_changes if plenty else ())
         return plenty

@@ -78,6 +78,7 @@ NEWS = {
 
 Rule = Iterator[Answer]
 _LARGER = 1 << 16
+_HALF = 1 << 31  # as far ahead as behind
 
 
 def designed(at: ControlBlock, segment: Segment) -> Rule:
@@ -213,7 +214,8 @@ def _early(at: ControlBlock, segment: Segment) -> Rule:
 
 def given_up(at: ControlBlock, segment: Segment) -> Rule:
     """TIME-WAIT gives way to a SYN, which the listener then drops for an option or a signature."""
-    opens = segment.flags & (SYN | RST | ACK) == SYN and distance(at.rcv_nxt, segment.seq) >= 0
+    ahead = distance(at.rcv_nxt, segment.seq)
+    opens = segment.flags & (SYN | RST | ACK) == SYN and (ahead >= 0 or ahead == -_HALF)
     if opens and at.state in ("TIME-WAIT", "FIN-WAIT-2"):
         yield Answer("given_up", GIVEN_UP_FOR_NOTHING, _gone(at))
 

@@ -19,6 +19,7 @@ from harness import (
     Pattern,
     Session,
     both_families,
+    errno_of,
     in_shared_lab,
     requirement,
 )
@@ -194,6 +195,23 @@ def test_data_with_an_ack_just_older_than_the_largest_window_are_not_delivered(e
     peer.send(ACK, seq=1, ack=too_old, data=b"blind")
     peer.expect(ACK, seq=1, ack=1)
     assert_alive(established)
+
+
+@requirement("RFC5961-5.2-1", "RFC5961-5.2-2", "RFC9293-U-9", "RFC9293-U-10", "RFC9293-MAY-12")
+@both_families
+@pytest.mark.parametrize("window", [65535, 65534], ids=["as-before", "another"])
+def test_data_in_sequence_with_an_ack_too_old_are_not_delivered(established: Connection, window: int) -> None:
+    """The kernel has sent data, and may predict the next header: it does where the window is that of the last ACK."""
+    far_too_old = -100_000
+    server, peer = established
+    server.send(b"reply")
+    peer.expect(ACK, seq=1, ack=1, data=b"reply")
+    peer.send(ACK, seq=1, ack=6)
+    peer.send(ACK, seq=1, ack=far_too_old, data=b"blind", window=window)
+    reply = peer.expect_one_of(taken=Pattern(ACK, seq=6, ack=6), challenged=Pattern(ACK, seq=6, ack=1))
+    reply.require("challenged")
+    with server.without_waiting():
+        assert errno_of(server.receive) == "EAGAIN"
 
 
 @requirement("RFC5961-5.2-1", "RFC9293-U-9")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -38,12 +39,32 @@ def test_it_is_named_as_in_the_document(number: int) -> None:
         (12, Signature("CLOSE-WAIT", "., seq at the right edge", ("nothing, CLOSE-WAIT", "., CLOSE-WAIT"))),
         (12, Signature("CLOSING", "., seq at the right edge, ack before SND.NXT", ("nothing, CLOSING", "., CLOSING"))),
         (14, Signature("CLOSED", "tcp_ecn_3", ("EINVAL, CLOSED", "0, CLOSED"))),
+        (22, Signature("ESTABLISHED", ". with data, ack before ISS", (MORE, "., ESTABLISHED"))),
         (17, Signature("ESTABLISHED", "., seq before RCV.NXT, old timestamp", ("., CLOSED", "nothing, CLOSED"))),
     ],
 )
 def test_a_difference_like_its_own_shows_it_in_either_order(number: int, signature: Signature) -> None:
     for answers in (signature.answers, signature.answers[::-1]):
         assert [one.number for one in known_changes(signature._replace(answers=answers))] == [number]
+
+
+def test_change_is_told_of_the_kernels_alone_between_which_it_came() -> None:
+    signature = Signature("ESTABLISHED", "., ack beyond SND.NXT", ("nothing, ESTABLISHED", "., ESTABLISHED"))
+    kernels = ("uml-virtual:5.10", "uml-virtual:6.12", "uml-virtual:7.2,code-coverage", "host")
+    told = {pair for pair in permutations(kernels, 2) if [one.number for one in known_changes(signature, pair)] == [11]}
+    assert told == {
+        *((one, kernels[2]) for one in kernels[:2]),
+        *((one, "host") for one in kernels[:2]),
+        ("host", kernels[2]),
+    }
+
+
+def test_segment_that_one_kernel_drops_for_its_option_shows_no_other_change() -> None:
+    step = "., ack beyond SND.NXT, malformed option"
+    signature = Signature("ESTABLISHED", step, ("nothing, ESTABLISHED", "., ESTABLISHED"))
+    assert known_changes(signature, ("uml-virtual:6.12", "uml-virtual:7.2")) == []
+    signature = signature._replace(answers=signature.answers[::-1])
+    assert [one.number for one in known_changes(signature, ("uml-virtual:6.1", "uml-virtual:6.12"))] == [10]
 
 
 def test_of_three_kernels_each_two_beside_each_other_may_show_one() -> None:
