@@ -230,7 +230,7 @@ def through(courses: Iterable[Course], segment: Segment, back: Sequence[CameBack
 def fewer(courses: Iterable[Course]) -> list[Course]:
     """One for each place where the connection may be, by the fewest designs.
 
-    Of very many, those that differ in more than in what they have kept: of a burst all is kept, or nothing.
+    Of very many, those that differ in more than in what they have kept: of a burst all is kept, or nothing, or one.
     """
     by_place: dict[tuple[ControlBlock, int], Course] = {}
     for one in courses:
@@ -240,19 +240,22 @@ def fewer(courses: Iterable[Course]) -> list[Course]:
     several = sorted(by_place.values(), key=_plainness)
     if len(several) <= _MOST_COURSES:
         return several
-    most: dict[tuple[ControlBlock, int], Course] = {}
+    by_kept: dict[tuple[ControlBlock, int], dict[int, Course]] = {}
     for one in several:
-        place = replace(one.at, kept=()), one.explained
-        if place not in most or len(one.at.kept) > len(most[place].at.kept):
-            most[place] = one
-    least = {(replace(one.at, kept=()), one.explained): one for one in reversed(several)}
-    return sorted({*most.values(), *least.values()}, key=lambda course: len(course.designs))
+        by_kept.setdefault((replace(one.at, kept=()), one.explained), {})[len(one.at.kept)] = one
+    found = {one[size] for one in by_kept.values() for size in (*sorted(one)[:2], max(one))}
+    return sorted(found, key=lambda course: len(course.designs))
 
 
 def _plainness(course: Course) -> tuple[int, int, int]:
-    """What is kept of a burst is rather its first segments than its last: then memory is full."""
+    """The last of those alike has kept the first segments of a burst: then memory is full."""
     kept = course.at.kept
-    return len(course.designs), len(kept), sum(distance(course.at.rcv_nxt, one.seq) for one in kept)
+    return len(course.designs), len(kept), -sum(distance(course.at.rcv_nxt, one.seq) for one in kept)
+
+
+def is_half_around(courses: Iterable[Course], seq: int) -> bool:
+    """Whether a number is as far ahead of RCV.NXT as behind it, which no RFC speaks of."""
+    return any(abs(distance(one.at.rcv_nxt, seq)) == 1 << 31 for one in courses)
 
 
 def matches(answer: Answer, back: Sequence[CameBack]) -> bool:

@@ -21,6 +21,7 @@ from harness.explore.courses import (
     by_timer,
     fewer,
     is_ack,
+    is_half_around,
     is_own,
     matches,
     right_after,
@@ -63,7 +64,7 @@ class Follower:
     _key: SharedKey = field(default_factory=SharedKey)
     _incarnations: int = 0
     _lingers: bool = False
-    _shut: bool = False  # while it was not connected, which counts for the next connection of the socket
+    _shut: bool = False  # while it was not connected, which counts later
     _ending: bool = False  # the process has closed its side: a FIN follows what it has written
     _written: int = 1
     _read: int = 0
@@ -132,7 +133,7 @@ class Follower:
             challenged=self._challenged,
             again=self._incarnations > 1,
         )
-        if sight.stale and self._was_silent:
+        if (sight.stale and self._was_silent) or is_half_around(self.courses, whole.seq):
             self.lost = True
             return [], list(self.courses)
         # whether it was taken makes the next an old one or not; and with cookies nothing is kept of what is half open
@@ -234,10 +235,9 @@ class Follower:
 
     def _sent(self, at: ControlBlock, noted: Noted) -> ControlBlock | None:
         """With what was sent of the stream; None where that is not the stream, or acknowledges something else."""
-        own = [back for back in noted.back if is_own(back)]
+        own, last = [back for back in noted.back if is_own(back)], self._written
         for back in own:
             end = add(back.seq, back.length)
-            last = self._written
             if distance(end, last) < 0 or (back.flags & FIN and (end != last or not self._ending)):
                 return None
             end = add(end, bool(back.flags & FIN))

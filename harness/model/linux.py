@@ -48,6 +48,7 @@ DROPPED_WITHOUT_MEMORY = "what has no room in a buffer that was made smaller is 
 COUNTED_TWICE = "a second FIN behind the first counts in CLOSING, whatever it acknowledges"
 GIVEN_UP_FOR_NOTHING = "TIME-WAIT gives way to a SYN that then opens nothing"
 EARLY_RESET = "a SYN that comes before a Fast Open's handshake ends is answered with a RST, and ends nothing"
+EARLY_CLOSED = "an old ACK of a Fast Open that was closed before its handshake ends is challenged"
 EARLY_AGAIN = "a SYN that comes before a Fast Open's handshake ends has the SYN,ACK sent again"
 FIN_AFTER_THE_HANDSHAKE = "shutdown(2) before a Fast Open's handshake ends lets the FIN wait for that end"
 AROUND_THE_WINDOW = "what begins before the window and ends beyond it is taken"
@@ -62,6 +63,7 @@ NEWS = {
     ROUNDED: "tcp_select_window; RFC 9293 3.10.7.4 first has RCV.WND as it was offered",
     GIVEN_UP_FOR_NOTHING: "tcp_v4_rcv, TCP_TW_SYN, before the listener looks at it; RFC 9293 MUST-13 lingers",
     EARLY_RESET: "tcp_check_req, embryonic_reset; RFC 9293 3.10.7.4 fourth returns to LISTEN",
+    EARLY_CLOSED: "tcp_rcv_state_process knows SYN-RECEIVED alone; RFC 9293 3.10.7.4 fifth has a RST",
     EARLY_AGAIN: "tcp_check_req; RFC 9293 3.10.7.4 first has an ACK",
     FIN_AFTER_THE_HANDSHAKE: "tcp_shutdown; RFC 9293 3.10.4 sends it where nothing waits to be sent",
     SIGNED_FOR_NOBODY: "tcp_v4_send_reset looks for a listener that has the key; RFC 9293 3.10.7.1 has a RST",
@@ -204,6 +206,8 @@ def _request(at: ControlBlock, segment: Segment) -> Rule:
 def _early(at: ControlBlock, segment: Segment) -> Rule:
     """A Fast Open whose handshake goes on: "we try not to reset the local connection" (tcp_check_req)."""
     flags = segment.flags
+    if at.state == "SYN-RECEIVED" and not at.reads and flags & (SYN | RST | ACK) == ACK:
+        yield _ack(EARLY_CLOSED, at)
     if not flags & SYN or flags & RST:
         return
     if not flags & ACK and distance(segment.seq, at.rcv_nxt) > 0:

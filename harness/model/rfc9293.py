@@ -239,7 +239,7 @@ def _ack_field(at: ControlBlock, segment: Segment, then: _Step) -> Iterator[Answ
     elif at.state == "LAST-ACK" and ahead == 0:
         yield _silence("ended", fifth, _gone(at))
     elif at.state == "CLOSING" and ahead != 0:
-        yield _silence("silent", fifth, at)
+        yield _silence("silent", fifth, acknowledged(at, segment))
     else:
         yield from then(acknowledged(at, segment), segment)
 
