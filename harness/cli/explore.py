@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,10 +26,10 @@ from harness.explore.kernels import AskedKernel
 from harness.explore.known import KnownChange
 from harness.explore.starts import lead
 from harness.explore.steering import Steering
-from harness.explore.themes import theme_of
+from harness.explore.themes import LONGEST_IN_REAL_TIME, kinds_of, theme_of
 from harness.explore.timeline import events
 from harness.kernels.supply.cache import Cache
-from harness.kernels.supply.spec import KernelSpec
+from harness.kernels.supply.spec import KernelKind, KernelSpec
 from harness.model.linux import NEWS
 from harness.process import Stop
 from reports.compare import side_by_side
@@ -36,6 +37,8 @@ from reports.ladder import ladder
 from reports.lines import WIDTH, Line, show
 
 DEFAULT_SECONDS = 60.0
+_BATCH_IN_REAL_TIME = 10
+"""Programs, which let up to some ten seconds pass each."""
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _LADDER = 68
 """Columns of a kernel's ladder, two of which stand side by side."""
@@ -97,6 +100,10 @@ def explore(options: argparse.Namespace, specs: Sequence[KernelSpec], checkout: 
     """
     seconds = seconds_of(options.seconds) if options.seconds else None if options.programs else DEFAULT_SECONDS
     theme = theme_of(options.theme)
+    waits = "pause" in kinds_of(theme) and any(spec.kind is not KernelKind.UML_VIRTUAL for spec in specs)
+    if waits:
+        theme = replace(theme, longest_ms=LONGEST_IN_REAL_TIME)
+        console.print(f"no pause is longer than {LONGEST_IN_REAL_TIME} ms: a kernel's time is real", style="dim")
     if options.see and len(specs) == 1:
         raise FinwaitError("--see compares kernels", why="one is held against RFC 9293", hint="another --kernel")
     ignored = ignored_of(options.see) if len(specs) > 1 else UNJUDGED
@@ -110,6 +117,8 @@ def explore(options: argparse.Namespace, specs: Sequence[KernelSpec], checkout: 
         explorer = Explorer(
             kernels, theme, options.seed, ignored, tell=partial(console.print, style="dim"), names=names
         )
+        if waits:
+            explorer.batch = _BATCH_IN_REAL_TIME
         if corpus or any(kernel.code for kernel in kernels):
             explorer.steering = Steering(corpus or Corpus())
         if corpus:

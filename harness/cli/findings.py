@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.errors import FinwaitError
+from harness.explore.attempt import About
 from harness.explore.divergence import Divergence
 from harness.explore.finding import SavedFinding, written
 from harness.explore.scenario import scenario
@@ -38,7 +39,8 @@ def save(found: Sequence[Divergence], kernels: Sequence[str], folder: Path, cons
             console.print(f"{number}. is no scenario: {error}")
         else:
             texts[f"test_{name}.py"] = python(program, f"test_{name}")
-            texts[f"{name}.pkt"] = packetdrill(program, name)
+            if not any(isinstance(step, About) for step in one.attempt.steps):  # packetdrill has one connection
+                texts[f"{name}.pkt"] = packetdrill(program, name)
         for file, text in texts.items():
             _write(folder / file, text)
         console.print(f"{number}. is {' '.join(str(folder / file) for file in texts)}", soft_wrap=True)

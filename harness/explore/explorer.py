@@ -51,6 +51,7 @@ class Explorer:
         aimed: how many programs have reached what was changed.
         seen: kinds of differences that are known already, and are not found again.
         names: of the kernels, by which is known which changes came between them.
+        batch: programs to run at once, at least.
         alike: how many more kinds of differences were like a known change than were looked into, by its number.
         answers: each state with a kind of step and what the first kernel answered.
         designs: how often one kernel deviated as Linux does by design, by the entry of the baseline that says so.
@@ -71,6 +72,7 @@ class Explorer:
     aimed: int = 0
     seen: set[Signature] = field(default_factory=set)
     names: Sequence[str] = ()
+    batch: int = _FIRST_BATCH
     alike: Counter[int] = field(default_factory=Counter)
     answers: set[tuple[str, str, str]] = field(default_factory=set)
     designs: Counter[str] = field(default_factory=Counter)
@@ -98,13 +100,13 @@ class Explorer:
 
         Ctrl-C is raised as always; what was found until then is in ``found``.
         """
-        batch = _FIRST_BATCH
+        batch = self.batch
         while (more := self._more(programs, seconds, batch)) or not all(one.shortest for one in self.found):
             started = time.monotonic()
             self._round(more)
             # what is found is the same each time where programs are counted or kept, however fast the kernels are
             if more and programs is None and self.steering is None:
-                batch = max(_FIRST_BATCH, int(batch * min(2.0, _BATCH_SECONDS / (time.monotonic() - started))))
+                batch = max(self.batch, int(batch * min(2.0, _BATCH_SECONDS / (time.monotonic() - started))))
             self.tell(self._progress())
 
     def known(self, signature: Signature) -> list[KnownChange]:

@@ -5,6 +5,7 @@ A segment is one that a peer would send but for few respects: a second odd thing
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from random import Random
 from typing import TypeGuard, TypeVar
@@ -66,7 +67,8 @@ _ERRORS = {
 def attempt(seed: int, number: int, theme: Theme) -> Attempt:
     """The program of a number, from 0 on."""
     chance = Random(f"{seed} {number}")
-    theme = THEMES[_pick(chance, theme.mixed)] if theme.mixed else theme
+    if theme.mixed:
+        theme = dataclasses.replace(THEMES[_pick(chance, theme.mixed)], longest_ms=theme.longest_ms)
     steps = list(_start(chance, theme))
     if not theme.usual_syn and chance.random() < 0.4:
         offered = chance.choice(("full", "full", "full", "stamped", "wide"))
@@ -118,7 +120,7 @@ def one_step(chance: Random, theme: Theme, version: int = 4) -> AttemptStep:
         case "about":
             return About(chance.randint(1, theme.connections))
         case "pause":
-            return Pause(_pick(chance, theme.pauses))
+            return Pause(_pick(chance, {ms: weight for ms, weight in theme.pauses.items() if ms <= theme.longest_ms}))
     return _segment(chance, theme)
 
 

@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from harness.errors import FinwaitError
 from harness.explore.attempt import (
+    COOKIE,
     NOT_MADE,
+    SIGNATURES,
     SIZED,
     SOCKET_OPTIONS,
     About,
     Act,
     Attempt,
+    AttemptStep,
     CameBack,
     Icmp,
     Noted,
@@ -38,44 +41,88 @@ _OPENING = ("listen", "connect")
 _WAITS = {errno.errorcode[number] for number in (errno.EAGAIN, errno.EALREADY)}
 
 
+_AGAIN = "finwait explore with the same seed"
+
+
 def scenario(attempt: Attempt, noted: Sequence[Noted]) -> Program:
     """The program as a scenario that a kernel passes which does what was noted.
 
     Raises:
-        FinwaitError: no scenario can say it: time passes, or a call would wait.
+        FinwaitError: no scenario can say it: time passes, a call would wait, or a secret is needed.
     """
     opening = next((step.name for step in attempt.steps if isinstance(step, Act) and step.name in _OPENING), "listen")
-    if attempt.ip_version != 4:
-        raise FinwaitError("it needs IPv6", hint="finwait explore with the same seed")
-    active = opening == "connect"
-    owner = "client" if active else "listener"
-    steps: list[AnyStep] = [_open("session", "socket" if active else "listen", owner)]
-    steps.append(_open("session", "new_peer", "peer", Ref(f"{owner}.port")))
-    endpoint, opened = owner, False
+    written = _Written(attempt.ip_version, active=opening == "connect")
     for step, one in zip(attempt.steps, noted, strict=True):
+        written.take(step, one)
+    return written.program(noted)
+
+
+class _Written:
+    """The steps so far.
+
+    Args:
+        version: of IP.
+        active: whether the kernel opens the connection.
+    """
+
+    def __init__(self, version: int, *, active: bool) -> None:
+        self._version, self._active = version, active
+        self._owner = "client" if active else "listener"
+        self._steps: list[AnyStep] = [_open("session", "socket" if active else "listen", self._owner)]
+        self._endpoints: dict[int, str] = {}
+        self._connection, self._opened = 1, False
+        self._peers: set[int] = set()
+        self._about(1)
+
+    def _about(self, connection: int) -> None:
+        self._connection = connection
+        if connection not in self._peers:
+            self._peers.add(connection)
+            self._steps.append(_open("session", "new_peer", _peer(connection), Ref(f"{self._owner}.port")))
+
+    def take(self, step: AttemptStep, one: Noted) -> None:
+        """Add a step, and what the kernel did."""
         match step:
             case Pause():
-                raise FinwaitError("time passes in it", hint="finwait explore with the same seed")
-            case About():
-                raise FinwaitError("it has several connections", hint="finwait explore with the same seed")
+                raise FinwaitError("time passes in it", hint=_AGAIN)
+            case About(connection):
+                self._about(connection)
             case Icmp():
-                raise FinwaitError("an ICMP error comes in it", hint="finwait explore with the same seed")
+                raise FinwaitError("an ICMP error comes in it", hint=_AGAIN)
             case Put():
-                steps += _sent(step, one)
-            case Act("listen") if opening == "listen" and not opened:
-                opened = True
-            case Act("connect") if active and not opened:
-                opened = True
-                steps.append(Call(on="client", name="connect", args=(Ref("peer"),), named={"wait": False}))
-            case Act("accept") if not active and one.result == "0":
-                endpoint = "server"
-                steps.append(_open("listener", "accept", "server"))
+                self._steps += _sent(step, one, _peer(self._connection), self._version)
+            case Act("listen") if not self._active and not self._opened:
+                self._opened = True
+            case Act("connect") if self._active and not self._opened:
+                self._opened = True
+                call = Call(on="client", name="connect", args=(Ref(_peer(self._connection)),), named={"wait": False})
+                self._steps.append(call)
+            case Act("accept") if not self._active and one.result.isdecimal():
+                self._accept(int(one.result) or self._connection)
             case Act():
-                steps.append(_called(step, one, endpoint))
-        steps += map(_expected, one.back)
-    if noted:
-        steps.append(Expect(on="session", name="expect_state", args=(Ref("peer"), state_of(noted[-1]))))
-    return Program(steps=tuple(steps))
+                self._steps.append(_called(step, one, self._endpoints.get(self._connection, self._owner)))
+                if step.name == "close":
+                    self._endpoints.pop(self._connection, None)
+        self._steps += [_expected(back) for back in one.back]
+
+    def _accept(self, connection: int) -> None:
+        self._endpoints[connection] = _numbered("server", connection)
+        self._steps.append(_open("listener", "accept", self._endpoints[connection]))
+
+    def program(self, noted: Sequence[Noted]) -> Program:
+        """All of them, and the state that the connection has in the end."""
+        if noted:
+            ends = Ref(_peer(self._connection)), state_of(noted[-1])
+            self._steps.append(Expect(on="session", name="expect_state", args=ends))
+        return Program(steps=tuple(self._steps), settings={"ip_version": 6} if self._version == 6 else {})
+
+
+def _numbered(name: str, connection: int) -> str:
+    return f"{name}_{connection}" if connection > 1 else name
+
+
+def _peer(connection: int) -> str:
+    return _numbered("peer", connection)
 
 
 def _open(on: str, name: str, gives: str, *args: Value) -> Open:
@@ -94,14 +141,16 @@ def _called(act: Act, noted: Noted, endpoint: str) -> Call:
         return Call(on=endpoint, name="receive", args=(act.size,), result=got, error=error)
     if act.name in SIZED:
         return Call(on=endpoint, name="set_option", args=(SIZED[act.name], act.size), error=error)
-    if act.name not in _SOCKETS:
-        raise FinwaitError(f"it sets {act.name}", hint="finwait explore with the same seed")
+    if act.name not in _SOCKETS or act.name == "fastopen":
+        raise FinwaitError(f"it sets {act.name}", hint=_AGAIN)
     name, args = _SOCKETS[act.name]
     return Call(on=endpoint, name=name, args=args, error=error)
 
 
-def _sent(put: Put, noted: Noted) -> Iterator[Send]:
-    for one in burst(put_segment(put, noted.sent), 4):
+def _sent(put: Put, noted: Noted, peer: str, version: int) -> Iterator[Send]:
+    if put.options in (COOKIE, *SIGNATURES):
+        raise FinwaitError("a segment has a cookie of the kernel's, or is signed", hint=_AGAIN)
+    for one in burst(put_segment(put, noted.sent), version):
         named: dict[str, Value] = {"seq": one.seq, "window": one.window}
         if one.flags & ACK:
             named["ack"] = one.ack
@@ -111,7 +160,7 @@ def _sent(put: Put, noted: Noted) -> Iterator[Send]:
             named["raw_options"] = Octets(one.raw_options)
         else:
             named["options"] = format_options(one.options)
-        yield Send(on="peer", name="send", args=(_flags(one.flags),), named=named)
+        yield Send(on=peer, name="send", args=(_flags(one.flags),), named=named)
 
 
 def _expected(back: CameBack) -> Expect:
@@ -120,7 +169,7 @@ def _expected(back: CameBack) -> Expect:
         named["ack"] = back.ack
     if back.length:
         named["length"] = back.length
-    return Expect(on="peer", name="expect", args=(_flags(back.flags & ~PSH),), named=named)
+    return Expect(on=_peer(back.connection), name="expect", args=(_flags(back.flags & ~PSH),), named=named)
 
 
 def _flags(flags: int) -> Made:

@@ -26,7 +26,7 @@ class Theme:
         kinds: ``put``, ``act``, ``pause``, ``icmp`` and ``about``.
         sizes: octets of data, of segments and calls.
         buffers: octets that a buffer is to have.
-        pauses: ms.
+        pauses: ms; ``longest_ms`` bounds them, where time is real.
         settings: how many programs begin with a sysctl or an option of the socket to be, of all.
         ipv6: how many run over IPv6, of all.
         mixed: names of other themes, one of which a program has instead.
@@ -42,6 +42,7 @@ class Theme:
     sizes: Mapping[int, int]
     buffers: Mapping[int, int] = field(default_factory=lambda: _BUFFERS)
     pauses: Mapping[int, int] = field(default_factory=lambda: _PAUSES)
+    longest_ms: int = 1 << 31
     settings: float = 0.1
     ipv6: float = 0.05
     connections: int = 1
@@ -140,6 +141,10 @@ THEMES: Mapping[str, Theme] = {
 }
 
 
+LONGEST_IN_REAL_TIME = 4_000
+"""ms of a pause in which somebody waits: longer than the second and third time that a SYN is sent again."""
+
+
 def theme_of(name: str) -> Theme:
     """A theme by its name.
 
@@ -149,3 +154,8 @@ def theme_of(name: str) -> Theme:
     if name not in THEMES:
         raise FinwaitError(f"there is no theme {name!r}", hint=", ".join(THEMES))
     return THEMES[name]
+
+
+def kinds_of(theme: Theme) -> set[str]:
+    """The kinds of steps that its programs may have, those of the themes that it mixes included."""
+    return set(theme.kinds).union(*(THEMES[name].kinds for name in theme.mixed))

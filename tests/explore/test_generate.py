@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.errors import FinwaitError
-from harness.explore.attempt import CALLS, OPTIONS, Act, Attempt, Put
+from harness.explore.attempt import CALLS, OPTIONS, Act, Attempt, Pause, Put
 from harness.explore.generate import MOST_STEPS, attempt
 from harness.explore.starts import STARTS, lead, opened_actively
-from harness.explore.themes import THEMES, theme_of
+from harness.explore.themes import LONGEST_IN_REAL_TIME, THEMES, Theme, theme_of
 from harness.tcp.segment import ACK
 
 
@@ -26,6 +28,16 @@ def test_programs_hold_what_can_be_run_and_no_more_steps_than_they_may(theme: st
         assert 1 <= len(steps) <= MOST_STEPS
         assert {step.name for step in steps if isinstance(step, Act)} <= set(CALLS)
         assert {step.options for step in steps if isinstance(step, Put)} <= set(OPTIONS)
+
+
+@pytest.mark.parametrize("theme", ["time", "any"])
+def test_no_pause_is_longer_than_it_may_where_time_is_real(theme: str) -> None:
+    def pauses(of: Theme) -> set[int]:
+        several = (attempt(7, number, of).steps for number in range(500))
+        return {step.ms for steps in several for step in steps if isinstance(step, Pause)}
+
+    assert max(pauses(THEMES[theme])) >= 7_250_000
+    assert 0 < max(pauses(replace(THEMES[theme], longest_ms=LONGEST_IN_REAL_TIME))) <= LONGEST_IN_REAL_TIME
 
 
 def test_every_start_is_used_by_the_theme_that_holds_all() -> None:

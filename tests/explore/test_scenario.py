@@ -6,14 +6,16 @@ import msgspec
 import pytest
 
 from harness.errors import FinwaitError
-from harness.explore.attempt import Act, Attempt, Noted, Pause, Put
+from harness.explore.attempt import About, Act, Attempt, Noted, Pause, Put
 from harness.explore.execute import Executor
 from harness.explore.scenario import scenario
 from harness.explore.starts import STARTS
 from harness.live.session import Session
 from harness.program.interpreter import run
+from harness.program.packetdrill import packetdrill
 from harness.program.python import python
 from harness.tcp.segment import ACK, FIN, SYN
+from harness.tcp.timing import TimingProfile
 from harness.tcp.verdict import Mismatch
 
 DISORDER = Attempt((*STARTS["FIN-WAIT-2"], Put(FIN | ACK, ack=-1)))
@@ -36,6 +38,33 @@ def noted(attempt: Attempt) -> tuple[Noted, ...]:
 def test_the_kernel_that_was_noted_passes(opened: Session, steps: tuple[Act | Put, ...]) -> None:
     attempt = Attempt(steps)
     run(scenario(attempt, noted(attempt)), {"session": opened})
+
+
+TWO = (Act("listen"), Put(SYN), About(2), Put(SYN), Put(ACK), About(1), Put(ACK), Act("accept"), Act("accept"))
+"""Two connections of one listener, of which the second is established and accepted first."""
+APART = Attempt((*TWO, Act("send", 3), About(2), Act("shutdown_wr"), Put(ACK), Put(FIN | ACK, ack=-1)))
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("attempt", [APART, DISORDER])
+def test_several_connections_and_ipv6_are_said(profile: TimingProfile, version: int, attempt: Attempt) -> None:
+    attempt = msgspec.structs.replace(attempt, ip_version=version)
+    said = scenario(attempt, noted(attempt))
+    with Session(profile, version=version) as session:
+        run(said, {"session": session})
+    text = python(said, "test_difference_1")
+    compile(text, "test_difference_1.py", "exec")
+    assert ("ip_version" in text) == (version == 6)
+    assert ("--ip_version=ipv6" in packetdrill(said, "difference_1")) == (version == 6)
+
+
+def test_a_kernel_that_answers_on_another_connection_fails(opened: Session) -> None:
+    was = list(noted(APART))
+    at = len(TWO)
+    (data,) = was[at].back
+    was[at] = msgspec.structs.replace(was[at], back=(msgspec.structs.replace(data, connection=2),))
+    with pytest.raises(Mismatch):
+        run(scenario(APART, was), {"session": opened})
 
 
 def test_a_kernel_that_answers_otherwise_fails(opened: Session) -> None:
