@@ -20,7 +20,7 @@ help:
 	@echo 'make reproduce  show the bug that finwait was made for, on this kernel and on 5.10'
 	@echo 'make test       run ruff, mypy, the tests of finwait and all scenarios'
 	@echo 'make nightly    run property tests with new examples (SEED=N repeats them), the long commands of the docs,'
-	@echo '                all scenarios as printed programs, and a cluster whose machines fail'
+	@echo '                all scenarios as printed programs, a cluster whose machines fail, and captures there and back'
 	@echo 'make bench      measure the figures of docs/speed.md'
 	@echo 'make soak       run all scenarios 20 times on busy processors; every result must be the same'
 	@echo 'make pictures   draw the pictures of docs/lectures anew, and photograph the pages of a report in Chromium'
@@ -48,7 +48,8 @@ nightly:
 	@$(SETUP) { seed=$(or $(SEED),$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')); \
 	  echo "make nightly: make nightly SEED=$$seed repeats this run"; \
 	  FINWAIT_NIGHTLY=1 $(VENV) -m pytest -m hypothesis --hypothesis-seed=$$seed tests $(ARGS) && \
-	  FINWAIT_NIGHTLY=1 $(VENV) -m pytest tests/docs tests/program/test_catalogue.py tests/cluster/test_machines.py; }
+	  FINWAIT_NIGHTLY=1 $(VENV) -m pytest tests/docs tests/program/test_catalogue.py tests/cluster/test_machines.py && \
+	  $(VENV) -m benchmarks.roundtrip --seed=$$seed; }
 
 bench:
 	@$(SETUP) $(VENV) -m benchmarks $(ARGS)

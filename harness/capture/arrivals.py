@@ -43,6 +43,26 @@ def orders(sightings: list[Sighting], near: int) -> list[Arrivals]:
             late = [*rest[:put], sighting, *rest[put:]]
             found.append(Arrivals(f"frame {behind.frame} overtakes frame {sighting.frame}", tuple(late)))
         found.append(Arrivals(f"frame {sighting.frame} is lost", tuple(rest)))
+    if ignored := _ignored(begun, near):
+        frames = ", ".join(str(one.frame) for one in ignored[:_MOST]) + " ..." * (len(ignored) > _MOST)
+        kept = tuple(one for one in begun if one not in ignored)
+        found.append(Arrivals(f"frame{'s' * (len(ignored) > 1)} {frames} {_are(ignored)} lost", kept))
+    return found
+
+
+def _are(several: list[Sighting]) -> str:
+    return "are" if len(several) > 1 else "is"
+
+
+def _ignored(sightings: list[Sighting], near: int) -> list[Sighting]:
+    """The far side's pure ACKs of what a timer of the near side sends again all the same."""
+    found: list[Sighting] = []
+    for place, one in enumerate(sightings):
+        if one.side == near or one.length or one.segment.flags & (SYN | RST):
+            continue
+        again = next((later for later in sightings[place:] if later.side == near and later.length), None)
+        if again is not None and distance(again.segment.next_seq, one.segment.ack) >= 0:
+            found.append(one)
     return found
 
 

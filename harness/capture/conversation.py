@@ -13,7 +13,7 @@ import msgspec
 from harness.capture.files import CapturedFrame
 from harness.capture.fragments import Fragments
 from harness.capture.packets import FRAGMENT, Packet, SocketName, packet_of
-from harness.capture.usual import names_of, usual
+from harness.capture.usual import blank, names_of, usual
 from harness.tcp.relative import FirstNumbers, to_relative
 from harness.tcp.segment import ACK, FIN, RST, SPACE, SYN, Segment, add, distance
 from harness.tcp.timing import MS
@@ -69,19 +69,25 @@ class Conversation:
     frames: int = 0
     first: tuple[FirstNumbers, FirstNumbers] = field(default_factory=lambda: (FirstNumbers(), FirstNumbers()))
     over: set[int] = field(default_factory=set)
+    _synchronized: set[int] = field(default_factory=set)
+    _reset: bool = False
     _latest: list[Packet] = field(default_factory=list)
-    _doubled: bool | None = None
+    _doubled: list[bool | None] = field(default_factory=lambda: [None, None])
+    _begun: int = 0  # a bit for each side
 
     def take(self, packet: Packet) -> Sighting | None:
         """A segment in relative numbers; None where the frame is another's copy."""
-        if self._doubled is not False and self._copied(packet):
+        side = int(packet.source != self.ends[0])
+        if self._doubled[side] is not False and self._copied(packet, side):
             self.twice += 1
             return None
-        side = int(packet.source != self.ends[0])
         own, other = self.first[side], self.first[1 - side]
         segment = packet.segment
         if segment.flags & _SYN:
-            own.isn = segment.seq
+            # on a connection that is open, it has a number of that
+            if side not in self._synchronized or other.isn is None or self._reset:
+                own.isn = segment.seq
+            self._synchronized.add(side)
             self.opened = True
         elif own.isn is None:
             # of a connection that was open before the capture began: the first octet that is seen has the number 1
@@ -91,14 +97,19 @@ class Conversation:
         self.frames += 1
         if segment.flags & _RST:
             self.over = {0, 1}
+            self._reset = True
         elif segment.flags & _FIN:
             self.over.add(side)
+        if self._latest and self._doubled == [False, False]:
+            self._latest = []
+        if segment.data:  # of many connections, their data would take the most memory
+            segment = msgspec.structs.replace(segment, data=blank(len(segment.data)))
         return Sighting(packet.number, packet.at, side, to_relative(segment, own, other), packet.cut)
 
     def take_usual(self, frame: CapturedFrame, side: int) -> Sighting | None:
         """A segment of a side as ``take`` gives it; None where that has to be asked."""
         own, other = self.first[side].isn, self.first[1 - side].isn
-        if own is None or other is None or self._doubled is not False or (found := usual(frame)) is None:
+        if own is None or other is None or self._doubled[side] is not False or (found := usual(frame)) is None:
             return None
         self.frames += 1
         segment = Segment(
@@ -112,17 +123,22 @@ class Conversation:
         )
         return Sighting(frame.number, frame.at, side, segment, found.cut)
 
-    def _copied(self, packet: Packet) -> bool:
-        """Whether this is the frame of a moment ago again; not asked any more where the first did not come twice."""
+    def _copied(self, packet: Packet, side: int) -> bool:
+        """Whether this is the frame of a moment ago again; not asked any more where a side's first was not doubled.
+
+        Of one side alone they may be: what leaves a bridge is seen on its port, and on itself what comes for it.
+        """
         self._latest = [one for one in self._latest if packet.at - one.at < _TWICE_NS]
-        copies = [one for one in self._latest if one[2:] == packet[2:]]
-        if self._doubled is None and self.frames == 1:
-            self._doubled = bool(copies)
-        if copies:
-            self._latest.remove(copies[0])
-        else:
+        original = next((one for one in self._latest if one[2:] == packet[2:]), None)
+        if self._doubled[side] is None and self._begun & 1 << side:
+            # not behind an answer: who sends it again so soon is no second interface
+            self._doubled[side] = original is not None and original is self._latest[-1]
+        self._begun |= 1 << side
+        if original is None or self._doubled[side] is False:
             self._latest.append(packet)
-        return bool(copies)
+            return False
+        self._latest.remove(original)
+        return True
 
     def begins_anew(self, packet: Packet) -> bool:
         """Whether a SYN opens another connection between the same two sockets."""

@@ -5,21 +5,24 @@ from __future__ import annotations
 import math
 import socket
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
-from harness.capture.arrivals import Arrivals
-from harness.capture.conversation import Conversation, Sighting
+from harness.capture.completing import ASSUMED
+from harness.capture.conversation import Sighting
 from harness.capture.draft import ProgramDraft, flags_of
 from harness.capture.endings import EndingGuess, calls_on
 from harness.capture.facts import Facts, in_parts
+from harness.capture.far import FarSide
 from harness.capture.opening import accept, open_up
 from harness.capture.timers import TimerView, deferred
+from harness.capture.writing import Writing
 from harness.program.steps import AnyStep, Call, Expect, Made, Octets, Program, Send, Value, Wait
-from harness.tcp.segment import ACK, FIN, RST, SYN, URG, WRONG_CHECKSUM, Flags, Segment, distance
+from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, distance
 from harness.tcp.timing import REAL_WAIT, RTO_INIT, SECOND, Span, format_ms
 
-_MOST_LOST = 1 << 16
-"""Octets that the capture can have lost in a row; an acknowledgment of more is of something else."""
+_READ_AT_LEAST = 32_000
+"""Octets that a process reads before anything else is called; fewer have room in any buffer."""
 
 
 class Inferred(NamedTuple):
@@ -38,21 +41,17 @@ class Inferred(NamedTuple):
     waited: int = 0
 
 
-def converted(
-    conversation: Conversation, arrivals: Arrivals, near: int, ending: EndingGuess, patience: Span = REAL_WAIT
-) -> Inferred:
-    """The program of a connection, of whose segments the near side has seen the others in this order.
+def converted(facts: Facts, ending: EndingGuess, patience: Span = REAL_WAIT) -> Inferred:
+    """The program of a connection.
 
     Args:
-        conversation: which.
-        arrivals: its segments.
-        near: the side that is a kernel.
+        facts: of it.
         ending: how its process ends it.
         patience: how long the program may wait in all.
     """
-    writer = _Writer(Facts(conversation, list(arrivals.sightings), near), ending, patience, TimerView(near))
+    writer = _Writer(facts, ending, patience, TimerView(facts.near))
     writer.write()
-    version = 6 if len(conversation.ends[0][0]) == 16 else 4
+    version = 6 if len(facts.conversation.ends[0][0]) == 16 else 4
     settings: dict[str, bool | int] = {"ip_version": 6} if version == 6 else {}
     if writer.timers:
         settings["hold_timers"] = False
@@ -75,12 +74,19 @@ class _Writer:
     _written: int = 0  # and behind what its calls have
     _acked: int = -1
     _window: int | None = None  # the near side's last one
-    _came: int = 1  # the number behind what it got in sequence
-    _ahead: list[Segment] = field(default_factory=list)
-    _unread: int = 0
     _opened: bool = False
     _ended: bool = False
     _closed: bool = False
+
+    @cached_property
+    def writing(self) -> Writing:
+        """What the near side's process writes."""
+        return Writing(self.facts)
+
+    @cached_property
+    def far(self) -> FarSide:
+        """What the peer sends."""
+        return FarSide(self.facts, self.draft)
 
     def write(self) -> None:
         """All steps."""
@@ -88,6 +94,10 @@ class _Writer:
             self.view.sent = self._acked = 1
             self._accept()
         sightings = self.facts.sightings
+        if any(one.frame == ASSUMED for one in sightings):
+            self.draft.say("the capture lacks how the far side opens the connection, or acknowledges: that is assumed")
+        if any(one.segment.flags & SYN and one.cut for one in sightings):
+            self.draft.say("the options of a SYN are cut off: a window scale of 7 and SACK are assumed")
         for place, sighting in enumerate(sightings):
             if not self._wait(sighting):
                 left = f"the last {len(sightings) - place} frames, from {sighting.frame} on, are left out"
@@ -97,7 +107,7 @@ class _Writer:
             if sighting.side == self.facts.near:
                 self._answer(place, sighting)
             else:
-                self._far(sighting)
+                self._far(place, sighting)
             self.view.tell(sighting)
 
     def _wait(self, sighting: Sighting) -> bool:
@@ -129,67 +139,29 @@ class _Writer:
     def _socket(self) -> str:
         return "client" if self.facts.active else "server"
 
-    # -- what the peer sends
-
-    def _far(self, sighting: Sighting) -> None:
-        damaged = self.facts.damaged(sighting)
-        for segment in in_parts(sighting.segment, self.facts.room):
-            options, whole = self.facts.options(segment)
-            named: dict[str, Value] = {"seq": segment.seq}
-            named |= {"ack": segment.ack} if segment.flags & ACK else {}
-            named |= {"window": segment.window, "options": options}
-            named |= {"data": Octets(b"." * len(segment.data))} if segment.data else {}
-            named |= {"checksum": WRONG_CHECKSUM} if damaged else {}
-            named |= {"urgent": segment.urgent} if segment.flags & URG else {}
-            flags = Flags(segment.flags & ~ACK) or segment.flags & ACK
-            self.draft.add(
-                Send(on="peer", name="send", args=(flags_of(flags),), named=named), f"frame {sighting.frame}"
-            )
-            if not damaged:
-                self._take_in(segment)
-            if not whole:
-                self.draft.say(f"options of frame {sighting.frame} cannot be read, and are left out")
+    def _far(self, place: int, sighting: Sighting) -> None:
+        self.far.send(sighting)
+        if self.far.unread > _READ_AT_LEAST and not self.facts.receive_buffer and self.facts.takes_more(place):
+            self._read()  # as it came: the near side's window would be full
         segment = sighting.segment
-        opens = segment.flags & (SYN | RST | ACK) == ACK and (segment.seq, segment.ack) == (1, 1) and not damaged
+        opens = segment.flags & (SYN | RST | ACK) == ACK and (segment.seq, segment.ack) == (1, 1)
+        opens = opens and not self.facts.damaged(sighting) and not self.facts.forgotten(place)
         waits_for_data = not segment.data and deferred(self.facts.sightings, self.facts.near)
         if opens and not self._opened and not self.facts.active and self.view.sent and not waits_for_data:
             self._accept()
 
-    def _take_in(self, segment: Segment) -> None:
-        """Count what lies in sequence now."""
-        if not segment.data or segment.flags & (SYN | RST):
-            return
-        self._ahead = sorted([*self._ahead, segment], key=lambda one: distance(self._came, one.seq))
-        for one in self._ahead:
-            new = distance(self._came, one.end)
-            if distance(self._came, one.seq) <= 0 < new:
-                self._unread += new
-                self._came = one.end
-        self._ahead = [one for one in self._ahead if distance(self._came, one.end) > 0]
-
     # -- what the kernel answers, and what is called for it
-
-    def _fill(self, sighting: Sighting) -> None:
-        """Send what the near side acknowledges, and no frame of the far side holds: the capture lost that."""
-        segment = sighting.segment
-        if not self._opened or segment.flags & RST or not segment.flags & ACK:
-            return
-        until = segment.ack - self.facts.ends_at(segment.ack)
-        while 0 < (lost := distance(self._came, until)) <= _MOST_LOST:
-            ahead = min((distance(self._came, one.seq) for one in self._ahead), default=lost)
-            size = max(1, min(ahead, lost, self.facts.room))
-            named: dict[str, Value] = {"seq": self._came, "ack": self.view.sent, "data": Octets(b"." * size)}
-            self.draft.add(Send(on="peer", name="send", args=(flags_of(ACK),), named=named), "assumed")
-            self.draft.say(f"octets from {self._came} on are not in the capture, and are sent: they are acknowledged")
-            self._take_in(Segment(flags=ACK, seq=self._came, data=bytes(size)))
 
     def _answer(self, place: int, sighting: Sighting) -> None:
         segment = sighting.segment
-        self._fill(sighting)
+        if self._opened:
+            self.far.fill(segment, self.view.sent)
         if self.view.again(segment):
             self._expect(sighting, late=self.view.by_a_timer(sighting))
         elif segment.flags & SYN:
             self._expect(sighting)
+            if self.facts.fast_open and not self._opened:
+                self._accept()
         elif segment.flags & RST:
             given_up = self.view.by_a_timer(sighting)
             if self._ended and not given_up:
@@ -224,7 +196,7 @@ class _Writer:
         if self.view.shut and self._written <= self.view.sent:
             later = enumerate(self.facts.sightings[place:], place)
             data = next((at for at, one in later if one.side == self.facts.near and one.segment.data), None)
-            size = 1 if data is None else self.facts.written(data)[0]
+            size = 1 if data is None else self.writing.written(data).octets
             self.draft.add(Call(on=self._socket, name="send", args=(Octets(b"." * size),), result=size))
             self.draft.say("data wait for the window that is closed: it is probed")
             self._written = self.view.sent + size
@@ -240,6 +212,7 @@ class _Writer:
             if late:
                 named["within"] = round(2 * (self.view.pause(sighting) + RTO_INIT.ns) / SECOND.ns, 3)
             flags = segment.flags & (SYN | FIN | RST) or segment.flags & ACK
+            self.far.sign(segment)
             self.draft.add(
                 Expect(on="peer", name="expect", args=(flags_of(flags),), named=named), f"frame {sighting.frame}"
             )
@@ -252,10 +225,13 @@ class _Writer:
         segment = sighting.segment
         self._read()
         if self._written <= segment.seq:
-            size, with_fin = self.facts.written(place)
-            more: tuple[Value, ...] = (Made("MsgFlag", {"value": int(socket.MSG_MORE)}),) if with_fin else ()
-            self.draft.add(Call(on=self._socket, name="send", args=(Octets(b"." * size), *more), result=size))
-            self._written = segment.seq + size
+            sizes, with_fin = written = self.writing.written(place)
+            for number, size in enumerate(sizes, 1):
+                last = number == len(sizes) and with_fin
+                flag = socket.MSG_MORE if last else socket.MSG_EOR if self.writing.one_each else 0
+                more: tuple[Value, ...] = (Made("MsgFlag", {"value": int(flag)}),) if flag else ()
+                self.draft.add(Call(on=self._socket, name="send", args=(Octets(b"." * size), *more), result=size))
+            self._written = segment.seq + written.octets
             if with_fin:
                 self.draft.say("the last data are sent with MSG_MORE: the FIN is in their segment")
         if segment.flags & FIN:
@@ -263,9 +239,9 @@ class _Writer:
         self._expect(sighting)
 
     def _read(self) -> None:
-        if self._unread and self._opened and not self._closed:
-            self.draft.add(Call(on=self._socket, name="receive", args=(self._unread,)))
-            self._unread = 0
+        if self.far.unread and self._opened and not self._closed:
+            self.draft.add(Call(on=self._socket, name="receive", args=(self.far.unread,)))
+            self.far.unread = 0
 
     def _end(self, flag: str) -> None:
         if self._ended or not self.ending.calls or not (self._opened or self._half_open):

@@ -7,7 +7,7 @@ from socket import SHUT_RD, SHUT_RDWR, SHUT_WR
 from typing import NamedTuple
 
 from harness.capture.conversation import Sighting
-from harness.capture.timers import given_up, let_go
+from harness.capture.timers import GivenUp, given_up, let_go
 from harness.program.steps import AnyStep, Call, Value
 from harness.tcp.segment import ACK, FIN, RST, SYN, Segment
 from harness.tcp.timing import SECOND, TIMEWAIT_LEN
@@ -45,8 +45,8 @@ class EndingGuess(NamedTuple):
 
 
 def calls_on(socket: str, calls: tuple[CallGuess, ...]) -> Iterator[AnyStep]:
-    """Calls as steps on the socket of this name."""
-    return (Call(on=socket, name=name, args=args) for name, args in calls)
+    """Calls as steps on the socket of this name; a sysctl is the namespace's."""
+    return (Call(on="session" if name == "sysctl" else socket, name=name, args=args) for name, args in calls)
 
 
 _CLOSE: CallGuess = ("close", ())
@@ -99,16 +99,42 @@ NONE_AT_ALL = (EndingGuess("no call", ()),)
 def guesses(sightings: list[Sighting], near: int) -> tuple[EndingGuess, ...]:
     """The endings that can have made the near side send what ends its direction."""
     own = [one.segment for one in sightings if one.side == near]
+    resets, gave = _resets_at_last(own), given_up(sightings, near)
     if any(one.flags & FIN for one in own):
         seconds = let_go(sightings, near)
-        found = (*WITH_A_FIN, _lingering(seconds)) if seconds else WITH_A_FIN
-        return (*found, *WITH_BOTH) if _resets_at_last(own) else found
-    if not _resets_at_last(own) or not any(one.flags & (SYN | ACK) for one in own):
+        found: tuple[EndingGuess, ...] = (*WITH_A_FIN, _lingering(seconds)) if seconds else WITH_A_FIN
+        found = (*found, *_giving_up_a_fin(gave)) if gave else found
+        return (*found, *WITH_BOTH) if resets else found
+    if not resets or not any(one.flags & (SYN | ACK) for one in own):
         return NONE_AT_ALL
-    if ms := given_up(sightings, near):
-        before = (("set_option", ("TCP_USER_TIMEOUT", ms)),)
-        return (EndingGuess(f"no call, with TCP_USER_TIMEOUT of {ms} ms", (), before=before), *WITH_A_RST)
-    return WITH_A_RST
+    found = (*_giving_up(gave), *WITH_A_RST) if gave else WITH_A_RST
+    return (*NONE_AT_ALL, *found) if _answers_by_a_reset(sightings, near) else found
+
+
+def _answers_by_a_reset(sightings: list[Sighting], near: int) -> bool:
+    """Whether the first RST may answer an ACK for which no connection is open yet, or any more (RFC 9293 3.10.7.1)."""
+    place = next(at for at, one in enumerate(sightings) if one.side == near and one.segment.flags & RST)
+    reset, cause = sightings[place].segment, sightings[place - 1]
+    opening = all(one.segment.flags & SYN for one in sightings[:place] if one.side == near)
+    return opening and cause.side != near and not reset.flags & ACK and cause.segment.ack == reset.seq
+
+
+def _giving_up(gave: GivenUp) -> tuple[EndingGuess, ...]:
+    before = ("set_option", ("TCP_USER_TIMEOUT", gave.user_timeout))
+    limit = ("sysctl", ("net/ipv4/tcp_retries2", gave.retries))
+    return (
+        EndingGuess(f"no call, with TCP_USER_TIMEOUT of {gave.user_timeout} ms", (), before=(before,)),
+        EndingGuess(f"no call, with tcp_retries2 of {gave.retries}", (), before=(limit,)),
+    )
+
+
+def _giving_up_a_fin(gave: GivenUp) -> tuple[EndingGuess, ...]:
+    owned = (one._replace(words=f"shutdown(SHUT_WR){one.words[len('no call') :]}") for one in _giving_up(gave))
+    limit = ("sysctl", ("net/ipv4/tcp_orphan_retries", gave.retries))
+    orphaned = EndingGuess(
+        f"close(), with tcp_orphan_retries of {gave.retries}", (_CLOSE,), closes=True, before=(limit,)
+    )
+    return (*(one._replace(calls=(_shutdown(SHUT_WR),)) for one in owned), orphaned)
 
 
 def _resets_at_last(own: list[Segment]) -> bool:

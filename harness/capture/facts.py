@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 
 import msgspec
 
 from harness.capture.conversation import Conversation, Sighting
-from harness.capture.timers import TimerView
+from harness.capture.timers import TimerView, backoffs
 from harness.errors import FinwaitError
 from harness.program.steps import Joined, Ref, Value
 from harness.tcp.options import Option, encode_options, format_options, parse_options
 from harness.tcp.segment import ACK, FIN, PSH, RST, SYN, Segment, add, distance
-from harness.tcp.timing import MS
 
 _USUAL_MSS = 1460
 _STAMP_LENGTH = 12  # with the padding that all stacks put before it (RFC 7323 appendix A)
-_AT_ONCE_NS = MS
+_LEAST_USUAL_WINDOW = 13_000  # what Linux offers at first where nobody sets a buffer is more
+_DOUBLED = 1.7  # a timer's second pause to its first, at least, where it backs off (RFC 6298 5.5)
+_MOST_SCALE = 14  # RFC 7323 2.3
 _PARTS = {"mss", "sackOK", "wscale", "TS", "nop", "sack"}
 
 
 @dataclass(frozen=True)
 class Facts:
-    """A connection, its segments in the order in which the near side has to have seen them, and which side that is."""
+    """A connection as its near side has to have seen it.
+
+    Args:
+        conversation: which.
+        sightings: its segments, in the order in which they reached that side, or left it.
+        near: the side.
+        records: whether its calls may have ended records.
+    """
 
     conversation: Conversation
     sightings: list[Sighting]
     near: int
+    records: bool = True
 
     @property
     def active(self) -> bool:
@@ -39,6 +49,11 @@ class Facts:
     def syn(self, side: int) -> Segment | None:
         """The SYN of a side, if the capture has it."""
         return next((one.segment for one in self.sightings if one.side == side and one.segment.flags & SYN), None)
+
+    @property
+    def syns(self) -> int:
+        """How often the near side sends its SYN."""
+        return sum(one.side == self.near and bool(one.segment.flags & SYN) for one in self.sightings)
 
     @cached_property
     def mss(self) -> int:
@@ -60,7 +75,48 @@ class Facts:
     @cached_property
     def far_end(self) -> int:
         """The number behind the far side's data."""
-        return max((one.segment.end for one in self.sightings if one.side != self.near and one.segment.data), default=0)
+        full = (one.segment for one in self.sightings if one.side != self.near and one.segment.data)
+        return max((one.end + bool(one.flags & SYN) for one in full), default=0)
+
+    @cached_property
+    def lacking(self) -> int:
+        """The highest number that the near side acknowledges, where the capture lost what is before it; else 0."""
+        own = (one.segment for one in self.sightings if one.side == self.near)
+        known = max((one.segment.next_seq for one in self.sightings if one.side != self.near), default=0)
+        highest = max((one.ack for one in own if one.flags & (SYN | RST | ACK) == ACK), default=0)
+        return highest if distance(max(1, known), highest) > 0 else 0
+
+    @cached_property
+    def late_fin(self) -> int:
+        """The number behind the far side's FIN where what is sent acknowledges it first, and no ACK alone; else 0."""
+        for one in self.sightings:
+            acknowledges = one.side == self.near and one.segment.flags & (SYN | ACK) == ACK
+            if acknowledges and self.acknowledges_a_fin(one.segment):
+                return one.segment.ack if one.length else 0
+        return 0
+
+    @cached_property
+    def octets(self) -> int:
+        """Of data that the near side sent, each once."""
+        return max(
+            (one.segment.end - 1 for one in self.sightings if one.side == self.near and one.segment.data), default=0
+        )
+
+    @cached_property
+    def receive_buffer(self) -> int:
+        """The SO_RCVBUF that has the near side offer as little as it does; 0 where it may be the system's."""
+        syn = self.syn(self.near)
+        scale = syn.option("wscale") if syn else None
+        shift = min(scale.values[0], _MOST_SCALE) if scale and scale.values else 0
+        own = [one.segment for one in self.sightings if one.side == self.near and not one.segment.flags & RST]
+        if syn is None or not own or syn.window > _LEAST_USUAL_WINDOW:
+            return 0
+        most = max(one.window << (0 if one.flags & SYN else shift) for one in own)
+        if most > 2 * max(syn.window, self.mss):
+            return 0
+        # it is rounded down to whole segments; people name powers of two
+        power = 1 << (syn.window + self.mss - 1).bit_length() - 1
+        return power if power >= syn.window else syn.window + self.mss // 2
 
     @cached_property
     def without_nagle(self) -> bool:
@@ -69,41 +125,67 @@ class Facts:
         for side, segment in ((one.side, one.segment) for one in self.sightings):
             if side != self.near:
                 acked = max(acked, segment.ack * bool(segment.flags & ACK))
-            elif len(segment.data) % self.room and not segment.flags & FIN:
+            elif 0 < len(segment.data) < self.room and not segment.flags & FIN:
                 if acked < short <= segment.seq:
                     return True
                 short = max(short, segment.end)
         return False
 
     @cached_property
-    def _by_a_timer(self) -> dict[int, bool]:
+    def timed(self) -> dict[int, bool]:
         """Where a timer has the near side send something again, and whether that was the last of its flight."""
-        view, found = TimerView(self.near), {}
+        view, found, last = TimerView(self.near), {}, 0
         for place, sighting in enumerate(self.sightings):
             segment = sighting.segment
             if segment.data and view.by_a_timer(sighting) and view.again(segment):
-                found[place] = segment.next_seq == view.sent
+                found[place] = segment.seq == last
+            elif sighting.side == self.near and sighting.length and distance(view.sent, segment.next_seq) > 0:
+                last = segment.seq
             view.tell(sighting)
         return found
 
+    def by_a_timer(self, place: int) -> bool:
+        """Whether a timer has the near side send again what stands at this place."""
+        return place in self.timed
+
+    @cached_property
+    def fast_open(self) -> bool:
+        """Whether the near side takes data that come with the far side's SYN (RFC 7413)."""
+        syn, own = self.syn(1 - self.near), self.syn(self.near)
+        taken = syn is not None and own is not None and bool(syn.data and own.flags & ACK)
+        return taken and distance(1, own.ack if own else 0) > 0
+
     @cached_property
     def without_probes(self) -> bool:
-        """Whether a timer has it send something again that is not the last of its flight (RFC 8985 7.3)."""
+        """Whether the first of a flight that a timer sends again is not a probe of its last (RFC 8985 7.3).
+
+        Else it is that one, and the timer behind it begins as it did, and not with twice the time.
+        """
         first = True
         for place, sighting in enumerate(self.sightings):
             if sighting.side != self.near:
                 first = True
-            elif place in self._by_a_timer:
-                if first and not self._by_a_timer[place]:
+            elif place in self.timed:
+                if first and not self.timed[place]:
                     return True
                 first = False
-        return False
+        return any(len(row) > 1 and row[1] >= _DOUBLED * row[0] for row in backoffs(self.sightings, self.near))
 
     @cached_property
     def refused(self) -> bool:
         """Whether nobody listened: the near side sent RSTs alone."""
         own = [one.segment for one in self.sightings if one.side == self.near]
         return bool(own) and all(one.flags & RST for one in own)
+
+    def takes_more(self, place: int) -> bool:
+        """Whether the near side's window is open behind the segment at this place."""
+        later = (one.segment for one in self.sightings[place + 1 :] if one.side == self.near)
+        return any(one.window > 0 and not one.flags & RST for one in itertools.islice(later, 1))
+
+    def forgotten(self, place: int) -> bool:
+        """Whether the near side knows nothing of a connection any more that the segment at this place is to open."""
+        later = [one.segment for one in self.sightings[place:] if one.side == self.near]
+        return bool(later) and all(one.flags & (RST | ACK) == RST for one in later)
 
     def damaged(self, sighting: Sighting) -> bool:
         """Whether a segment of the far side came with a wrong checksum, where most of its others did not."""
@@ -126,46 +208,6 @@ class Facts:
             return ack in self._behind_fins
         acks = [one.segment.ack for one in self.sightings if one.side == self.near and one.segment.flags & ACK]
         return ack == self.far_end + 1 and ack == max(acks, key=lambda one: distance(ack, one))
-
-    def written(self, place: int) -> tuple[int, bool]:
-        """How many octets one call sends from the sighting at this place on, and whether a FIN is in the last segment.
-
-        A call's data end where a segment is not full, or has PSH, no full one is right behind it, and none waits.
-        """
-        begin = until = self.sightings[place].segment.seq
-        for at, sighting in enumerate(self.sightings[place:], place):
-            segment = sighting.segment
-            if sighting.side == self.near and segment.seq == until and segment.data:
-                until = segment.end
-                ends = segment.flags & PSH and not self._goes_on(at) and not self._waits(at, until)
-                if len(segment.data) % self.room or segment.flags & FIN or ends:
-                    return distance(begin, until), bool(segment.flags & FIN)
-        return distance(begin, until), False
-
-    def _goes_on(self, place: int) -> bool:
-        """Whether a full segment follows at once; Linux sets PSH in one that is all of a buffer."""
-        now, later = self.sightings[place], self.sightings[place + 1 : place + 2]
-        return any(
-            one.side == self.near
-            and one.segment.seq == now.segment.end
-            and len(one.segment.data) == self.room
-            and one.at - now.at < _AT_ONCE_NS
-            for one in later
-        )
-
-    def _waits(self, place: int, until: int) -> bool:
-        """Whether the data behind had waited for a window: an ACK has them sent at once, which no call does.
-
-        What a timer had sent again meanwhile says that none waited: a tail loss probe sends them (RFC 8985 7.3), and so
-        does F-RTO behind the first ACK (RFC 5682 2.1).
-        """
-        later = range(place + 1, len(self.sightings))
-        own = (at for at in later if self.sightings[at].side == self.near and self.sightings[at].segment.seq == until)
-        at = next((at for at in own if self.sightings[at].segment.data), 0)
-        cause = self.sightings[at - 1]
-        waited = at > 0 and cause.side != self.near and not cause.length
-        waited = waited and not any(place < one < at for one in self._by_a_timer)
-        return waited and self.sightings[at].at - cause.at < _AT_ONCE_NS
 
     def options(self, segment: Segment) -> tuple[Value, bool]:
         """The options of a segment of the far side as its peer sends them, and whether all could be read.

@@ -57,6 +57,10 @@ class SideStory:
         last: what it sent last.
         mss: of its SYN.
         wrong_sums: segments with a wrong checksum.
+        whole: segments of which the capture holds all, so that their checksums are known.
+        large: frames with more data than a segment may have.
+        whole_large: those of them of which the capture holds all.
+        wrong_large: those of these with a wrong checksum.
         shut_at: when it closed its window; 0 where it is open.
         asked: segments that it got which ask for an ACK that says nothing new, and that it has not sent.
         sent: what takes numbers of its segments, the latest ones.
@@ -73,6 +77,10 @@ class SideStory:
     last: Sighting | None = None
     mss: int | None = None
     wrong_sums: int = 0
+    whole: int = 0
+    large: int = 0
+    whole_large: int = 0
+    wrong_large: int = 0
     shut_at: int = 0
     asked: int = 0
     sent: list[SentBefore] = field(default_factory=list)  # a deque of none takes 0.7 kB, and there may be many
@@ -83,6 +91,26 @@ class SideStory:
     def most(self) -> int:
         """Octets of data that a segment to it may have."""
         return self.mss or _USUAL_MSS
+
+    @property
+    def offloads(self) -> bool:
+        """Whether a network card is to fill in its checksums: most are wrong, and were seen on its own machine."""
+        return 2 * self.wrong_sums > self.whole
+
+    @property
+    def seen(self) -> bool:
+        """Whether the capture has anything of it."""
+        return self.last is not None or self.resets > 0
+
+    @property
+    def cuts(self) -> bool | None:
+        """Whether its own network card was to cut its large frames, whose others were joined by the receiver (GRO).
+
+        A card that cuts fills in all checksums, and what was joined has come with right ones. None where it is not
+        known: where there are no large frames, or no others of which all is there.
+        """
+        small = self.whole - self.whole_large
+        return 2 * (self.wrong_sums - self.wrong_large) > small if self.large and small else None
 
     def repeats(self, segment: Segment) -> bool:
         """Whether a segment without data says what the one before it said."""
@@ -108,8 +136,9 @@ class SideStory:
             or not (length or ack != acknowledged or segment.window != said.segment.window)
         ):
             return False
-        if segment.checksum is not None:
-            self.wrong_sums += not sighting.cut
+        if not sighting.cut:
+            self.whole += 1
+            self.wrong_sums += segment.checksum is not None
         if length:
             self.octets += length
             self.next = (segment.seq + length) % SPACE
@@ -121,7 +150,9 @@ class SideStory:
     def sends(self, sighting: Sighting) -> None:
         """Take in what it sends."""
         segment = sighting.segment
-        self.wrong_sums += segment.checksum is not None and not sighting.cut
+        if not sighting.cut:
+            self.whole += 1
+            self.wrong_sums += segment.checksum is not None
         if segment.flags & RST:
             self.resets += 1
             return

@@ -44,7 +44,8 @@ class Story:
         endings: what ended it, in words.
         longest: the longest pause in ns, and the frame that ended it.
         suspect: the side that left out a segment of the other, if any did.
-        host: the side whose frames show that the capture was taken on its machine, if any do.
+        answered: whether the first SYN answers one that is not there.
+        crossed: whether both sides opened it, each before it had heard the other's SYN.
     """
 
     conversation: Conversation
@@ -55,7 +56,8 @@ class Story:
     endings: list[str] = field(default_factory=list)
     longest: tuple[int, int] = (0, 0)
     suspect: int | None = None
-    host: int | None = None
+    answered: bool = False
+    crossed: bool = False
     _last: Sighting | None = None
     _unanswered: int | None = None  # the number of what was told last to be without an answer
 
@@ -71,9 +73,9 @@ class Story:
         if reason:
             self._again(sighting, reason, own, other)
         self._pause(sighting, reason)
-        self._offload(sighting, other)
+        self._offload(sighting, own, other)
         if segment.flags & SYN:
-            self._syn(sighting, own, reason)
+            self._syn(sighting, own, other, reason)
         elif segment.flags & RST:
             self._reset(sighting, own, other)
         elif segment.flags & FIN and own.fin is None:
@@ -128,9 +130,11 @@ class Story:
         what = "it" if reason else f"{in_words(sighting.segment)} of {own}"
         self._remark("pause", sighting, f"{what} ends a silence of {format_ms(pause)}, in which {waited}")
 
-    def _syn(self, sighting: Sighting, own: SideStory, reason: Reason | None) -> None:
+    def _syn(self, sighting: Sighting, own: SideStory, other: SideStory, reason: Reason | None) -> None:
         if reason is None and own.last is None:
+            self.answered = self.answered or (not self.opening and bool(sighting.segment.flags & ACK))
             self.opening.append(sighting.frame)
+            self.crossed = not sighting.segment.flags & ACK and other.last is not None
         elif reason is None:
             self._remark("syn", sighting, f"{self.who(sighting.side)} sends a SYN on the open connection")
 
@@ -141,16 +145,29 @@ class Story:
         if sighting.segment.seq == 0:
             self._remark("fin", sighting, f"{self.who(sighting.side)} numbers its FIN as its SYN: it ends in SYN-SENT")
 
-    def _offload(self, sighting: Sighting, other: SideStory) -> None:
+    def _offload(self, sighting: Sighting, own: SideStory, other: SideStory) -> None:
         length = len(sighting.segment.data)
         if length <= other.most:
             return
-        self.host = sighting.side if self.host is None else self.host
+        own.large += 1
+        own.whole_large += not sighting.cut
+        own.wrong_large += sighting.segment.checksum is not None and not sighting.cut
         self.counted["offload"] += 1
-        if self.counted["offload"] == 1:
-            self.remarks.append(
-                Remark(sighting.frame, f"{length} octets in one frame, above the MSS of {other.most}: offload")
-            )
+        if self.counted["offload"] > 1:
+            return
+        who, its = self.who(sighting.side), self.who(1 - sighting.side)
+        cut, joined = f"which {who}'s network card was to cut (TSO)", f"which {its}'s machine had joined (GRO)"
+        how = {True: cut, False: joined, None: f"{cut}, or {joined}"}[own.cuts]
+        text = f"{length} octets in one frame, above the MSS of {other.most}: several segments, {how}"
+        self.remarks.append(Remark(sighting.frame, text))
+
+    @property
+    def host(self) -> int | None:
+        """The side on whose machine the capture was taken, as large frames show it; None where they do not."""
+        if all(side.offloads for side in self.sides):
+            return None  # both on one machine, or a virtual network: neither side's frames come from a wire
+        known = ((side if self.sides[side].cuts else 1 - side) for side in (0, 1) if self.sides[side].cuts is not None)
+        return next(known, None)
 
     def _reset(self, sighting: Sighting, own: SideStory, other: SideStory) -> None:
         who, seq = self.who(sighting.side), sighting.segment.seq
@@ -167,7 +184,7 @@ class Story:
             text = f"{who} resets the open connection for the SYN of frame {heard.frame}{otherwise}"
             self._remark("reset", sighting, text)
         expected = other.acknowledged
-        if other.said and seq != expected and not (sighting.segment.flags & ACK and seq == 0):
+        if other.said and seq not in (expected, own.next) and not (sighting.segment.flags & ACK and seq == 0):
             what = (
                 f"the RST has the number {seq} and not {expected}, the next that {self.who(1 - sighting.side)} expects"
             )

@@ -25,7 +25,9 @@ def _parts(story: Story) -> Iterator[str]:
     if not conversation.opened:
         yield "it was open before the capture begins"
     elif len(story.opening) > 1:
-        yield f"opens in frames {frames}"
+        yield f"opens in frames {frames}" + ", whose SYNs cross: a simultaneous open (RFC 9293 3.5)" * story.crossed
+    elif story.answered:
+        yield f"opens in frame {frames}, which answers a SYN that is not in the capture"
     else:
         yield f"opens in frame {frames}, which no SYN answers" if story.opening else "opens"
     yield f"{sides[0].octets} octets there, {sides[1].octets} back"
@@ -34,9 +36,11 @@ def _parts(story: Story) -> Iterator[str]:
         yield f"{again} segment{'s' * (again > 1)} sent again"
     if story.longest[0]:
         yield f"the longest silence is {format_ms(story.longest[0])}, before frame {story.longest[1]}"
-    if None in (sides[0].last, sides[1].last):
+    if not all(side.seen for side in sides):
         yield "only one direction is in the capture"
     if conversation.twice:
         yield f"every frame is there twice, and {conversation.twice} copies are left out"
-    if wrong := [story.who(side) for side in (0, 1) if sides[side].wrong_sums]:
+    if wrong := [story.who(side) for side in (0, 1) if sides[side].offloads]:
         yield f"the checksums of {' and '.join(wrong)} are wrong, as those that a network card fills in are"
+    damaged = [(story.who(side), sides[side].wrong_sums) for side in (0, 1) if not sides[side].offloads]
+    yield from (f"{who} sent {count} with a wrong checksum, so damaged" for who, count in damaged if count)

@@ -6,9 +6,13 @@ from typing import NamedTuple
 
 from harness.capture.conversation import Sighting
 from harness.tcp.segment import ACK, FIN, RST, SYN, Segment, distance
-from harness.tcp.timing import MS, PROMPT, SECOND
+from harness.tcp.timing import MS, PROMPT, RTO_MIN, SECOND
 
 _NUMBERED = SYN | FIN | RST
+
+
+_ALIKE = 1.3
+"""Pauses of a timer that does not back off, the longest to the shortest, at most."""
 
 
 class KeepAlive(NamedTuple):
@@ -65,9 +69,14 @@ class TimerView:
         return pause if pause > PROMPT.ns else 0
 
     @property
+    def answered(self) -> bool:
+        """Whether the far side has all that was sent, and takes more."""
+        return distance(self._acknowledged, self.sent) <= 0 and not self.shut
+
+    @property
     def idle(self) -> bool:
         """Whether no timer of an open connection can run."""
-        return distance(self._acknowledged, self.sent) <= 0 and not (self.shut or self.over)
+        return self.answered and not self.over
 
     def again(self, segment: Segment) -> bool:
         """Whether the near side has sent all of its numbers before; it takes some."""
@@ -98,7 +107,7 @@ def kept_alive(sightings: list[Sighting], near: int) -> KeepAlive | None:
     view = TimerView(near)
     idle = interval = unanswered = count = 0
     for sighting in sightings:
-        if view.idle and view.probes(sighting):
+        if view.answered and view.probes(sighting):
             seconds = max(1, round(view.pause(sighting) / SECOND.ns))
             interval = seconds if idle else interval
             idle, unanswered = idle or seconds, unanswered + 1
@@ -110,24 +119,70 @@ def kept_alive(sightings: list[Sighting], near: int) -> KeepAlive | None:
     return KeepAlive(idle, interval or idle, count) if idle else None
 
 
-def given_up(sightings: list[Sighting], near: int) -> int:
-    """The TCP_USER_TIMEOUT in ms after which the near side knew a connection no more; 0 where it did not give it up.
+def backoffs(sightings: list[Sighting], near: int) -> list[list[int]]:
+    """The pauses in ns before each copy of a segment, other than a SYN, that a timer of the near side sent in a row."""
+    view, rows, seq = TimerView(near), list[list[int]](), -1
+    for sighting in sightings:
+        segment = sighting.segment
+        if sighting.side != near or not view.by_a_timer(sighting) or not view.again(segment) or segment.flags & SYN:
+            seq = -1
+        else:
+            if segment.seq != seq:
+                rows.append([])
+            rows[-1].append(view.pause(sighting))
+            seq = segment.seq
+        view.tell(sighting)
+    return rows
 
-    Counted from the first segment that a timer sent, it lies between the last one and that of the far side which was
-    answered by a RST; Linux counts from there or from one before or behind it (retransmits_timed_out, tcp_timer.c).
+
+def linear(sightings: list[Sighting], near: int) -> bool:
+    """Whether a timer of the near side has a segment sent again as soon as before, more often than a probe explains."""
+    return any(max(row[1:4]) < _ALIKE * row[0] for row in backoffs(sightings, near) if len(row) > 3)
+
+
+class GivenUp(NamedTuple):
+    """What may have had the near side give a connection up.
+
+    Args:
+        user_timeout: TCP_USER_TIMEOUT in ms.
+        retries: net.ipv4.tcp_retries2, or tcp_orphan_retries where its process has it no more.
     """
-    view, since, latest, answered = TimerView(near), 0, 0, 0
+
+    user_timeout: int
+    retries: int
+
+
+def given_up(sightings: list[Sighting], near: int) -> GivenUp | None:
+    """After what the near side knew a connection no more; None where it did not give it up.
+
+    Counted from the first segment that a timer sent, or from the second one, where the first was a probe, it lies
+    between the last one and that of the far side which was answered by a RST (retransmits_timed_out, tcp_timer.c).
+    """
+    view, sent, answered = TimerView(near), list[int](), 0
     for sighting in sightings:
         if sighting.side != near:
             answered = sighting.at
         elif sighting.segment.flags & RST:
-            return (latest + answered - 2 * since) // (2 * MS) if since and answered > latest else 0
+            return _given_up(sent, answered) if sent and answered > sent[-1] else None
         elif view.by_a_timer(sighting):
-            since, latest = since or sighting.at, sighting.at
+            sent.append(sighting.at)
         else:
-            since = 0
+            sent.clear()
         view.tell(sighting)
-    return 0
+    return None
+
+
+def _given_up(sent: list[int], answered: int) -> GivenUp:
+    first, latest = sent[0], sent[-1]
+    second = sent[min(1, len(sent) - 1)]
+    probe = len(sent) > 2 and second - first < _ALIKE * (sent[2] - second) / 2
+    least, most = latest - first, answered - second
+    if least >= most:
+        most = answered - first
+    lasted, retries = latest - (second if probe else first), 0
+    while ((2 << retries) - 1) * RTO_MIN.ns <= lasted:
+        retries += 1
+    return GivenUp((least + most) // (2 * MS), retries)
 
 
 def let_go(sightings: list[Sighting], near: int) -> int:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from harness.capture.arrivals import orders
+from harness.capture.completing import completed
 from harness.capture.conversation import Conversation, Sighting
 from harness.capture.conversion import Inferred, converted
 from harness.capture.endings import guesses
+from harness.capture.facts import Facts
+from harness.capture.writing import Writing
 from harness.program.python import python
 from harness.tcp.timing import REAL_WAIT, Span
 
@@ -42,12 +46,21 @@ def hypotheses(
 ) -> list[Hypothesis]:
     """All that are worth trying, the order of the capture first; each waits no longer than ``patience`` in all."""
     found: list[Hypothesis] = []
-    for number, arrivals in enumerate(orders(list(sightings), near)):
-        for ending in guesses(list(sightings), near):
-            name = f"test_{_slug(ending.words)}" + (f"_{_slug(arrivals.words)}" if number else "")
-            made = converted(conversation, arrivals, near, ending, patience)
-            found.append(Hypothesis(name, ending.words, arrivals.words, made, not number))
+    seen = completed(list(sightings), near)
+    for number, (words, facts) in enumerate(_courses(conversation, seen, near)):
+        for ending in guesses(seen, near):
+            name = f"test_{_slug(ending.words)}" + (f"_{_slug(words)}" if number else "")
+            found.append(Hypothesis(name, ending.words, words, converted(facts, ending, patience), not number))
     return found
+
+
+def _courses(conversation: Conversation, sightings: list[Sighting], near: int) -> Iterator[tuple[str, Facts]]:
+    """The orders of arrival; where full segments were pushed, with a call for each, and with large ones."""
+    for arrivals in orders(sightings, near):
+        facts = Facts(conversation, list(arrivals.sightings), near)
+        yield arrivals.words, facts
+        if Writing(facts).one_each:
+            yield f"{arrivals.words}, written by large calls", replace(facts, records=False)
 
 
 def _slug(words: str) -> str:

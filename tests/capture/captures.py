@@ -74,6 +74,15 @@ def pcap(frames: Iterable[tuple[float, bytes]], *, link: int = ETHERNET, magic: 
     return content
 
 
+def pcap_cut(frames: Iterable[tuple[float, bytes]], snap: int) -> bytes:
+    """A file of which each frame has so many octets at most."""
+    content = pcap([])
+    for at, data in frames:
+        record = pcap([(at, data[:snap])])[24:]
+        content += record[:12] + struct.pack("<I", len(data)) + record[16:]
+    return content
+
+
 def written(path: Path, told: Iterable[Told]) -> Path:
     """A capture of a connection, over Ethernet."""
     path.write_bytes(

@@ -14,8 +14,9 @@ from harness.tcp.segment import ACK, FIN, PSH, RST, SYN
 from tests.capture.captures import HANDSHAKE, INCIDENT, Told, segment, written
 
 
-def taken(tmp_path: Path, told: list[Told]) -> tuple[Conversation, list[Sighting]]:
-    found = list(Conversations().sort(read(written(tmp_path / "x.pcap", told))))
+def taken(tmp_path: Path, told: list[Told], *, write: bool = True) -> tuple[Conversation, list[Sighting]]:
+    path = tmp_path / "x.pcap"
+    found = list(Conversations().sort(read(written(path, told) if write else path)))
     return found[0][0], [sighting for _, sighting in found]
 
 
@@ -202,15 +203,18 @@ def full(seq: int, at: float, ack: int = 1) -> Told:
 
 
 def test_data_that_an_ack_has_sent_at_once_had_waited_for_it(tmp_path: Path) -> None:
-    ack = (10.0, 0, segment(ACK, 1, 1461))
-    waited = statements(made(tmp_path, [*HANDSHAKE, full(1, 3), ack, full(1461, 10.1)], 1))
+    handshake = [*HANDSHAKE[:2], (2, 0, segment(ACK, 1, 1, window=1460))]
+    ack = (10.0, 0, segment(ACK, 1, 1461, window=1460))
+    waited = statements(made(tmp_path, [*handshake, full(1, 3), ack, full(1461, 10.1)], 1))
     assert [line for line in waited if "server.send" in line] == ['server.send(b"." * 2920)']
-    # a moment later, or where a timer sends the last again although others would wait
-    for between in (
-        [full(1, 3), ack, full(1461, 30)],
-        [full(1, 3), full(1, 300), (310.0, *ack[1:]), full(1461, 310.1)],
+    # a moment later, or where a timer sends the last again although others would wait, or where there was room
+    again = [full(1, 3), full(1, 300), (310.0, *ack[1:]), full(1461, 310.1)]
+    for opened, between in (
+        (handshake, [full(1, 3), ack, full(1461, 30)]),
+        (handshake, again),
+        (HANDSHAKE, [full(1, 3), ack, full(1461, 10.1)]),
     ):
-        later = statements(made(tmp_path, [*HANDSHAKE, *between], 1))
+        later = statements(made(tmp_path, [*opened, *between], 1))
         assert [line for line in later if "server.send" in line] == ['server.send(b"." * 1460)'] * 2
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from harness.capture.conversation import Conversations, Sighting
+from harness.capture.conversation import Conversation, Conversations, Sighting
 from harness.capture.near import near_side
 from harness.capture.reading import read
 from harness.capture.story import Story
@@ -28,6 +29,10 @@ def stories(path: Path) -> list[Story]:
 def story(tmp_path: Path, told: list[Told]) -> Story:
     (found,) = stories(written(tmp_path / "x.pcap", told))
     return found
+
+
+def sightings(tmp_path: Path, told: list[Told]) -> list[Sighting]:
+    return [one for _, one in Conversations().sort(read(written(tmp_path / "x", told)))]
 
 
 def text(tmp_path: Path, told: list[Told]) -> str:
@@ -109,6 +114,25 @@ def test_frames_that_two_interfaces_captured_count_once(tmp_path: Path) -> None:
     assert found.sides[0].again == 1
 
 
+def test_frames_of_one_side_alone_may_be_there_twice(tmp_path: Path) -> None:
+    frames = [
+        (at, side, ethernet(packet(side, one, identification=n))) for n, (at, side, one) in enumerate(INCIDENT, 1)
+    ]
+    doubled = [(at + late, data) for at, side, data in frames for late in (0, 0.1)[: 1 + side]]
+    (tmp_path / "x").write_bytes(pcap(doubled))
+    (found,) = stories(tmp_path / "x")
+    assert found.conversation.twice == sum(side for _, side, _ in INCIDENT)
+    assert found.sides[1].again == 0
+
+
+def test_what_comes_again_behind_its_answer_is_no_copy(tmp_path: Path) -> None:
+    syn, answer = (ethernet(packet(side, one)) for _, side, one in HANDSHAKE[:2])
+    (tmp_path / "x").write_bytes(pcap([(0, syn), (0.1, answer), (0.2, syn), (0.3, answer)]))
+    (found,) = stories(tmp_path / "x")
+    assert found.conversation.twice == 0
+    assert found.sides[0].again == found.sides[1].again == 1
+
+
 def test_ports_that_are_used_again_are_another_connection(tmp_path: Path) -> None:
     closed: list[Told] = [*INCIDENT, (300.0, 0, segment(SYN, 5000)), (301.0, 1, segment(SYN, ack=5001))]
     found = stories(written(tmp_path / "x", closed))
@@ -117,12 +141,81 @@ def test_ports_that_are_used_again_are_another_connection(tmp_path: Path) -> Non
     assert found[1].conversation.ends[1][1] == SERVER[1]
 
 
-def test_offload_and_its_checksums_name_the_machine(tmp_path: Path) -> None:
+OFFLOADED = [(at, side, msgspec.structs.replace(one, checksum=1 - side or None)) for at, side, one in HANDSHAKE]
+"""As on the client's machine: its network card fills the checksums in."""
+
+
+def test_a_card_that_cuts_names_its_machine(tmp_path: Path) -> None:
+    large = (3.0, 0, segment(ACK, 1, 1, b"x" * 4000, checksum=1))
+    found = story(tmp_path, [*OFFLOADED, large])
+    assert "frame 4: 4000 octets in one frame, above the MSS of 1460: several segments, which the client's network" in (
+        "\n".join(lines(found))
+    )
+    assert "the checksums of the client are wrong" in "\n".join(lines(found))
+    assert near_side(found) == (
+        0,
+        "frames that are larger than a segment say that the capture was taken on its machine",
+    )
+
+
+def test_what_came_with_right_checksums_was_joined_where_it_came(tmp_path: Path) -> None:
     large = (3.0, 0, segment(ACK, 1, 1, b"x" * 4000, checksum=1))
     found = story(tmp_path, [*HANDSHAKE, large])
-    assert "4000 octets in one frame, above the MSS of 1460: offload" in "\n".join(lines(found))
-    assert "the checksums of the client are wrong" in "\n".join(lines(found))
-    assert near_side(found)[0] == 0
+    assert "several segments, which the server's machine had joined (GRO)" in "\n".join(lines(found))
+    assert near_side(found)[0] == 1
+    assert found.host == 1
+
+
+def test_where_no_checksum_is_whole_large_frames_do_not_tell_the_machine(tmp_path: Path) -> None:
+    told = [*HANDSHAKE, (3.0, 0, segment(ACK, 1, 1, bytes(4000)))]
+    cut = [msgspec.structs.replace(one, cut=1) for one in sightings(tmp_path, told)]
+    found = Story(Conversation(1, ((b"1234", 1), (b"1234", 2))))
+    for one in cut:
+        found.tell(one)
+    assert "which 49.50.51.52:1's network card was to cut (TSO), or which 49.50.51.52:2's" in "\n".join(lines(found))
+    assert found.host is None
+
+
+def test_both_sides_on_one_machine_say_nothing_of_where_it_was_taken(tmp_path: Path) -> None:
+    both = [(at, side, msgspec.structs.replace(one, checksum=1)) for at, side, one in HANDSHAKE]
+    found = story(tmp_path, [*both, (3.0, 0, segment(ACK, 1, 1, b"x" * 4000, checksum=1))])
+    assert found.host is None
+    assert near_side(found)[1].startswith("it was asked to open the connection")
+
+
+def test_a_damaged_segment_is_no_work_left_to_a_card(tmp_path: Path) -> None:
+    damaged = (3.0, 0, segment(ACK, 1, 1, b"x" * 4, checksum=1))
+    found = story(tmp_path, [*HANDSHAKE, damaged])
+    assert "the client sent 1 with a wrong checksum, so damaged" in "\n".join(lines(found))
+    assert near_side(found)[0] == 1
+
+
+def test_a_refusal_is_no_capture_of_one_direction(tmp_path: Path) -> None:
+    found = story(tmp_path, [HANDSHAKE[0], (1.0, 1, segment(RST, 0, 1))])
+    assert "only one direction" not in "\n".join(lines(found))
+    assert near_side(found)[0] == 1
+
+
+def test_the_side_of_which_there_is_something_is_the_near_one(tmp_path: Path) -> None:
+    found = story(tmp_path, [HANDSHAKE[0], (1000.0, *HANDSHAKE[0][1:])])
+    assert near_side(found) == (0, "the capture has nothing of the other")
+
+
+def test_an_answer_to_a_syn_that_is_not_there_is_told(tmp_path: Path) -> None:
+    assert "opens in frame 1, which answers a SYN that is not in the capture" in text(tmp_path, HANDSHAKE[1:])
+
+
+def test_a_simultaneous_open_is_told(tmp_path: Path) -> None:
+    found = story(
+        tmp_path, [HANDSHAKE[0], (1, 1, segment(SYN)), (2, 0, segment(SYN, ack=1)), (3, 1, segment(SYN, ack=1))]
+    )
+    assert "opens in frames 1 and 2, whose SYNs cross: a simultaneous open (RFC 9293 3.5)" in "\n".join(lines(found))
+    assert near_side(found) == (0, "both open at once, it first; --endpoint names the other")
+
+
+def test_a_reset_behind_a_fin_that_is_on_its_way_is_no_stray_one(tmp_path: Path) -> None:
+    reset: list[Told] = [(3, 1, segment(FIN, 1, 1)), (3.2, 1, segment(RST, 2, 1))]
+    assert "frame 5: the RST has" not in text(tmp_path, [*HANDSHAKE, *reset])
 
 
 def test_segments_without_ack_or_flags_are_taken(tmp_path: Path) -> None:
@@ -167,7 +260,7 @@ def test_a_frame_above_the_mss_of_its_receiver_is_offload_in_its_turn_too(tmp_pa
         HANDSHAKE[2],
         (3, 0, segment(ACK, 1, 1, bytes(600))),
     ]
-    assert "frame 4: 600 octets in one frame, above the MSS of 536: offload" in text(tmp_path, small)
+    assert "frame 4: 600 octets in one frame, above the MSS of 536: several segments" in text(tmp_path, small)
 
 
 def test_a_probe_of_an_open_window_keeps_alive(tmp_path: Path) -> None:

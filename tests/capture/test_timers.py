@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.capture.timers import deferred, given_up, kept_alive, let_go
+from harness.capture.timers import GivenUp, deferred, given_up, kept_alive, let_go
 from harness.capture.trying import Hypothesis, hypotheses
 from harness.tcp.segment import ACK, FIN, PSH, RST, SYN
 from harness.tcp.timing import DAY, HOUR
@@ -74,10 +74,10 @@ def test_a_user_timeout_lies_between_the_last_segment_and_the_one_that_was_reset
         (1403, 0, ANSWER),
         (1404, 1, segment(RST, 1)),
     ]
-    assert given_up(taken(tmp_path, told)[1], 1) == 800
+    assert given_up(taken(tmp_path, told)[1], 1) == GivenUp(user_timeout=600, retries=1)
     found = hypotheses(*taken(tmp_path, told), 1, DAY)[0]
-    assert found.ending == "no call, with TCP_USER_TIMEOUT of 800 ms"
-    assert 'server.set_option("TCP_USER_TIMEOUT", 800)' in statements(found)
+    assert found.ending == "no call, with TCP_USER_TIMEOUT of 600 ms"
+    assert 'server.set_option("TCP_USER_TIMEOUT", 600)' in statements(found)
 
 
 def test_an_end_that_is_forgotten_early_has_its_option(tmp_path: Path) -> None:
@@ -115,6 +115,48 @@ def test_a_reset_out_of_syn_sent_was_called_for_before_what_it_answers(tmp_path:
     ]
 
 
-def test_full_segments_in_a_row_are_one_call_whatever_they_push(tmp_path: Path) -> None:
+def test_full_segments_in_a_row_that_push_are_a_call_each_or_one_call(tmp_path: Path) -> None:
     row: list[Told] = [(3, 1, segment(PSH | ACK, 1 + 1460 * n, 1, bytes(1460))) for n in range(3)]
+    each, large = hypotheses(*taken(tmp_path, [*HANDSHAKE, *row]), 1)
+    assert statements(each).count('server.send(b"." * 1460, MsgFlag(128))') == 3
+    assert 'server.set_option("SO_SNDBUF", 17520)' in statements(each)
+    assert 'server.send(b"." * 4380)' in statements(large)
+    assert large.order == "in the order of the capture, written by large calls"
+    row[1] = (3, 1, segment(ACK, 1461, 1, bytes(1460)))
     assert 'server.send(b"." * 4380)' in statements(made(tmp_path, [*HANDSHAKE, *row], 1))
+
+
+def test_a_timer_that_does_not_back_off_is_linear(tmp_path: Path) -> None:
+    data, option = segment(PSH | ACK, 1, 1, b"thin"), 'server.set_option("TCP_THIN_LINEAR_TIMEOUTS", 1)'
+    linear: list[Told] = [(3 + 208 * n, 1, data) for n in range(5)]
+    doubling: list[Told] = [(3, 1, data), (211, 1, data), (419, 1, data), (835, 1, data), (1667, 1, data)]
+    assert option in statements(patient(tmp_path, [*HANDSHAKE, *linear]))
+    assert option not in statements(patient(tmp_path, [*HANDSHAKE, *doubling]))
+
+
+def test_a_timer_that_doubles_at_once_was_preceded_by_no_probe(tmp_path: Path) -> None:
+    fin, off = segment(FIN, 1, 1), 'session.sysctl("net/ipv4/tcp_early_retrans", 0)'
+    doubled: list[Told] = [(3, 1, fin), (211, 1, fin), (643, 1, fin)]
+    probed: list[Told] = [(3, 1, fin), (211, 1, fin), (419, 1, fin), (835, 1, fin)]
+    assert off in statements(patient(tmp_path, [*HANDSHAKE, *doubled]))
+    assert off not in statements(patient(tmp_path, [*HANDSHAKE, *probed]))
+
+
+def test_a_fin_that_is_given_up_has_the_limits_of_an_orphan_and_of_a_socket(tmp_path: Path) -> None:
+    fin = segment(FIN, 1, 1)
+    sent: list[Told] = [(3, 1, fin), (211, 1, fin), (419, 1, fin), (835, 1, fin)]
+    gone: list[Told] = [(3000, 0, segment(ACK, 1, 2)), (3001, 1, segment(RST, 2))]
+    assert given_up(taken(tmp_path, [*HANDSHAKE, *sent, *gone])[1], 1) == GivenUp(user_timeout=1602, retries=1)
+    found = {one.ending: one for one in hypotheses(*taken(tmp_path, [*HANDSHAKE, *sent, *gone]), 1, DAY)}
+    orphan = statements(found["close(), with tcp_orphan_retries of 1"])
+    assert orphan.index('session.sysctl("net/ipv4/tcp_orphan_retries", 1)') < orphan.index("server.close()")
+    assert "shutdown(SHUT_WR), with TCP_USER_TIMEOUT of 1602 ms" in found
+    assert "shutdown(SHUT_WR), with tcp_retries2 of 1" in found
+
+
+def test_a_connection_that_was_forgotten_before_it_was_open_is_not_accepted(tmp_path: Path) -> None:
+    again: list[Told] = [(1024, *HANDSHAKE[1][1:]), (9000, *HANDSHAKE[2][1:]), (9001, 1, segment(RST, 1))]
+    assert "listener.accept()" in statements(patient(tmp_path, HANDSHAKE))
+    found = patient(tmp_path, [*HANDSHAKE[:2], *again])
+    assert found.ending == "no call"
+    assert not [one for one in statements(found) if "accept" in one]

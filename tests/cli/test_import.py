@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
@@ -17,6 +19,7 @@ from harness.cli.import_minimized import save_minimized
 from harness.cli.import_programs import AskedForPrograms, Tried
 from harness.cli.main import main
 from harness.kernels.supply.spec import parse
+from harness.run.rehearsal import rehearse
 from harness.tcp.pattern import Difference
 from harness.tcp.segment import ACK, PSH
 from harness.tcp.timing import Span
@@ -101,6 +104,17 @@ def test_what_is_saved_runs_on_kernels_and_can_be_compared(tmp_path: Path, capsy
     folder = str(tmp_path / "runs" / "host")
     assert main(["compare", folder, folder]) == 0
     assert "0 regressed, 0 fixed, 0 behaved otherwise, 1 same" in capsys.readouterr().out
+
+
+def test_what_is_saved_is_a_test_of_plain_pytest_and_a_scenario_that_bisect_takes(tmp_path: Path) -> None:
+    privilege.ensure()
+    (first, *_) = hypotheses(*taken(tmp_path, ASKED), near=1)
+    saved = tmp_path / "test_kept.py"
+    saved.write_text(first.text("x.pcap"))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", saved.name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+    rehearse([str(saved)], Path(__file__).parents[2])  # with which bisect begins
 
 
 class FakeKernels:
