@@ -8,6 +8,7 @@ from dataclasses import replace
 from harness.explore.courses import GONE, Course
 from harness.model.calls import aborted, closed
 from harness.model.connection import Answer, ControlBlock
+from harness.tcp.segment import RST
 
 WHILE_THE_FIN_WAITS = {
     "SYN-RECEIVED": ("FIN-WAIT-1", "SYN-RECEIVED"),
@@ -41,6 +42,8 @@ def ended(at: ControlBlock, *, aborts: bool, unread: bool, ending: bool) -> Iter
     """
     if aborts:
         yield from aborted(at)
+        # data that nobody has read are a reason of their own to reset, also where ABORT has none any more
+        yield from (one for one in closed(at, unread=unread) if one.flags is not None and one.flags & RST)
         return
     for one in closed(at, unread=unread):
         yield Answer("silent", one.clause, at) if ending and one.name == "closed" else one

@@ -132,6 +132,7 @@ def test_what_7_2_was_seen_to_do_is_explained(lab: Executor, steps: tuple[Attemp
         (Act("listen"), Put(SYN, options="wide"), Put(ACK), Put(ACK, window=1), Act("accept"), Act("send", 20_000)),
         (*PASSIVE, Put(ACK, length=5, seq_from=IRS), Put(ACK, ack_from=ISS), Put(ACK, ack_from=SND_UNA)),
         (Act("connect"), Put(SYN, seq=-1), Put(ACK, length=1), Act("close")),
+        (*PASSIVE, Put(FIN | ACK, length=1), Act("shutdown_rdwr"), Act("linger_0"), Act("close")),
         (*STAMPED, Put(ACK), Put(ACK, seq=1 - 2**31, seq_from=IRS, options="stale")),
         (*PASSIVE, Put(ACK, length=FILLS, ack=-1), Put(ACK, length=FILLS)),
         (

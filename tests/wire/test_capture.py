@@ -12,7 +12,7 @@ from scapy.layers.l2 import ARP, Ether
 from harness.errors import FinwaitError
 from harness.tcp.segment import ACK, SYN, WRONG_CHECKSUM, Segment
 from harness.trace.events import Frame
-from harness.wire.capture import Wire
+from harness.wire.capture import Frame, Wire
 from harness.wire.decode import decode
 from harness.wire.frames import Encoder, Flow
 from harness.wire.marker import Marker, neighbour_request
@@ -59,7 +59,7 @@ def test_frames_that_waited_together_come_whole_and_in_order(lab: Lab, wire: Wir
     flow = Encoder(lab.plan, Flow(4, 1234, 80))
     sent = [flow.encode(Segment(flags=ACK, data=bytes(range(256)) * 6))[:length] for length in lengths]
     wire.send(sent)
-    seen = []
+    seen: list[Frame] = []
     while len(seen) < len(sent):
         frame = wire.receive(5 * 10**9)
         assert frame is not None
