@@ -12,7 +12,7 @@ from scapy.layers.l2 import ARP, Ether
 from harness.errors import FinwaitError
 from harness.tcp.segment import ACK, SYN, WRONG_CHECKSUM, Segment
 from harness.trace.events import Frame
-from harness.wire.capture import Frame, Wire
+from harness.wire.capture import Wire
 from harness.wire.decode import decode
 from harness.wire.frames import Encoder, Flow
 from harness.wire.marker import Marker, neighbour_request
