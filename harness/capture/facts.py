@@ -125,7 +125,7 @@ class Facts:
         for side, segment in ((one.side, one.segment) for one in self.sightings):
             if side != self.near:
                 acked = max(acked, segment.ack * bool(segment.flags & ACK))
-            elif 0 < len(segment.data) < self.room and not segment.flags & FIN:
+            elif len(segment.data) % self.room and not segment.flags & FIN:
                 if acked < short <= segment.seq:
                     return True
                 short = max(short, segment.end)

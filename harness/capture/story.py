@@ -21,6 +21,9 @@ _MOST = 40
 
 _UNASKED = "a segment is answered by one ACK at most (RFC 5681 4.2)"
 
+_NEARER = 4
+"""How much sooner an answer comes of the side at which a capture is taken, at least."""
+
 _NO_DATA = int(SYN | RST)  # made once: it is asked of every frame
 
 
@@ -58,6 +61,7 @@ class Story:
     suspect: int | None = None
     answered: bool = False
     crossed: bool = False
+    _handshake: list[int] = field(default_factory=list)  # the times of both SYNs and of what the first side sends then
     _last: Sighting | None = None
     _unanswered: int | None = None  # the number of what was told last to be without an answer
 
@@ -74,6 +78,8 @@ class Story:
             self._again(sighting, reason, own, other)
         self._pause(sighting, reason)
         self._offload(sighting, own, other)
+        if len(self._handshake) == 2 and side == 0:
+            self._handshake.append(sighting.at)
         if segment.flags & SYN:
             self._syn(sighting, own, other, reason)
         elif segment.flags & RST:
@@ -134,6 +140,8 @@ class Story:
         if reason is None and own.last is None:
             self.answered = self.answered or (not self.opening and bool(sighting.segment.flags & ACK))
             self.opening.append(sighting.frame)
+            if sighting.side == len(self._handshake):
+                self._handshake.append(sighting.at)
             self.crossed = not sighting.segment.flags & ACK and other.last is not None
         elif reason is None:
             self._remark("syn", sighting, f"{self.who(sighting.side)} sends a SYN on the open connection")
@@ -157,7 +165,7 @@ class Story:
             return
         who, its = self.who(sighting.side), self.who(1 - sighting.side)
         cut, joined = f"which {who}'s network card was to cut (TSO)", f"which {its}'s machine had joined (GRO)"
-        how = {True: cut, False: joined, None: f"{cut}, or {joined}"}[own.cuts]
+        how = {True: cut, False: joined, None: f"{cut}, or {joined}"}[self._cut_by(sighting.side)]
         text = f"{length} octets in one frame, above the MSS of {other.most}: several segments, {how}"
         self.remarks.append(Remark(sighting.frame, text))
 
@@ -166,8 +174,26 @@ class Story:
         """The side on whose machine the capture was taken, as large frames show it; None where they do not."""
         if all(side.offloads for side in self.sides):
             return None  # both on one machine, or a virtual network: neither side's frames come from a wire
-        known = ((side if self.sides[side].cuts else 1 - side) for side in (0, 1) if self.sides[side].cuts is not None)
+        known = ((side if self._cut_by(side) else 1 - side) for side in (0, 1) if self._cut_by(side) is not None)
         return next(known, None)
+
+    def _cut_by(self, side: int) -> bool | None:
+        """Whether a side's own network card was to cut its large frames; None where it is not known.
+
+        Right checksums may have been filled in since, as of a file that was made anonymous: then the handshake has to
+        tell that the capture was not taken at that side.
+        """
+        cuts, nearer = self.sides[side].cuts, self._nearer
+        return nearer == side if cuts is False and nearer is not None else cuts or None
+
+    @property
+    def _nearer(self) -> int | None:
+        """The side that answered in the handshake so much sooner that the capture was taken near it, if one did."""
+        if len(self._handshake) < 3:
+            return None
+        asked, answered, opened = self._handshake
+        client, server = opened - answered, answered - asked
+        return 0 if _NEARER * client < server else 1 if _NEARER * server < client else None
 
     def _reset(self, sighting: Sighting, own: SideStory, other: SideStory) -> None:
         who, seq = self.who(sighting.side), sighting.segment.seq

@@ -41,34 +41,41 @@ def sysctls(facts: Facts) -> Iterator[Sysctl]:
 
 def _limit(facts: Facts) -> int:
     """Milliseconds between two ACKs of this kind; 0 where each segment that asks for one was answered."""
-    asked, answers = _asked(facts)
-    if not answers or len(answers) >= len(asked):
-        return 0
+    return max((_limit_of(asked, answers) for asked, answers in _asked(facts).values()), default=0)
+
+
+def _limit_of(asked: list[int], answers: list[int]) -> int:
+    unanswered = [at for at in asked if at not in answers and answers and answers[0] <= at]
+    ignored = [at - max(one for one in answers if one <= at) for at in unanswered]
+    if not ignored or max(ignored) >= _USUAL_LIMIT_MS * MS:
+        return 0  # so long after an answer no limit is the reason
     pauses = [later - before for before, later in itertools.pairwise(answers)]
     least = min(pauses, default=_USUAL_LIMIT_MS * MS)
     if least >= _USUAL_LIMIT_MS * MS:
         return _USUAL_LIMIT_MS
-    ignored = (at - max(one for one in answers if one <= at) for at in asked if answers[0] <= at and at not in answers)
     return max(1, (max((one for one in ignored if one < least), default=0) + least) // (2 * MS))
 
 
-def _asked(facts: Facts) -> tuple[list[int], list[int]]:
-    """When segments came that ask for an ACK that says nothing new, and when those of them came that got it."""
-    asked, answers, came, waits = list[int](), list[int](), 1, False
+def _asked(facts: Facts) -> dict[int, tuple[list[int], list[int]]]:
+    """When segments came that ask for an ACK that says nothing new, and when those of them that got it, by their flags.
+
+    A segment of other flags may be left unanswered for another reason.
+    """
+    found: dict[int, tuple[list[int], list[int]]] = {}
+    came, waits = 1, -1
     for one in facts.sightings:
-        segment = one.segment
+        segment, kind = one.segment, int(one.segment.flags)
         if one.side == facts.near:
-            if segment.flags & (SYN | RST):
-                continue
-            if waits and not one.length:
+            if waits >= 0 and not one.length and not segment.flags & (SYN | RST):
+                asked, answers = found[waits]
                 answers.append(asked[-1])
-                waits = False
+                waits = -1
         elif _says_nothing_new(one, came):
-            asked.append(one.at)
-            waits = True
+            found.setdefault(kind, ([], []))[0].append(one.at)
+            waits = kind
         elif distance(came, segment.seq) <= 0:
             came = segment.next_seq
-    return asked, answers
+    return found
 
 
 def _says_nothing_new(far: Sighting, came: int) -> bool:

@@ -98,6 +98,8 @@ def test_what_is_not_always_challenged_tells_of_the_limit(tmp_path: Path) -> Non
     assert limit.format(500) in lines(tmp_path, [*HANDSHAKE, *flood])
     soon: list[Told] = [*flood, (70, 0, reset), (70.1, 1, challenge)]
     assert limit.format(31) in lines(tmp_path, [*HANDSHAKE, *soon])
+    late: list[Told] = [(10, 0, reset), (10.1, 1, challenge), (900, 0, reset), (1800, 0, reset)]
+    assert "invalid_ratelimit" not in " ".join(lines(tmp_path, [*HANDSHAKE, *late]))
     each: list[Told] = [(10, 0, reset), (10.1, 1, challenge), (11, 0, reset), (11.1, 1, challenge)]
     assert "invalid_ratelimit" not in " ".join(lines(tmp_path, [*HANDSHAKE, *each]))
 

@@ -159,11 +159,19 @@ def test_a_card_that_cuts_names_its_machine(tmp_path: Path) -> None:
 
 
 def test_what_came_with_right_checksums_was_joined_where_it_came(tmp_path: Path) -> None:
-    large = (3.0, 0, segment(ACK, 1, 1, b"x" * 4000, checksum=1))
-    found = story(tmp_path, [*HANDSHAKE, large])
+    large = (30.0, 0, segment(ACK, 1, 1, b"x" * 4000, checksum=1))
+    at_the_server = [HANDSHAKE[0], HANDSHAKE[1], (20.0, *HANDSHAKE[2][1:])]
+    found = story(tmp_path, [*at_the_server, large])
     assert "several segments, which the server's machine had joined (GRO)" in "\n".join(lines(found))
     assert near_side(found)[0] == 1
     assert found.host == 1
+
+
+def test_right_checksums_may_have_been_filled_in_since(tmp_path: Path) -> None:
+    large = (30.0, 0, segment(ACK, 1, 1, bytes(4000)))
+    at_the_client = [HANDSHAKE[0], (20.0, *HANDSHAKE[1][1:]), (21.0, *HANDSHAKE[2][1:])]
+    assert story(tmp_path, [*at_the_client, large]).host == 0
+    assert story(tmp_path, [*HANDSHAKE, large]).host is None
 
 
 def test_where_no_checksum_is_whole_large_frames_do_not_tell_the_machine(tmp_path: Path) -> None:
