@@ -7,12 +7,15 @@ import pytest
 from harness import (
     ACK,
     IPV4_MSS,
+    MS,
     RTO_INIT,
     RTO_MIN,
     SYN,
     Connection,
     Endpoint,
     Session,
+    Span,
+    establish_from_afar,
     expect_flight,
     in_shared_lab,
     requirement,
@@ -22,13 +25,27 @@ from harness import (
 pytestmark = [in_shared_lab, pytest.mark.usefixtures("no_tail_loss_probe")]
 
 SEGMENTS = 4
+SHAKE = "mss 1460,nop,nop,sackOK"
+FAR = Span(40 * MS, "FAR", "a round trip")
 SECOND, THIRD, FOURTH, BEHIND = (1 + number * IPV4_MSS for number in range(1, SEGMENTS + 1))
 
 
 @pytest.fixture
 def established(session: Session, listener: Endpoint) -> Connection:
     """Opened by the peer, with SACK and without timestamps; four segments are on their way to it."""
-    connection = session.establish(listener, options="mss 1460,nop,nop,sackOK")
+    return send_four(session.establish(listener, options=SHAKE))
+
+
+@pytest.fixture
+def distant(session: Session, listener: Endpoint) -> Connection:
+    """The same from afar: how long a segment may be out of order is a quarter of the round trip (RFC 8985 6.2).
+
+    Of a round trip that took no time, as one may in virtual time, that is none.
+    """
+    return send_four(establish_from_afar(session, listener, FAR, options=SHAKE))
+
+
+def send_four(connection: Connection) -> Connection:
     size = SEGMENTS * IPV4_MSS
     connection.endpoint.set_option("SO_SNDBUF", size)
     assert connection.endpoint.send(bytes(size)) == size
@@ -38,23 +55,23 @@ def established(session: Session, listener: Endpoint) -> Connection:
 
 @requirement("RFC2018-5-2", "RFC2018-8-1")
 @waits(RTO_MIN)
-def test_left_edge_is_sent_again_though_it_was_sacked(session: Session, established: Connection) -> None:
+def test_left_edge_is_sent_again_though_it_was_sacked(session: Session, distant: Connection) -> None:
     """The receiver has taken its word back: the ACK has reached the block, and says no more of it (RFC 2018 8)."""
-    _, peer = established
-    peer.send(ACK, seq=1, ack=1, options=f"nop,nop,sack {SECOND}:{THIRD}")
-    peer.send(ACK, seq=1, ack=SECOND)
+    _, peer = distant
+    peer.send_together(
+        peer.make(ACK, seq=1, ack=1, options=f"nop,nop,sack {SECOND}:{THIRD}"), peer.make(ACK, seq=1, ack=SECOND)
+    )
     peer.expect(ACK, seq=SECOND, ack=1, length=IPV4_MSS, within=session.profile.first_rto())
 
 
 @requirement("RFC2018-5-1", "RFC2018-5.1-1", "RFC2018-8-1")
 @waits(RTO_MIN)
-def test_everything_is_sent_again_after_a_receiver_took_its_word_back(
-    session: Session, established: Connection
-) -> None:
-    _, peer = established
+def test_everything_is_sent_again_after_a_receiver_took_its_word_back(session: Session, distant: Connection) -> None:
+    _, peer = distant
     session.sysctl("net/ipv4/tcp_frto", 0)
-    peer.send(ACK, seq=1, ack=1, options=f"nop,nop,sack {SECOND}:{THIRD}")
-    peer.send(ACK, seq=1, ack=SECOND)
+    peer.send_together(
+        peer.make(ACK, seq=1, ack=1, options=f"nop,nop,sack {SECOND}:{THIRD}"), peer.make(ACK, seq=1, ack=SECOND)
+    )
     peer.expect(ACK, seq=SECOND, ack=1, length=IPV4_MSS, within=session.profile.first_rto())
     peer.send(ACK, seq=1, ack=THIRD)
     peer.expect(ACK, seq=THIRD, ack=1, length=IPV4_MSS)
