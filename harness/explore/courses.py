@@ -132,7 +132,8 @@ def with_designs(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[A
     if not sight.stale and at.state not in (*GONE, "SYN-SENT"):
         several += in_a_larger_window(at, segment) if sight.field_full else ()
         several += in_a_larger_window(at, segment, ROUNDED) if "tcp_shrink_window_1" in sight.asked else ()
-    if sight.little_room and segment.next_seq != segment.seq and not flags & SYN:
+    little_room = sight.little_room or "tcp_shrink_window_1" in sight.asked
+    if little_room and segment.next_seq != segment.seq and not flags & SYN:
         several += _without_data(at, segment, sight)
         ahead = distance(at.rcv_nxt, segment.seq) > 0
         refused = Answer("dropped", DROPPED_WITHOUT_MEMORY, at, ACK, at.snd_nxt, at.rcv_nxt)
@@ -148,9 +149,11 @@ def with_designs(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[A
 
 def _by_echo(at: ControlBlock, segment: Segment, sight: Sight) -> Iterator[Answer]:
     """What an echo is looked at for that RFC 7323 does not ask for."""
+    unsent = sight.options == "unsent"
+    if unsent and sight.stamped and segment.flags & RST and at.state == "SYN-SENT":
+        yield Answer("ignored", _STRICTER, at)
     if not sight.stamped or segment.flags & RST:
         return
-    unsent = sight.options == "unsent"
     if at.state == "SYN-RECEIVED" and not at.actively and (unsent or sight.challenged):
         clause = ECHO_NEVER_SENT if unsent else ECHO_OF_A_CHALLENGE
         yield Answer("acknowledged", clause, at, ACK, at.snd_nxt, at.rcv_nxt)

@@ -157,7 +157,8 @@ def in_a_larger_window(at: ControlBlock, segment: Segment, clause: str = LARGER_
     """What Linux answers to what lies beyond the window as it was offered, since it has a larger one."""
     beyond = distance(add(at.rcv_nxt, at.rcv_wnd), segment.next_seq)
     if 0 <= beyond <= _LARGER:
-        yield from _as(clause, replace(at, rcv_wnd=at.rcv_wnd + beyond + 1), segment)
+        wider = replace(at, rcv_wnd=at.rcv_wnd + beyond + 1)
+        yield from (replace(one, clause=clause) for one in (*answers(wider, segment), *designed(wider, segment)))
 
 
 def _around(at: ControlBlock, segment: Segment) -> Rule:
