@@ -271,10 +271,16 @@ class Runner:
             return None  # pytest's own words for what is known: xfailed, failed
         return _WORDS[ResultKind(kind).outcome]
 
+    @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep a result as soon as it is there; the process that the user started does it for all workers."""
-        text = getattr(report, "finwait", None)
-        if text is None or self.worker:
+        if self.worker:
+            return
+        # pytest keeps every report to the end, and thousands of failures would fill a guest's memory
+        text = vars(report).pop("finwait", None)
+        if self.config.option.tbstyle == "no" and isinstance(report.longrepr, str):
+            report.longrepr = report.longrepr.partition("\n")[0]
+        if text is None:
             return
         with recording(self.config):
             self.folder.append_result(text)
