@@ -1,106 +1,86 @@
-"""``finwait bisect``: which commit of a kernel tree changed what a scenario sees."""
+"""``finwait bisect``: which commit of a kernel tree, or which release, changed what a scenario sees."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
+from harness.cli.histories import Commits, History, Releases
 from harness.cli.workers import opener
+from harness.kernels.supply.apt import Source
 from harness.kernels.supply.cache import Cache
-from harness.kernels.supply.git import Clone
-from harness.kernels.supply.sources import Sources
-from harness.patch.bisecting import Bisection, Bisector, NothingLearnt
-from harness.patch.building import built_at
-from harness.patch.judging import KeptRun, spec_of
-from harness.run.matrix import run_with
+from harness.kernels.supply.spec import KernelKind
+from harness.patch.bisecting import Bisection, Bisector
 from harness.run.rehearsal import rehearse
 from harness.run.workers import TakesTasks
 from harness.trace.folder import make_folder
 from harness.trace.runs import LoadedRun
 from reports.compare import compare, render
 
-_SHORT = 12
-_KEPT = "the kernels that were built are kept, and the same command goes on with them"
 
-
-def bisect(options: argparse.Namespace, folder: Path, checkout: Path, console: Console) -> int:
-    """Find the commit, and print it with what it changed.
+def bisect(
+    options: argparse.Namespace, source: Callable[[], Source], folder: Path, checkout: Path, console: Console
+) -> int:
+    """Find the kernel that is the first to do otherwise, and print what it does.
 
     Args:
         options: as ``finwait bisect`` takes them.
+        source: whom releases are fetched from.
         folder: a new folder for the run folders.
         checkout: the folder with pyproject.toml.
         console: for progress and what was found.
 
     Returns:
-        0 where one commit is left, 1 where several are, for those between cannot be built or judged.
+        0 where one is left, 1 where several are, for those between cannot be had, built or judged.
 
     Raises:
-        FinwaitError: the tree is none, has no such commits, or both ends are alike.
+        FinwaitError: the tree is none, has no such commits, there are no such releases, or both ends are alike.
         KeyboardInterrupt: with what to do then.
     """
-    clone, cache = Clone(options.tree), Cache.of_user()
+    history: History
+    if options.kernels:
+        history = Releases(KernelKind(options.kernels), Cache.of_user(), source, console)
+    else:
+        history = Commits(options.tree, Cache.of_user(), console)
     open_workers = opener(options, checkout, console)
-    good, bad = (clone.commit(end) for end in (options.good, options.bad))
+    good, bad = (history.named(end) for end in (options.good, options.bad))
     rehearse([options.scenario, *options.rest], checkout)
-    sources = Sources.of_clone(clone, cache)
     try:
         with open_workers(make_folder(folder).absolute()) as workers:
-            search = _Search(clone, sources, cache, workers, folder.absolute(), console)
+            search = _Search(history, workers, folder.absolute(), console)
             search.arguments = [options.scenario, *options.rest]
-            bisector = Bisector(sources, search.ask, _apart, search.note, search.trying)
+            bisector = Bisector(history.candidates, search.ask, _apart, search.note, search.trying)
             found, scenario = bisector.ends(good, bad)
             search.arguments = [scenario]
             bisector.narrow(found, scenario)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(_KEPT) from None
-    return _present(found, clone, console)
+        raise KeyboardInterrupt(history.kept) from None
+    return _present(found, scenario, history, console)
 
 
 class _Search:
-    """Builds commits, runs scenarios on them, and says how far it is."""
+    """Runs scenarios on the kernels of a history, and says how far it is."""
 
-    def __init__(
-        self, clone: Clone, sources: Sources, cache: Cache, workers: TakesTasks, folder: Path, console: Console
-    ) -> None:
-        self._clone, self._sources, self._cache = clone, sources, cache
-        self._workers, self._folder, self._console = workers, folder, console
+    def __init__(self, history: History, workers: TakesTasks, folder: Path, console: Console) -> None:
+        self._history, self._workers, self._folder, self._console = history, workers, folder, console
         self.arguments: Sequence[str] = ()
 
-    def ask(self, commit: str) -> LoadedRun:
-        """What a commit's kernel does.
+    def ask(self, name: str) -> LoadedRun:
+        """What a kernel does."""
+        return self._history.ask(name, self._workers, self._folder, self.arguments)
 
-        Raises:
-            FinwaitError: it cannot be built, or nothing was learnt of it.
-        """
-        with self._console.status(f"building {commit[:_SHORT]}") as status:
-            tell = lambda line: status.update(f"building {commit[:_SHORT]}: {line.strip()[:60]}")  # noqa: E731
-            built = built_at(self._sources, commit, self._cache, tell)
-        name = commit[:_SHORT]
-        kept = KeptRun(self._cache, name, built, self.arguments, self._workers.checkout)
-        if known := kept.known():
-            return known
-        found = run_with(self._workers, [spec_of(name, built)], self._folder, self.arguments)
-        if found.complete:
-            kept.keep(found.runs[0])
-        if not found.runs:
-            raise NothingLearnt(f"the kernel of {self._title(commit)} ran nothing", why="; ".join(found.failures))
-        return found.runs[0]
-
-    def trying(self, found: Bisection, commit: str) -> None:
+    def trying(self, found: Bisection, name: str) -> None:
         """Say how far it is."""
-        left, steps = len(found.left), found.steps
-        self._console.print(f"{left} commits left, about {steps} to try: {self._title(commit)}", soft_wrap=True)
+        left, steps, title = len(found.left), found.steps, self._history.title(name)
+        self._console.print(f"{left} {self._history.one}s left, about {steps} to try: {title}", soft_wrap=True)
 
-    def note(self, commit: str, became: str) -> None:
-        """Say what became of a commit."""
-        self._console.print(f"{self._title(commit)}: {became}", soft_wrap=True)
-
-    def _title(self, commit: str) -> str:
-        return self._clone.ask("show", "-s", "--format=%h %s", f"--abbrev={_SHORT}", commit)
+    def note(self, name: str, became: str) -> None:
+        """Say what became of a kernel."""
+        self._console.print(f"{self._history.title(name)}: {became}", soft_wrap=True)
 
 
 def _apart(before: LoadedRun, after: LoadedRun) -> set[str]:
@@ -108,20 +88,24 @@ def _apart(before: LoadedRun, after: LoadedRun) -> set[str]:
     return {one.scenario for one in (*found.regressions, *found.fixes, *found.changed)}
 
 
-def _present(found: Bisection, clone: Clone, console: Console) -> int:
+def _present(found: Bisection, scenario: str, history: History, console: Console) -> int:
     tried = f"{len(found.runs)} kernels were asked, {len(found.skipped)} skipped"
     if found.left != [found.bad]:
         console.print()
         console.print(f"one of these {len(found.left)}; {tried}:", style="bold")
-        for commit in found.left:
-            title = clone.ask("show", "-s", "--format=%h %s", commit)
-            console.print(f"  {title}: {found.skipped.get(commit, 'the first that is known to be bad')}")
+        for name in found.left:
+            console.print(
+                f"  {history.title(name)}: {found.skipped.get(name, 'the first that is known to be bad')}",
+                soft_wrap=True,
+            )
         return 1
-    parents = clone.ask("rev-parse", f"{found.bad}^@").splitlines()
-    before = next((one for one in parents if one in found.runs), found.good[-1])
-    render(compare(found.runs[before], found.runs[found.bad]), console)
+    ends = (found.runs[history.before(found)], found.runs[found.bad])  # an end was asked for more than the scenario
+    before, after = (replace(run, results={scenario: run.results[scenario]}) for run in ends)
+    render(compare(before, after), console)
+    if story := history.story(found.bad):
+        console.print()
+        console.print(story, soft_wrap=True)
     console.print()
-    console.print(clone.ask("show", "--stat", "--format=medium", found.bad), soft_wrap=True)
-    console.print()
-    console.print(f"{found.bad[:_SHORT]} is the first bad commit; {tried}", style="bold")
+    name, *_ = history.title(found.bad).split()
+    console.print(f"{name} is the first bad {history.one}; {tried}", style="bold")
     return 0

@@ -244,7 +244,7 @@ def _patch(options: argparse.Namespace, console: Console) -> int:
 def _bisect(options: argparse.Namespace, console: Console) -> int:
     from harness.cli.bisect import bisect
 
-    return bisect(options, _folder(options), CHECKOUT, console)
+    return bisect(options, lambda: _source(options), _folder(options), CHECKOUT, console)
 
 
 def _baseline(options: argparse.Namespace, _: Console) -> int:

@@ -16,6 +16,8 @@ from harness.cli.shared_options import (
     verb,
 )
 
+_RELEASED = ("debian", "uml", "uml-virtual")
+
 
 def add_patch(verbs: Verbs[argparse.ArgumentParser]) -> None:
     """``finwait patch``."""
@@ -49,17 +51,21 @@ def add_bisect(verbs: Verbs[argparse.ArgumentParser]) -> None:
     bisect = verb(
         verbs,
         "bisect",
-        "find the commit of a kernel tree that changed a scenario's end",
-        "The kernels in between are built in virtual time. Ctrl-C loses nothing: the same\n"
-        "command goes on with the kernels that were built.\n"
-        "The exit status is 0 when one commit is left, 1 when several are, because those\n"
-        "in between cannot be built.",
+        "find the commit, or the release, that changed a scenario's end",
+        "The commits of a tree are built in virtual time. Ctrl-C loses nothing: the same\n"
+        "command goes on with the kernels that were built. Releases are fetched.\n"
+        "The exit status is 0 when one is left, 1 when several are, because those\n"
+        "in between cannot be built or fetched.",
         "finwait bisect --tree ~/linux v6.11 v6.12 scenarios/closing/test_data.py",
+        "finwait bisect --kernels debian 5.10 7.2 scenarios/closing/test_data.py",
     )
-    bisect.add_argument("good", metavar="GOOD", help="a commit that is as it should be, or was before")
+    bisect.add_argument("good", metavar="GOOD", help="one that is as it should be, or was before")
     bisect.add_argument("bad", metavar="BAD", help="a later one that is not")
     bisect.add_argument("scenario", metavar="SCENARIO", help="a scenario's id, or a file; options of pytest may follow")
-    bisect.add_argument("--tree", type=Path, required=True, metavar="DIR", help="a git clone; it is not changed")
+    where = bisect.add_mutually_exclusive_group(required=True)
+    where.add_argument("--tree", type=Path, metavar="DIR", help="commits of this git clone; it is not changed")
+    where.add_argument("--kernels", choices=_RELEASED, metavar="KIND", help="releases of debian, uml or uml-virtual")
     add_run_dir(bisect)
     add_cluster(bisect)
+    add_source(bisect)
     bisect.set_defaults(passes_on=True)

@@ -1,28 +1,29 @@
-"""Finds the commit that changed a scenario: git halves what is left, and the kernels in between are built and asked."""
+"""Finds the commit or release that changed a scenario: what is left is halved, and the kernels between are asked."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 
 from harness.errors import FinwaitError
 from harness.kernels.supply.make import NotBuilt
-from harness.kernels.supply.sources import Sources
 from harness.tcp.verdict import JUDGED
 from harness.trace.records import Result
 from harness.trace.runs import LoadedRun
 
 Ask = Callable[[str], LoadedRun]
-"""Builds a commit and runs the scenario on it."""
+"""Builds or fetches a kernel and runs the scenario on it."""
+Candidates = Callable[[Iterable[str], str], list[str]]
+"""Those of which one is the first bad one, given the good ones and the bad: first the one that halves them best."""
 Apart = Callable[[LoadedRun, LoadedRun], Container[str]]
 """The scenarios in which the kernels of two runs did otherwise."""
 Note = Callable[[str, str], None]
-"""Takes note of what became of a commit."""
+"""Takes note of what became of a kernel."""
 
 
 class NothingLearnt(FinwaitError):
-    """A commit's kernel was built and got as far as no result."""
+    """A kernel cannot be had, or got as far as no result."""
 
 
 @dataclass(slots=True)
@@ -30,11 +31,11 @@ class Bisection:
     """How far a search is.
 
     Args:
-        good: commits that are as the good end.
+        good: commits or releases that are as the good end.
         bad: the one that is known not to be, nearest to the change.
-        runs: of the commits that were asked.
-        skipped: why others were not, by commit.
-        left: the commits of which one must be the first bad one.
+        runs: of those that were asked.
+        skipped: why others were not.
+        left: those of which one must be the first bad one.
     """
 
     good: list[str]
@@ -50,20 +51,20 @@ class Bisection:
 
 
 class Bisector:
-    """Halves the commits between two ends.
+    """Halves the commits or releases between two ends.
 
     Args:
-        sources: a copy of the clone.
-        ask: runs the scenario on the kernel of a commit.
+        candidates: what is between.
+        ask: runs the scenario on one's kernel.
         apart: compares what kernels did.
-        note: called with each commit that was asked, and what came of it.
+        note: called with each that was asked, and what came of it.
         trying: called before each is asked.
     """
 
     def __init__(
-        self, sources: Sources, ask: Ask, apart: Apart, note: Note, trying: Callable[[Bisection, str], None]
+        self, candidates: Candidates, ask: Ask, apart: Apart, note: Note, trying: Callable[[Bisection, str], None]
     ) -> None:
-        self._sources, self._ask, self._apart, self._note, self._trying = sources, ask, apart, note, trying
+        self._candidates, self._ask, self._apart, self._note, self._trying = candidates, ask, apart, note, trying
 
     def ends(self, good: str, bad: str) -> tuple[Bisection, str]:
         """Ask both ends; what was learnt, and the scenario that tells them apart.
@@ -72,9 +73,9 @@ class Bisector:
             FinwaitError: they are alike, or one of them cannot be built or judged, or has not the other before it.
         """
         found = Bisection([good], bad)
-        found.left = self._sources.candidates([good], bad)
+        found.left = self._candidates([good], bad)
         if not found.left or good == bad:
-            raise FinwaitError("there is no commit between the ends", why="the good end comes after the bad one")
+            raise FinwaitError("there is nothing between the ends", why="the good end comes after the bad one")
         for end in (good, bad):
             found.runs[end] = self._ask(end)
         before, after = found.runs[good], found.runs[bad]
@@ -93,31 +94,31 @@ class Bisector:
         return found, scenario
 
     def narrow(self, found: Bisection, scenario: str) -> None:
-        """Ask commits until one is left, or none that can be asked.
+        """Ask kernels until one is left, or none that can be asked.
 
         Raises:
             FinwaitError: the machine cannot build or run kernels any more.
         """
         while untried := [one for one in found.left if one != found.bad and one not in found.skipped]:
-            commit = untried[0]
-            self._trying(found, commit)
+            name = untried[0]
+            self._trying(found, name)
             try:
-                run = self._judging(commit, scenario)
+                run = self._judging(name, scenario)
             except (NotBuilt, NothingLearnt) as error:
-                found.skipped[commit] = error.line if isinstance(error, NotBuilt) else error.what
-                self._note(commit, f"skipped: {found.skipped[commit]}")
+                found.skipped[name] = error.line if isinstance(error, NotBuilt) else error.what
+                self._note(name, f"skipped: {found.skipped[name]}")
                 continue
-            found.runs[commit] = run
+            found.runs[name] = run
             good = self._is_good(found, run, scenario)
             if good:
-                found.good.append(commit)
+                found.good.append(name)
             else:
-                found.bad = commit
-            self._note(commit, f"{_told(run.results[scenario])}, as the {'good' if good else 'bad'} end")
-            found.left = self._sources.candidates(found.good, found.bad)
+                found.bad = name
+            self._note(name, f"{_told(run.results[scenario])}, as the {'good' if good else 'bad'} end")
+            found.left = self._candidates(found.good, found.bad)
 
-    def _judging(self, commit: str, scenario: str) -> LoadedRun:
-        run = self._ask(commit)
+    def _judging(self, name: str, scenario: str) -> LoadedRun:
+        run = self._ask(name)
         result = run.results.get(scenario)
         if not _judged(result):
             raise NothingLearnt(result.outcome if result else "not there")

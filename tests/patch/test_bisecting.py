@@ -36,7 +36,7 @@ class Kernels:
         self.notes: list[str] = []
         self._history, self._outcome = history, outcome
         sources = Sources.of_clone(Clone(clone), cache)
-        self.bisector = Bisector(sources, self._ask, self._apart, self._note, self._trying)
+        self.bisector = Bisector(sources.candidates, self._ask, self._apart, self._note, self._trying)
 
     def search(self) -> Bisection:
         found, scenario = self.bisector.ends(self._history[0], self._history[-1])
