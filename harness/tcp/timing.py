@@ -165,6 +165,8 @@ class TimingProfile(msgspec.Struct, frozen=True):
         wheel: the part by which the kernel's timer wheel may round a timer up (kernel/time/timer.c: 1/8).
         patience_ns: how long past its bound a segment is waited for, so that a late one is told from a missing one.
         wakeup_ns: added to the upper bound of what nothing stamps but a process that has to be woken for it.
+        tick_ns: a tick of the kernel's, by which a timer is longer that is no whole number of them (usecs_to_jiffies);
+            0 where it is part of the slack.
         worst_ns: the slowest kernel-to-kernel answer that the calibration saw.
         rounds: how many answers the calibration measured.
     """
@@ -174,6 +176,7 @@ class TimingProfile(msgspec.Struct, frozen=True):
     wheel: float = 0.125
     patience_ns: int = 1000 * MS
     wakeup_ns: int = 500 * MS
+    tick_ns: int = 0
     worst_ns: int = 0
     rounds: int = 0
 
@@ -195,8 +198,10 @@ class TimingProfile(msgspec.Struct, frozen=True):
 
     def upper(self, span: Span) -> int:
         """The latest moment, in ns after the cause, that still counts as within ``span``."""
-        rounding = int(span.ns * self.wheel) if span.ns > PROMPT.ns else 0
-        return span.ns + rounding + self.slack_ns
+        longest = span.ns
+        if span.ns > PROMPT.ns:
+            longest = int((span.ns + self.tick_ns) * (1 + self.wheel))
+        return longest + self.slack_ns
 
     def deadline(self, span: Span) -> int:
         """How many ns to wait before a segment due within ``span`` is called missing."""
@@ -213,8 +218,11 @@ def calibrated(answers_ns: list[int]) -> TimingProfile:
     return TimingProfile(slack_ns=max(20 * MS, 4 * worst), worst_ns=worst, rounds=len(answers_ns))
 
 
-VIRTUAL = TimingProfile(name="virtual", slack_ns=0, patience_ns=0, wakeup_ns=0)
-"""For a kernel whose time stands still while code runs: nothing is added but the timer wheel's rounding."""
+VIRTUAL = TimingProfile(name="virtual", slack_ns=0, patience_ns=0, wakeup_ns=0, tick_ns=4 * MS)
+"""For a kernel whose time stands still while code runs: nothing is added but how its timers are rounded, at HZ=250.
+
+A timer out of a round trip is no whole number of ticks: what the peer does in between takes some microseconds.
+"""
 
 
 def backoff(first: Time, count: int, most: Time = RTO_MOST) -> Iterator[Span]:
