@@ -53,11 +53,11 @@ def test_peer_signs_what_it_makes_while_it_has_a_key(bench: Bench) -> None:
         (100, {"within": 0.1}, []),
         (199, {"after": RTO_MIN}, ["time"]),
         (200, {"after": RTO_MIN}, []),
-        (225, {"after": RTO_MIN}, []),  # the timer wheel's eighth
-        (226, {"after": RTO_MIN}, ["missing"]),
+        (229, {"after": RTO_MIN}, []),  # a tick of 4 ms, and the timer wheel's eighth of it all
+        (230, {"after": RTO_MIN}, ["missing"]),
         (199, {"at_least": 0.2}, ["time"]),
         (799, {"at_least": 0.2}, []),  # beyond PROMPT, which no segment could meet as well
-        (901, {"at_least": 0.2}, ["missing"]),
+        (905, {"at_least": 0.2}, ["missing"]),
         (224, {"at_least": 0.2, "within": None}, []),
     ],
 )
