@@ -9,10 +9,11 @@ from harness.errors import Unsupported
 from harness.packetdrill.call_state import Calls, CallState, Prepared, only
 from harness.packetdrill.constants import Value
 from harness.packetdrill.echoes import ECHO_REQUESTS
-from harness.packetdrill.libc import LIBC, IoVector, buffer, s32
+from harness.packetdrill.libc import LIBC, buffer, s32
 from harness.packetdrill.messages import Message, vectors
 from harness.packetdrill.socket_calls import target
 from harness.wire import icmp
+from harness.wire.msghdr import IoVector
 
 
 def _from(state: CallState, data: Value, count: Value) -> ctypes.Array[ctypes.c_char] | None:

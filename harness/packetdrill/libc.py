@@ -19,26 +19,6 @@ LIBC.sendfile.restype = LIBC.splice.restype = ctypes.c_ssize_t
 _MOST = 64 << 20  # no script sends more at once
 
 
-class IoVector(ctypes.Structure):
-    """struct iovec."""
-
-    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
-
-
-class MessageHeader(ctypes.Structure):
-    """struct msghdr."""
-
-    _fields_ = (
-        ("name", ctypes.c_void_p),
-        ("name_length", ctypes.c_uint),
-        ("vectors", ctypes.POINTER(IoVector)),
-        ("vector_count", ctypes.c_size_t),
-        ("control", ctypes.c_void_p),
-        ("control_length", ctypes.c_size_t),
-        ("flags", ctypes.c_int),
-    )
-
-
 class PollDescriptor(ctypes.Structure):
     """struct pollfd."""
 

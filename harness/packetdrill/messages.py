@@ -18,7 +18,8 @@ from harness.packetdrill.expressions import (
     NamedValue,
     Structure,
 )
-from harness.packetdrill.libc import Address, IoVector, MessageHeader, s32
+from harness.packetdrill.libc import Address, s32
+from harness.wire.msghdr import IoVector, MessageHeader
 
 _CONTROL = 2000
 _HEADER = struct.Struct("@QII") if ctypes.sizeof(ctypes.c_size_t) == 8 else struct.Struct("@III")

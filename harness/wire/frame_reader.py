@@ -14,6 +14,8 @@ import struct
 import threading
 from typing import NamedTuple
 
+from harness.wire.msghdr import IoVector, MessageHeader
+
 _FRAMES = 8  # at once: more than a scenario's step puts on the wire
 _LONGEST = 1 << 16
 _TIMESPEC = struct.Struct("@ll")
@@ -32,24 +34,8 @@ class Passed(NamedTuple):
     data: bytes
 
 
-class _Vector(ctypes.Structure):
-    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
-
-
-class _Header(ctypes.Structure):
-    _fields_ = (
-        ("name", ctypes.c_void_p),
-        ("name_length", ctypes.c_uint32),
-        ("vectors", ctypes.c_void_p),
-        ("vector_count", ctypes.c_size_t),
-        ("control", ctypes.c_void_p),
-        ("control_length", ctypes.c_size_t),
-        ("flags", ctypes.c_int),
-    )
-
-
 class _Message(ctypes.Structure):
-    _fields_ = (("header", _Header), ("came", ctypes.c_uint))
+    _fields_ = (("header", MessageHeader), ("came", ctypes.c_uint))
 
 
 _CAME = _Message.came.offset
@@ -64,18 +50,16 @@ class _Room(threading.local):
         self.data, self.addresses = bytearray(_FRAMES * _LONGEST), bytearray(_FRAMES * _ADDRESS)
         self.controls = bytearray(_FRAMES * _CONTROL)
         data, names, controls = map(_address, (self.data, self.addresses, self.controls))
-        self._vectors = (_Vector * _FRAMES)(*(_Vector(data + n * _LONGEST, _LONGEST) for n in range(_FRAMES)))
-        vectors = ctypes.addressof(self._vectors)
+        self._vectors = [IoVector(data + n * _LONGEST, _LONGEST) for n in range(_FRAMES)]  # the messages point at them
         messages = (_Message * _FRAMES)(
             *(
                 _Message(
-                    _Header(
-                        *(names + n * _ADDRESS, _ADDRESS),
-                        *(vectors + n * ctypes.sizeof(_Vector), 1),
+                    MessageHeader(
+                        *(names + n * _ADDRESS, _ADDRESS, ctypes.pointer(vector), 1),
                         *(controls + n * _CONTROL, _CONTROL),
                     )
                 )
-                for n in range(_FRAMES)
+                for n, vector in enumerate(self._vectors)
             )
         )
         self.empty = bytes(messages)

@@ -89,28 +89,26 @@ def test_options_of_a_syn_stand_in_no_other_segment(established: Connection) -> 
     peer.expect(FIN, seq=7, ack=9, without="mss,wscale,sackOK")
 
 
+def connect_with(session: Session, own: int, peers: int) -> Connection:
+    """The kernel connects after TCP_MAXSEG (tcp(7)), and announces that; the peer announces another size."""
+    client = session.socket()
+    client.set_option("TCP_MAXSEG", own)
+    peer = session.new_peer(client.port)
+    client.connect(peer, wait=False)
+    peer.expect(SYN, seq=0, options=f"mss {own}")
+    peer.send(SYN, seq=0, ack=1, options=f"mss {peers}")
+    peer.expect(ACK, seq=1, ack=1)
+    return Connection(client, peer)
+
+
 @requirement("RFC9293-MUST-14", "RFC9293-MUST-16")
 @both_families
 def test_size_that_the_application_sets_is_announced_and_kept_to(session: Session) -> None:
-    """TCP_MAXSEG before connect(2), in both directions (tcp(7)), though the peer would take more."""
-    client = session.socket()
-    client.set_option("TCP_MAXSEG", 600)
-    peer = session.new_peer(client.port)
-    client.connect(peer, wait=False)
-    peer.expect(SYN, seq=0, options="mss 600")
-    peer.send(SYN, seq=0, ack=1, options="mss 1460")
-    peer.expect(ACK, seq=1, ack=1)
-    expect_full(Connection(client, peer), 600)
+    """Though the peer would take more."""
+    expect_full(connect_with(session, 600, 1460), 600)
 
 
 @requirement("RFC9293-MUST-14", "RFC9293-MUST-16")
 @both_families
 def test_size_that_the_application_sets_does_not_raise_the_peers(session: Session) -> None:
-    client = session.socket()
-    client.set_option("TCP_MAXSEG", 1000)
-    peer = session.new_peer(client.port)
-    client.connect(peer, wait=False)
-    peer.expect(SYN, seq=0, options="mss 1000")
-    peer.send(SYN, seq=0, ack=1, options="mss 600")
-    peer.expect(ACK, seq=1, ack=1)
-    expect_full(Connection(client, peer), 600)
+    expect_full(connect_with(session, 1000, 600), 600)
