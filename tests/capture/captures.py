@@ -8,6 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from harness.capture.conversation import Conversations
+from harness.capture.reading import read
+from harness.capture.story import Story
+from harness.capture.telling import lines
 from harness.tcp.ip import internet_checksum
 from harness.tcp.options import encode_options
 from harness.tcp.segment import ACK, FIN, SYN, Flags, Segment
@@ -89,3 +93,22 @@ def written(path: Path, told: Iterable[Told]) -> Path:
         pcap((at, ethernet(packet(side, one, identification=n))) for n, (at, side, one) in enumerate(told, 1))
     )
     return path
+
+
+def stories(path: Path) -> list[Story]:
+    """Every connection of a file, told."""
+    found: dict[int, Story] = {}
+    for conversation, sighting in Conversations().sort(read(path)):
+        found.setdefault(conversation.number, Story(conversation)).tell(sighting)
+    return list(found.values())
+
+
+def story(tmp_path: Path, told: list[Told]) -> Story:
+    """The one connection of these segments, told."""
+    (found,) = stories(written(tmp_path / "x.pcap", told))
+    return found
+
+
+def text(tmp_path: Path, told: list[Told]) -> str:
+    """What is said of these segments."""
+    return "\n".join(lines(story(tmp_path, told)))
