@@ -15,7 +15,6 @@ from harness.errors import FinwaitError
 
 MS = 1_000_000
 """Nanoseconds in a millisecond."""
-_TICK_NS = 4 * MS  # at HZ=250
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,8 +42,8 @@ class Span:
         return Span(self.ns - other.ns, f"{self.name} - {other._term}", self.ground)
 
     def unrounded(self) -> Span:
-        """The shortest timer that can have become this: rounded up to a tick, and by 1/8 (kernel/time/timer.c)."""
-        return Span(self.ns * 8 // 9 - _TICK_NS, f"{self._term} unrounded", self.ground)
+        """The shortest timer that the wheel can have rounded up to this: by 1/8 at most (kernel/time/timer.c)."""
+        return Span(self.ns * 8 // 9, f"{self._term} unrounded", self.ground)
 
     @property
     def _term(self) -> str:
@@ -219,7 +218,7 @@ def calibrated(answers_ns: list[int]) -> TimingProfile:
     return TimingProfile(slack_ns=max(20 * MS, 4 * worst), worst_ns=worst, rounds=len(answers_ns))
 
 
-VIRTUAL = TimingProfile(name="virtual", slack_ns=0, patience_ns=0, wakeup_ns=0, tick_ns=_TICK_NS)
+VIRTUAL = TimingProfile(name="virtual", slack_ns=0, patience_ns=0, wakeup_ns=0, tick_ns=4 * MS)
 """For a kernel whose time stands still while code runs: nothing is added but how its timers are rounded, at HZ=250.
 
 A timer out of a round trip is no whole number of ticks: what the peer does in between takes some microseconds.

@@ -34,6 +34,7 @@ HANDSHAKE: list[Told] = [
     (1, 1, segment(SYN, ack=1)),
     (2, 0, segment(ACK, 1, 1)),
 ]
+ROUND: list[Told] = [(3.0, 0, segment(ACK, 1, 1, b"x" * 100)), (4.0, 1, segment(ACK, 1, 101, b"y" * 50))]
 
 INCIDENT: list[Told] = [
     *HANDSHAKE,

@@ -16,6 +16,7 @@ from harness.tcp.segment import ACK, FIN, NONE, RST, SYN
 from tests.capture.captures import (
     HANDSHAKE,
     INCIDENT,
+    ROUND,
     SERVER,
     Told,
     ethernet,
@@ -27,8 +28,6 @@ from tests.capture.captures import (
     text,
     written,
 )
-
-ROUND = [(3.0, 0, segment(ACK, 1, 1, b"x" * 100)), (4.0, 1, segment(ACK, 1, 101, b"y" * 50))]
 
 
 def sightings(tmp_path: Path, told: list[Told]) -> list[Sighting]:

@@ -9,12 +9,12 @@ import pytest
 from harness.tcp.segment import ACK, FIN, PSH, RST, SYN, Segment
 from tests.capture.captures import (
     HANDSHAKE,
+    ROUND,
     Told,
     segment,
     text,
 )
 
-ROUND = [(3.0, 0, segment(ACK, 1, 1, b"x" * 100)), (4.0, 1, segment(ACK, 1, 101, b"y" * 50))]
 GOT: list[Told] = [*HANDSHAKE, (3, 0, segment(PSH | ACK, 1, 1, b"GET")), (4, 1, segment(ACK, 1, 4))]
 
 
