@@ -16,12 +16,13 @@ from harness.probes.tracefs import Format, Tracefs
 from harness.probes.tracepoints import record_filter
 
 _MOST = 65536
+_MARK = re.compile(r"^.*-(\d+) .*: tracing_mark_write: finwait$", re.MULTILINE)
 _RECORD = re.compile(r"^.*-(\d+) .*: kfree_skb: .*reason: (\w+)$", re.MULTILINE)
 
 
 class _Source(Protocol):
-    def take(self) -> list[tuple[int, str]]:
-        """In whose context something was dropped since the last time, and why."""
+    def take(self) -> list[str]:
+        """Why something was dropped in this process's context since the last time."""
 
     def close(self) -> None:
         """Let go."""
@@ -47,8 +48,7 @@ class Drops:
         """
         if self._source is None:
             return None
-        me = os.getpid()
-        return tuple(reason for process, reason in self._source.take() if process == me and is_telling(reason))
+        return tuple(filter(is_telling, self._source.take()))
 
 
 def _source() -> _Source | None:
@@ -68,9 +68,9 @@ class _Recorded:
         self._layout = layout
         self._recorder = Recorder({layout.number: record_filter(DROP, layout)})
 
-    def take(self) -> list[tuple[int, str]]:
-        several = self._recorder.drain()
-        return [(one.process, self._layout.symbol(one.content, "reason")) for one in several if not one.overrun]
+    def take(self) -> list[str]:
+        own = (one for one in self._recorder.drain() if not one.overrun and one.process == os.getpid())
+        return [self._layout.symbol(one.content, "reason") for one in own]
 
     def close(self) -> None:
         self._recorder.close()
@@ -88,14 +88,20 @@ class _Piped:
             tracefs.write(f"{folder}/events/{DROP}/enable", "1")
             self._pipe = tracefs.open(f"{folder}/trace_pipe", os.O_RDONLY | os.O_NONBLOCK)
             held.callback(os.close, self._pipe)
+            # the text has the process as the first PID namespace numbers it, and not this one's
+            tracefs.write(f"{folder}/trace_marker", "finwait")
+            self._own = set(_MARK.findall(self._text()))
             self._held = held.pop_all()
 
-    def take(self) -> list[tuple[int, str]]:
+    def take(self) -> list[str]:
+        return [reason for process, reason in _RECORD.findall(self._text()) if process in self._own]
+
+    def _text(self) -> str:
         text = b""
         with suppress(BlockingIOError):
             while more := os.read(self._pipe, _MOST):
                 text += more
-        return [(int(process), reason) for process, reason in _RECORD.findall(text.decode(errors="replace"))]
+        return text.decode(errors="replace")
 
     def close(self) -> None:
         self._held.close()
